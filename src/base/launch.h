@@ -1,0 +1,25 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* base/launch.h: start commands from the agent to the launcher, and what comes back.
+ *
+ * One SOCK_SEQPACKET pair; one packet per message; little-endian; read with base/reader.h. Strings
+ * are u16 length and bytes without NUL. The launcher trusts nothing in them: it hashes the program
+ * itself, and the key broker decides what the evidence is good for.
+ *
+ *   START   u32 type, u64 request, string tenant, string policy, string program, string volume_dir
+ *           with two descriptors as SCM_RIGHTS: the hand-over socket and the status page
+ *   STARTED u32 type, u64 request, i32 pid
+ *   REFUSED u32 type, u64 request, i32 error, string text
+ *   EXITED  u32 type, i32 pid, i32 wait_status */
+#ifndef COFFER_BASE_LAUNCH_H
+#define COFFER_BASE_LAUNCH_H
+
+#define LAUNCH_MESSAGE_SIZE_MAX 4096
+
+enum launch_type {
+    LAUNCH_START = 1,
+    LAUNCH_STARTED = 2,
+    LAUNCH_REFUSED = 3,
+    LAUNCH_EXITED = 4,
+};
+
+#endif

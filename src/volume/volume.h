@@ -1,0 +1,185 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* volume/volume.h: the encrypted, log-structured store under the file shield.
+ *
+ * A volume is a tree of inodes like a local Linux file system's; it knows inode numbers and names,
+ * no paths, no open descriptors, no permissions (the caller checks those). Every function is safe
+ * on any thread. Results are 0 (or a count) or -errno as the system call would give; -EBADMSG is
+ * found damage or tampering, -EKEYREJECTED an old or foreign state, -EIO a host that failed,
+ * -EROFS a volume that stopped accepting writes (fenced, or a host write failed). Nothing
+ * unverified is ever returned. Times are nanoseconds since 1970. */
+#ifndef COFFER_VOLUME_VOLUME_H
+#define COFFER_VOLUME_VOLUME_H
+
+#include "base/error.h"
+#include "base/macros.h"
+#include "base/secret.h"
+#include "base/slice.h"
+
+#include <sys/types.h>
+
+#define VOLUME_ROOT_INO 1
+#define VOLUME_NAME_MAX 255
+#define VOLUME_ID_SIZE 16
+#define VOLUME_TAG_SIZE 32
+
+struct volume;
+
+/* Where the bytes are kept: dir, mem or fault; see volume/backend.h. */
+struct volume_backend;
+
+enum volume_mode { VOLUME_MODE_NONE, VOLUME_MODE_PERIODIC, VOLUME_MODE_STRICT };
+
+/* What the key broker remembers of a volume (design, section 5). */
+struct volume_head {
+    uint64_t epoch;               /* + 1 at every opening */
+    uint8_t tag[VOLUME_TAG_SIZE]; /* SHA-256 over the newest commit record known */
+    uint64_t sequence;            /* of that record; 0: freshly created, no tag yet */
+};
+
+/* The freshness authority: the key broker, or a local file in development. Called with no volume
+ * lock that a reader needs, from the thread that commits. `ctx` is the caller's. */
+struct volume_authority {
+    /* Opening is a commit: given what the caller holds nothing about yet, returns the remembered
+     * head with its epoch already advanced and recorded together with `opening_key_id`. */
+    int (*open)(void *ctx, const uint8_t id[VOLUME_ID_SIZE], const uint8_t opening_key_id[16],
+                struct volume_head *ret_head, struct error *e);
+    /* Records a new head under `epoch`. -ESTALE: fenced, another owner has opened it. -EAGAIN: the
+     * authority cannot be reached now. */
+    int (*report)(void *ctx, const uint8_t id[VOLUME_ID_SIZE], const struct volume_head *head);
+    /* The last head of a clean close; releases the lease. */
+    int (*close)(void *ctx, const uint8_t id[VOLUME_ID_SIZE], const struct volume_head *head);
+    void *ctx;
+};
+
+struct volume_options {
+    struct volume_backend *backend;           /* borrowed; outlives the volume */
+    const struct key256 *key;                 /* the volume key; copied */
+    uint8_t id[VOLUME_ID_SIZE];               /* checked against the superblock */
+    const struct volume_authority *authority; /* NULL only with VOLUME_MODE_NONE */
+    enum volume_mode mode;
+    uint64_t size_max;       /* bytes on the host; 0: no limit of ours */
+    size_t cache_size;       /* plaintext cache in bytes; 0: the default */
+    int64_t (*now_ns)(void); /* Unix time; NULL: the platform's clock */
+};
+
+struct volume_attr {
+    uint64_t ino;
+    uint32_t mode; /* type and permissions, as in st_mode */
+    uint32_t uid, gid;
+    uint32_t nlink;
+    uint64_t rdev;
+    uint64_t size;
+    uint64_t allocated_size; /* bytes; st_blocks * 512 */
+    int64_t atime_ns, mtime_ns, ctime_ns, btime_ns;
+};
+
+enum volume_attr_mask {
+    VOLUME_ATTR_MODE = 1 << 0,
+    VOLUME_ATTR_UID = 1 << 1,
+    VOLUME_ATTR_GID = 1 << 2,
+    VOLUME_ATTR_SIZE = 1 << 3,
+    VOLUME_ATTR_ATIME = 1 << 4,
+    VOLUME_ATTR_MTIME = 1 << 5,
+};
+
+struct volume_stats {
+    uint64_t size_total, size_free; /* bytes */
+    uint64_t inode_count;
+    uint64_t host_size; /* bytes on the host */
+    struct volume_head head;
+    uint64_t unsynced_cut_size; /* log bytes dropped as an unsynced tail at open */
+};
+
+/* Makes an empty volume in an empty backend, root directory mode 0755 owned by uid, gid. Does not
+ * leave it open. -EEXIST if the backend holds anything. */
+must_check int volume_create(const struct volume_options *options, uint32_t uid, uint32_t gid,
+                             struct error *e);
+must_check int volume_open(const struct volume_options *options, struct volume **ret_volume,
+                           struct error *e);
+
+/* Commits, reports, releases the lease, wipes keys and frees. The volume is gone even on error. */
+int volume_close(struct volume *volume);
+
+/* Forgets everything without touching host or authority: for a child after fork(), and for tests
+ * that play a crash. */
+void volume_abandon(struct volume *volume);
+
+/* Names. `name` is 1..255 bytes, no '/' and no NUL, not "." or "..". */
+must_check int volume_lookup(struct volume *v, uint64_t dir, struct slice name, uint64_t *ret_ino);
+must_check int volume_parent(struct volume *v, uint64_t dir, uint64_t *ret_ino);
+
+/* A new inode of the type in attr->mode (regular, directory, symbolic link, fifo, socket, device)
+ * with attr's permissions, owner and rdev; `target` is a symbolic link's text. */
+must_check int volume_make(struct volume *v, uint64_t dir, struct slice name,
+                           const struct volume_attr *attr, struct slice target, uint64_t *ret_ino);
+/* An unnamed regular file (O_TMPFILE); comes back held, see volume_hold(). */
+must_check int volume_make_unnamed(struct volume *v, const struct volume_attr *attr,
+                                   uint64_t *ret_ino);
+must_check int volume_link(struct volume *v, uint64_t ino, uint64_t dir, struct slice name);
+must_check int volume_unlink(struct volume *v, uint64_t dir, struct slice name);
+must_check int volume_rmdir(struct volume *v, uint64_t dir, struct slice name);
+/* `flags`: 0, RENAME_NOREPLACE or RENAME_EXCHANGE. */
+must_check int volume_rename(struct volume *v, uint64_t dir, struct slice name, uint64_t new_dir,
+                             struct slice new_name, unsigned flags);
+/* Copies at most `size` bytes of the link's text; returns how many. */
+must_check ssize_t volume_readlink(struct volume *v, uint64_t ino, char *text, size_t size);
+
+/* Directory entries in a stable order. `cookie` 0 starts; each entry carries the cookie that
+ * continues after it, which stays valid while entries come and go. Returns how many were filled; 0
+ * at the end. "." and ".." are the caller's. */
+struct volume_entry {
+    uint64_t ino;
+    uint64_t cookie;
+    uint8_t type; /* DT_* */
+    uint8_t name_len;
+    char name[VOLUME_NAME_MAX + 1];
+};
+must_check int volume_readdir(struct volume *v, uint64_t dir, uint64_t cookie,
+                              struct volume_entry *entries, size_t entries_max);
+
+/* An inode that is held lives on after its last name is gone (an open, unlinked file). Holds do not
+ * survive a crash: what was unlinked is reclaimed at the next open. */
+must_check int volume_hold(struct volume *v, uint64_t ino);
+void volume_release(struct volume *v, uint64_t ino);
+
+must_check int volume_getattr(struct volume *v, uint64_t ino, struct volume_attr *ret_attr);
+/* Applies the fields in `mask` (VOLUME_ATTR_*), all or nothing. SIZE truncates or extends. */
+must_check int volume_setattr(struct volume *v, uint64_t ino, unsigned mask,
+                              const struct volume_attr *attr);
+
+/* Regular files. Reads return fewer bytes only at the end; holes read as zeros. A write is atomic
+ * against a crash up to 1 MiB, and in pieces of 1 MiB beyond. `append` ignores `offset`, writes at
+ * the end and returns where in *ret_offset (may be NULL). */
+must_check ssize_t volume_read(struct volume *v, uint64_t ino, uint64_t offset, void *bytes,
+                               size_t size);
+must_check ssize_t volume_write(struct volume *v, uint64_t ino, uint64_t offset, const void *bytes,
+                                size_t size);
+must_check ssize_t volume_append(struct volume *v, uint64_t ino, const void *bytes, size_t size,
+                                 uint64_t *ret_offset);
+/* fallocate(2): FALLOC_FL_KEEP_SIZE, PUNCH_HOLE, ZERO_RANGE. */
+must_check int volume_allocate(struct volume *v, uint64_t ino, int mode, uint64_t offset,
+                               uint64_t size);
+/* lseek(2) with SEEK_DATA or SEEK_HOLE. -ENXIO past the end. */
+must_check int volume_seek(struct volume *v, uint64_t ino, uint64_t offset, int whence,
+                           uint64_t *ret_offset);
+
+/* Everything the file depends on (or all, for ino 0) is on the host's disk, and in `strict` at the
+ * authority, when this returns 0. */
+must_check int volume_sync(struct volume *v, uint64_t ino, bool data_only);
+
+/* Extended attributes, with the flags and results of setxattr(2) and friends. */
+must_check ssize_t volume_getxattr(struct volume *v, uint64_t ino, struct slice name, void *value,
+                                   size_t size);
+must_check int volume_setxattr(struct volume *v, uint64_t ino, struct slice name,
+                               struct slice value, int flags);
+must_check ssize_t volume_listxattr(struct volume *v, uint64_t ino, char *names, size_t size);
+must_check int volume_removexattr(struct volume *v, uint64_t ino, struct slice name);
+
+void volume_statfs(struct volume *v, struct volume_stats *ret_stats);
+
+/* Reads and verifies everything. Calls `damage` for each finding (in words a person can act on);
+ * returns how many, or -errno if it could not go on. */
+typedef void volume_damage_fn(void *ctx, const char *what);
+must_check int volume_check(struct volume *v, volume_damage_fn *damage, void *ctx);
+
+#endif
