@@ -1,0 +1,60 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The `sim` platform: a plain Linux process. Nothing protects its memory. */
+#include "platform/linux/linux.h"
+#include "platform/ops.h"
+
+#include <errno.h>
+#include <sys/syscall.h>
+
+/* Not libc's syscall(): the runtime calls this without a thread-local errno in reach, and from the
+ * one stretch of text that system-call dispatch lets through. */
+long linux_call(long nr, const long args[6])
+{
+    register long r10 __asm__("r10") = args[3];
+    register long r8 __asm__("r8") = args[4];
+    register long r9 __asm__("r9") = args[5];
+    long result;
+    __asm__ volatile("syscall"
+                     : "=a"(result)
+                     : "a"(nr), "D"(args[0]), "S"(args[1]), "d"(args[2]), "r"(r10), "r"(r8), "r"(r9)
+                     : "rcx", "r11", "memory");
+    return result;
+}
+
+int linux_random(void *bytes, size_t size)
+{
+    char *at = bytes;
+    while (size > 0) {
+        long n = linux_call(SYS_getrandom, (const long[6]){(long)at, (long)size, 0});
+        if (n == -EINTR)
+            continue;
+        if (n <= 0 || (size_t)n > size)
+            return -EIO;
+        at += n;
+        size -= (size_t)n;
+    }
+    return 0;
+}
+
+static int sim_seal_key(struct slice label, struct key256 *ret_key, struct error *e)
+{
+    (void)label;
+    (void)ret_key;
+    return error_set(e, -EOPNOTSUPP, "no device file was set for the sim platform's sealing key");
+}
+
+static int sim_evidence(const uint8_t report_data[REPORT_DATA_SIZE], struct buf *ret_evidence,
+                        struct error *e)
+{
+    (void)report_data;
+    (void)ret_evidence;
+    return error_set(e, -EOPNOTSUPP, "no device file was set for the sim platform's evidence");
+}
+
+const struct platform_ops platform_sim = {
+    .name = "sim",
+    .call = linux_call,
+    .random = linux_random,
+    .seal_key = sim_seal_key,
+    .evidence = sim_evidence,
+};
