@@ -54,7 +54,7 @@ static int tap_failures_in_test;
 #define CHECK_TEXT(got_, wanted_)                                                    \
     do {                                                                             \
         const char *tap_got = (got_), *tap_wanted = (wanted_);                       \
-        if (!tap_got || strcmp(tap_got, tap_wanted) != 0) {                              \
+        if (!tap_got || strcmp(tap_got, tap_wanted) != 0) {                          \
             tap_failures_in_test++;                                                  \
             printf("# %s:%d: %s is \"%s\", not \"%s\"\n", __FILE__, __LINE__, #got_, \
                    tap_got ? tap_got : "(null)", tap_wanted);                        \
