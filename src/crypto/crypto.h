@@ -29,6 +29,14 @@ must_check int sha256_parts(const struct slice *parts, size_t count,
 must_check int hmac_sha256(struct slice key, const struct slice *parts, size_t count,
                            uint8_t ret_mac[SHA256_SIZE]);
 
+/* The same over bytes that come piece by piece. finish() may be called once; free() accepts NULL. */
+struct sha256_stream;
+must_check int sha256_stream_new(struct sha256_stream **ret_stream);
+must_check int sha256_stream_add(struct sha256_stream *stream, struct slice bytes);
+must_check int sha256_stream_finish(struct sha256_stream *stream, uint8_t ret_digest[SHA256_SIZE]);
+void sha256_stream_free(struct sha256_stream *stream);
+void sha256_stream_freep(struct sha256_stream **stream);
+
 /* HKDF-SHA-256 (RFC 5869), extract and expand, to one 32-byte key. */
 must_check int hkdf_sha256(struct slice secret, struct slice salt, struct slice info,
                            struct key256 *ret_key);

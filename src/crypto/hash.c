@@ -9,6 +9,7 @@
 #include <openssl/kdf.h>
 #include <openssl/params.h>
 #include <openssl/rand.h>
+#include <stdlib.h>
 
 int crypto_random(void *bytes, size_t size)
 {
@@ -41,6 +42,45 @@ int sha384(struct slice bytes, uint8_t ret_digest[SHA384_SIZE])
 int sha256_parts(const struct slice *parts, size_t count, uint8_t ret_digest[SHA256_SIZE])
 {
     return digest(EVP_sha256(), parts, count, ret_digest);
+}
+
+struct sha256_stream {
+    EVP_MD_CTX *ctx;
+};
+
+int sha256_stream_new(struct sha256_stream **ret_stream)
+{
+    SCOPED(sha256_stream_freep) struct sha256_stream *stream = calloc(1, sizeof *stream);
+    if (!stream)
+        return -ENOMEM;
+    stream->ctx = EVP_MD_CTX_new();
+    if (!stream->ctx || EVP_DigestInit_ex(stream->ctx, EVP_sha256(), NULL) != 1)
+        return -EIO;
+    *ret_stream = TAKE(stream);
+    return 0;
+}
+
+int sha256_stream_add(struct sha256_stream *stream, struct slice bytes)
+{
+    return EVP_DigestUpdate(stream->ctx, bytes.bytes, bytes.size) == 1 ? 0 : -EIO;
+}
+
+int sha256_stream_finish(struct sha256_stream *stream, uint8_t ret_digest[SHA256_SIZE])
+{
+    return EVP_DigestFinal_ex(stream->ctx, ret_digest, NULL) == 1 ? 0 : -EIO;
+}
+
+void sha256_stream_free(struct sha256_stream *stream)
+{
+    if (!stream)
+        return;
+    EVP_MD_CTX_free(stream->ctx);
+    free(stream);
+}
+
+void sha256_stream_freep(struct sha256_stream **stream)
+{
+    sha256_stream_free(*stream);
 }
 
 int hmac_sha256(struct slice key, const struct slice *parts, size_t count,

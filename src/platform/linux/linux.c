@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The `sim` platform: a plain Linux process. Nothing protects its memory. */
 #include "platform/linux/linux.h"
+
+#include "platform/linux/sim_device.h"
 #include "platform/ops.h"
 
 #include <errno.h>
@@ -36,25 +38,10 @@ int linux_random(void *bytes, size_t size)
     return 0;
 }
 
-static int sim_seal_key(struct slice label, struct key256 *ret_key, struct error *e)
-{
-    (void)label;
-    (void)ret_key;
-    return error_set(e, -EOPNOTSUPP, "no device file was set for the sim platform's sealing key");
-}
-
-static int sim_evidence(const uint8_t report_data[REPORT_DATA_SIZE], struct buf *ret_evidence,
-                        struct error *e)
-{
-    (void)report_data;
-    (void)ret_evidence;
-    return error_set(e, -EOPNOTSUPP, "no device file was set for the sim platform's evidence");
-}
-
 const struct platform_ops platform_sim = {
     .name = "sim",
     .call = linux_call,
     .random = linux_random,
-    .seal_key = sim_seal_key,
-    .evidence = sim_evidence,
+    .seal_key = sim_device_seal_key,
+    .evidence = sim_device_evidence,
 };
