@@ -59,12 +59,15 @@ struct file {
     _Atomic int flags;      /* O_ACCMODE, O_APPEND, O_NONBLOCK, O_DIRECT, ... as F_GETFL gives */
     _Atomic int64_t offset; /* for kinds that have a position; under `lock` when it matters */
     _Atomic int lock;       /* futex; see runtime/lock.h */
+    _Atomic int host_fd;    /* a descriptor it is behind now; -1: none. Kept by fd.c: set when it is
+                             * installed, moved to a duplicate when this number is closed */
 };
 
 static inline void file_init(struct file *f, const struct file_ops *ops, int flags)
 {
     *f = (struct file){.ops = ops, .flags = flags};
     atomic_init(&f->references, 1);
+    atomic_init(&f->host_fd, -1);
 }
 
 /* The file behind guest descriptor `fd` with a reference taken, or NULL: a plain host one. */
