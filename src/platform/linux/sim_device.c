@@ -51,8 +51,8 @@ static void fd_close(const int *fd)
 static ssize_t read_at(int fd, void *bytes, size_t size, uint64_t offset)
 {
     for (;;) {
-        long n = linux_call(SYS_pread64,
-                            (const long[6]){fd, (long)bytes, (long)size, (long)offset});
+        long n =
+            linux_call(SYS_pread64, (const long[6]){fd, (long)bytes, (long)size, (long)offset});
         if (n != -EINTR)
             return n > (long)size ? -EPROTO : n;
     }
