@@ -1,0 +1,620 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "runtime/net/tls_conn.h"
+
+#include "runtime/net/sock.h"
+
+#include <errno.h>
+#include <openssl/bio.h>
+#include <openssl/crypto.h>
+#include <openssl/err.h>
+#include <openssl/ssl.h>
+#include <poll.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+enum {
+    RECORD_SIZE_MAX = 16384,              /* RFC 8446, section 5.1 */
+    WRITE_SIZE_MAX = 2 * RECORD_SIZE_MAX, /* plaintext that becomes one host write */
+    OUT_SIZE_MAX = 4 * RECORD_SIZE_MAX,   /* ciphertext held; more is a mistake of ours */
+    NOT_DATA_MAX = 32,                    /* records in a row that carry no plaintext */
+    FAILURE_SIZE = 96,
+};
+
+struct tls_conn {
+    struct tls_context *context;
+    SSL *ssl; /* made at first use, freed at failure */
+    char *server_name;
+    uint8_t *out; /* ciphertext for the socket */
+    size_t out_at, out_size, out_capacity;
+    int fd;
+    int error;         /* errno for SO_ERROR, until taken */
+    int read_error;    /* the same, for the next read */
+    uint8_t not_data;  /* see NOT_DATA_MAX */
+    uint8_t held_byte; /* what was sent but not acknowledged */
+    bool held;
+    bool established;
+    bool failed;
+    bool ended;          /* close_notify came */
+    bool shut;           /* close_notify was said */
+    bool deferred;       /* what is in `out` may wait for the next write: tickets */
+    bool has_received;   /* a byte ever */
+    bool blocked;        /* the last read of the socket was -EAGAIN */
+    bool drained;        /* the socket gave less than it was asked for */
+    bool trusts_drained; /* do not ask a drained socket again */
+    bool socket_ended;   /* end of the stream below TLS */
+    int socket_error;    /* -errno of the socket */
+    char failure[FAILURE_SIZE];
+};
+
+/* --- the socket, as OpenSSL sees it --------------------------------------------------------- */
+
+static int bio_read(BIO *bio, char *bytes, int size)
+{
+    struct tls_conn *conn = BIO_get_data(bio);
+    BIO_clear_retry_flags(bio);
+    if (size <= 0 || conn->socket_ended || conn->socket_error)
+        return 0;
+    ssize_t n =
+        conn->drained && conn->trusts_drained ? -EAGAIN : sock_recv(conn->fd, bytes, (size_t)size);
+    if (n > 0) {
+        conn->drained = n < size;
+        conn->has_received = true;
+        return (int)n;
+    }
+    if (n == -EAGAIN) {
+        conn->blocked = true;
+        BIO_set_retry_read(bio);
+        return -1;
+    }
+    if (n == 0)
+        conn->socket_ended = true;
+    else
+        conn->socket_error = (int)n;
+    return 0;
+}
+
+static uint8_t *out_reserve(struct tls_conn *conn, size_t more)
+{
+    if (conn->out_at == conn->out_size)
+        conn->out_at = conn->out_size = 0;
+    if (more > OUT_SIZE_MAX - conn->out_size)
+        return NULL;
+    if (conn->out_size + more > conn->out_capacity) {
+        size_t capacity = MAX(conn->out_size + more, 2 * conn->out_capacity);
+        uint8_t *out = realloc(conn->out, capacity);
+        if (!out)
+            return NULL;
+        conn->out = out;
+        conn->out_capacity = capacity;
+    }
+    return conn->out + conn->out_size;
+}
+
+/* Collects; out_flush() sends. So a flight, or a response with its ticket, is one host write. */
+static int bio_write(BIO *bio, const char *bytes, int size)
+{
+    struct tls_conn *conn = BIO_get_data(bio);
+    BIO_clear_retry_flags(bio);
+    uint8_t *to = size > 0 ? out_reserve(conn, (size_t)size) : NULL;
+    if (!to) {
+        conn->socket_error = -ENOMEM;
+        return -1;
+    }
+    memcpy(to, bytes, (size_t)size);
+    conn->out_size += (size_t)size;
+    return size;
+}
+
+static long bio_ctrl(BIO *bio, int command, long number, void *pointer)
+{
+    (void)bio;
+    (void)number;
+    (void)pointer;
+    return command == BIO_CTRL_FLUSH || command == BIO_CTRL_PUSH || command == BIO_CTRL_POP;
+}
+
+static BIO_METHOD *g_bio_method; /* one per process, made by whoever comes first, never freed */
+
+static const BIO_METHOD *bio_method(void)
+{
+    BIO_METHOD *method = __atomic_load_n(&g_bio_method, __ATOMIC_ACQUIRE);
+    if (method)
+        return method;
+    method = BIO_meth_new(BIO_TYPE_SOURCE_SINK | 0x7f, "coffer socket");
+    if (!method || BIO_meth_set_read(method, bio_read) != 1 ||
+        BIO_meth_set_write(method, bio_write) != 1 || BIO_meth_set_ctrl(method, bio_ctrl) != 1) {
+        BIO_meth_free(method);
+        return NULL;
+    }
+    BIO_METHOD *none = NULL;
+    if (!__atomic_compare_exchange_n(&g_bio_method, &none, method, false, __ATOMIC_ACQ_REL,
+                                     __ATOMIC_ACQUIRE)) {
+        BIO_meth_free(method);
+        method = none;
+    }
+    return method;
+}
+
+static bool out_is_empty(const struct tls_conn *conn)
+{
+    return conn->out_at == conn->out_size;
+}
+
+/* 0 when all is sent, -EAGAIN, or the socket's error. */
+static int out_flush(struct tls_conn *conn)
+{
+    while (!out_is_empty(conn)) {
+        ssize_t n = sock_send(conn->fd, conn->out + conn->out_at, conn->out_size - conn->out_at);
+        if (n < 0)
+            return (int)n;
+        if (n == 0)
+            return -EPIPE;
+        conn->out_at += (size_t)n;
+    }
+    free(conn->out);
+    conn->out = NULL;
+    conn->out_at = conn->out_size = conn->out_capacity = 0;
+    conn->deferred = false;
+    return 0;
+}
+
+static void out_drop(struct tls_conn *conn)
+{
+    free(conn->out);
+    conn->out = NULL;
+    conn->out_at = conn->out_size = conn->out_capacity = 0;
+}
+
+/* --- the connection ------------------------------------------------------------------------- */
+
+int tls_conn_new(struct tls_context *context, int fd, const char *server_name,
+                 struct tls_conn **ret_conn)
+{
+    struct tls_conn *conn = calloc(1, sizeof *conn);
+    if (!conn)
+        return -ENOMEM;
+    conn->context = context;
+    conn->fd = fd;
+    if (server_name && !(conn->server_name = strdup(server_name))) {
+        free(conn);
+        return -ENOMEM;
+    }
+    *ret_conn = conn;
+    return 0;
+}
+
+void tls_conn_free(struct tls_conn *conn)
+{
+    if (!conn)
+        return;
+    SSL_free(conn->ssl);
+    out_drop(conn);
+    free(conn->server_name);
+    free(conn);
+}
+
+void tls_conn_set_fd(struct tls_conn *conn, int fd)
+{
+    conn->fd = fd;
+}
+
+static int conn_start(struct tls_conn *conn)
+{
+    if (conn->ssl)
+        return 0;
+    const BIO_METHOD *method = bio_method();
+    BIO *bio = method ? BIO_new(method) : NULL;
+    SSL *ssl = bio ? tls_context_ssl(conn->context, conn->server_name) : NULL;
+    if (!ssl) {
+        BIO_free(bio);
+        ERR_clear_error();
+        return -ENOMEM;
+    }
+    BIO_set_data(bio, conn);
+    BIO_set_init(bio, 1);
+    SSL_set_bio(ssl, bio, bio);
+    conn->ssl = ssl;
+    return 0;
+}
+
+/* In words, without OpenSSL's text tables, which cost memory in every process. */
+static const char *reason_text(const struct tls_conn *conn, unsigned long code)
+{
+    static const struct {
+        int reason;
+        const char *text;
+    } TEXTS[] = {
+        {SSL_R_HTTP_REQUEST, "the peer speaks plain HTTP"},
+        {SSL_R_HTTPS_PROXY_REQUEST, "the peer speaks to an HTTP proxy"},
+        {SSL_R_WRONG_VERSION_NUMBER, "the peer does not speak TLS"},
+        {SSL_R_UNSUPPORTED_PROTOCOL, "the peer has no TLS version that is allowed here"},
+        {SSL_R_NO_SHARED_CIPHER, "no cipher in common"},
+        {SSL_R_CERTIFICATE_VERIFY_FAILED, "the peer's certificate is not trusted"},
+        {SSL_R_PEER_DID_NOT_RETURN_A_CERTIFICATE, "the peer shows no certificate"},
+        {SSL_R_TLSV1_ALERT_UNKNOWN_CA, "the peer does not trust our certificate"},
+        {SSL_R_SSLV3_ALERT_CERTIFICATE_UNKNOWN, "the peer does not accept our certificate"},
+        {SSL_R_SSLV3_ALERT_BAD_CERTIFICATE, "the peer does not accept our certificate"},
+        {SSL_R_DECRYPTION_FAILED_OR_BAD_RECORD_MAC, "a record was changed on its way"},
+        {SSL_R_UNEXPECTED_EOF_WHILE_READING, "the stream was cut"},
+        {SSL_R_NO_RENEGOTIATION, "renegotiation is refused"},
+    };
+    for (size_t i = 0; i < ARRAY_COUNT(TEXTS); i++)
+        if (code && ERR_GET_REASON(code) == TEXTS[i].reason)
+            return TEXTS[i].text;
+    if (conn->socket_error)
+        return "the socket failed";
+    return conn->socket_ended ? "the stream was cut" : "the peer breaks the protocol";
+}
+
+/* A person who opened http:// at a TLS port reads why, instead of an alert's bytes. */
+static void answer_plain_http(struct tls_conn *conn)
+{
+    static const char ANSWER[] = "HTTP/1.1 400 Bad Request\r\nContent-Type: text/plain\r\n"
+                                 "Content-Length: 37\r\nConnection: close\r\n\r\n"
+                                 "This port speaks TLS: use https://.\r\n";
+    out_drop(conn);
+    uint8_t *to = out_reserve(conn, sizeof ANSWER - 1);
+    if (!to)
+        return;
+    memcpy(to, ANSWER, sizeof ANSWER - 1);
+    conn->out_size = sizeof ANSWER - 1;
+}
+
+static int conn_fail(struct tls_conn *conn, int r)
+{
+    unsigned long code = ERR_peek_error();
+    snprintf(conn->failure, sizeof conn->failure, "%s (%d)", reason_text(conn, code),
+             code ? ERR_GET_REASON(code) : -conn->socket_error);
+    ERR_clear_error();
+    if (code && ERR_GET_REASON(code) == SSL_R_HTTP_REQUEST)
+        answer_plain_http(conn);
+    if (out_flush(conn) < 0) /* the alert; whether it gets through is no longer our concern */
+        out_drop(conn);
+    SSL_free(conn->ssl);
+    conn->ssl = NULL;
+    conn->failed = true;
+    conn->error = conn->read_error = -r;
+    return r;
+}
+
+/* What a failed OpenSSL call means: 0 (again: something that is no data was handled), -EAGAIN,
+ * -ENODATA (the peer said it has ended), or an error, after which the connection has failed. */
+static int conn_judge(struct tls_conn *conn, int result)
+{
+    int reason = SSL_get_error(conn->ssl, result);
+    if (reason == SSL_ERROR_ZERO_RETURN) {
+        conn->ended = true;
+        return -ENODATA;
+    }
+    if (reason == SSL_ERROR_WANT_READ && conn->blocked) {
+        conn->blocked = false;
+        return -EAGAIN;
+    }
+    if (reason == SSL_ERROR_WANT_READ && ++conn->not_data <= NOT_DATA_MAX)
+        return 0;
+    if (conn->socket_ended && !conn->has_received &&
+        !conn->server_name) { /* somebody tried the port and left */
+        conn->ended = true;
+        return -ENODATA;
+    }
+    if (conn->socket_error && conn->socket_error != -EPIPE)
+        return conn_fail(conn, conn->socket_error);
+    return conn_fail(conn, -ECONNRESET);
+}
+
+/* OpenSSL judges a result by the thread's error queue, which anybody may have left something in. */
+static void conn_prepare(struct tls_conn *conn)
+{
+    ERR_clear_error();
+    conn->blocked = false;
+}
+
+/* 0 when established. What the handshake has to say is sent before it waits. */
+static int conn_handshake(struct tls_conn *conn)
+{
+    if (conn->failed)
+        return -EPIPE;
+    if (conn->established)
+        return 0;
+    if (conn->ended)
+        return -ENODATA;
+    int r = conn_start(conn);
+    if (r < 0)
+        return r;
+    for (;;) {
+        conn_prepare(conn);
+        r = SSL_do_handshake(conn->ssl);
+        if (r == 1)
+            break;
+        r = conn_judge(conn, r);
+        int flushed = conn->failed || out_is_empty(conn) ? 0 : out_flush(conn);
+        if (flushed < 0 && flushed != -EAGAIN)
+            return conn_fail(conn, flushed);
+        if (r < 0)
+            return r;
+    }
+    conn->established = true;
+    conn->not_data = 0;
+    /* A TLS 1.3 server has only tickets left to send: they ride with its first answer. Alone they
+     * would cost a segment, and Nagle's algorithm would hold the answer back for the delayed ACK. */
+    conn->deferred = SSL_is_server(conn->ssl) && SSL_version(conn->ssl) == TLS1_3_VERSION;
+    if (conn->deferred || out_is_empty(conn))
+        return 0;
+    r = out_flush(conn);
+    return r < 0 && r != -EAGAIN ? conn_fail(conn, r) : 0;
+}
+
+/* The error of a stream that has failed: once, then its end. */
+static int64_t read_failed(struct tls_conn *conn)
+{
+    int r = -conn->read_error;
+    conn->read_error = 0;
+    if (r)
+        conn->error = 0;
+    return r;
+}
+
+/* One SSL_read or SSL_peek that gives data, or why not. */
+static int64_t read_some(struct tls_conn *conn, void *bytes, size_t size, bool peek)
+{
+    for (;;) {
+        size_t n = 0;
+        conn_prepare(conn);
+        int r = peek ? SSL_peek_ex(conn->ssl, bytes, size, &n)
+                     : SSL_read_ex(conn->ssl, bytes, size, &n);
+        if (r == 1) {
+            conn->not_data = 0;
+            return (int64_t)n;
+        }
+        r = conn_judge(conn, r);
+        if (r < 0)
+            return r;
+    }
+}
+
+/* Fills `bytes`; stops early only where the socket has nothing more. A short count must mean that:
+ * programs that wait for edges rely on it (epoll(7), question 9). */
+static int64_t read_fill(struct tls_conn *conn, uint8_t *bytes, size_t size, size_t done, bool peek)
+{
+    size_t filled = 0;
+    while (filled < size) {
+        conn->trusts_drained = done + filled > 0;
+        int64_t n = read_some(conn, bytes + filled, size - filled, peek);
+        if (n < 0)
+            return filled > 0 ? (int64_t)filled : n;
+        filled += (size_t)n;
+        if (peek || (conn->drained && !SSL_has_pending(conn->ssl)))
+            break;
+    }
+    return (int64_t)filled;
+}
+
+/* Reading may have made something to say: a key update's answer. */
+static void conn_answer(struct tls_conn *conn)
+{
+    if (conn->failed || out_is_empty(conn) || conn->deferred)
+        return;
+    int r = out_flush(conn);
+    if (r < 0 && r != -EAGAIN)
+        (void)conn_fail(conn, r);
+}
+
+int64_t tls_conn_read(struct tls_conn *conn, const struct iovec *iov, int count, bool peek)
+{
+    int64_t r = conn_handshake(conn);
+    if (r < 0 && r != -ENODATA)
+        return conn->failed ? read_failed(conn) : r;
+    size_t done = 0;
+    for (int i = 0; i < count && !conn->ended; i++) {
+        if (iov[i].iov_len == 0)
+            continue;
+        r = read_fill(conn, iov[i].iov_base, iov[i].iov_len, done, peek);
+        if (r < 0)
+            break;
+        done += (size_t)r;
+        if (peek || (size_t)r < iov[i].iov_len)
+            break;
+    }
+    conn->drained = conn->trusts_drained = false;
+    conn_answer(conn);
+    if (done > 0 || conn->ended || r == -ENODATA)
+        return (int64_t)done;
+    return conn->failed ? read_failed(conn) : MIN(r, 0);
+}
+
+/* Up to WRITE_SIZE_MAX bytes from `iov`, from byte `skip` on: where they lie if they lie together,
+ * else gathered into *ret_copy, which the caller frees. */
+static const uint8_t *gather(const struct iovec *iov, int count, size_t skip, size_t *ret_size,
+                             uint8_t **ret_copy)
+{
+    while (count > 0 && skip >= iov->iov_len) {
+        skip -= iov->iov_len;
+        iov++;
+        count--;
+    }
+    *ret_size = 0;
+    if (count == 0)
+        return NULL;
+    const uint8_t *first = (const uint8_t *)iov->iov_base + skip;
+    size_t first_size = iov->iov_len - skip;
+    if (count == 1 || first_size >= RECORD_SIZE_MAX) {
+        *ret_size = MIN(first_size, (size_t)WRITE_SIZE_MAX);
+        return first;
+    }
+    uint8_t *copy = *ret_copy ? *ret_copy : malloc(RECORD_SIZE_MAX);
+    if (!copy)
+        return NULL;
+    *ret_copy = copy;
+    size_t size = 0;
+    for (; count > 0 && size < RECORD_SIZE_MAX; iov++, count--, skip = 0) {
+        size_t n = MIN(iov->iov_len - skip, RECORD_SIZE_MAX - size);
+        if (n > 0)
+            memcpy(copy + size, (const uint8_t *)iov->iov_base + skip, n);
+        size += n;
+    }
+    *ret_size = size;
+    return copy;
+}
+
+static size_t iov_size(const struct iovec *iov, int count)
+{
+    size_t size = 0;
+    for (int i = 0; i < count; i++)
+        size += iov[i].iov_len;
+    return size;
+}
+
+/* Encrypts and sends one piece. 0, -EAGAIN (encrypted, but not all sent) or an error. */
+static int write_piece(struct tls_conn *conn, const uint8_t *bytes, size_t size)
+{
+    size_t written = 0;
+    conn_prepare(conn);
+    int r = SSL_write_ex(conn->ssl, bytes, size, &written);
+    if (r != 1) {
+        r = conn_judge(conn, r);
+        return conn->failed ? -EPIPE : MIN(r, -EAGAIN);
+    }
+    r = out_flush(conn);
+    if (r < 0 && r != -EAGAIN)
+        return conn_fail(conn, r);
+    if (r == -EAGAIN) {
+        conn->deferred = false;
+        conn->held = true;
+        conn->held_byte = bytes[size - 1];
+    }
+    return r;
+}
+
+/* The first byte was sent with the write before; see the header. */
+static int write_resume(struct tls_conn *conn, const struct iovec *iov, int count)
+{
+    conn->held = false;
+    for (; count > 0; iov++, count--)
+        if (iov->iov_len > 0)
+            return *(const uint8_t *)iov->iov_base == conn->held_byte
+                       ? 1
+                       : conn_fail(conn, -ECONNRESET);
+    return 0;
+}
+
+static int64_t write_all(struct tls_conn *conn, const struct iovec *iov, int count, size_t done)
+{
+    size_t total = iov_size(iov, count), size;
+    uint8_t *copy = NULL;
+    int r = 0;
+    while (r == 0 && done < total) {
+        const uint8_t *bytes = gather(iov, count, done, &size, &copy);
+        r = bytes ? write_piece(conn, bytes, size) : -ENOMEM;
+        if (r == 0 || r == -EAGAIN)
+            done += size - (conn->held ? 1 : 0);
+    }
+    if (copy) {
+        OPENSSL_cleanse(copy, RECORD_SIZE_MAX);
+        free(copy);
+    }
+    return done > 0 ? (int64_t)done : r;
+}
+
+int64_t tls_conn_write(struct tls_conn *conn, const struct iovec *iov, int count)
+{
+    if (conn->shut)
+        return -EPIPE;
+    int r = conn_handshake(conn);
+    if (r < 0)
+        return r == -EAGAIN || r == -ENOMEM ? r : -EPIPE;
+    if (iov_size(iov, count) == 0)
+        return 0;
+    if (!out_is_empty(conn) && !conn->deferred) {
+        r = out_flush(conn);
+        if (r == -EAGAIN)
+            return r;
+        if (r < 0)
+            return conn_fail(conn, r);
+    }
+    int resumed = conn->held ? write_resume(conn, iov, count) : 0;
+    return resumed < 0 ? resumed : write_all(conn, iov, count, (size_t)resumed);
+}
+
+unsigned tls_conn_state(const struct tls_conn *conn)
+{
+    if (conn->failed)
+        return TLS_READABLE | TLS_WRITABLE | TLS_ENDED | TLS_FAILED;
+    unsigned bits = conn->ended ? TLS_READABLE | TLS_ENDED : 0;
+    if (!conn->established)
+        return bits;
+    if (SSL_pending(conn->ssl) > 0)
+        bits |= TLS_READABLE;
+    if (out_is_empty(conn) || conn->deferred || conn->shut)
+        bits |= TLS_WRITABLE;
+    return bits;
+}
+
+unsigned tls_conn_advance(struct tls_conn *conn)
+{
+    uint8_t byte;
+    (void)conn_handshake(conn); /* whatever came of it is in the state */
+    if (conn->established && !conn->failed && !conn->ended && SSL_pending(conn->ssl) == 0) {
+        conn->drained = conn->trusts_drained = false;
+        (void)read_some(conn, &byte, 1, true); /* leaves a record decrypted, or the end noted */
+        conn->drained = false;
+    }
+    conn_answer(conn);
+    return tls_conn_state(conn);
+}
+
+short tls_conn_host_events(const struct tls_conn *conn, short events)
+{
+    if (conn->failed)
+        return 0;
+    bool pending = !out_is_empty(conn) && !conn->deferred;
+    short host = 0;
+    if (conn->established) {
+        host = (short)(events & POLLIN);
+        if ((events & POLLOUT) || pending)
+            host |= POLLOUT;
+        return host;
+    }
+    /* A client that waits for its connection to be made waits for room. */
+    bool starts = !conn->ssl && conn->server_name;
+    return (short)(POLLIN | (pending || starts ? POLLOUT : 0));
+}
+
+size_t tls_conn_pending(const struct tls_conn *conn)
+{
+    int n = conn->established && !conn->failed ? SSL_pending(conn->ssl) : 0;
+    return n > 0 ? (size_t)n : 0;
+}
+
+int tls_conn_shutdown(struct tls_conn *conn)
+{
+    if (conn->failed)
+        return -EPIPE;
+    if (conn->established && !conn->shut) {
+        conn_prepare(conn);
+        int r = SSL_shutdown(conn->ssl);
+        if (r < 0 && conn_judge(conn, r) < 0 && conn->failed)
+            return -EPIPE;
+    }
+    conn->shut = true;
+    conn->deferred = conn->held = false;
+    int r = out_is_empty(conn) ? 0 : out_flush(conn);
+    return r < 0 && r != -EAGAIN ? conn_fail(conn, r) : r;
+}
+
+int tls_conn_take_error(struct tls_conn *conn)
+{
+    int error = conn->error;
+    if (error)
+        conn->error = conn->read_error = 0;
+    return error;
+}
+
+const char *tls_conn_failure(const struct tls_conn *conn)
+{
+    return conn->failure;
+}
+
+bool tls_conn_is_established(const struct tls_conn *conn)
+{
+    return conn->established;
+}

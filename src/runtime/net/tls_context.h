@@ -1,0 +1,33 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* net/tls_context.h: what all TLS connections under one network rule share.
+ *
+ * Made after the last fork that the launcher does, in the process that uses it: it holds the private
+ * key and the ticket key. OpenSSL reads no configuration and knows no default path: trust comes
+ * from the rule alone. TLS 1.3, and 1.2 where the rule says so; no compression, no renegotiation,
+ * no early data; ALPN accepts "http/1.1" and ignores the rest. */
+#ifndef COFFER_RUNTIME_NET_TLS_CONTEXT_H
+#define COFFER_RUNTIME_NET_TLS_CONTEXT_H
+
+#include "runtime/config.h"
+
+struct ssl_st;
+struct tls_context;
+
+/* For connections that are accepted. `tls` is not kept. 0, -EINVAL (the identity is no good; said
+ * in *e) or -ENOMEM. */
+must_check int tls_context_new_server(const struct runtime_tls *tls,
+                                      struct tls_context **ret_context, struct error *e);
+
+/* For connections that are made. `trust_pem` says who may sign the peer's certificate. `identity`
+ * may be NULL; otherwise its certificate is shown where the peer asks for one. */
+must_check int tls_context_new_client(struct slice trust_pem, const struct runtime_tls *identity,
+                                      struct tls_context **ret_context, struct error *e);
+
+void tls_context_free(struct tls_context *context);
+void tls_context_freep(struct tls_context **context);
+
+/* A new OpenSSL connection; NULL without memory. A client's proves that its peer is `server_name`,
+ * a DNS name or an address. Safe on any thread. */
+must_check struct ssl_st *tls_context_ssl(struct tls_context *context, const char *server_name);
+
+#endif
