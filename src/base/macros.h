@@ -3,6 +3,7 @@
 #ifndef COFFER_BASE_MACROS_H
 #define COFFER_BASE_MACROS_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 

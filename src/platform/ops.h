@@ -22,6 +22,10 @@ struct platform_ops {
     /* One host system call of x86-64 Linux: the raw result, -4095..-1 being errors. */
     long (*call)(long nr, const long args[6]);
 
+    /* The same, unless *stop is not zero when it would begin: then -513. A signal handler may set
+     * *stop (see platform/linux/linux.h). Both leave vector registers and FS untouched. */
+    long (*call_unless)(const volatile uint32_t *stop, long nr, const long args[6]);
+
     /* Cryptographic randomness that the host cannot choose. 0 or -EIO. */
     int (*random)(void *bytes, size_t size);
 

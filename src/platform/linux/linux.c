@@ -41,6 +41,7 @@ int linux_random(void *bytes, size_t size)
 const struct platform_ops platform_sim = {
     .name = "sim",
     .call = linux_call,
+    .call_unless = linux_call_unless,
     .random = linux_random,
     .seal_key = sim_device_seal_key,
     .evidence = sim_device_evidence,

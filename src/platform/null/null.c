@@ -11,6 +11,12 @@ static long null_call(long nr, const long args[6])
     return -ENOSYS;
 }
 
+static long null_call_unless(const volatile uint32_t *stop, long nr, const long args[6])
+{
+    (void)stop;
+    return null_call(nr, args);
+}
+
 static int null_random(void *bytes, size_t size)
 {
     (void)bytes;
@@ -36,6 +42,7 @@ static int null_evidence(const uint8_t report_data[REPORT_DATA_SIZE], struct buf
 const struct platform_ops platform_null = {
     .name = "null",
     .call = null_call,
+    .call_unless = null_call_unless,
     .random = null_random,
     .seal_key = null_seal_key,
     .evidence = null_evidence,

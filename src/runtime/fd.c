@@ -1,0 +1,230 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The descriptor table. An entry is set and cleared under the table's lock; whether one is there is
+ * read without it. Invariant: as long as an entry stands, the host's descriptor of that number is
+ * open (a placeholder or a socket), so the host cannot give the number away. */
+#include "runtime/fd.h"
+#include "platform/host.h"
+#include "runtime/fd_table.h"
+#include "runtime/lock.h"
+#include "runtime/thread.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <sys/mman.h>
+#include <sys/resource.h>
+#include <sys/syscall.h>
+
+#define HIDDEN_COUNT 64
+
+struct fd_table {
+    lock_word lock; /* protects: files, their count; a leaf but for the log's */
+    _Atomic int count;
+    _Atomic int limit;
+    struct file *_Atomic files[FD_MAX];
+};
+
+static _Atomic int g_hidden_base;      /* 0: not settled yet */
+static _Atomic int g_placeholder = -1; /* a hidden descriptor of /dev/null to duplicate */
+
+static struct fd_table *table_self(void)
+{
+    return process_self()->fds;
+}
+
+int fd_table_new(struct fd_table **ret_table)
+{
+    void *memory = mmap(NULL, sizeof(struct fd_table), PROT_READ | PROT_WRITE,
+                        MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+    if (memory == MAP_FAILED)
+        return -ENOMEM;
+    *ret_table = memory;
+    return 0;
+}
+
+int fd_table_copy(struct fd_table *table, struct fd_table **ret_table)
+{
+    struct fd_table *copy;
+    int r = fd_table_new(&copy);
+    if (r < 0)
+        return r;
+    lock_acquire(&table->lock);
+    int limit = atomic_load(&table->limit);
+    for (int fd = 0; fd < limit; fd++) {
+        struct file *f = atomic_load(&table->files[fd]);
+        if (!f)
+            continue;
+        atomic_fetch_add(&f->references, 1);
+        atomic_init(&copy->files[fd], f);
+    }
+    atomic_init(&copy->count, atomic_load(&table->count));
+    atomic_init(&copy->limit, limit);
+    lock_release(&table->lock);
+    *ret_table = copy;
+    return 0;
+}
+
+void fd_table_free(struct fd_table *table)
+{
+    if (!table)
+        return;
+    int limit = atomic_load(&table->limit);
+    for (int fd = 0; fd < limit; fd++)
+        file_put(atomic_load(&table->files[fd]));
+    (void)munmap(table, sizeof(*table));
+}
+
+struct file *fd_get(int fd)
+{
+    struct fd_table *table = table_self();
+    if (fd < 0 || fd >= FD_MAX || !atomic_load_explicit(&table->files[fd], memory_order_relaxed))
+        return NULL;
+    SCOPED(lock_leave) lock_word *held = lock_enter(&table->lock);
+    struct file *f = atomic_load(&table->files[fd]);
+    if (f)
+        atomic_fetch_add(&f->references, 1);
+    return f;
+}
+
+void file_put(struct file *f)
+{
+    if (f && atomic_fetch_sub(&f->references, 1) == 1 && f->ops->release)
+        f->ops->release(f);
+}
+
+bool fd_is_shielded(int fd)
+{
+    return fd >= 0 && fd < FD_MAX &&
+           atomic_load_explicit(&table_self()->files[fd], memory_order_relaxed) != NULL;
+}
+
+bool fd_any_shielded(void)
+{
+    return atomic_load_explicit(&table_self()->count, memory_order_relaxed) > 0;
+}
+
+int fd_limit(void)
+{
+    return atomic_load(&table_self()->limit);
+}
+
+/* Another descriptor of the same file, or -1. */
+static int table_find(const struct fd_table *table, const struct file *f)
+{
+    int limit = atomic_load(&table->limit);
+    for (int fd = 0; fd < limit; fd++)
+        if (atomic_load_explicit(&table->files[fd], memory_order_relaxed) == f)
+            return fd;
+    return -1;
+}
+
+static struct file *table_exchange(int fd, struct file *f)
+{
+    struct fd_table *table = table_self();
+    SCOPED(lock_leave) lock_word *held = lock_enter(&table->lock);
+    struct file *old = atomic_exchange(&table->files[fd], f);
+    if (f && atomic_load(&f->host_fd) < 0)
+        atomic_store(&f->host_fd, fd);
+    if (old && old != f && atomic_load(&old->host_fd) == fd)
+        atomic_store(&old->host_fd, table_find(table, old));
+    atomic_fetch_add(&table->count, (f != NULL) - (old != NULL));
+    if (f && fd >= atomic_load(&table->limit))
+        atomic_store(&table->limit, fd + 1);
+    return old;
+}
+
+struct file *fd_detach(int fd)
+{
+    return fd_is_shielded(fd) ? table_exchange(fd, NULL) : NULL;
+}
+
+int fd_replace(int fd, struct file *f)
+{
+    if (fd < 0 || fd >= FD_MAX) {
+        file_put(f);
+        return -EMFILE;
+    }
+    file_put(table_exchange(fd, f));
+    return 0;
+}
+
+int fd_attach(int fd, struct file *f)
+{
+    return fd_replace(fd, f);
+}
+
+static int placeholder(void)
+{
+    int fd = atomic_load(&g_placeholder);
+    if (fd >= 0)
+        return fd;
+    fd = (int)host_call(SYS_openat, AT_FDCWD, "/dev/null", O_RDWR | O_CLOEXEC);
+    fd = fd < 0 ? fd : fd_hide(fd);
+    int expected = -1;
+    if (fd >= 0 && !atomic_compare_exchange_strong(&g_placeholder, &expected, fd)) {
+        host_close(fd);
+        return expected;
+    }
+    return fd;
+}
+
+int fd_install(struct file *f, int fd_flags)
+{
+    int source = placeholder();
+    int command = fd_flags & FD_CLOEXEC ? F_DUPFD_CLOEXEC : F_DUPFD;
+    int fd = source < 0 ? source : (int)host_call(SYS_fcntl, source, command, 0);
+    if (fd >= 0 && (fd >= FD_MAX || fd_is_hidden(fd))) {
+        host_close(fd);
+        fd = -EMFILE;
+    }
+    if (fd < 0) {
+        file_put(f);
+        return fd;
+    }
+    int r = fd_replace(fd, f);
+    return r < 0 ? r : fd;
+}
+
+/* The hidden range lies just above the soft limit the guest knows, which is raised by as much; where
+ * the hard limit forbids that, the guest's limit shrinks. A low top keeps the kernel's own table of
+ * descriptors small. */
+int fd_hidden_base(void)
+{
+    int base = atomic_load(&g_hidden_base);
+    if (base > 0)
+        return base;
+    struct rlimit limit = {1024, 1024};
+    (void)host_call(SYS_getrlimit, RLIMIT_NOFILE, &limit);
+    rlim_t soft = MIN(limit.rlim_cur, (rlim_t)(1 << 20));
+    if (soft + HIDDEN_COUNT > limit.rlim_max)
+        soft = limit.rlim_max > 2 * HIDDEN_COUNT ? limit.rlim_max - HIDDEN_COUNT : HIDDEN_COUNT;
+    struct rlimit raised = {soft + HIDDEN_COUNT, limit.rlim_max};
+    (void)host_call(SYS_setrlimit, RLIMIT_NOFILE, &raised);
+    int expected = 0;
+    return atomic_compare_exchange_strong(&g_hidden_base, &expected, (int)soft) ? (int)soft
+                                                                                : expected;
+}
+
+bool fd_is_hidden(int fd)
+{
+    int base = atomic_load_explicit(&g_hidden_base, memory_order_relaxed);
+    return base > 0 && fd >= base && fd < base + HIDDEN_COUNT;
+}
+
+int fd_hide(int fd)
+{
+    int hidden = (int)host_call(SYS_fcntl, fd, F_DUPFD_CLOEXEC, fd_hidden_base());
+    if (hidden >= 0)
+        host_close(fd);
+    return hidden;
+}
+
+void fd_after_fork(void)
+{
+    struct fd_table *table = table_self();
+    int limit = atomic_load(&table->limit);
+    for (int fd = 0; fd < limit; fd++) {
+        struct file *f = atomic_load(&table->files[fd]);
+        if (f && f->ops->after_fork)
+            f->ops->after_fork(f);
+    }
+}

@@ -1,0 +1,35 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* runtime/guest.h: the only way to touch memory at an address that a guest gave.
+ *
+ * A fault becomes -EFAULT. What was read is a copy: judge the copy, never the original, which
+ * another guest thread may change meanwhile. */
+#ifndef COFFER_RUNTIME_GUEST_H
+#define COFFER_RUNTIME_GUEST_H
+
+#include "base/macros.h"
+
+#include <stdint.h>
+#include <sys/uio.h>
+
+#define GUEST_IOV_MAX 1024
+
+must_check int guest_read(void *target, unsigned long from, size_t size);
+must_check int guest_write(unsigned long to, const void *source, size_t size);
+
+/* A NUL-terminated string of less than `size` bytes. Its length, or -EFAULT, or -ENAMETOOLONG. */
+must_check ssize_t guest_text(char *target, unsigned long from, size_t size);
+
+/* The iovec array itself, copied and checked: count 0..1024 (-EINVAL), sum of lengths fits ssize_t
+ * (-EINVAL), every address below the guest's limit (-EFAULT). The sum of the lengths. */
+must_check ssize_t guest_iov(struct iovec *target, unsigned long from, unsigned long count);
+
+/* Touches every page of the buffers, so that code which then uses them directly will not fault
+ * unless another guest thread unmaps them meanwhile. 0 or -EFAULT. */
+must_check int guest_probe_read(const struct iovec *iov, int count);
+must_check int guest_probe_write(const struct iovec *iov, int count);
+
+/* One value of any type: guest_get(&value, address). */
+#define guest_get(ret_, from_) guest_read((ret_), (from_), sizeof(*(ret_)))
+#define guest_put(to_, value_) guest_write((to_), (value_), sizeof(*(value_)))
+
+#endif

@@ -1,0 +1,63 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* runtime/syscall/call.h: one system call of the guest, and the table that names them all.
+ *
+ * syscall/table.def has one row per call of x86-64:
+ *
+ *     CALL(0, read, FD, sys_read, "fd,out:2,size", "shielded files and sockets")
+ *          number, name, class, handler, argument shapes, why
+ *
+ * A handler is `int64_t sys_NAME(struct syscall_call *c)`; it returns what the guest finds in rax.
+ * It runs on the runtime's stack with the runtime's FS; the guest's vector registers are saved.
+ * Pointers in `args` are the guest's: read and write them through runtime/guest.h only. A handler
+ * that blocks does so through rt_block() and hands on its -RT_ERESTART* results when it has no
+ * partial result to return instead. sys_pass() gives the call to the host as it is. */
+#ifndef COFFER_RUNTIME_SYSCALL_CALL_H
+#define COFFER_RUNTIME_SYSCALL_CALL_H
+
+#include "base/macros.h"
+
+#include <stdint.h>
+
+#define CALL_NR_MAX 512
+
+struct thread;
+
+struct syscall_call {
+    long nr;
+    unsigned long args[6];
+    struct thread *thread; /* the calling one, == thread_self() */
+};
+
+typedef int64_t syscall_fn(struct syscall_call *c);
+
+/* When does the handler run? Otherwise the call goes to the host untouched, on the fast path. */
+enum call_class {
+    CALL_UNKNOWN, /* no row: ENOSYS, logged once */
+    CALL_PASS,    /* never */
+    CALL_FD,      /* if descriptor args[0] is shielded (or the runtime's own) */
+    CALL_ANY,     /* if this process has any shielded descriptor at all */
+    CALL_SHIELD,  /* always: the handler decides what is shielded */
+    CALL_EMULATE, /* always: the runtime is the authority, the host may not be asked */
+    CALL_DENY,    /* always: refused, with the handler's errno */
+};
+
+struct call_row {
+    syscall_fn *handler;
+    uint8_t class; /* enum call_class */
+};
+
+extern const struct call_row call_table[CALL_NR_MAX];
+
+/* For people: NULL where there is no row. */
+const char *call_name(long nr);
+const char *call_shapes(long nr);
+const char *call_why(long nr);
+const char *call_class_name(enum call_class class);
+
+/* Common handlers. */
+int64_t sys_pass(struct syscall_call *c);        /* to the host, interruptible */
+int64_t sys_deny_eperm(struct syscall_call *c);  /* -EPERM */
+int64_t sys_deny_enosys(struct syscall_call *c); /* -ENOSYS */
+int64_t sys_deny_einval(struct syscall_call *c); /* -EINVAL */
+
+#endif

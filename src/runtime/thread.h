@@ -1,0 +1,95 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* runtime/thread.h: a guest thread and the guest process, as the runtime sees them.
+ *
+ * Each guest thread runs on one runtime thread. GS base points to its struct thread as long as the
+ * thread lives; FS is the guest's while guest code and `pass` rows run, the runtime's otherwise. */
+#ifndef COFFER_RUNTIME_THREAD_H
+#define COFFER_RUNTIME_THREAD_H
+
+#include "base/macros.h"
+
+#include <signal.h>
+#include <stdatomic.h>
+#include <stdint.h>
+
+/* The guest's registers during a system call, as syscall/entry.S pushes them. */
+struct regs {
+    uint64_t r15, r14, r13, r12, rbp, rbx, r11, r10, r9, r8;
+    uint64_t rax; /* the call's number, then its result */
+    uint64_t rdx, rsi, rdi;
+    uint64_t rip; /* just behind the system call instruction */
+    uint64_t rflags, rsp;
+    uint64_t nr; /* the number, kept for restarts */
+};
+
+/* Why a thread must not go back to the guest just now; 0: it may. */
+enum thread_work {
+    THREAD_WORK_SIGNAL = 1, /* a signal waits for the end of this call */
+    THREAD_WORK_KICK = 2,   /* another thread wants this one: to exit, or to run an exec */
+};
+
+struct fd_table;
+struct signal_actions;
+
+/* What fork() copies and CLONE_THREAD shares. A child of vfork() has one of its own although it
+ * shares all memory with its parent. */
+struct process {
+    int pid;
+    struct fd_table *fds;
+    struct signal_actions *actions;
+    bool vfork_child;
+    _Atomic int thread_count; /* guest threads alive */
+};
+
+struct thread {
+    /* Offsets known to entry.S; thread.c checks them. */
+    struct thread *self;   /* 0 */
+    uint64_t stack;        /* 8: where the registers are pushed at entry */
+    uint64_t guest_rsp;    /* 16: scratch of the entry */
+    uint64_t runtime_fs;   /* 24 */
+    uint64_t guest_fs;     /* 32 */
+    uint64_t exit_rsp;     /* 40: of thread_enter_guest() */
+    _Atomic uint32_t work; /* 48: enum thread_work */
+    uint32_t in_runtime;   /* 52: 0 while guest code runs */
+    uint64_t xsave_size;   /* 56: bytes XSAVEC needs, multiple of 64 */
+    uint64_t trap_site;    /* 64: the system call instruction that trapped; 0: a rewritten site */
+
+    struct process *process;
+    int tid;
+    uint64_t signal_mask;    /* the guest's own idea of it */
+    int deferred_signal;     /* while THREAD_WORK_SIGNAL */
+    stack_t signal_stack;    /* the guest's sigaltstack */
+    void *host_signal_stack; /* ours */
+    uint64_t clear_tid;      /* guest address zeroed and woken at exit; 0: none */
+    uint64_t robust_head;    /* guest address of its robust list; 0: none */
+    bool exiting;
+    struct thread *next, *previous; /* under the threads lock */
+};
+
+/* The calling thread. Only on guest threads (or after thread_adopt()). */
+static inline struct thread *thread_self(void)
+{
+    struct thread *t;
+    __asm__("movq %%gs:0, %0" : "=r"(t));
+    return t;
+}
+
+/* Where the guest's registers are while a handler runs. */
+static inline struct regs *thread_regs(struct thread *t)
+{
+    return (struct regs *)(t->stack - sizeof(struct regs));
+}
+
+/* Makes the calling thread a guest thread of the process without any guest code: sets GS and the
+ * fields above. For the first thread, and for unit tests of the code that needs thread_self(). */
+must_check int thread_adopt(struct thread *t);
+
+/* The guest process of the calling thread. */
+static inline struct process *process_self(void)
+{
+    return thread_self()->process;
+}
+
+extern struct process g_process;
+
+#endif
