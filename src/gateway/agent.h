@@ -17,7 +17,7 @@
 #include "base/slice.h"
 
 #define AGENT_TENANT_NAME_SIZE 64 /* one DNS label and a NUL */
-#define AGENT_ERROR_SIZE 256
+#define AGENT_ERROR_SIZE 320
 
 enum tenant_state {
     TENANT_ABSENT,
