@@ -25,6 +25,7 @@ static void latency_record(struct client *c, int64_t now_ns)
 void client_fail(struct client *c, enum load_error error)
 {
     int64_t now_ns = load_now_ns();
+    c->last_error = error;
     if (c->measured) {
         c->results->failed++;
         c->results->errors[error]++;

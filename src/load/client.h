@@ -38,8 +38,9 @@ struct client {
     int64_t started_ns;
     int64_t connect_ns;
     int64_t not_before_ns; /* after a failure to connect: do not try again until then */
-    bool measured;         /* this request counts */
-    bool answered;         /* a byte of the answer has come */
+    enum load_error last_error;
+    bool measured; /* this request counts */
+    bool answered; /* a byte of the answer has come */
     bool retried;
 };
 

@@ -222,9 +222,9 @@ static int prepare(struct engine *en, struct error *e)
                ? error_set(e, -EREMOTEIO, "no client could make its folder: %s answered %u",
                            en->options->tenants[0].server_name, c->response.status)
                : error_set(e, -ECONNREFUSED,
-                           "no client could make its folder: no answer "
-                           "from %s for %s",
-                           en->options->gateway, en->options->tenants[0].server_name);
+                           "no client could make its folder: no answer from %s for %s (%s)",
+                           en->options->gateway, en->options->tenants[0].server_name,
+                           load_error_names[c->last_error]);
 }
 
 static int descriptors_raise(uint64_t wanted, struct error *e)

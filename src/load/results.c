@@ -7,7 +7,7 @@
 #define MICROSECOND_NS 1000
 #define HOUR_NS 3600000000000ll
 
-static const char *const error_names[LOAD_ERROR_COUNT] = {
+const char *const load_error_names[LOAD_ERROR_COUNT] = {
     "connect", "tls", "closed", "timeout", "http", "status", "content", "not started",
 };
 
@@ -91,7 +91,7 @@ static void text_errors(const struct results *r, struct buf *out)
     buf_printf(out, "errors: %llu", (unsigned long long)r->failed);
     for (unsigned i = 0; i < LOAD_ERROR_COUNT; i++)
         if (r->errors[i] > 0)
-            buf_printf(out, "; %s %llu", error_names[i], (unsigned long long)r->errors[i]);
+            buf_printf(out, "; %s %llu", load_error_names[i], (unsigned long long)r->errors[i]);
     for (unsigned i = 0; i < ARRAY_COUNT(r->statuses); i++)
         if (r->statuses[i] > 0)
             buf_printf(out, "; HTTP %u: %llu", i, (unsigned long long)r->statuses[i]);
@@ -172,7 +172,7 @@ static void json_errors(const struct results *r, struct buf *out)
     const char *comma = "";
     buf_append_text(out, " \"errors\": {");
     for (unsigned i = 0; i < LOAD_ERROR_COUNT; i++)
-        buf_printf(out, "%s\"%s\": %llu", i ? ", " : "", error_names[i],
+        buf_printf(out, "%s\"%s\": %llu", i ? ", " : "", load_error_names[i],
                    (unsigned long long)r->errors[i]);
     buf_append_text(out, "},\n \"statuses\": {");
     for (unsigned i = 0; i < ARRAY_COUNT(r->statuses); i++) {

@@ -20,6 +20,8 @@ enum load_error {
     LOAD_ERROR_COUNT,
 };
 
+extern const char *const load_error_names[LOAD_ERROR_COUNT];
+
 struct results {
     /* ns, of requests answered well, and of those that ran out of time: leaving out the slowest
      * would flatter. */

@@ -1,7 +1,7 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: Apache-2.0
-"""A document server of a hundred lines for testing the load generator: keeps documents in memory,
-and misbehaves on request (Server(stall=(after_requests, seconds), wrong=..., refuse=...))."""
+"""A document server of a hundred lines for testing the load generator: keeps documents in memory
+and misbehaves on request: Server(stall=(after_requests, seconds), wrong=..., refuse=..., tls=...)"""
 import http.server
 import json
 import re
@@ -65,17 +65,28 @@ class Handler(http.server.BaseHTTPRequestHandler):
     do_GET = do_POST = do_DELETE = handle_any
 
 
+class Quiet(http.server.ThreadingHTTPServer):
+    daemon_threads = True
+    block_on_close = False
+
+    def handle_error(self, request, client_address):
+        pass  # a client that goes away is part of the tests
+
+
 class Server:
     """Listens on a port of the kernel's choice from the moment it exists."""
 
-    def __init__(self, stall=None, wrong=False, refuse=0):
+    def __init__(self, stall=None, wrong=False, refuse=0, tls=None):
         self.documents, self.requests = [], 0
         self.stall, self.wrong, self.refuse = stall, wrong, refuse
         self.lock = threading.Lock()
-        self.http = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        self.http.daemon_threads = True
+        self.http = Quiet(("127.0.0.1", 0), Handler)
         self.http.fake = self
-        self.url = f"http://127.0.0.1:{self.http.server_address[1]}"
+        self.address = f"127.0.0.1:{self.http.server_address[1]}"
+        self.url = f"http://{self.address}"
+        if tls:  # an ssl.SSLContext
+            self.http.socket = tls.wrap_socket(self.http.socket, server_side=True,
+                                               do_handshake_on_connect=False)
         threading.Thread(target=self.http.serve_forever, daemon=True).start()
 
     def count(self):
