@@ -1,0 +1,54 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* kbs/call.h: what the handlers of the API share. A handler returns 0, or a negative code after
+ * call_refuse() (or without: then it is the key broker's own failure). */
+#ifndef COFFER_KBS_CALL_H
+#define COFFER_KBS_CALL_H
+
+#include "kbs/kbs.h"
+
+typedef int call_fn(struct kbs_call *call);
+
+call_fn call_info, call_tenant_add, call_tenant_list;                            /* call_admin.c */
+call_fn call_policy_put, call_policy_get, call_policy_check, call_policy_revoke; /* call_policy.c */
+call_fn call_secret_reveal, call_secret_give, call_audit;
+call_fn call_provision;                                          /* call_provision.c */
+call_fn call_volume_open, call_volume_report, call_volume_close; /* call_volume.c */
+
+/* Returns -EACCES. */
+int call_refuse(struct kbs_call *call, enum refusal_reason reason, const char *clause,
+                const char *expected, const char *seen);
+/* REQUEST_INVALID about one member of the request. */
+int call_bad_request(struct kbs_call *call, const char *member, const char *expected);
+
+/* A text member of the request, at most `size_max` bytes, without NUL. */
+must_check int call_text(struct kbs_call *call, const char *member, size_t size_max,
+                         const char **ret_text);
+/* The same, as a name (policy_name_is_valid()). */
+must_check int call_name(struct kbs_call *call, const char *member, const char **ret_name);
+must_check int call_hex(struct kbs_call *call, const char *member, void *bytes, size_t size);
+must_check int call_uint(struct kbs_call *call, const char *member, uint64_t *ret_n);
+
+/* Adds to an object; -ENOMEM. Takes `value`, also NULL. */
+must_check int call_put(json_t *object, const char *key, json_t *value);
+json_t *call_json_hex(struct slice bytes);
+json_t *call_json_base64(struct slice bytes);
+
+/* 0 if the peer is an operator; if it is the owner of `tenant`, which is returned. */
+must_check int call_operator(struct kbs_call *call);
+must_check int call_owner(struct kbs_call *call, const char *tenant, struct store_tenant *ret);
+
+/* The policy, as stored and parsed, not revoked. */
+must_check int call_policy_load(struct kbs_call *call, const char *tenant, const char *name,
+                                struct policy **ret_policy);
+
+/* An audit entry in the same transaction. `event` is a format of a JSON object's members. */
+must_check int kbs_audit(struct kbs *kbs, const char *event, const char *tenant, const char *policy,
+                         const char *detail);
+
+/* The value of a secret: found, imported, or generated and kept. In call_secret.c. */
+must_check int secret_value(struct kbs_call *call, const struct policy *policy, const char *name,
+                            struct buf *ret_value);
+/* 0 if `value` is of that kind; -EINVAL. */
+must_check int secret_check(const struct policy_secret *secret, struct slice value);
+
+#endif

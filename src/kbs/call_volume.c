@@ -1,0 +1,155 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Volumes: who owns one, and what its newest state is. Decisions are in kbs/lease.c. */
+#include "kbs/call.h"
+
+#include <errno.h>
+
+struct volume_call {
+    struct store_session session;
+    uint8_t id[STORE_VOLUME_ID_SIZE];
+    char name[64];
+    struct lease lease;
+};
+
+/* A key that has attested lately stands for its runtime; the policy must still be there. */
+static int session_load(struct kbs_call *call, struct store_session *ret)
+{
+    struct kbs *kbs = call->kbs;
+    if (call->peer->kind != TLS_PEER_KEY && call->peer->kind != TLS_PEER_ATTESTED)
+        return call_refuse(call, REFUSAL_SESSION, "session", NULL, "no certificate");
+    int r = store_session_get(kbs->store, call->peer->key_hash, ret);
+    if (r == -ENOENT)
+        return call_refuse(call, REFUSAL_SESSION, "session", NULL, "unknown");
+    if (r == 0 && ret->expires_s < kbs->now_s())
+        return call_refuse(call, REFUSAL_SESSION, "session", NULL, "expired");
+    return r;
+}
+
+static int volume_load(struct kbs_call *call, struct volume_call *ret)
+{
+    int r = session_load(call, &ret->session);
+    if (r == 0)
+        r = call_hex(call, "id", ret->id, sizeof ret->id);
+    if (r < 0)
+        return r;
+    r = store_volume_find(call->kbs->store, ret->session.tenant, ret->session.policy, ret->id,
+                          ret->name, &ret->lease);
+    return r == -ENOENT ? call_refuse(call, REFUSAL_VOLUME, "id", NULL, NULL) : r;
+}
+
+static struct lease_times times_now(const struct kbs *kbs)
+{
+    return (struct lease_times){.now_ms = kbs->now_ms(),
+                                .term_ms = kbs->manifest->lease_term_ms,
+                                .margin_ms = kbs->manifest->lease_margin_ms};
+}
+
+static int head_answer(struct kbs_call *call, const struct lease_head *head)
+{
+    int r = call_put(call->out, "epoch", json_integer((json_int_t)head->epoch));
+    if (r == 0)
+        r = call_put(call->out, "sequence", json_integer((json_int_t)head->sequence));
+    return r < 0 ? r
+                 : call_put(call->out, "tag", call_json_hex(slice_of(head->tag, sizeof head->tag)));
+}
+
+static int lease_refuse(struct kbs_call *call, int r)
+{
+    if (r == -ESTALE) {
+        metric_add(&call->kbs->metrics[KBS_METRIC_VOLUME_FENCED], 1);
+        return call_refuse(call, REFUSAL_VOLUME_FENCED, "epoch", NULL, NULL);
+    }
+    if (r == -EKEYREJECTED)
+        return call_refuse(call, REFUSAL_VOLUME_ROLLBACK, "sequence", NULL, NULL);
+    return r;
+}
+
+/* In mode `strict` the old owner can acknowledge nothing any more, in `none` nobody asks. */
+static int owner_describe(struct kbs_call *call, const struct volume_call *v,
+                          struct lease_owner *ret)
+{
+    SCOPED(policy_freep) struct policy *policy = NULL;
+    int r = call_policy_load(call, v->session.tenant, v->session.policy, &policy);
+    if (r < 0)
+        return r;
+    const struct policy_volume *volume = policy_volume_find(policy, v->name);
+    if (!volume)
+        return call_refuse(call, REFUSAL_VOLUME, "volumes", NULL, v->name);
+    ret->waits = volume->mode == POLICY_VOLUME_PERIODIC;
+    memcpy(ret->session, call->peer->key_hash, sizeof ret->session);
+    memcpy(ret->instance, v->session.instance, sizeof ret->instance);
+    return 0;
+}
+
+int call_volume_open(struct kbs_call *call)
+{
+    struct volume_call v;
+    struct lease_owner owner = {0};
+    uint8_t opening[LEASE_OPENING_SIZE];
+    uint64_t wait_ms = 0;
+    int r = volume_load(call, &v);
+    if (r == 0)
+        r = call_hex(call, "opening", opening, sizeof opening);
+    if (r == 0)
+        r = owner_describe(call, &v, &owner);
+    if (r < 0)
+        return r;
+    struct lease_times now = times_now(call->kbs);
+    r = lease_open(&v.lease, &owner, opening, &now, &wait_ms);
+    if (r == -EBUSY) {
+        r = call_put(call->out, "retry_after_ms", json_integer((json_int_t)wait_ms));
+        return r < 0 ? r : call_refuse(call, REFUSAL_VOLUME_HELD, "lease", NULL, NULL);
+    }
+    if (r == 0)
+        r = store_volume_put(call->kbs->store, v.id, &v.lease);
+    if (r == 0)
+        r = head_answer(call, &v.lease.head);
+    if (r < 0)
+        return r;
+    metric_add(&call->kbs->metrics[KBS_METRIC_VOLUME_OPENED], 1);
+    return kbs_audit(call->kbs, "volume opened", v.session.tenant, v.session.policy, v.name);
+}
+
+static int head_parse(struct kbs_call *call, struct lease_head *ret)
+{
+    int r = call_uint(call, "epoch", &ret->epoch);
+    if (r == 0)
+        r = call_uint(call, "sequence", &ret->sequence);
+    return r < 0 ? r : call_hex(call, "tag", ret->tag, sizeof ret->tag);
+}
+
+int call_volume_report(struct kbs_call *call)
+{
+    struct volume_call v;
+    struct lease_head head;
+    int r = volume_load(call, &v);
+    if (r == 0)
+        r = head_parse(call, &head);
+    if (r < 0)
+        return r;
+    struct lease_times now = times_now(call->kbs);
+    r = lease_report(&v.lease, call->peer->key_hash, &head, &now);
+    if (r < 0)
+        return lease_refuse(call, r);
+    metric_add(&call->kbs->metrics[KBS_METRIC_VOLUME_REPORTS], 1);
+    return store_volume_put(call->kbs->store, v.id, &v.lease);
+}
+
+int call_volume_close(struct kbs_call *call)
+{
+    struct volume_call v;
+    struct lease_head head;
+    int r = volume_load(call, &v);
+    if (r == 0)
+        r = head_parse(call, &head);
+    if (r < 0)
+        return r;
+    struct lease_times now = times_now(call->kbs);
+    r = lease_close(&v.lease, call->peer->key_hash, &head, &now);
+    if (r < 0)
+        return lease_refuse(call, r);
+    r = store_volume_put(call->kbs->store, v.id, &v.lease);
+    return r < 0
+               ? r
+               : kbs_audit(call->kbs, "volume closed", v.session.tenant, v.session.policy, v.name);
+}

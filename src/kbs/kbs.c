@@ -1,0 +1,297 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The key broker as a whole: its state at start, routing, transactions, the audit log. */
+#include "kbs/kbs.h"
+
+#include "attest/json_memory.h"
+#include "base/hex.h"
+#include "base/writer.h"
+#include "kbs/call.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <time.h>
+
+const struct metric_info kbs_metric_infos[KBS_METRIC_COUNT] = {KBS_METRICS(METRIC_INFO)};
+
+static int64_t clock_now_s(void)
+{
+    struct timespec ts;
+    return clock_gettime(CLOCK_REALTIME, &ts) == 0 ? ts.tv_sec : 0;
+}
+
+static uint64_t clock_now_ms(void)
+{
+    struct timespec ts;
+    if (clock_gettime(CLOCK_MONOTONIC, &ts) != 0)
+        return 0;
+    return (uint64_t)ts.tv_sec * 1000 + (uint64_t)ts.tv_nsec / 1000000;
+}
+
+static int ca_restore(struct kbs *kbs, struct error *e)
+{
+    SCOPED(buf_done) struct buf scalar = {0}, der = {0};
+    SCOPED(key256_wipe) struct key256 key = {0};
+    int r = store_setting_get(kbs->store, "ca-key", &scalar);
+    if (r == 0)
+        r = store_setting_get(kbs->store, "ca-certificate", &der);
+    if (r == 0 && scalar.size != sizeof key.bytes)
+        r = -EBADMSG;
+    if (r == 0) {
+        memcpy(key.bytes, scalar.bytes, sizeof key.bytes);
+        return ca_load(&key, buf_slice(&der), &kbs->ca);
+    }
+    if (r != -ENOENT)
+        return error_set(e, r,
+                         "the state holds a CA that this key broker cannot unseal: it belongs "
+                         "to another device, program or manifest");
+    r = ca_new(kbs->manifest->domain, kbs->now_s(), &kbs->ca);
+    if (r == 0)
+        r = ca_save(kbs->ca, &key, &der);
+    if (r == 0)
+        r = store_setting_put(kbs->store, "ca-key", slice_of(key.bytes, sizeof key.bytes));
+    if (r == 0)
+        r = store_setting_put(kbs->store, "ca-certificate", buf_slice(&der));
+    return r;
+}
+
+static int audit_key_restore(struct kbs *kbs)
+{
+    SCOPED(buf_done) struct buf value = {0};
+    SCOPED(key256_wipe) struct key256 scalar = {0};
+    int r = store_setting_get(kbs->store, "audit-key", &value);
+    if (r == 0 && value.size != sizeof scalar.bytes)
+        return -EBADMSG;
+    if (r == 0) {
+        memcpy(scalar.bytes, value.bytes, sizeof scalar.bytes);
+        return p256_from_private(&scalar, &kbs->audit_key);
+    }
+    if (r != -ENOENT)
+        return r;
+    r = p256_generate(&kbs->audit_key);
+    if (r == 0)
+        r = p256_private(kbs->audit_key, &scalar);
+    return r < 0 ? r
+                 : store_setting_put(kbs->store, "audit-key",
+                                     slice_of(scalar.bytes, sizeof scalar.bytes));
+}
+
+static int state_restore(struct kbs *kbs, struct error *e)
+{
+    int r = store_request_begin(kbs->store);
+    if (r == 0)
+        r = ca_restore(kbs, e);
+    if (r == 0)
+        r = audit_key_restore(kbs);
+    if (r == 0)
+        r = kbs_audit(kbs, "started", NULL, NULL, NULL);
+    if (r < 0)
+        return r;
+    r = store_request_end(kbs->store, true);
+    return r < 0 ? r : store_commit(kbs->store);
+}
+
+int kbs_open(struct manifest *manifest, const char *dir, const struct key256 *seal_key,
+             const struct evidence *self, struct kbs **ret_kbs, struct error *e)
+{
+    SCOPED(kbs_freep) struct kbs *kbs = calloc(1, sizeof *kbs);
+    if (!kbs) {
+        manifest_free(manifest);
+        return error_set(e, -ENOMEM, "no memory for the key broker");
+    }
+    kbs->manifest = manifest;
+    kbs->self = *self;
+    kbs->now_s = clock_now_s;
+    kbs->now_ms = clock_now_ms;
+    kbs->devices = manifest->devices;
+    if (manifest->device_self && kbs->devices.count < WHO_DIGESTS_MAX)
+        memcpy(kbs->devices.digest[kbs->devices.count++], self->device, sizeof self->device);
+    int r = store_open(dir, seal_key, &kbs->store, e);
+    if (r < 0)
+        return r;
+    r = state_restore(kbs, e);
+    if (r < 0)
+        return e && e->code ? r : error_set(e, r, "cannot restore the state in '%s'", dir);
+    *ret_kbs = TAKE(kbs);
+    return 0;
+}
+
+void kbs_free(struct kbs *kbs)
+{
+    if (!kbs)
+        return;
+    store_free(kbs->store);
+    ca_free(kbs->ca);
+    p256_free(kbs->audit_key);
+    manifest_free(kbs->manifest);
+    free(kbs);
+}
+
+void kbs_freep(struct kbs **kbs)
+{
+    kbs_free(*kbs);
+}
+
+/* hash = SHA-256(previous hash || sequence || time || event): no entry can be dropped or changed
+ * without breaking all after it; the signature says that this key broker wrote it. */
+int kbs_audit(struct kbs *kbs, const char *event, const char *tenant, const char *policy,
+              const char *detail)
+{
+    struct store_audit entry = {.time_s = kbs->now_s()};
+    uint8_t previous[SHA256_SIZE], numbers[16];
+    struct writer wr = writer_over(numbers, sizeof numbers);
+    json_t *json = json_pack("{s:s, s:s*, s:s*, s:s*}", "event", event, "tenant", tenant, "policy",
+                             policy, "detail", detail);
+    char *text = json ? json_dumps(json, JSON_COMPACT) : NULL;
+    json_decref(json);
+    int r = text ? store_audit_last(kbs->store, &entry.sequence, previous) : -ENOMEM;
+    entry.sequence++;
+    writer_u64(&wr, entry.sequence);
+    writer_u64(&wr, (uint64_t)entry.time_s);
+    if (r == 0) {
+        const struct slice parts[] = {slice_of(previous, sizeof previous),
+                                      slice_of(numbers, sizeof numbers), slice_of_text(text)};
+        r = sha256_parts(parts, ARRAY_COUNT(parts), entry.hash);
+    }
+    if (r == 0)
+        r = p256_sign(kbs->audit_key, slice_of(entry.hash, sizeof entry.hash), entry.signature);
+    entry.event = text;
+    if (r == 0)
+        r = store_audit_add(kbs->store, &entry);
+    json_memory_free(text);
+    return r;
+}
+
+static const struct {
+    const char *path;
+    call_fn *fn;
+} routes[] = {
+    {"/v1/info", call_info},
+    {"/v1/tenant/add", call_tenant_add},
+    {"/v1/tenant/list", call_tenant_list},
+    {"/v1/policy/put", call_policy_put},
+    {"/v1/policy/get", call_policy_get},
+    {"/v1/policy/check", call_policy_check},
+    {"/v1/policy/revoke", call_policy_revoke},
+    {"/v1/secret/reveal", call_secret_reveal},
+    {"/v1/secret/give", call_secret_give},
+    {"/v1/audit", call_audit},
+    {"/v1/provision", call_provision},
+    {"/v1/volume/open", call_volume_open},
+    {"/v1/volume/report", call_volume_report},
+    {"/v1/volume/close", call_volume_close},
+};
+
+static int status_of(enum refusal_reason reason)
+{
+    switch (reason) {
+    case REFUSAL_TENANT:
+    case REFUSAL_POLICY:
+    case REFUSAL_VOLUME:
+        return 404;
+    case REFUSAL_POLICY_CONFLICT:
+    case REFUSAL_TENANT_TAKEN:
+    case REFUSAL_VOLUME_FENCED:
+    case REFUSAL_VOLUME_ROLLBACK:
+    case REFUSAL_SECRET_SPENT:
+    case REFUSAL_SECRET_MISSING:
+        return 409;
+    case REFUSAL_VOLUME_HELD:
+        return 423;
+    case REFUSAL_POLICY_INVALID:
+    case REFUSAL_REQUEST:
+        return 400;
+    case REFUSAL_LIMIT:
+        return 429;
+    case REFUSAL_INTERNAL:
+        return 500;
+    default:
+        return 403;
+    }
+}
+
+/* To a peer: nothing of what would have been accepted, unless it is its own. */
+static void refusal_answer(struct kbs_call *call)
+{
+    const struct refusal *f = &call->refusal;
+    json_t *out = call->out ? call->out : json_object();
+    call->out = out;
+    call->status = status_of(f->reason);
+    if (!out)
+        return;
+    json_object_set_new(out, "code", json_string(refusal_code(f->reason)));
+    json_object_set_new(out, "message", json_string(refusal_message(f->reason)));
+    json_object_set_new(out, "remedy", json_string(refusal_remedy(f->reason)));
+    if (f->clause[0])
+        json_object_set_new(out, "clause", json_string(f->clause));
+    if (f->line)
+        json_object_set_new(out, "line", json_integer(f->line));
+    if (f->seen[0])
+        json_object_set_new(out, "seen", json_string(f->seen));
+    if (call->detail[0])
+        json_object_set_new(out, "detail", json_string(call->detail));
+    if (call->full_text && f->expected[0])
+        json_object_set_new(out, "expected", json_string(f->expected));
+}
+
+/* In full to the log and to the audit log; bounded, because peers cause it. */
+static void refusal_record(struct kbs_call *call)
+{
+    struct kbs *kbs = call->kbs;
+    struct error text = {0};
+    const char *tenant = json_string_value(json_object_get(call->in, "tenant"));
+    metric_add(&kbs->metrics[KBS_METRIC_REFUSED], 1);
+    if (!log_allows(&kbs->refusals_logged, kbs->now_s(), 600))
+        return;
+    refusal_error(&call->refusal, &text);
+    LOG_WARNING("refused", LOG_TEXT("call", call->path), LOG_TEXT("tenant", tenant ? tenant : ""),
+                LOG_TEXT("reason", text.text), LOG_TEXT("detail", call->detail));
+    if (store_request_begin(kbs->store) < 0)
+        return;
+    int r = kbs_audit(kbs, "refused", tenant, call->path, text.text);
+    if (store_request_end(kbs->store, r == 0) < 0 || r < 0)
+        LOG_ERROR("a refusal could not be entered into the audit log");
+}
+
+static int route(struct kbs_call *call)
+{
+    for (size_t i = 0; i < ARRAY_COUNT(routes); i++)
+        if (strcmp(routes[i].path, call->path) == 0)
+            return routes[i].fn(call);
+    return call_refuse(call, REFUSAL_REQUEST, "path", NULL, call->path);
+}
+
+void kbs_call_run(struct kbs_call *call)
+{
+    struct kbs *kbs = call->kbs;
+    metric_add(&kbs->metrics[KBS_METRIC_REQUESTS], 1);
+    call->status = 200;
+    int r = store_request_begin(kbs->store);
+    if (r == 0) {
+        call->out = json_object();
+        r = call->out ? route(call) : -ENOMEM;
+        int ended = store_request_end(kbs->store, r == 0);
+        r = r < 0 ? r : ended;
+    }
+    if (r == 0)
+        return;
+    if (call->refusal.reason == REFUSAL_NONE) {
+        refusal_set(&call->refusal, REFUSAL_INTERNAL, NULL, 0, NULL, NULL);
+        LOG_ERROR("a call failed", LOG_TEXT("call", call->path), LOG_INT("error", -r));
+    }
+    if (call->refusal.reason != REFUSAL_VOLUME_HELD)
+        refusal_record(call);
+    if (call->refusal.reason != REFUSAL_VOLUME_HELD && call->out)
+        json_object_clear(call->out);
+    refusal_answer(call);
+}
+
+int kbs_commit(struct kbs *kbs)
+{
+    int r = store_commit(kbs->store);
+    if (r == 0)
+        metric_add(&kbs->metrics[KBS_METRIC_COMMITS], 1);
+    else
+        LOG_ERROR("the state cannot be written; nothing was acknowledged", LOG_INT("error", -r));
+    return r;
+}

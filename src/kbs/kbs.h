@@ -1,0 +1,71 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* kbs/kbs.h: the key broker itself: what it is made of, and one call of its API. Knows neither
+ * sockets nor HTTP nor TLS: kbs/front.c brings a call and takes its answer away. One thread. */
+#ifndef COFFER_KBS_KBS_H
+#define COFFER_KBS_KBS_H
+
+#include "base/log.h"
+#include "base/metrics.h"
+#include "kbs/ca.h"
+#include "kbs/manifest.h"
+#include "kbs/policy.h"
+#include "kbs/store.h"
+#include "server/tls.h"
+
+#include <jansson.h>
+
+#define KBS_METRICS(M)                                                                            \
+    M(PROVISIONED, COUNTER, "kbs_provisioned_total", "Runtimes given their configuration")        \
+    M(REFUSED, COUNTER, "kbs_refused_total", "Requests refused by evidence, policy or ownership") \
+    M(REQUESTS, COUNTER, "kbs_requests_total", "Calls of the API")                                \
+    M(VOLUME_OPENED, COUNTER, "kbs_volume_opened_total", "Volumes given to a new owner")          \
+    M(VOLUME_REPORTS, COUNTER, "kbs_volume_reports_total", "New heads of volumes recorded")       \
+    M(VOLUME_FENCED, COUNTER, "kbs_volume_fenced_total", "Reports of owners that were replaced")  \
+    M(COMMITS, COUNTER, "kbs_commits_total", "Durable commits of the state")                      \
+    M(HANDSHAKES, COUNTER, "kbs_handshakes_total", "TLS handshakes completed")                    \
+    M(HANDSHAKES_FAILED, COUNTER, "kbs_handshakes_failed_total", "TLS handshakes that failed")
+#define KBS_METRIC_ID(id, kind, name, help) KBS_METRIC_##id,
+enum kbs_metric { KBS_METRICS(KBS_METRIC_ID) KBS_METRIC_COUNT };
+
+struct kbs {
+    struct manifest *manifest; /* owned */
+    struct store *store;       /* owned */
+    struct ca *ca;
+    struct p256_key *audit_key;
+    struct who_digests devices; /* simulated devices that are believed */
+    struct evidence self;       /* what our own evidence says */
+    int64_t (*now_s)(void);     /* Unix time: dates of certificates and of the audit log */
+    uint64_t (*now_ms)(void);   /* monotonic: leases */
+    metric_value metrics[KBS_METRIC_COUNT];
+    struct log_limit refusals_logged;
+    char last_refusal_tenant[64];
+};
+
+/* Opens the state in `dir`, or makes it. Takes `manifest`, also on failure. `self` is the verified
+ * evidence of this process. */
+must_check int kbs_open(struct manifest *manifest, const char *dir, const struct key256 *seal_key,
+                        const struct evidence *self, struct kbs **ret_kbs, struct error *e);
+void kbs_free(struct kbs *kbs);
+void kbs_freep(struct kbs **kbs);
+
+/* One call. `in` is the request's JSON object or NULL. */
+struct kbs_call {
+    struct kbs *kbs;
+    const struct tls_peer *peer;
+    const char *path; /* "/v1/provision" */
+    json_t *in;
+    json_t *out;    /* the answer; the caller releases it */
+    int status;     /* of HTTP */
+    bool full_text; /* the peer owns what was refused: it may see what would have been accepted */
+    struct refusal refusal;
+    char detail[ERROR_TEXT_SIZE]; /* of the refusal, in words */
+};
+
+/* Runs it inside the store's transaction; the answer may leave only after kbs_commit() has returned
+ * 0. Always fills status and out (which is NULL only without memory). */
+void kbs_call_run(struct kbs_call *call);
+must_check int kbs_commit(struct kbs *kbs);
+
+extern const struct metric_info kbs_metric_infos[KBS_METRIC_COUNT];
+
+#endif

@@ -1,0 +1,212 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* coffer-kbs: the key broker service. Starts from a manifest and its own sealed state, without an
+ * operator; see docs/policy.md. */
+#include "attest/json_memory.h"
+#include "base/options.h"
+#include "kbs/front.h"
+#include "kbs/identity.h"
+#include "server/address.h"
+#include "server/log_stderr.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <openssl/crypto.h>
+#include <stdio.h>
+#include <sys/prctl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+struct settings {
+    const char *bootstrap, *state, *listen, *port_file, *native, *check, *log_level;
+    bool seal_to_signer, print_pin, help;
+};
+
+#define ROW(name_, kind_, member_, fallback_, value_, help_)                             \
+    {                                                                                    \
+        name_, kind_, offsetof(struct settings, member_), fallback_, value_, help_, 0, 0 \
+    }
+static const struct option_row rows[] = {
+    ROW("bootstrap", OPTION_TEXT, bootstrap, NULL, "MANIFEST",
+        "the manifest to start with (YAML); its hash is part of the evidence"),
+    ROW("state", OPTION_TEXT, state, NULL, "DIR", "directory of the state; made if absent"),
+    ROW("listen", OPTION_TEXT, listen, "127.0.0.1:8500", "ADDRESS:PORT", "where to serve HTTPS"),
+    ROW("port-file", OPTION_TEXT, port_file, NULL, "FILE", "write the port there when ready"),
+    ROW("print-pin", OPTION_FLAG, print_pin, NULL, NULL, "print who we are as a pin, and exit"),
+    ROW("check-policy", OPTION_TEXT, check, NULL, "FILE", "say whether a policy parses, and exit"),
+    ROW("log-level", OPTION_TEXT, log_level, "notice", "LEVEL", "error, warning, notice or debug"),
+    ROW("insecure__native", OPTION_TEXT, native, NULL, "DEVICE",
+        "run without the runtime, with the simulated device in this file: for tests"),
+    ROW("insecure__seal-to-signer", OPTION_FLAG, seal_to_signer, NULL, NULL,
+        "with insecure__native: let any other build unseal the state"),
+    ROW("help", OPTION_FLAG, help, NULL, NULL, "print this"),
+};
+
+static int complain(const struct error *e, int code)
+{
+    fprintf(stderr, "coffer-kbs: %s\n", error_text(e, code));
+    return code == -EINVAL ? 2 : 1;
+}
+
+static int file_read(const char *path, size_t size_max, struct buf *ret_bytes, struct error *e)
+{
+    int fd = open(path, O_RDONLY | O_CLOEXEC);
+    if (fd < 0)
+        return error_set(e, -errno, "cannot open '%s'", path);
+    ret_bytes->size_max = size_max;
+    ssize_t n;
+    do {
+        uint8_t *to = buf_reserve(ret_bytes, 4096);
+        n = to ? read(fd, to, 4096) : -1;
+        if (!to)
+            errno = EFBIG;
+        if (n > 0)
+            ret_bytes->size += (size_t)n;
+    } while (n > 0);
+    int r = n < 0 ? -errno : 0;
+    close(fd);
+    return r < 0 ? error_set(e, r, "cannot read '%s'", path) : 0;
+}
+
+static int manifest_load(const char *path, struct manifest **ret_manifest, struct error *e)
+{
+    SCOPED(buf_done) struct buf text = {0};
+    int r = file_read(path, 256 << 10, &text, e);
+    if (r == 0)
+        r = manifest_parse(buf_slice(&text), ret_manifest, e);
+    return r < 0 ? error_prefix(e, r, "manifest '%s'", path) : 0;
+}
+
+static int policy_check(const char *path)
+{
+    SCOPED(buf_done) struct buf text = {0};
+    SCOPED(policy_freep) struct policy *policy = NULL;
+    struct error e = {0};
+    int r = file_read(path, 256 << 10, &text, &e);
+    if (r == 0)
+        r = policy_parse(buf_slice(&text), &policy, &e);
+    if (r < 0) {
+        fprintf(stderr, "%s: %s\n", path, error_text(&e, r));
+        return 1;
+    }
+    printf("%s: good; policy %s of tenant %s\n", path, policy->name, policy->tenant);
+    return 0;
+}
+
+static int identity_load(const struct settings *s, const struct manifest *manifest,
+                         struct identity *ret, struct error *e)
+{
+    if (!s->native)
+        return identity_from_runtime(manifest->hash, ret, e);
+    LOG_WARNING("insecure__native: nothing protects this key broker's memory, and its evidence "
+                "says so");
+    if (s->seal_to_signer)
+        LOG_WARNING("insecure__seal-to-signer: any build can unseal this key broker's state");
+    return identity_native(s->native, manifest->hash, s->seal_to_signer, ret, e);
+}
+
+static int pin_print(const struct identity *identity)
+{
+    SCOPED(buf_done) struct buf text = {0};
+    struct who who;
+    pin_from_evidence(&identity->self, &who);
+    if (pin_write(&who, &text) < 0)
+        return 1;
+    printf("%.*s\n", (int)text.size, (const char *)text.bytes);
+    return 0;
+}
+
+/* Complete or not at all: whoever waits for it reads a number. */
+static int port_write(const char *path, uint16_t port, struct error *e)
+{
+    char temporary[4096];
+    int len = snprintf(temporary, sizeof temporary, "%s.new", path);
+    FILE *file = len > 0 && (size_t)len < sizeof temporary ? fopen(temporary, "we") : NULL;
+    if (!file)
+        return error_set(e, -EIO, "cannot write '%s'", path);
+    int ok = fprintf(file, "%u\n", port) > 0;
+    ok = fclose(file) == 0 && ok;
+    return ok && rename(temporary, path) == 0 ? 0 : error_set(e, -EIO, "cannot write '%s'", path);
+}
+
+static void stop(void *arg)
+{
+    front_drain(arg);
+}
+
+static int serve(const struct settings *s, struct kbs *kbs, struct identity *identity,
+                 struct error *e)
+{
+    SCOPED(loop_freep) struct loop *loop = NULL;
+    struct front *front = NULL;
+    uint16_t port = 0;
+    int fd = -1;
+    int r = loop_new(&loop);
+    if (r == 0)
+        r = fd = address_listen(s->listen, "--listen", &port, e);
+    if (r > 0)
+        r = 0;
+    if (r == 0 && s->port_file)
+        r = port_write(s->port_file, port, e);
+    if (r == 0)
+        r = front_new(loop, kbs, fd, identity->evidence, identity->ctx, &front, e);
+    if (r == 0)
+        r = loop_on_stop_signal(loop, stop, front);
+    if (r < 0)
+        return r;
+    LOG_NOTICE("ready", LOG_INT("port", port), LOG_TEXT("domain", kbs->manifest->domain));
+    r = loop_run(loop);
+    front_free(front);
+    return r;
+}
+
+static int run(const struct settings *s, struct error *e)
+{
+    SCOPED(manifest_freep) struct manifest *manifest = NULL;
+    SCOPED(kbs_freep) struct kbs *kbs = NULL;
+    SCOPED(identity_done) struct identity identity = {0};
+    if (!s->bootstrap)
+        return error_set(e, -EINVAL, "--bootstrap MANIFEST is missing; --help lists all flags");
+    int r = manifest_load(s->bootstrap, &manifest, e);
+    if (r == 0)
+        r = identity_load(s, manifest, &identity, e);
+    if (r < 0)
+        return r;
+    if (s->print_pin)
+        return pin_print(&identity);
+    if (!s->state)
+        return error_set(e, -EINVAL, "--state DIR is missing");
+    if (mkdir(s->state, 0700) < 0 && errno != EEXIST)
+        return error_set(e, -errno, "cannot make the state directory '%s'", s->state);
+    r = kbs_open(TAKE(manifest), s->state, &identity.seal_key, &identity.self, &kbs, e);
+    key256_wipe(&identity.seal_key);
+    return r < 0 ? r : serve(s, kbs, &identity, e);
+}
+
+int main(int argc, char **argv)
+{
+    struct settings s = {0};
+    struct error e = {0};
+    int rest = 0;
+    /* No configuration file of the host's; no core dump with keys in it. */
+    OPENSSL_init_crypto(OPENSSL_INIT_NO_LOAD_CONFIG, NULL);
+    prctl(PR_SET_DUMPABLE, 0);
+    json_memory_wipes();
+    int r = options_parse(rows, ARRAY_COUNT(rows), argc - 1, argv + 1, &s, &rest, &e);
+    if (r == 0 && rest > 0)
+        r = error_set(&e, -EINVAL, "'%s' is no flag; --help lists all", argv[1]);
+    if (r == 0)
+        r = log_start("coffer-kbs", s.log_level);
+    if (r < 0)
+        return complain(&e, r);
+    if (s.help) {
+        SCOPED(buf_done) struct buf text = {0};
+        options_help(rows, ARRAY_COUNT(rows), &text);
+        printf("usage: coffer-kbs --bootstrap MANIFEST --state DIR [flags]\n%.*s", (int)text.size,
+               (const char *)text.bytes);
+        return 0;
+    }
+    if (s.check)
+        return policy_check(s.check);
+    r = run(&s, &e);
+    return r < 0 ? complain(&e, r) : r;
+}

@@ -1,0 +1,266 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The top of a policy: names, who may run, the command. The rest is in policy_parts.c. */
+#include "kbs/policy.h"
+
+#include "kbs/policy_internal.h"
+
+#include <errno.h>
+#include <stdlib.h>
+
+enum { TEXT_SIZE_MAX = 4096 };
+
+bool policy_name_is_valid(const char *name)
+{
+    size_t len = strlen(name);
+    if (len == 0 || len > POLICY_NAME_SIZE_MAX || name[0] == '-' || name[len - 1] == '-')
+        return false;
+    return strspn(name, "abcdefghijklmnopqrstuvwxyz0123456789-") == len;
+}
+
+int policy_name(const struct yaml_node *node, const char *what, const char **ret_name,
+                struct error *e)
+{
+    int r = yaml_expect(node, YAML_SCALAR, what, e);
+    if (r < 0)
+        return r;
+    if (!policy_name_is_valid(node->text))
+        return yaml_error(node, e, "'%s' must be 1 to %d of a-z, 0-9 and inner '-'", what,
+                          POLICY_NAME_SIZE_MAX);
+    *ret_name = node->text;
+    return 0;
+}
+
+int policy_path(const struct yaml_node *node, const char *what, const char **ret_path,
+                struct error *e)
+{
+    int r = yaml_expect(node, YAML_SCALAR, what, e);
+    if (r < 0)
+        return r;
+    const char *path = node->text;
+    size_t len = strlen(path);
+    if (path[0] != '/' || len > TEXT_SIZE_MAX || strstr(path, "//") || strstr(path, "/./") ||
+        strstr(path, "/../") || (len > 1 && path[len - 1] == '/') ||
+        (len >= 2 && strcmp(path + len - 2, "/.") == 0) ||
+        (len >= 3 && strcmp(path + len - 3, "/..") == 0))
+        return yaml_error(node, e, "'%s' must be an absolute path without '.', '..' or a last '/'",
+                          what);
+    *ret_path = path;
+    return 0;
+}
+
+int policy_choice(const struct yaml_node *node, const char *const *choices, const char *what,
+                  unsigned *ret_choice, struct error *e)
+{
+    int r = yaml_expect(node, YAML_SCALAR, what, e);
+    if (r < 0)
+        return r;
+    for (unsigned i = 0; choices[i]; i++) {
+        if (strcmp(node->text, choices[i]) == 0) {
+            *ret_choice = i;
+            return 0;
+        }
+    }
+    return yaml_error(node, e, "'%s' has no value '%.40s'", what, node->text);
+}
+
+int policy_list(const struct yaml_node *node, unsigned max, const char *what, struct error *e)
+{
+    int r = yaml_expect(node, YAML_LIST, what, e);
+    if (r == 0 && node->count > max)
+        return yaml_error(node, e, "'%s' has %u entries, and at most %u are allowed", what,
+                          node->count, max);
+    return r;
+}
+
+static int digests_parse(const struct yaml_node *list, const char *what, struct who_digests *ret,
+                         struct error *e)
+{
+    if (!list)
+        return 0;
+    int r = policy_list(list, WHO_DIGESTS_MAX, what, e);
+    if (r < 0)
+        return r;
+    if (list->count == 0)
+        return yaml_error(list, e, "'%s' is empty: leave it out, or name one", what);
+    ret->line = list->line;
+    for (const struct yaml_node *n = list->first; n; n = n->next) {
+        r = yaml_digest(n, what, ret->digest[ret->count], e);
+        if (r < 0)
+            return r;
+        ret->count++;
+    }
+    return 0;
+}
+
+/* Without `tee`, everything but the simulation. */
+static int tee_list_parse(const struct yaml_node *root, struct who *who, struct error *e)
+{
+    const struct yaml_node *list = yaml_get(root, "tee");
+    if (!list) {
+        who->tees = 1u << TEE_TDX | 1u << TEE_SNP | 1u << TEE_SGX;
+        who->tees_line = root->line;
+        return 0;
+    }
+    int r = policy_list(list, TEE_COUNT, "tee", e);
+    if (r < 0)
+        return r;
+    who->tees_line = list->line;
+    for (const struct yaml_node *n = list->first; n; n = n->next) {
+        enum tee tee;
+        r = yaml_expect(n, YAML_SCALAR, "tee", e);
+        if (r < 0)
+            return r;
+        if (tee_parse(slice_of_text(n->text), &tee) < 0)
+            return yaml_error(n, e, "there is no TEE '%.20s'; there are sim, tdx, snp and sgx",
+                              n->text);
+        who->tees |= 1u << tee;
+    }
+    return who->tees ? 0 : yaml_error(list, e, "'tee' is empty: nobody could run");
+}
+
+static int program_parse(const struct yaml_node *program, struct who *who, struct error *e)
+{
+    static const char *const keys[] = {"measurements", "signers", "svn_min", NULL};
+    const struct yaml_node *svn = yaml_get(program, "svn_min");
+    uint64_t svn_min = 0;
+    int r = yaml_expect_keys(program, keys, "program", e);
+    if (r == 0)
+        r = digests_parse(yaml_get(program, "measurements"), "program.measurements", &who->program,
+                          e);
+    if (r == 0)
+        r = digests_parse(yaml_get(program, "signers"), "program.signers", &who->signer, e);
+    if (r == 0)
+        r = yaml_uint(svn, 0, UINT32_MAX, "program.svn_min", &svn_min, e);
+    if (r < 0)
+        return r;
+    who->svn_min = (uint32_t)svn_min;
+    who->svn_min_line = svn ? svn->line : program->line;
+    if (who->program.count == 0 && who->signer.count == 0)
+        return yaml_error(program, e,
+                          "'program' must name measurements or signers: otherwise "
+                          "anything could run");
+    return 0;
+}
+
+static int who_parse(const struct yaml_node *root, struct who *who, struct error *e)
+{
+    static const char *const runtime_keys[] = {"measurements", NULL};
+    const struct yaml_node *runtime = yaml_get(root, "runtime");
+    const struct yaml_node *debug = yaml_get(root, "allow_debug");
+    int r = tee_list_parse(root, who, e);
+    if (r == 0)
+        r = yaml_bool(debug, "allow_debug", &who->allow_debug, e);
+    if (r == 0)
+        r = program_parse(yaml_get(root, "program"), who, e);
+    if (r == 0 && runtime)
+        r = yaml_expect_keys(runtime, runtime_keys, "runtime", e);
+    if (r == 0)
+        r = digests_parse(yaml_get(runtime, "measurements"), "runtime.measurements", &who->runtime,
+                          e);
+    who->allow_debug_line = debug ? debug->line : root->line;
+    return r;
+}
+
+static int arguments_parse(const struct yaml_node *list, struct policy *policy, struct error *e)
+{
+    int r = policy_list(list, POLICY_ARGUMENTS_MAX, "command.arguments", e);
+    if (r == 0 && list->count == 0)
+        r = yaml_error(list, e, "'command.arguments' is empty: the first is the program's name");
+    for (const struct yaml_node *n = r == 0 ? list->first : NULL; n && r == 0; n = n->next) {
+        r = yaml_expect(n, YAML_SCALAR, "command.arguments", e);
+        if (r == 0)
+            r = policy_value(n, "command.arguments", policy, e);
+        if (r == 0)
+            policy->arguments[policy->argument_count++] = n->text;
+    }
+    return r;
+}
+
+static int environment_parse(const struct yaml_node *map, struct policy *policy, struct error *e)
+{
+    if (!map)
+        return 0;
+    int r = yaml_expect(map, YAML_MAP, "command.environment", e);
+    if (r == 0 && map->count > POLICY_ENVIRONMENT_MAX)
+        r = yaml_error(map, e, "'command.environment' has more than %d entries",
+                       POLICY_ENVIRONMENT_MAX);
+    for (const struct yaml_node *n = r == 0 ? map->first : NULL; n && r == 0; n = n->next) {
+        if (n->key[0] == '\0' || strchr(n->key, '='))
+            return yaml_error(n, e, "'%.40s' is no name for a variable", n->key);
+        r = yaml_expect(n, YAML_SCALAR, "command.environment", e);
+        if (r == 0)
+            r = policy_value(n, "command.environment", policy, e);
+        if (r == 0)
+            policy->environment[policy->environment_count++] =
+                (struct policy_variable){n->key, n->text};
+    }
+    return r;
+}
+
+static int command_parse(const struct yaml_node *command, struct policy *policy, struct error *e)
+{
+    static const char *const keys[] = {"arguments", "environment", "directory", NULL};
+    const struct yaml_node *directory = yaml_get(command, "directory");
+    int r = yaml_expect_keys(command, keys, "command", e);
+    if (r == 0)
+        r = arguments_parse(yaml_get(command, "arguments"), policy, e);
+    if (r == 0)
+        r = environment_parse(yaml_get(command, "environment"), policy, e);
+    if (r == 0 && directory)
+        r = policy_path(directory, "command.directory", &policy->directory, e);
+    return r;
+}
+
+static int root_parse(const struct yaml_node *root, struct policy *policy, struct error *e)
+{
+    static const char *const keys[] = {
+        "version", "tenant",  "name",  "tee",     "allow_debug", "runtime",      "program", "tls",
+        "command", "volumes", "files", "network", "secrets",     "secret_files", NULL};
+    uint64_t version = 0;
+    int r = yaml_expect_keys(root, keys, "policy", e);
+    if (r == 0)
+        r = yaml_expect(yaml_get(root, "version"), YAML_SCALAR, "version", e);
+    if (r == 0)
+        r = yaml_uint(yaml_get(root, "version"), 1, 1, "version", &version, e);
+    if (r == 0)
+        r = policy_name(yaml_get(root, "tenant"), "tenant", &policy->tenant, e);
+    if (r == 0)
+        r = policy_name(yaml_get(root, "name"), "name", &policy->name, e);
+    if (r == 0)
+        r = who_parse(root, &policy->who, e);
+    if (r == 0)
+        r = policy_secrets(yaml_get(root, "secrets"), policy, e);
+    if (r == 0)
+        r = command_parse(yaml_get(root, "command"), policy, e);
+    if (r == 0)
+        r = policy_parts(root, policy, e);
+    return r;
+}
+
+int policy_parse(struct slice yaml, struct policy **ret_policy, struct error *e)
+{
+    SCOPED(policy_freep) struct policy *policy = calloc(1, sizeof *policy);
+    struct yaml_node *root = NULL;
+    if (!policy)
+        return error_set(e, -ENOMEM, "no memory for a policy");
+    policy->arena.size_max = 8 * YAML_SIZE_MAX;
+    int r = yaml_parse(yaml, &policy->arena, &root, e);
+    if (r == 0)
+        r = root_parse(root, policy, e);
+    if (r == 0)
+        *ret_policy = TAKE(policy);
+    return r;
+}
+
+void policy_free(struct policy *policy)
+{
+    if (!policy)
+        return;
+    arena_done(&policy->arena);
+    free(policy);
+}
+
+void policy_freep(struct policy **policy)
+{
+    policy_free(*policy);
+}

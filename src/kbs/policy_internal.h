@@ -1,0 +1,29 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* kbs/policy_internal.h: what policy.c and policy_parts.c share. All return 0 or -EINVAL with the
+ * line in `e`. */
+#ifndef COFFER_KBS_POLICY_INTERNAL_H
+#define COFFER_KBS_POLICY_INTERNAL_H
+
+#include "kbs/policy.h"
+#include "kbs/yaml_tree.h"
+
+must_check int policy_name(const struct yaml_node *node, const char *what, const char **ret_name,
+                           struct error *e);
+must_check int policy_path(const struct yaml_node *node, const char *what, const char **ret_path,
+                           struct error *e);
+must_check int policy_choice(const struct yaml_node *node, const char *const *choices,
+                             const char *what, unsigned *ret_choice, struct error *e);
+must_check int policy_list(const struct yaml_node *node, unsigned max, const char *what,
+                           struct error *e);
+
+/* A text with references to secrets: each must exist and be text. */
+must_check int policy_value(const struct yaml_node *node, const char *what,
+                            const struct policy *policy, struct error *e);
+
+/* `secrets`; may be NULL. */
+must_check int policy_secrets(const struct yaml_node *map, struct policy *policy, struct error *e);
+
+/* volumes, files, network, tls, secret_files. */
+must_check int policy_parts(const struct yaml_node *root, struct policy *policy, struct error *e);
+
+#endif

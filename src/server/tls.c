@@ -1,0 +1,230 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "server/tls.h"
+
+#include <errno.h>
+#include <limits.h>
+#include <openssl/err.h>
+#include <openssl/ssl.h>
+#include <stdlib.h>
+#include <sys/epoll.h>
+#include <unistd.h>
+
+struct tls_server {
+    SSL_CTX *ctx;
+    struct p256_key *key;
+    ratls_evidence_fn *evidence;
+    void *evidence_ctx;
+    struct tls_server_stats stats;
+};
+
+struct tls_transport {
+    struct http_transport http; /* first */
+    struct tls_server *server;
+    SSL *ssl;
+    bool established;
+    struct tls_peer peer;
+};
+
+static const struct http_transport_ops tls_ops;
+
+static struct tls_transport *transport_of(struct http_transport *http)
+{
+    return container_of(http, struct tls_transport, http);
+}
+
+/* The client's random is here, no certificate chosen yet: make one that answers it. */
+static int hello_answer(SSL *ssl, int *alert, void *arg)
+{
+    struct tls_server *server = arg;
+    const uint8_t *random = NULL;
+    X509 *certificate = NULL;
+    struct error e = {0};
+    *alert = SSL_AD_INTERNAL_ERROR;
+    if (SSL_client_hello_get0_random(ssl, &random) != RATLS_NONCE_SIZE)
+        return SSL_CLIENT_HELLO_ERROR;
+    int r = ratls_certificate(server->key, random, server->evidence, server->evidence_ctx,
+                              &certificate, &e);
+    int ok = r == 0 && SSL_use_certificate(ssl, certificate) == 1 &&
+             SSL_use_PrivateKey(ssl, p256_pkey(server->key)) == 1;
+    X509_free(certificate);
+    return ok ? SSL_CLIENT_HELLO_SUCCESS : SSL_CLIENT_HELLO_ERROR;
+}
+
+/* Whoever the peer is, the handshake goes on: a refusal is then said in words over the connection,
+ * not as an alert. OpenSSL has still to verify that the peer holds the certificate's key. */
+static int peer_accept(X509_STORE_CTX *store, void *arg)
+{
+    (void)arg;
+    X509_STORE_CTX_set_error(store, X509_V_OK);
+    return 1;
+}
+
+int tls_server_new(ratls_evidence_fn *evidence, void *evidence_ctx, struct tls_server **ret_server)
+{
+    struct tls_server *server = calloc(1, sizeof *server);
+    if (!server)
+        return -ENOMEM;
+    if (OPENSSL_init_ssl(OPENSSL_INIT_NO_LOAD_CONFIG, NULL) == 1)
+        server->ctx = SSL_CTX_new(TLS_server_method());
+    server->evidence = evidence;
+    server->evidence_ctx = evidence_ctx;
+    if (!server->ctx || p256_generate(&server->key) < 0 ||
+        SSL_CTX_set_min_proto_version(server->ctx, TLS1_3_VERSION) != 1 ||
+        SSL_CTX_set_num_tickets(server->ctx, 0) != 1) {
+        tls_server_free(server);
+        return -EIO;
+    }
+    SSL_CTX_set_session_cache_mode(server->ctx, SSL_SESS_CACHE_OFF);
+    SSL_CTX_set_options(server->ctx, SSL_OP_NO_TICKET | SSL_OP_NO_RENEGOTIATION);
+    SSL_CTX_set_mode(server->ctx, SSL_MODE_ENABLE_PARTIAL_WRITE |
+                                      SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER |
+                                      SSL_MODE_RELEASE_BUFFERS);
+    SSL_CTX_set_verify(server->ctx, SSL_VERIFY_PEER, NULL);
+    SSL_CTX_set_cert_verify_callback(server->ctx, peer_accept, NULL);
+    SSL_CTX_set_client_hello_cb(server->ctx, hello_answer, server);
+    *ret_server = server;
+    return 0;
+}
+
+void tls_server_free(struct tls_server *server)
+{
+    if (!server)
+        return;
+    SSL_CTX_free(server->ctx);
+    p256_free(server->key);
+    free(server);
+}
+
+const struct tls_server_stats *tls_server_stats(const struct tls_server *server)
+{
+    return &server->stats;
+}
+
+int tls_transport_open(int fd, void *arg, struct http_transport **ret_transport)
+{
+    struct tls_server *server = arg;
+    struct tls_transport *t = calloc(1, sizeof *t);
+    if (t)
+        t->ssl = SSL_new(server->ctx);
+    if (!t || !t->ssl || SSL_set_fd(t->ssl, fd) != 1) {
+        if (t)
+            SSL_free(t->ssl);
+        free(t);
+        close(fd);
+        return -ENOMEM;
+    }
+    SSL_set_accept_state(t->ssl);
+    t->server = server;
+    t->http = (struct http_transport){
+        .ops = &tls_ops, .fd = fd, .read_waits = EPOLLIN, .write_waits = EPOLLOUT, .buffers = true};
+    *ret_transport = &t->http;
+    return 0;
+}
+
+static void peer_judge(struct tls_transport *t)
+{
+    struct tls_peer *peer = &t->peer;
+    uint8_t nonce[SSL3_RANDOM_SIZE];
+    peer->certificate = SSL_get1_peer_certificate(t->ssl);
+    if (!peer->certificate)
+        return;
+    peer->kind = TLS_PEER_REFUSED;
+    int r = ratls_key_hash(X509_get0_pubkey(peer->certificate), peer->key_hash);
+    if (r == 0 && SSL_get_server_random(t->ssl, nonce, sizeof nonce) == sizeof nonce)
+        r = ratls_verify(peer->certificate, nonce, &peer->evidence, &peer->refusal);
+    if (r == 0)
+        peer->kind = TLS_PEER_ATTESTED;
+    else if (r == -ENODATA)
+        peer->kind = TLS_PEER_KEY;
+    else if (peer->refusal.reason == REFUSAL_NONE)
+        refusal_set(&peer->refusal, REFUSAL_INTERNAL, NULL, 0, NULL, NULL);
+}
+
+/* What to tell the loop after OpenSSL has returned `n`. */
+static ssize_t ssl_wait(struct tls_transport *t, int n, uint32_t *ret_waits)
+{
+    int saved = errno;
+    int why = SSL_get_error(t->ssl, n);
+    ERR_clear_error();
+    switch (why) {
+    case SSL_ERROR_WANT_READ:
+        *ret_waits = EPOLLIN;
+        return -EAGAIN;
+    case SSL_ERROR_WANT_WRITE:
+        *ret_waits = EPOLLOUT;
+        return -EAGAIN;
+    case SSL_ERROR_ZERO_RETURN:
+        return 0;
+    case SSL_ERROR_SYSCALL:
+        return saved > 0 ? -saved : -ECONNRESET;
+    default:
+        return -EPROTO;
+    }
+}
+
+static ssize_t handshake(struct tls_transport *t, uint32_t *ret_waits)
+{
+    ERR_clear_error();
+    int n = SSL_do_handshake(t->ssl);
+    if (n == 1) {
+        t->established = true;
+        t->server->stats.handshakes++;
+        peer_judge(t);
+        return 1;
+    }
+    ssize_t r = ssl_wait(t, n, ret_waits);
+    if (r != -EAGAIN)
+        t->server->stats.handshakes_failed++;
+    return r == 0 ? -ECONNRESET : r;
+}
+
+static ssize_t tls_read(struct http_transport *http, void *to, size_t size)
+{
+    struct tls_transport *t = transport_of(http);
+    ssize_t r = t->established ? 1 : handshake(t, &http->read_waits);
+    if (r < 0)
+        return r;
+    ERR_clear_error();
+    int n = SSL_read(t->ssl, to, (int)MIN(size, (size_t)INT_MAX));
+    return n > 0 ? n : ssl_wait(t, n, &http->read_waits);
+}
+
+static ssize_t tls_write(struct http_transport *http, const void *from, size_t size)
+{
+    struct tls_transport *t = transport_of(http);
+    ssize_t r = t->established ? 1 : handshake(t, &http->write_waits);
+    if (r < 0)
+        return r;
+    ERR_clear_error();
+    int n = SSL_write(t->ssl, from, (int)MIN(size, (size_t)INT_MAX));
+    if (n > 0)
+        return n;
+    r = ssl_wait(t, n, &http->write_waits);
+    return r == 0 ? -EPIPE : r;
+}
+
+static void tls_shutdown(struct http_transport *http)
+{
+    struct tls_transport *t = transport_of(http);
+    if (t->established)
+        (void)SSL_shutdown(t->ssl);
+    ERR_clear_error();
+}
+
+static void tls_close(struct http_transport *http)
+{
+    struct tls_transport *t = transport_of(http);
+    X509_free(t->peer.certificate);
+    SSL_free(t->ssl);
+    close(http->fd);
+    free(t);
+}
+
+static const struct http_transport_ops tls_ops = {
+    .read = tls_read, .write = tls_write, .shutdown = tls_shutdown, .close = tls_close};
+
+const struct tls_peer *tls_transport_peer(const struct http_transport *http)
+{
+    const struct tls_transport *t = container_of(http, struct tls_transport, http);
+    return &t->peer;
+}
