@@ -1,0 +1,191 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Plaintext blocks of files in memory: changed ones that wait for the next batch, and as a cache
+ * within v->cache_size. */
+#include "volume/store.h"
+
+#include <errno.h>
+#include <stdlib.h>
+
+static struct block **bucket_of(struct volume *v, uint64_t ino, uint64_t index)
+{
+    return &v->blocks[(ino * 31 + index) % BLOCK_BUCKETS];
+}
+
+static void list_remove(struct volume *v, struct block *block)
+{
+    *(block->newer ? &block->newer->older : &v->newest) = block->older;
+    *(block->older ? &block->older->newer : &v->oldest) = block->newer;
+}
+
+static void list_push(struct volume *v, struct block *block)
+{
+    block->newer = NULL;
+    block->older = v->newest;
+    *(v->newest ? &v->newest->newer : &v->oldest) = block;
+    v->newest = block;
+}
+
+struct block *block_find(struct volume *v, uint64_t ino, uint64_t index)
+{
+    struct block *block = *bucket_of(v, ino, index);
+    while (block && (block->ino != ino || block->index != index))
+        block = block->next;
+    if (block && block != v->newest) {
+        list_remove(v, block);
+        list_push(v, block);
+    }
+    return block;
+}
+
+void block_forget(struct volume *v, struct block *block)
+{
+    struct block **at = bucket_of(v, block->ino, block->index);
+    while (*at != block)
+        at = &(*at)->next;
+    *at = block->next;
+    list_remove(v, block);
+    v->block_count--;
+    v->block_dirty -= block->dirty;
+    secret_wipe(block->bytes, sizeof block->bytes);
+    free(block);
+}
+
+void blocks_trim(struct volume *v, size_t size_max)
+{
+    for (struct block *block = v->oldest, *newer;
+         block && (size_t)v->block_count * BLOCK_SIZE > size_max; block = newer) {
+        newer = block->newer;
+        if (!block->dirty)
+            block_forget(v, block);
+    }
+}
+
+void blocks_forget(struct volume *v, uint64_t ino, uint64_t first, uint64_t end)
+{
+    if (end - first < v->block_count) {
+        for (uint64_t i = first; i < end; i++) {
+            struct block *block = block_find(v, ino, i);
+            if (block)
+                block_forget(v, block);
+        }
+        return;
+    }
+    for (struct block *block = v->newest, *older; block; block = older) {
+        older = block->older;
+        if (block->ino == ino && block->index >= first && block->index < end)
+            block_forget(v, block);
+    }
+}
+
+static int block_read(struct volume *v, struct block *block)
+{
+    struct extent extent;
+    uint64_t first;
+    int r = extent_find(v, block->ino, block->index, &extent, &first);
+    if (r < 0)
+        return r;
+    if (r == 0) {
+        memset(block->bytes, 0, BLOCK_SIZE);
+        return 0;
+    }
+    return extent_read(v, &extent, block->index - first, block->bytes, BLOCK_SIZE);
+}
+
+int block_get(struct volume *v, uint64_t ino, uint64_t index, bool fresh, struct block **ret_block)
+{
+    struct block *block = block_find(v, ino, index);
+    if (!block) {
+        if (v->cache_size >= BLOCK_SIZE)
+            blocks_trim(v, v->cache_size - BLOCK_SIZE);
+        block = malloc(sizeof *block);
+        if (!block)
+            return -ENOMEM;
+        block->ino = ino;
+        block->index = index;
+        block->dirty = false;
+        int r = 0;
+        if (fresh)
+            memset(block->bytes, 0, BLOCK_SIZE);
+        else
+            r = block_read(v, block);
+        if (r < 0) {
+            free(block);
+            return r;
+        }
+        block->next = *bucket_of(v, ino, index);
+        *bucket_of(v, ino, index) = block;
+        list_push(v, block);
+        v->block_count++;
+    }
+    *ret_block = block;
+    return 0;
+}
+
+void block_dirty(struct volume *v, struct block *block)
+{
+    if (block->dirty)
+        return;
+    block->dirty = true;
+    v->block_dirty++;
+}
+
+static int block_order(const void *a, const void *b)
+{
+    const struct block *x = *(struct block *const *)a, *y = *(struct block *const *)b;
+    if (x->ino != y->ino)
+        return x->ino < y->ino ? -1 : 1;
+    return x->index < y->index ? -1 : x->index > y->index;
+}
+
+/* Writes `count` adjacent blocks of one file. */
+static int run_flush(struct volume *v, struct block **run, unsigned count)
+{
+    struct inode *inode;
+    int r = inode_get(v, run[0]->ino, &inode);
+    if (r < 0)
+        return r;
+    struct extent extent = {0};
+    for (unsigned i = 0; i < count; i++) {
+        uint64_t start = run[i]->index * BLOCK_SIZE;
+        uint64_t len = inode->value.attr.size > start ? inode->value.attr.size - start : 0;
+        uint32_t offset, n = (uint32_t)MIN(len, (uint64_t)BLOCK_SIZE);
+        if (n == 0) { /* cut off since; nothing to keep */
+            count = i;
+            break;
+        }
+        r = batch_append(v, UNIT_DATA, run[i]->bytes, n, &offset);
+        if (r < 0)
+            return r;
+        if (i == 0)
+            extent = (struct extent){.segment = v->batch.segment, .offset = offset};
+        extent.len += n;
+    }
+    return count == 0 ? 0 : extent_replace(v, inode, run[0]->index, run[0]->index + count, &extent);
+}
+
+int blocks_flush(struct volume *v)
+{
+    if (v->block_dirty == 0)
+        return 0;
+    unsigned count = 0;
+    struct block **dirty = malloc(v->block_dirty * sizeof *dirty);
+    if (!dirty)
+        return -ENOMEM;
+    for (struct block *block = v->newest; block; block = block->older)
+        if (block->dirty)
+            dirty[count++] = block;
+    qsort(dirty, count, sizeof *dirty, block_order);
+    int r = 0;
+    for (unsigned i = 0, n; r == 0 && i < count; i += n) {
+        for (n = 1; i + n < count && dirty[i + n]->ino == dirty[i]->ino &&
+                    dirty[i + n]->index == dirty[i]->index + n;)
+            n++;
+        r = run_flush(v, dirty + i, n);
+        for (unsigned k = 0; r == 0 && k < n; k++) {
+            dirty[i + k]->dirty = false;
+            v->block_dirty--;
+        }
+    }
+    free(dirty);
+    return r;
+}

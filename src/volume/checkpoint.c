@@ -1,0 +1,187 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Syncing, reporting, and checkpoints: the index is written out and the superblock points at it,
+ * so that an open replays little and dead segments can be given back. */
+#include "platform/host.h"
+#include "volume/store.h"
+
+#include <errno.h>
+#include <stdlib.h>
+
+/* --- the tree's store --- */
+
+static int node_read(void *ctx, const struct node_ref *ref, uint8_t *bytes)
+{
+    return unit_read(ctx, UNIT_NODE, ref->segment, ref->offset, bytes, ref->size);
+}
+
+static int node_write(void *ctx, uint8_t level, const struct item_key *first, struct slice bytes,
+                      struct node_ref *ret_ref)
+{
+    struct volume *v = ctx;
+    uint32_t offset;
+    int r = 0;
+    if (v->batch.size + v->record.size > BATCH_SIZE_SOFT)
+        r = batch_store(v);
+    if (r == 0)
+        r = batch_room(v, bytes.size + TAG_SIZE, ROOM_FREEING);
+    if (r == 0)
+        r = batch_append(v, UNIT_NODE, bytes.bytes, bytes.size, &offset);
+    if (r < 0)
+        return r;
+    struct node_ref ref = {v->batch.segment, offset, (uint16_t)bytes.size};
+    size_t mark = v->record.size;
+    op_node(&v->record, level, first, &ref);
+    r = stage_apply(v, mark);
+    if (r < 0)
+        return r;
+    live_add(v, ref.segment, (int64_t)bytes.size + TAG_SIZE);
+    *ret_ref = ref;
+    return 0;
+}
+
+static void node_dropped(void *ctx, const struct node_ref *ref)
+{
+    live_add(ctx, ref->segment, -((int64_t)ref->size + TAG_SIZE));
+}
+
+const struct tree_store volume_tree_store = {
+    .read = node_read, .write = node_write, .dropped = node_dropped};
+
+/* --- durability --- */
+
+int durable_now(struct volume *v)
+{
+    if (v->durable_sequence < v->sequence) {
+        int r = v->backend->ops->sync(v->backend, v->active);
+        if (r == 0 && v->names_dirty)
+            r = v->backend->ops->sync_names(v->backend);
+        if (r < 0)
+            return volume_stop(v, r);
+        v->names_dirty = false;
+        v->durable_sequence = v->sequence;
+    }
+    return head_report(v);
+}
+
+/* Called with the newest batch durable. */
+int head_report(struct volume *v)
+{
+    if (!v->has_authority || v->reported_sequence == v->sequence)
+        return 0;
+    struct volume_head head = {.epoch = v->epoch, .sequence = v->sequence};
+    memcpy(head.tag, v->tag, sizeof head.tag);
+    int r = v->authority.report(v->authority.ctx, v->id, &head);
+    if (r == 0) {
+        v->reported_sequence = v->sequence;
+        v->reported_ns = host_monotonic_ns();
+        return 0;
+    }
+    if (r == -EAGAIN)
+        return r;
+    (void)volume_stop(v, -EROFS); /* fenced, or an authority that makes no sense */
+    return -EROFS;
+}
+
+/* --- checkpoints --- */
+
+bool checkpoint_due(const struct volume *v)
+{
+    return v->record_bytes >= RECORD_BYTES_PER_CHECKPOINT ||
+           v->record_count >= BATCHES_PER_CHECKPOINT || v->tree.dirty > DIRTY_NODES_MAX;
+}
+
+static int checkpoint_stage(struct volume *v)
+{
+    struct checkpoint c = {.root = v->tree.root_ref,
+                           .level = v->tree.level,
+                           .next_ino = v->next_ino,
+                           .inode_count = v->inode_count};
+    memcpy(c.hash_key, v->hash_key, sizeof c.hash_key);
+    size_t mark = v->record.size;
+    for (unsigned i = 0; i < v->segment_count; i++) {
+        struct segment *s = &v->segments[i];
+        /* Dead as of here, and not needed to replay what comes after. */
+        s->doomed = s->doomed || (s->state.live == 0 && s->state.id != v->active);
+        c.segment_count += !s->doomed;
+    }
+    op_checkpoint(&v->record, &c);
+    for (unsigned i = 0; i < v->segment_count; i++)
+        if (!v->segments[i].doomed)
+            segment_state_append(&v->record, &v->segments[i].state);
+    if (v->record.failed) {
+        v->record.failed = false;
+        v->record.size = mark;
+        return -ENOMEM;
+    }
+    return 0;
+}
+
+/* The checkpoint is durable and reported: from now on recovery begins here. */
+static int checkpoint_publish(struct volume *v, const struct position *at)
+{
+    struct superblock *sb = &v->superblock;
+    memcpy(sb->id, v->id, sizeof sb->id);
+    sb->generation++;
+    sb->epoch = v->epoch;
+    sb->checkpoint = *at;
+    sb->checkpoint_sequence = v->sequence;
+    memcpy(sb->checkpoint_tag, v->tag, sizeof sb->checkpoint_tag);
+    sb->durable_sequence = v->durable_sequence;
+    int r = superblock_write(v);
+    if (r < 0)
+        return volume_stop(v, r);
+    v->record_bytes = v->record_count = 0;
+    segments_release(v);
+    return 0;
+}
+
+int checkpoint_write(struct volume *v)
+{
+    if (v->stopped)
+        return -EROFS;
+    int r = log_write(v);
+    if (r == 0)
+        r = tree_flush(&v->tree);
+    /* The table must be in a batch of the segment it calls active. */
+    if (r == 0)
+        r = batch_room(v, v->segment_count * SEGMENT_STATE_SIZE, ROOM_FREEING);
+    if (r == 0)
+        r = checkpoint_stage(v);
+    if (r < 0)
+        return r;
+    struct position at = {.segment = v->batch.segment, .offset = v->batch.offset};
+    r = batch_store(v);
+    if (r < 0)
+        return r;
+    struct segment *s = segment_find(v, at.segment);
+    at.size = s->state.used - at.offset;
+    r = durable_now(v);
+    if (r == -EAGAIN)
+        return 0; /* the older checkpoint stays the one to begin at, and nothing is given back */
+    return r < 0 ? r : checkpoint_publish(v, &at);
+}
+
+void upkeep(struct volume *v)
+{
+    int r = 0;
+    if (!v->stopped && (size_t)v->block_dirty * BLOCK_SIZE > DIRTY_SIZE_MAX)
+        r = blocks_flush(v);
+    if (!v->stopped && r == 0 && v->batch.size + v->record.size > BATCH_SIZE_SOFT)
+        r = log_write(v);
+    if (!v->stopped && r == 0 && checkpoint_due(v))
+        r = checkpoint_write(v);
+    if (!v->stopped && r == 0 && clean_due(v))
+        r = clean_slice(v, false);
+    (void)r; /* what failed is tried again, or has stopped the volume and answers the next call */
+    upkeep_memory(v);
+}
+
+void upkeep_memory(struct volume *v)
+{
+    if ((size_t)v->block_count * BLOCK_SIZE > v->cache_size)
+        blocks_trim(v, v->cache_size);
+    if (v->inode_cached > INODES_IDLE_MAX + v->inode_dirty + v->inodes_held)
+        inodes_trim(v, INODES_IDLE_MAX);
+    if (v->tree.nodes > v->tree.dirty + 2 * NODES_MAX)
+        tree_trim(&v->tree, v->tree.dirty + NODES_MAX);
+}

@@ -1,0 +1,205 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "volume/store.h"
+
+#include <errno.h>
+#include <stdlib.h>
+
+enum { EXTENT_LEN_MAX = 1 << 20, READ_UNITS_MAX = 15 };
+
+static struct item_key extent_key(uint64_t ino, uint64_t block)
+{
+    return (struct item_key){ino, ITEM_EXTENT, block};
+}
+
+static bool is_extent_of(const struct item *item, uint64_t ino)
+{
+    return item->key.ino == ino && item->key.type == ITEM_EXTENT;
+}
+
+int extent_find(struct volume *v, uint64_t ino, uint64_t block, struct extent *ret_extent,
+                uint64_t *ret_first)
+{
+    const struct item_key key = extent_key(ino, block);
+    struct extent extent;
+    struct item item;
+    int r = tree_seek_back(&v->tree, &key, &item);
+    if (r == 0 && is_extent_of(&item, ino)) {
+        r = extent_decode(item.value, &extent);
+        if (r < 0)
+            return r;
+        if (block - item.key.sub < extent_blocks(&extent)) {
+            *ret_extent = extent;
+            *ret_first = item.key.sub;
+            return 1;
+        }
+    }
+    if (r < 0 && r != -ENOENT)
+        return r;
+    r = tree_seek(&v->tree, &key, &item);
+    if (r < 0 && r != -ENOENT)
+        return r;
+    *ret_first = r == 0 && is_extent_of(&item, ino) ? item.key.sub : UINT64_MAX;
+    return 0;
+}
+
+/* The part of an extent from its block `skip` on, at most `blocks` of them. */
+static struct extent extent_part(const struct extent *extent, uint64_t skip, uint64_t blocks)
+{
+    struct extent part = *extent;
+    part.offset += (uint32_t)skip * UNIT_SIZE;
+    part.len -= (uint32_t)skip * BLOCK_SIZE;
+    if (blocks < extent_blocks(&part))
+        part.len = (uint32_t)blocks * BLOCK_SIZE;
+    return part;
+}
+
+static void stage_put(struct volume *v, uint64_t ino, uint64_t block, const struct extent *extent)
+{
+    uint8_t bytes[EXTENT_VALUE_SIZE];
+    const struct item_key key = extent_key(ino, block);
+    extent_encode(extent, bytes);
+    op_put(&v->record, &key, slice_of(bytes, sizeof bytes));
+}
+
+/* Stages that first..end-1 leave the old extents. *ret_removed counts their blocks. */
+static int stage_cut(struct volume *v, uint64_t ino, uint64_t first, uint64_t end,
+                     uint64_t *ret_removed)
+{
+    uint64_t removed = 0, at = first;
+    while (at < end) {
+        struct extent old;
+        uint64_t start;
+        int r = extent_find(v, ino, at, &old, &start);
+        if (r < 0)
+            return r;
+        if (r == 0) {
+            at = start;
+            continue;
+        }
+        uint64_t old_end = start + extent_blocks(&old);
+        if (start < first) {
+            struct extent left = extent_part(&old, 0, first - start);
+            stage_put(v, ino, start, &left);
+        } else {
+            const struct item_key key = extent_key(ino, start);
+            op_delete(&v->record, &key);
+        }
+        if (old_end > end) {
+            struct extent right = extent_part(&old, end - start, UINT64_MAX);
+            stage_put(v, ino, end, &right);
+        }
+        removed += MIN(old_end, end) - MAX(start, first);
+        at = old_end;
+    }
+    *ret_removed = removed;
+    return 0;
+}
+
+/* If the extent before `first` ends, in the file and in the log, where `extent` begins: stages the
+ * two as one. */
+static int stage_join(struct volume *v, uint64_t ino, uint64_t first, const struct extent *extent,
+                      bool *ret_joined)
+{
+    struct extent before;
+    uint64_t start;
+    *ret_joined = false;
+    if (first == 0)
+        return 0;
+    int r = extent_find(v, ino, first - 1, &before, &start);
+    if (r <= 0)
+        return r;
+    if (start + extent_blocks(&before) != first || before.segment != extent->segment ||
+        before.offset + extent_size(&before) != extent->offset || before.len % BLOCK_SIZE != 0 ||
+        before.len + extent->len > EXTENT_LEN_MAX)
+        return 0;
+    before.len += extent->len;
+    stage_put(v, ino, start, &before);
+    *ret_joined = true;
+    return 0;
+}
+
+int extent_replace(struct volume *v, struct inode *inode, uint64_t first, uint64_t end,
+                   const struct extent *extent)
+{
+    size_t mark = v->record.size;
+    uint64_t removed = 0;
+    bool joined = false;
+    int r = stage_cut(v, inode->ino, first, end, &removed);
+    if (r == 0 && extent)
+        r = stage_join(v, inode->ino, first, extent, &joined);
+    if (r < 0) {
+        v->record.size = mark;
+        v->record.failed = false;
+        return r;
+    }
+    if (extent && !joined)
+        stage_put(v, inode->ino, first, extent);
+    r = stage_apply(v, mark);
+    if (r < 0)
+        return r;
+    uint64_t added = extent ? end - first : 0;
+    if (added != removed) {
+        inode->value.attr.allocated_size += (added - removed) * BLOCK_SIZE;
+        inode_dirty(v, inode);
+    }
+    return 0;
+}
+
+int extent_write(struct volume *v, struct inode *inode, uint64_t first, const uint8_t *bytes,
+                 size_t size)
+{
+    struct extent extent = {0};
+    for (size_t at = 0; at < size;) {
+        uint32_t offset;
+        size_t n = MIN(size - at, (size_t)BLOCK_SIZE);
+        int r = batch_append(v, UNIT_DATA, bytes + at, n, &offset);
+        if (r < 0)
+            return r;
+        if (at == 0)
+            extent = (struct extent){v->batch.segment, offset, (uint32_t)size};
+        at += n;
+    }
+    return extent_replace(v, inode, first, first + extent_blocks(&extent), &extent);
+}
+
+/* At most READ_UNITS_MAX blocks, read with one host call. `cipher` has room for them. */
+static int units_read(struct volume *v, struct aead *aead, const struct extent *part,
+                      uint8_t *cipher, uint8_t *bytes)
+{
+    int r = log_read(v, part->segment, part->offset, cipher, extent_size(part));
+    for (uint32_t at = 0, k = 0; r == 0 && at < part->len; at += BLOCK_SIZE, k++) {
+        size_t n = MIN(part->len - at, (uint32_t)BLOCK_SIZE);
+        r = unit_open(v, aead, UNIT_DATA, part->segment, part->offset + k * UNIT_SIZE,
+                      cipher + (size_t)k * UNIT_SIZE, bytes + at, n);
+    }
+    return r;
+}
+
+int extent_read(struct volume *v, const struct extent *extent, uint64_t skip_blocks, uint8_t *bytes,
+                size_t size)
+{
+    uint8_t few[UNIT_SIZE];
+    uint8_t *cipher = few, *many = NULL;
+    struct aead *aead;
+    uint64_t blocks = (size + BLOCK_SIZE - 1) / BLOCK_SIZE;
+    struct extent part = extent_part(extent, skip_blocks, blocks);
+    int r = segment_aead(v, extent->segment, &aead);
+    if (r < 0)
+        return r;
+    if (part.len > size)
+        return -EINVAL;
+    if (part.len > BLOCK_SIZE) {
+        cipher = many = malloc(READ_UNITS_MAX * UNIT_SIZE);
+        if (!many)
+            return -ENOMEM;
+    }
+    uint32_t count = extent_blocks(&part);
+    for (uint32_t k = 0; r == 0 && k < count; k += READ_UNITS_MAX) {
+        struct extent some = extent_part(&part, k, READ_UNITS_MAX);
+        r = units_read(v, aead, &some, cipher, bytes + (size_t)k * BLOCK_SIZE);
+    }
+    free(many);
+    if (r == 0)
+        memset(bytes + part.len, 0, size - part.len);
+    return r;
+}

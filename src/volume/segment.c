@@ -1,0 +1,389 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "platform/ops.h"
+#include "volume/store.h"
+
+#include <errno.h>
+#include <stdlib.h>
+
+static int key_derive(const struct volume *v, const struct key256 *key, const char *what,
+                      struct key256 *ret_key)
+{
+    return hkdf_sha256(slice_of(key->bytes, sizeof key->bytes), slice_of(v->id, sizeof v->id),
+                       slice_of_text(what), ret_key);
+}
+
+int volume_keys_init(struct volume *v, const struct key256 *key)
+{
+    SCOPED(key256_wipe) struct key256 derived;
+    int r = key_derive(v, key, "coffer volume 1 segment keys", &derived);
+    if (r == 0)
+        r = aead_new(&derived, &v->wrap);
+    if (r == 0)
+        r = key_derive(v, key, "coffer volume 1 superblock", &derived);
+    if (r == 0)
+        r = aead_new(&derived, &v->super);
+    return r;
+}
+
+void volume_keys_done(struct volume *v)
+{
+    segments_aead_drop(v, 0);
+    aead_free(v->wrap);
+    aead_free(v->super);
+    v->wrap = v->super = NULL;
+}
+
+/* --- the table --- */
+
+static unsigned segment_index(const struct volume *v, uint64_t id)
+{
+    unsigned low = 0, high = v->segment_count;
+    while (low < high) {
+        unsigned middle = (low + high) / 2;
+        if (v->segments[middle].state.id < id)
+            low = middle + 1;
+        else
+            high = middle;
+    }
+    return low;
+}
+
+struct segment *segment_find(struct volume *v, uint64_t id)
+{
+    unsigned at = segment_index(v, id);
+    return at < v->segment_count && v->segments[at].state.id == id ? &v->segments[at] : NULL;
+}
+
+int segment_add(struct volume *v, const struct segment_state *state)
+{
+    if (v->segment_count == v->segment_capacity) {
+        unsigned capacity = v->segment_capacity ? v->segment_capacity * 2 : 8;
+        struct segment *grown = realloc(v->segments, capacity * sizeof *grown);
+        if (!grown)
+            return -ENOMEM;
+        v->segments = grown;
+        v->segment_capacity = capacity;
+    }
+    unsigned at = segment_index(v, state->id);
+    if (at < v->segment_count && v->segments[at].state.id == state->id)
+        return -EEXIST;
+    memmove(&v->segments[at + 1], &v->segments[at],
+            (v->segment_count - at) * sizeof(struct segment));
+    v->segments[at] = (struct segment){.state = *state};
+    v->segment_count++;
+    v->host_size += state->size;
+    v->live_size += state->live;
+    return 0;
+}
+
+void segment_forget(struct volume *v, struct segment *segment)
+{
+    v->host_size -= segment->state.size;
+    v->live_size -= segment->state.live;
+    aead_free(segment->aead);
+    unsigned at = (unsigned)(segment - v->segments);
+    memmove(segment, segment + 1, (v->segment_count - at - 1) * sizeof *segment);
+    v->segment_count--;
+}
+
+void live_add(struct volume *v, uint64_t id, int64_t size)
+{
+    struct segment *segment = segment_find(v, id);
+    if (!segment)
+        return; /* reading from it will say so */
+    segment->state.live += (uint64_t)size;
+    v->live_size += (uint64_t)size;
+}
+
+/* --- keys --- */
+
+/* What a wrapped key is bound to: all that stands in the clear. */
+static int header_wrap(struct volume *v, struct segment_header *h, const struct key256 *key)
+{
+    uint8_t bytes[SEGMENT_HEADER_SIZE];
+    int r = platform()->random(h->wrap_nonce, sizeof h->wrap_nonce);
+    if (r < 0)
+        return r;
+    segment_header_encode(h, bytes);
+    return aead_seal(v->wrap, h->wrap_nonce, slice_of(bytes, SEGMENT_CLEAR_SIZE), key->bytes,
+                     sizeof key->bytes, h->wrapped_key, h->wrapped_key + sizeof key->bytes);
+}
+
+int segment_header_read(struct volume *v, uint64_t id, struct segment_header *ret_header,
+                        struct key256 *ret_key)
+{
+    uint8_t bytes[SEGMENT_HEADER_SIZE];
+    struct segment_header h;
+    ssize_t n = v->backend->ops->read(v->backend, id, 0, bytes, sizeof bytes);
+    if (n < 0)
+        return n == -ENOENT ? -EBADMSG : (int)n;
+    if ((size_t)n < sizeof bytes)
+        return -EBADMSG;
+    int r = segment_header_decode(slice_of(bytes, sizeof bytes), &h);
+    if (r < 0)
+        return r;
+    if (h.segment != id || memcmp(h.id, v->id, sizeof h.id) != 0)
+        return -EBADMSG;
+    r = aead_open(v->wrap, h.wrap_nonce, slice_of(bytes, SEGMENT_CLEAR_SIZE), h.wrapped_key,
+                  sizeof ret_key->bytes, h.wrapped_key + sizeof ret_key->bytes, ret_key->bytes);
+    if (r == 0)
+        *ret_header = h;
+    return r;
+}
+
+void segments_aead_drop(struct volume *v, unsigned keep)
+{
+    for (;;) {
+        struct segment *oldest = NULL;
+        unsigned count = 0;
+        for (unsigned i = 0; i < v->segment_count; i++) {
+            struct segment *s = &v->segments[i];
+            if (!s->aead)
+                continue;
+            count++;
+            if (!oldest || s->aead_used < oldest->aead_used)
+                oldest = s;
+        }
+        if (count <= keep)
+            return;
+        aead_free(oldest->aead);
+        oldest->aead = NULL;
+    }
+}
+
+int segment_aead(struct volume *v, uint64_t id, struct aead **ret_aead)
+{
+    struct segment *segment = segment_find(v, id);
+    if (!segment)
+        return -EBADMSG;
+    if (!segment->aead) {
+        SCOPED(key256_wipe) struct key256 key;
+        struct segment_header header;
+        int r = segment_header_read(v, id, &header, &key);
+        if (r < 0)
+            return r;
+        segments_aead_drop(v, AEADS_MAX - 1);
+        r = aead_new(&key, &segment->aead);
+        if (r < 0)
+            return r;
+    }
+    segment->aead_used = ++v->clock;
+    *ret_aead = segment->aead;
+    return 0;
+}
+
+/* --- making and growing --- */
+
+/* A file for a new segment: one that was given back, or a new one. *ret_size is its size. */
+static int file_take(struct volume *v, uint64_t id, uint64_t *ret_size)
+{
+    const struct volume_backend_ops *ops = v->backend->ops;
+    v->names_dirty = true;
+    if (v->free_count > 0) {
+        struct free_segment *f = &v->free[v->free_count - 1];
+        int r = ops->rename(v->backend, f->file, id);
+        if (r < 0)
+            return r;
+        *ret_size = f->size;
+        v->free_count--;
+        v->host_size -= f->size; /* counted again with the segment */
+        return 0;
+    }
+    *ret_size = 0;
+    if (v->size_max && v->host_size + SEGMENT_STEP_MIN > v->size_max)
+        return -ENOSPC;
+    return ops->create(v->backend, id);
+}
+
+static int zeros_write(struct volume *v, uint64_t file, uint64_t from, uint64_t to)
+{
+    static const uint8_t zeros[SEGMENT_STEP_MIN];
+    int r = 0;
+    for (uint64_t at = from; r == 0 && at < to;) {
+        size_t n = (size_t)MIN(to - at, (uint64_t)sizeof zeros);
+        r = v->backend->ops->write(v->backend, file, at, zeros, n);
+        at += n;
+    }
+    return r;
+}
+
+/* Header and first step of space, in one write if the file is new. */
+static int segment_begin(struct volume *v, const struct segment_header *h, uint64_t *size)
+{
+    uint8_t *first = calloc(1, SEGMENT_STEP_MIN);
+    if (!first)
+        return -ENOMEM;
+    segment_header_encode(h, first);
+    size_t n = *size >= SEGMENT_STEP_MIN ? (size_t)SEGMENT_HEADER_SIZE : (size_t)SEGMENT_STEP_MIN;
+    int r = v->backend->ops->write(v->backend, h->segment, 0, first, n);
+    free(first);
+    *size = MAX(*size, (uint64_t)n);
+    return r;
+}
+
+int segment_rotate(struct volume *v)
+{
+    SCOPED(key256_wipe) struct key256 key;
+    struct segment_header h = {.epoch = v->epoch, .first_sequence = v->sequence + 1};
+    int r;
+    if (v->active != 0 && v->durable_sequence < v->sequence) {
+        r = v->backend->ops->sync(v->backend, v->active);
+        if (r == 0 && v->names_dirty)
+            r = v->backend->ops->sync_names(v->backend);
+        if (r < 0)
+            return volume_stop(v, r);
+        v->names_dirty = false;
+        v->durable_sequence = v->sequence;
+    }
+    h.segment = v->epoch << 32 | ++v->segments_made;
+    memcpy(h.id, v->id, sizeof h.id);
+    memcpy(h.opening_id, v->opening_id, sizeof h.opening_id);
+    memcpy(h.previous_tag, v->tag, sizeof h.previous_tag);
+    r = platform()->random(key.bytes, sizeof key.bytes);
+    if (r == 0)
+        r = header_wrap(v, &h, &key);
+    struct aead *aead = NULL;
+    if (r == 0)
+        r = aead_new(&key, &aead);
+    uint64_t size = 0;
+    if (r == 0)
+        r = file_take(v, h.segment, &size);
+    if (r == 0) {
+        r = segment_begin(v, &h, &size);
+        struct segment_state state = {.id = h.segment,
+                                      .used = SEGMENT_HEADER_SIZE,
+                                      .size = (uint32_t)size,
+                                      .last_sequence = v->sequence};
+        if (r == 0)
+            r = segment_add(v, &state);
+        if (r < 0)
+            (void)v->backend->ops->remove(v->backend, h.segment);
+    }
+    if (r < 0) {
+        aead_free(aead);
+        return r;
+    }
+    struct segment *segment = segment_find(v, h.segment);
+    segments_aead_drop(v, AEADS_MAX - 1);
+    segment->aead = aead;
+    segment->aead_used = ++v->clock;
+    v->active = h.segment;
+    return 0;
+}
+
+int segment_grow(struct volume *v, uint64_t size, bool bulk)
+{
+    struct segment *s = segment_find(v, v->active);
+    uint64_t have = s->state.size, want = have;
+    if (size <= have)
+        return 0;
+    if (size > SEGMENT_SIZE_MAX)
+        return -ENOSPC;
+    while (want < size)
+        want += MIN(MAX(want, (uint64_t)SEGMENT_STEP_MIN), (uint64_t)SEGMENT_STEP_MAX);
+    if (v->size_max && v->host_size + (want - have) > v->size_max) {
+        want = round_up(size, SEGMENT_STEP_MIN);
+        if (v->host_size + (want - have) > v->size_max)
+            return -ENOSPC;
+    }
+    int r = -EOPNOTSUPP;
+    /* Zeros make the next syncs cheap, for no metadata changes; a stream of large batches has no
+     * use for that. */
+    if (bulk)
+        r = v->backend->ops->reserve(v->backend, s->state.id, want);
+    if (r == -EOPNOTSUPP)
+        r = zeros_write(v, s->state.id, have, want);
+    if (r < 0)
+        return r == -EDQUOT ? -ENOSPC : r;
+    s->state.size = (uint32_t)want;
+    v->host_size += want - have;
+    return 0;
+}
+
+/* --- giving back --- */
+
+void segments_release(struct volume *v)
+{
+    for (unsigned i = 0; i < v->segment_count;) {
+        struct segment *s = &v->segments[i];
+        if (!s->doomed) {
+            i++;
+            continue;
+        }
+        struct free_segment freed = {s->state.id, s->state.size};
+        segment_forget(v, s);
+        bool keep = v->free_count < FREE_SEGMENTS_MAX && freed.size <= v->live_size / 2;
+        if (keep) {
+            v->free[v->free_count++] = freed;
+            v->host_size += freed.size;
+            continue;
+        }
+        v->names_dirty = true;
+        /* A file that stays is garbage, and found as such by the next open. */
+        (void)v->backend->ops->remove(v->backend, freed.file);
+    }
+}
+
+/* --- superblock --- */
+
+int superblock_write(struct volume *v)
+{
+    uint8_t slot[SUPERBLOCK_SLOT_SIZE] = {0};
+    uint8_t secret[SUPERBLOCK_SECRET_SIZE];
+    uint8_t nonce[AEAD_NONCE_SIZE];
+    uint64_t at = v->superblock.generation % SUPERBLOCK_SLOTS * SUPERBLOCK_SLOT_SIZE;
+    int r = platform()->random(nonce, sizeof nonce);
+    if (r < 0)
+        return r;
+    superblock_encode_clear(&v->superblock, nonce, slot);
+    superblock_encode_secret(&v->superblock, secret);
+    uint8_t *cipher = slot + SUPERBLOCK_CLEAR_SIZE;
+    r = aead_seal(v->super, nonce, slice_of(slot, SUPERBLOCK_CLEAR_SIZE), secret, sizeof secret,
+                  cipher, cipher + sizeof secret);
+    if (r == 0)
+        r = v->backend->ops->write(v->backend, VOLUME_SUPERBLOCK_FILE, at, slot, sizeof slot);
+    if (r == 0)
+        r = v->backend->ops->sync(v->backend, VOLUME_SUPERBLOCK_FILE);
+    return r;
+}
+
+static int slot_read(struct volume *v, unsigned number, struct superblock *ret_superblock)
+{
+    uint8_t slot[SUPERBLOCK_CLEAR_SIZE + SUPERBLOCK_SECRET_SIZE + TAG_SIZE];
+    uint8_t secret[SUPERBLOCK_SECRET_SIZE], nonce[AEAD_NONCE_SIZE];
+    struct superblock sb = {0};
+    ssize_t n = v->backend->ops->read(v->backend, VOLUME_SUPERBLOCK_FILE,
+                                      (uint64_t)number * SUPERBLOCK_SLOT_SIZE, slot, sizeof slot);
+    if (n < 0)
+        return (int)n;
+    if ((size_t)n < sizeof slot)
+        return -EBADMSG;
+    int r = superblock_decode_clear(slice_of(slot, SUPERBLOCK_CLEAR_SIZE), &sb, nonce);
+    if (r < 0)
+        return r;
+    if (memcmp(sb.id, v->id, sizeof sb.id) != 0)
+        return -EKEYREJECTED;
+    const uint8_t *cipher = slot + SUPERBLOCK_CLEAR_SIZE;
+    r = aead_open(v->super, nonce, slice_of(slot, SUPERBLOCK_CLEAR_SIZE), cipher, sizeof secret,
+                  cipher + sizeof secret, secret);
+    if (r == 0)
+        r = superblock_decode_secret(slice_of(secret, sizeof secret), &sb);
+    if (r == 0 && sb.generation % SUPERBLOCK_SLOTS != number)
+        r = -EBADMSG; /* a slot copied over the other */
+    if (r == 0)
+        *ret_superblock = sb;
+    return r;
+}
+
+int superblock_read(struct volume *v, struct superblock *ret_superblock)
+{
+    struct superblock slots[SUPERBLOCK_SLOTS];
+    int results[SUPERBLOCK_SLOTS];
+    for (unsigned i = 0; i < SUPERBLOCK_SLOTS; i++)
+        results[i] = slot_read(v, i, &slots[i]);
+    if (results[0] < 0 && results[1] < 0)
+        return results[0] == -EBADMSG ? results[1] : results[0];
+    bool first = results[1] < 0 || (results[0] == 0 && slots[0].generation > slots[1].generation);
+    *ret_superblock = slots[first ? 0 : 1];
+    return 0;
+}

@@ -1,0 +1,294 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* volume/store.h: the inside of an open volume, shared by the files of src/volume/ and by nothing
+ * else. Bottom up: segments and keys (segment.c), batches (log.c), checkpoints, cleaning
+ * (clean.c), inodes, blocks, then the operations (file.c, name.c, xattr.c).
+ *
+ * Invariants. A position in a segment is written once under that segment's key. What the index
+ * says is what the records say: every change is first staged as operations of the open record, then
+ * applied from there, and replay at open applies the same bytes. A segment is given back only when
+ * a checkpoint that does not need it is on the superblock. */
+#ifndef COFFER_VOLUME_STORE_H
+#define COFFER_VOLUME_STORE_H
+
+#include "crypto/crypto.h"
+#include "volume/backend.h"
+#include "volume/format.h"
+#include "volume/tree.h"
+#include "volume/volume.h"
+
+#include <pthread.h>
+
+enum {
+    PIECE_SIZE = 1 << 20,        /* one atomic piece of a write */
+    BATCH_SIZE_SOFT = 1 << 20,   /* an open batch is written when it reaches this */
+    SEGMENT_SOFT_MIN = 1 << 20,  /* a segment is left when it has this much, or more in a */
+    SEGMENT_SOFT_MAX = 64 << 20, /* ... large volume */
+    SEGMENT_STEP_MIN = 64 << 10, /* space is made ready in these steps */
+    SEGMENT_STEP_MAX = 4 << 20,
+    RESERVE_SIZE = 24 << 10, /* kept for deleting and for checkpoints */
+    RECORD_BYTES_PER_CHECKPOINT = 1 << 20,
+    BATCHES_PER_CHECKPOINT = 1024,
+    DIRTY_NODES_MAX = 128,
+    CACHE_SIZE_DEFAULT = 256 << 10, /* of plaintext blocks */
+    DIRTY_SIZE_MAX = 256 << 10,     /* of plaintext blocks that wait for a batch */
+    NODES_MAX = 32,                 /* clean nodes in memory when nothing happens */
+    DIRTY_INODES_MAX = 1024,
+    INODES_IDLE_MAX = 32,
+    AEADS_MAX = 4,
+    FREE_SEGMENTS_MAX = 2,
+    INODE_BUCKETS = 64,
+    BLOCK_BUCKETS = 64,
+    HOLDS_MAX = 1 << 20,
+};
+
+#define REPORT_INTERVAL_NS ((int64_t)1000000000) /* periodic: a tag at most this late */
+#define TERM_NS ((int64_t)12 * 1000000000) /* periodic: without an answer for so long, ask first */
+
+struct segment {
+    struct segment_state state;
+    struct aead *aead;  /* NULL: its key is not in memory */
+    uint64_t aead_used; /* when, by v->clock */
+    bool doomed;        /* not in the newest checkpoint; given back once that is published */
+    bool unclean;       /* could not be cleaned */
+};
+
+struct free_segment {
+    uint64_t file;
+    uint64_t size;
+};
+
+struct inode {
+    struct inode *next; /* in its bucket */
+    uint64_t ino;
+    struct inode_value value;
+    uint32_t holds;
+    bool dirty;
+};
+
+struct block {
+    struct block *next; /* in its bucket */
+    struct block *newer, *older;
+    uint64_t ino;
+    uint64_t index; /* of the block in the file */
+    bool dirty;
+    uint8_t bytes[BLOCK_SIZE];
+};
+
+/* The batch that is being put together. */
+struct batch {
+    uint8_t *bytes; /* header, then units as they are encrypted */
+    size_t size;
+    size_t capacity;
+    uint64_t segment; /* 0: not begun */
+    uint32_t offset;  /* where it will lie */
+    bool sealed;      /* complete; only the host's write is missing, and may be repeated */
+    uint8_t tag[VOLUME_TAG_SIZE];
+};
+
+struct volume {
+    pthread_mutex_t lock;      /* protects everything here but what says otherwise */
+    pthread_mutex_t sync_lock; /* one sync at a time; taken before `lock`, or without it */
+
+    struct volume_backend *backend;
+    struct volume_authority authority;
+    bool has_authority;
+    bool has_backend_lock;
+    enum volume_mode mode;
+    uint64_t size_max;
+    size_t cache_size;
+    int64_t (*now_ns)(void);
+    uint8_t id[VOLUME_ID_SIZE];
+    struct aead *wrap;  /* for segment keys */
+    struct aead *super; /* for the superblock */
+
+    int stopped;  /* -errno: takes no more changes */
+    bool damaged; /* the index in memory is not to be trusted for a checkpoint */
+
+    uint64_t epoch; /* of this opening */
+    uint8_t opening_id[16];
+    bool opening_logged;
+    uint32_t segments_made; /* in this opening */
+
+    struct segment *segments; /* ascending by id */
+    unsigned segment_count, segment_capacity;
+    uint64_t active; /* segment that is appended to; 0: none yet in this opening */
+    struct free_segment free[FREE_SEGMENTS_MAX + 1];
+    unsigned free_count;
+    bool names_dirty;
+    uint64_t clock;
+
+    struct batch batch;
+    struct buf record; /* operations since the last batch */
+    uint64_t sequence; /* of the newest written batch */
+    uint8_t tag[VOLUME_TAG_SIZE];
+    uint64_t durable_sequence;
+    uint64_t reported_sequence;
+    int64_t reported_ns;               /* by the monotonic clock, of the last answer */
+    size_t record_bytes, record_count; /* since the last checkpoint */
+
+    struct superblock superblock; /* as last written */
+    struct tree tree;
+    uint64_t next_ino;
+    uint64_t inode_count;
+    uint8_t hash_key[16];
+
+    struct inode *inodes[INODE_BUCKETS];
+    unsigned inode_cached, inode_dirty, inodes_held;
+    struct block *blocks[BLOCK_BUCKETS];
+    struct block *newest, *oldest;
+    unsigned block_count, block_dirty;
+
+    uint64_t host_size;
+    uint64_t live_size;
+    uint64_t cut_size;
+    uint64_t victim; /* segment being cleaned; 0: none */
+    uint32_t victim_offset;
+};
+
+/* --- segment.c --- */
+
+must_check int volume_keys_init(struct volume *v, const struct key256 *key);
+void volume_keys_done(struct volume *v);
+struct segment *segment_find(struct volume *v, uint64_t id);
+must_check int segment_add(struct volume *v, const struct segment_state *state);
+void segment_forget(struct volume *v, struct segment *segment);
+/* Reads and opens a segment's header; the key goes to *ret_key. -EBADMSG. */
+must_check int segment_header_read(struct volume *v, uint64_t id, struct segment_header *ret_header,
+                                   struct key256 *ret_key);
+must_check int segment_aead(struct volume *v, uint64_t id, struct aead **ret_aead);
+/* A new active segment that begins with the next batch. The old one is synced first. */
+must_check int segment_rotate(struct volume *v);
+/* Makes the active segment's space ready up to `size`. -ENOSPC. */
+must_check int segment_grow(struct volume *v, uint64_t size, bool bulk);
+void segments_aead_drop(struct volume *v, unsigned keep);
+/* Gives back what the published checkpoint does not need. */
+void segments_release(struct volume *v);
+void live_add(struct volume *v, uint64_t segment, int64_t size);
+must_check int superblock_write(struct volume *v);
+must_check int superblock_read(struct volume *v, struct superblock *ret_superblock);
+
+/* --- log.c --- */
+
+enum room { ROOM_DATA, ROOM_FREEING };
+
+/* Begins a mutating operation that will add about `more` bytes to the log. */
+must_check int log_prepare(struct volume *v, size_t more, enum room room);
+/* As log_prepare() for what happens inside a batch: never writes one or checkpoints. */
+must_check int batch_room(struct volume *v, size_t more, enum room room);
+/* Encrypts `size` bytes as one unit into the open batch. */
+must_check int batch_append(struct volume *v, enum unit_kind kind, const void *bytes, size_t size,
+                            uint32_t *ret_offset);
+/* Closes the open batch, if there is anything in it, and writes it. Does not sync. */
+must_check int batch_store(struct volume *v);
+/* Blocks, inodes, then batch_store(). */
+must_check int log_write(struct volume *v);
+void batch_trim(struct volume *v);
+/* Ciphertext as it lies in the log or in the open batch. A short one is -EBADMSG. */
+must_check int log_read(struct volume *v, uint64_t segment, uint32_t offset, void *bytes,
+                        size_t size);
+/* Reads, decrypts and verifies one unit; `size` is the plaintext's. */
+must_check int unit_read(struct volume *v, enum unit_kind kind, uint64_t segment, uint32_t offset,
+                         void *bytes, size_t size);
+must_check int unit_open(struct volume *v, struct aead *aead, enum unit_kind kind, uint64_t segment,
+                         uint32_t offset, const uint8_t *cipher, void *bytes, size_t size);
+/* What a batch's record says, decrypted and verified into `record`; the header goes to
+ * *ret_header, its tag to `tag`. -EBADMSG, or -ENODATA if there is nothing like a batch. */
+must_check int batch_read(struct volume *v, uint64_t segment, uint32_t offset,
+                          struct batch_header *ret_header, struct buf *record,
+                          uint8_t tag[VOLUME_TAG_SIZE]);
+
+/* Applies what was staged in v->record since `mark`, or takes it back. */
+must_check int stage_apply(struct volume *v, size_t mark);
+must_check int op_apply(struct volume *v, const struct op *op);
+/* Stops the volume: it takes no more changes. Returns `r`. */
+int volume_stop(struct volume *v, int r);
+
+/* --- checkpoint.c --- */
+
+must_check int checkpoint_write(struct volume *v);
+bool checkpoint_due(const struct volume *v);
+/* Syncs up to the newest batch and reports it. */
+must_check int durable_now(struct volume *v);
+must_check int head_report(struct volume *v);
+/* After an operation: writes what is over its limit, checkpoints, cleans, trims. */
+void upkeep(struct volume *v);
+extern const struct tree_store volume_tree_store;
+
+/* --- clean.c --- */
+
+/* One bounded slice of cleaning, if worthwhile. With `hard`, also where it hardly pays. */
+must_check int clean_slice(struct volume *v, bool hard);
+bool clean_due(const struct volume *v);
+
+/* --- recover.c --- */
+
+must_check int volume_recover(struct volume *v, const struct volume_head *head, struct error *e);
+must_check int orphans_reclaim(struct volume *v);
+
+/* --- inode.c --- */
+
+must_check int inode_get(struct volume *v, uint64_t ino, struct inode **ret_inode);
+/* A new one in the cache, dirty, not yet named. */
+must_check int inode_new(struct volume *v, const struct volume_attr *attr, struct inode **ret);
+void inode_dirty(struct volume *v, struct inode *inode);
+void inode_forget(struct volume *v, struct inode *inode);
+must_check int inodes_flush(struct volume *v);
+void inodes_trim(struct volume *v, unsigned idle_max);
+/* Removes everything an unnamed inode has; its last hold is gone. */
+must_check int inode_reclaim(struct volume *v, struct inode *inode);
+
+/* --- block.c --- */
+
+struct block *block_find(struct volume *v, uint64_t ino, uint64_t index);
+/* In the cache, read if it was not, or zeros if `fresh`. May drop clean ones, never a dirty one. */
+must_check int block_get(struct volume *v, uint64_t ino, uint64_t index, bool fresh,
+                         struct block **ret_block);
+void block_dirty(struct volume *v, struct block *block);
+void block_forget(struct volume *v, struct block *block);
+void blocks_forget(struct volume *v, uint64_t ino, uint64_t first, uint64_t end);
+must_check int blocks_flush(struct volume *v);
+void blocks_trim(struct volume *v, size_t size_max);
+
+/* --- extent.c --- */
+
+/* The extent that holds `block`: 1, *ret_first is the block it begins at. 0: a hole up to
+ * *ret_first (UINT64_MAX: to the end). */
+must_check int extent_find(struct volume *v, uint64_t ino, uint64_t block,
+                           struct extent *ret_extent, uint64_t *ret_first);
+/* The blocks first..end-1 now lie at `extent`, or nowhere if it is NULL. */
+must_check int extent_replace(struct volume *v, struct inode *inode, uint64_t first, uint64_t end,
+                              const struct extent *extent);
+/* Encrypts `size` bytes as blocks of the file from `first` on. */
+must_check int extent_write(struct volume *v, struct inode *inode, uint64_t first,
+                            const uint8_t *bytes, size_t size);
+/* Reads whole or last blocks of an extent; the rest of `bytes` becomes zeros. */
+must_check int extent_read(struct volume *v, const struct extent *extent, uint64_t skip_blocks,
+                           uint8_t *bytes, size_t size);
+
+/* --- file.c, volume.c --- */
+
+must_check int file_setsize(struct volume *v, uint64_t ino, uint64_t size);
+/* The part of upkeep() that readers need: caches within their limits. */
+void upkeep_memory(struct volume *v);
+
+static inline void volume_lock(struct volume *v)
+{
+    (void)pthread_mutex_lock(&v->lock);
+}
+
+static inline void volume_unlock(struct volume *v)
+{
+    (void)pthread_mutex_unlock(&v->lock);
+}
+
+/* --- helpers --- */
+
+static inline struct item_key inode_key(uint64_t ino)
+{
+    return (struct item_key){ino, ITEM_INODE, 0};
+}
+
+must_check int name_check(struct slice name);
+uint64_t name_hash(const struct volume *v, struct slice name);
+
+#endif

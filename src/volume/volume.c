@@ -1,0 +1,386 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Creating, opening, syncing and closing a volume; attributes and holds. */
+#include "base/log.h"
+#include "platform/host.h"
+#include "platform/ops.h"
+#include "volume/store.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <sys/stat.h>
+
+static void volume_free(struct volume *v)
+{
+    if (!v)
+        return;
+    while (v->newest)
+        block_forget(v, v->newest);
+    for (unsigned i = 0; i < INODE_BUCKETS; i++)
+        while (v->inodes[i])
+            inode_forget(v, v->inodes[i]);
+    tree_done(&v->tree);
+    buf_done(&v->record);
+    free(v->batch.bytes);
+    volume_keys_done(v);
+    free(v->segments);
+    if (v->has_backend_lock)
+        v->backend->ops->unlock(v->backend);
+    (void)pthread_mutex_destroy(&v->lock);
+    (void)pthread_mutex_destroy(&v->sync_lock);
+    secret_wipe(v, sizeof *v);
+    free(v);
+}
+
+static void volume_freep(struct volume **v)
+{
+    volume_free(*v);
+}
+
+static int volume_new(const struct volume_options *o, struct volume **ret_volume, struct error *e)
+{
+    if (!o->authority && o->mode != VOLUME_MODE_NONE)
+        return error_set(e, -EINVAL, "this mode needs an authority");
+    SCOPED(volume_freep) struct volume *v = calloc(1, sizeof *v);
+    if (!v)
+        return error_set(e, -ENOMEM, "no memory for the volume");
+    (void)pthread_mutex_init(&v->lock, NULL);
+    (void)pthread_mutex_init(&v->sync_lock, NULL);
+    v->backend = o->backend;
+    v->mode = o->mode;
+    v->size_max = o->size_max;
+    v->cache_size = o->cache_size ? o->cache_size : CACHE_SIZE_DEFAULT;
+    v->now_ns = o->now_ns ? o->now_ns : host_realtime_ns;
+    memcpy(v->id, o->id, sizeof v->id);
+    if (o->authority) {
+        v->authority = *o->authority;
+        v->has_authority = true;
+    }
+    int r = volume_keys_init(v, o->key);
+    if (r == 0)
+        r = platform()->random(v->opening_id, sizeof v->opening_id);
+    if (r < 0)
+        return error_set(e, r, "the volume's keys cannot be made");
+    r = v->backend->ops->lock(v->backend);
+    if (r < 0)
+        return error_set(e, r,
+                         r == -EBUSY ? "another process has this volume open"
+                                     : "the volume cannot be locked");
+    v->has_backend_lock = true;
+    *ret_volume = TAKE(v);
+    return 0;
+}
+
+static int authority_open(struct volume *v, struct volume_head *ret_head, struct error *e)
+{
+    if (!v->has_authority)
+        return 0;
+    int r = v->authority.open(v->authority.ctx, v->id, v->opening_id, ret_head, e);
+    if (r < 0)
+        return error_prefix(e, r, "the volume's freshness authority");
+    v->reported_ns = host_monotonic_ns();
+    return 0;
+}
+
+/* --- creating --- */
+
+static int any_file(void *ctx, uint64_t file)
+{
+    (void)ctx;
+    (void)file;
+    return -EEXIST;
+}
+
+static int root_make(struct volume *v, uint32_t uid, uint32_t gid)
+{
+    const struct volume_attr attr = {.mode = S_IFDIR | 0755, .uid = uid, .gid = gid};
+    struct inode *root;
+    int r = tree_init_empty(&v->tree,
+                            &(struct tree_store){volume_tree_store.read, volume_tree_store.write,
+                                                 volume_tree_store.dropped, v});
+    if (r == 0)
+        r = platform()->random(v->hash_key, sizeof v->hash_key);
+    v->next_ino = VOLUME_ROOT_INO;
+    if (r == 0)
+        r = inode_new(v, &attr, &root);
+    if (r < 0)
+        return r;
+    root->value.attr.nlink = 2;
+    root->value.parent = VOLUME_ROOT_INO;
+    return 0;
+}
+
+static int create(struct volume *v, uint32_t uid, uint32_t gid)
+{
+    static const uint8_t zeros[SUPERBLOCK_SLOTS * SUPERBLOCK_SLOT_SIZE];
+    const struct volume_backend_ops *ops = v->backend->ops;
+    int r = ops->create(v->backend, VOLUME_SUPERBLOCK_FILE);
+    if (r == 0)
+        r = ops->write(v->backend, VOLUME_SUPERBLOCK_FILE, 0, zeros, sizeof zeros);
+    v->host_size = sizeof zeros;
+    v->names_dirty = true;
+    if (r == 0)
+        r = root_make(v, uid, gid);
+    return r < 0 ? r : checkpoint_write(v);
+}
+
+int volume_create(const struct volume_options *options, uint32_t uid, uint32_t gid, struct error *e)
+{
+    SCOPED(volume_freep) struct volume *v = NULL;
+    struct volume_head head = {.epoch = 1};
+    int r = volume_new(options, &v, e);
+    if (r < 0)
+        return r;
+    r = v->backend->ops->list(v->backend, any_file, NULL);
+    if (r < 0)
+        return error_set(e, r,
+                         r == -EEXIST ? "there is something here already"
+                                      : "the volume's directory cannot be listed");
+    r = authority_open(v, &head, e);
+    if (r < 0)
+        return r;
+    /* An emptied directory is the oldest copy of all. */
+    if (head.sequence != 0)
+        return error_set(e, -EKEYREJECTED,
+                         "this volume was created before, and its files are gone");
+    v->epoch = head.epoch;
+    r = create(v, uid, gid);
+    if (r < 0)
+        return error_set(e, r, "the volume cannot be created");
+    head.sequence = v->sequence;
+    memcpy(head.tag, v->tag, sizeof head.tag);
+    if (v->has_authority)
+        r = v->authority.close(v->authority.ctx, v->id, &head);
+    return r < 0 ? error_set(e, r, "the authority did not take the new volume's state") : 0;
+}
+
+/* --- opening and closing --- */
+
+int volume_open(const struct volume_options *options, struct volume **ret_volume, struct error *e)
+{
+    SCOPED(volume_freep) struct volume *v = NULL;
+    struct error none = {0};
+    struct volume_head head = {0};
+    if (!e)
+        e = &none;
+    int r = volume_new(options, &v, e);
+    if (r == 0)
+        r = authority_open(v, &head, e);
+    if (r == 0)
+        r = volume_recover(v, v->has_authority ? &head : NULL, e);
+    if (r < 0)
+        return r;
+    r = orphans_reclaim(v);
+    if (r < 0 && r != -ENOSPC)
+        return error_set(e, r, "unlinked files cannot be reclaimed");
+    *ret_volume = TAKE(v);
+    return 0;
+}
+
+static int close_locked(struct volume *v)
+{
+    int r = v->stopped ? -EROFS : log_write(v);
+    if (r == 0 && v->record_count > 0)
+        r = checkpoint_write(v);
+    /* Left by the last opening, most of it dead now. */
+    if (r == 0 && v->active != 0 && clean_due(v))
+        r = clean_slice(v, true);
+    if (r == 0 || r == -ENOSPC)
+        r = durable_now(v);
+    if (!v->has_authority || r == -EROFS)
+        return r;
+    struct volume_head head = {.epoch = v->epoch, .sequence = v->sequence};
+    memcpy(head.tag, v->tag, sizeof head.tag);
+    int closed = v->authority.close(v->authority.ctx, v->id, &head);
+    return r < 0 ? r : closed;
+}
+
+int volume_close(struct volume *v)
+{
+    if (!v)
+        return 0;
+    volume_lock(v);
+    int r = close_locked(v);
+    volume_unlock(v);
+    volume_free(v);
+    return r;
+}
+
+void volume_abandon(struct volume *v)
+{
+    volume_free(v);
+}
+
+/* --- syncing --- */
+
+static int report(struct volume *v, const struct volume_head *head)
+{
+    int64_t now = host_monotonic_ns();
+    if (!v->has_authority || v->reported_sequence >= head->sequence)
+        return 0;
+    if (v->mode == VOLUME_MODE_NONE ||
+        (v->mode == VOLUME_MODE_PERIODIC && now - v->reported_ns < REPORT_INTERVAL_NS))
+        return 0;
+    int r = v->authority.report(v->authority.ctx, v->id, head);
+    if (r == -EAGAIN)
+        return v->mode == VOLUME_MODE_PERIODIC && now - v->reported_ns < TERM_NS ? 0 : -EIO;
+    volume_lock(v);
+    if (r == 0) {
+        v->reported_sequence = MAX(v->reported_sequence, head->sequence);
+        v->reported_ns = now;
+    } else {
+        (void)volume_stop(v, -EROFS);
+        LOG_ERROR("the volume has another owner now", LOG_INT("error", r));
+    }
+    volume_unlock(v);
+    return r < 0 ? -EROFS : 0;
+}
+
+/* With sync_lock held: brings what was written up to `head` to the disk, then to the authority.
+ * Others read and write meanwhile. */
+static int sync_to(struct volume *v, const struct volume_head *head, uint64_t active)
+{
+    const struct volume_backend_ops *ops = v->backend->ops;
+    volume_lock(v);
+    bool durable = v->durable_sequence >= head->sequence, names = v->names_dirty;
+    v->names_dirty = v->names_dirty && durable;
+    volume_unlock(v);
+    if (!durable) {
+        int r = ops->sync(v->backend, active);
+        if (r == 0 && names)
+            r = ops->sync_names(v->backend);
+        volume_lock(v);
+        /* A segment that is gone was synced, or all in it superseded, before. */
+        if (r == -ENOENT && v->durable_sequence >= head->sequence)
+            r = 0;
+        if (r < 0)
+            (void)volume_stop(v, r);
+        else
+            v->durable_sequence = MAX(v->durable_sequence, head->sequence);
+        volume_unlock(v);
+        if (r < 0)
+            return -EIO;
+    }
+    return report(v, head);
+}
+
+int volume_sync(struct volume *v, uint64_t ino, bool data_only)
+{
+    (void)ino; /* one log: what one file depends on is everything before */
+    (void)data_only;
+    volume_lock(v);
+    int r = log_write(v);
+    struct volume_head head = {.epoch = v->epoch, .sequence = v->sequence};
+    memcpy(head.tag, v->tag, sizeof head.tag);
+    uint64_t active = v->active;
+    bool done = v->durable_sequence >= head.sequence &&
+                (!v->has_authority || v->reported_sequence >= head.sequence);
+    batch_trim(v);
+    volume_unlock(v);
+    if (r < 0 || done)
+        return r;
+    (void)pthread_mutex_lock(&v->sync_lock);
+    r = sync_to(v, &head, active);
+    (void)pthread_mutex_unlock(&v->sync_lock);
+    return r;
+}
+
+/* --- attributes, holds --- */
+
+int volume_getattr(struct volume *v, uint64_t ino, struct volume_attr *ret_attr)
+{
+    struct inode *inode;
+    volume_lock(v);
+    int r = inode_get(v, ino, &inode);
+    if (r == 0)
+        *ret_attr = inode->value.attr;
+    upkeep_memory(v);
+    volume_unlock(v);
+    return r;
+}
+
+static int setattr(struct volume *v, uint64_t ino, unsigned mask, const struct volume_attr *attr)
+{
+    struct inode *inode;
+    bool shrinks = mask & VOLUME_ATTR_SIZE;
+    int r = log_prepare(v, 2 * UNIT_SIZE, shrinks ? ROOM_FREEING : ROOM_DATA);
+    if (r == 0 && (mask & VOLUME_ATTR_SIZE))
+        r = file_setsize(v, ino, attr->size);
+    if (r == 0)
+        r = inode_get(v, ino, &inode);
+    if (r < 0)
+        return r;
+    struct volume_attr *a = &inode->value.attr;
+    if (mask & VOLUME_ATTR_MODE)
+        a->mode = (a->mode & S_IFMT) | (attr->mode & 07777);
+    if (mask & VOLUME_ATTR_UID)
+        a->uid = attr->uid;
+    if (mask & VOLUME_ATTR_GID)
+        a->gid = attr->gid;
+    if (mask & VOLUME_ATTR_ATIME)
+        a->atime_ns = attr->atime_ns;
+    if (mask & VOLUME_ATTR_MTIME)
+        a->mtime_ns = attr->mtime_ns;
+    if (mask & ~(unsigned)VOLUME_ATTR_ATIME)
+        a->ctime_ns = v->now_ns();
+    inode_dirty(v, inode);
+    return 0;
+}
+
+int volume_setattr(struct volume *v, uint64_t ino, unsigned mask, const struct volume_attr *attr)
+{
+    volume_lock(v);
+    int r = setattr(v, ino, mask, attr);
+    upkeep(v);
+    volume_unlock(v);
+    return r;
+}
+
+int volume_hold(struct volume *v, uint64_t ino)
+{
+    struct inode *inode;
+    volume_lock(v);
+    int r = inode_get(v, ino, &inode);
+    if (r == 0 && inode->holds == HOLDS_MAX)
+        r = -EMFILE;
+    if (r == 0)
+        v->inodes_held += inode->holds++ == 0;
+    volume_unlock(v);
+    return r;
+}
+
+void volume_release(struct volume *v, uint64_t ino)
+{
+    struct inode *inode;
+    volume_lock(v);
+    int r = inode_get(v, ino, &inode);
+    if (r == 0 && inode->holds > 0 && --inode->holds == 0) {
+        v->inodes_held--;
+        /* What cannot be reclaimed now goes at the next open. */
+        if (inode->value.attr.nlink == 0)
+            r = inode_reclaim(v, inode);
+    }
+    upkeep(v);
+    volume_unlock(v);
+    (void)r;
+}
+
+void volume_statfs(struct volume *v, struct volume_stats *ret_stats)
+{
+    uint64_t free_size = 0;
+    volume_lock(v);
+    struct volume_stats stats = {
+        .inode_count = v->inode_count,
+        .host_size = v->host_size,
+        .unsynced_cut_size = v->cut_size,
+        .head = {.epoch = v->epoch, .sequence = v->sequence},
+    };
+    memcpy(stats.head.tag, v->tag, sizeof stats.head.tag);
+    (void)v->backend->ops->space(v->backend, &free_size);
+    stats.size_total = v->host_size + free_size;
+    if (v->size_max)
+        stats.size_total = MIN(stats.size_total, v->size_max);
+    uint64_t used = MIN(v->live_size, stats.size_total);
+    stats.size_free = stats.size_total - used;
+    volume_unlock(v);
+    *ret_stats = stats;
+}

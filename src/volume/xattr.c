@@ -1,0 +1,164 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "volume/slot.h"
+
+#include <errno.h>
+#include <sys/xattr.h>
+
+enum { XATTR_NAME_AT = 0, VALUE_BYTES_MAX = 65536, XATTR_CHANGE_SIZE = 2 * VALUE_SIZE_MAX };
+
+static int name_valid(struct slice name)
+{
+    if (name.size == 0 || name.size > VOLUME_NAME_MAX)
+        return -ERANGE;
+    return memchr(name.bytes, 0, name.size) ? -EINVAL : 0;
+}
+
+static int attribute_find(struct volume *v, uint64_t ino, struct slice name, struct slot *ret_slot)
+{
+    struct inode *inode;
+    int r = inode_get(v, ino, &inode);
+    if (r < 0)
+        return r == -ENOENT ? -ESTALE : r; /* -ENOENT means the name here */
+    return slot_find(v, ino, ITEM_XATTR, XATTR_NAME_AT, name, ret_slot);
+}
+
+static int found(int r)
+{
+    return r == -ENOENT ? -ENODATA : r == -ESTALE ? -ENOENT : r;
+}
+
+ssize_t volume_getxattr(struct volume *v, uint64_t ino, struct slice name, void *value, size_t size)
+{
+    struct slot slot;
+    ssize_t n = name_valid(name);
+    if (n < 0)
+        return n;
+    volume_lock(v);
+    n = found(attribute_find(v, ino, name, &slot));
+    if (n == 0) {
+        size_t head = 1 + name.size;
+        n = (ssize_t)(slot.value.size - head);
+        if (size > 0 && (size_t)n > size)
+            n = -ERANGE;
+        else if (size > 0 && n > 0)
+            memcpy(value, slot.value.bytes + head, (size_t)n);
+    }
+    upkeep_memory(v);
+    volume_unlock(v);
+    return n;
+}
+
+static int attribute_put(struct volume *v, uint64_t ino, struct slice name, struct slice value,
+                         int flags)
+{
+    struct slot slot;
+    struct inode *inode;
+    uint8_t bytes[VALUE_SIZE_MAX];
+    int r = log_prepare(v, XATTR_CHANGE_SIZE, ROOM_DATA);
+    if (r < 0)
+        return r;
+    r = attribute_find(v, ino, name, &slot);
+    if (r == -ESTALE || (r < 0 && r != -ENOENT))
+        return found(r);
+    if (r == 0 && (flags & XATTR_CREATE))
+        return -EEXIST;
+    if (r == -ENOENT && (flags & XATTR_REPLACE))
+        return -ENODATA;
+    struct writer wr = writer_over(bytes, sizeof bytes);
+    writer_u8(&wr, (uint8_t)name.size);
+    writer_slice(&wr, name);
+    writer_slice(&wr, value);
+    if (!writer_ok(&wr))
+        return -ENOSPC;
+    const struct item_key key = {ino, ITEM_XATTR, slot.number};
+    r = inode_get(v, ino, &inode);
+    if (r < 0)
+        return r;
+    size_t mark = v->record.size;
+    op_put(&v->record, &key, writer_done(&wr));
+    r = stage_apply(v, mark);
+    if (r == 0) {
+        inode->value.attr.ctime_ns = v->now_ns();
+        inode_dirty(v, inode);
+    }
+    return r;
+}
+
+int volume_setxattr(struct volume *v, uint64_t ino, struct slice name, struct slice value,
+                    int flags)
+{
+    int r = name_valid(name);
+    if (r < 0)
+        return r;
+    if (flags & ~(XATTR_CREATE | XATTR_REPLACE))
+        return -EINVAL;
+    if (value.size > VALUE_BYTES_MAX)
+        return -E2BIG;
+    volume_lock(v);
+    r = attribute_put(v, ino, name, value, flags);
+    upkeep(v);
+    volume_unlock(v);
+    return r;
+}
+
+ssize_t volume_listxattr(struct volume *v, uint64_t ino, char *names, size_t size)
+{
+    struct item_key key = {ino, ITEM_XATTR, 0};
+    struct inode *inode;
+    struct item item;
+    size_t done = 0;
+    volume_lock(v);
+    int r = inode_get(v, ino, &inode);
+    while (r == 0 && (r = tree_seek(&v->tree, &key, &item)) == 0 && item.key.ino == ino &&
+           item.key.type == ITEM_XATTR) {
+        struct slice name = slot_name(item.value, XATTR_NAME_AT);
+        if (name.size == 0)
+            r = -EBADMSG;
+        else if (size > 0 && name.size + 1 > size - done)
+            r = -ERANGE;
+        else if (size > 0) {
+            memcpy(names + done, name.bytes, name.size);
+            names[done + name.size] = '\0';
+        }
+        done += name.size + 1;
+        key.sub = item.key.sub + 1;
+    }
+    upkeep_memory(v);
+    volume_unlock(v);
+    return r < 0 && r != -ENOENT ? r : (ssize_t)done;
+}
+
+static int attribute_remove(struct volume *v, uint64_t ino, struct slice name)
+{
+    struct slot slot;
+    struct inode *inode;
+    int r = log_prepare(v, 512, ROOM_FREEING);
+    if (r < 0)
+        return r;
+    r = found(attribute_find(v, ino, name, &slot));
+    if (r == 0)
+        r = inode_get(v, ino, &inode);
+    if (r < 0)
+        return r;
+    const struct item_key key = {ino, ITEM_XATTR, slot.number};
+    size_t mark = v->record.size;
+    op_delete(&v->record, &key);
+    r = stage_apply(v, mark);
+    if (r == 0) {
+        inode->value.attr.ctime_ns = v->now_ns();
+        inode_dirty(v, inode);
+    }
+    return r;
+}
+
+int volume_removexattr(struct volume *v, uint64_t ino, struct slice name)
+{
+    int r = name_valid(name);
+    if (r < 0)
+        return r;
+    volume_lock(v);
+    r = attribute_remove(v, ino, name);
+    upkeep(v);
+    volume_unlock(v);
+    return r;
+}
