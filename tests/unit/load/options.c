@@ -5,7 +5,7 @@
 
 #include <errno.h>
 
-#define ARGUMENTS_MAX 16
+#define ARGUMENTS_MAX 32
 
 static struct error e;
 
@@ -18,7 +18,8 @@ static int parse(const char *line, struct load_options *o)
     char *rest = NULL;
     snprintf(copy, sizeof copy, "%s", line);
     e = (struct error){0};
-    for (char *word = strtok_r(copy, " ", &rest); word; word = strtok_r(NULL, " ", &rest))
+    for (char *word = strtok_r(copy, " ", &rest); word && argc < ARGUMENTS_MAX;
+         word = strtok_r(NULL, " ", &rest))
         argv[argc++] = word;
     return load_options_parse(argc, argv, o, &e);
 }
