@@ -117,6 +117,14 @@ static int table_find(const struct fd_table *table, const struct file *f)
     return -1;
 }
 
+/* What `f` may use when `fd` goes. If nobody but the caller has it, its release still finds `fd` open:
+ * a connection says goodbye on it. Who closes puts the file first and calls the host after. */
+static int host_fd_after(const struct fd_table *table, const struct file *f, int fd)
+{
+    int other = table_find(table, f);
+    return other < 0 && atomic_load(&f->references) == 1 ? fd : other;
+}
+
 static struct file *table_exchange(int fd, struct file *f)
 {
     struct fd_table *table = table_self();
@@ -125,7 +133,7 @@ static struct file *table_exchange(int fd, struct file *f)
     if (f && atomic_load(&f->host_fd) < 0)
         atomic_store(&f->host_fd, fd);
     if (old && old != f && atomic_load(&old->host_fd) == fd)
-        atomic_store(&old->host_fd, table_find(table, old));
+        atomic_store(&old->host_fd, host_fd_after(table, old, fd));
     atomic_fetch_add(&table->count, (f != NULL) - (old != NULL));
     if (f && fd >= atomic_load(&table->limit))
         atomic_store(&table->limit, fd + 1);

@@ -38,6 +38,7 @@ struct tls_conn {
     bool shut;           /* close_notify was said */
     bool deferred;       /* what is in `out` may wait for the next write: tickets */
     bool has_received;   /* a byte ever */
+    bool received;       /* for tls_conn_take_received() */
     bool blocked;        /* the last read of the socket was -EAGAIN */
     bool drained;        /* the socket gave less than it was asked for */
     bool trusts_drained; /* do not ask a drained socket again */
@@ -58,7 +59,7 @@ static int bio_read(BIO *bio, char *bytes, int size)
         conn->drained && conn->trusts_drained ? -EAGAIN : sock_recv(conn->fd, bytes, (size_t)size);
     if (n > 0) {
         conn->drained = n < size;
-        conn->has_received = true;
+        conn->has_received = conn->received = true;
         return (int)n;
     }
     if (n == -EAGAIN) {
@@ -544,6 +545,8 @@ unsigned tls_conn_state(const struct tls_conn *conn)
         return bits;
     if (SSL_pending(conn->ssl) > 0)
         bits |= TLS_READABLE;
+    else if (SSL_has_pending(conn->ssl))
+        bits |= TLS_BUFFERED;
     if (out_is_empty(conn) || conn->deferred || conn->shut)
         bits |= TLS_WRITABLE;
     return bits;
@@ -607,6 +610,13 @@ int tls_conn_take_error(struct tls_conn *conn)
     if (error)
         conn->error = conn->read_error = 0;
     return error;
+}
+
+bool tls_conn_take_received(struct tls_conn *conn)
+{
+    bool received = conn->received;
+    conn->received = false;
+    return received;
 }
 
 const char *tls_conn_failure(const struct tls_conn *conn)

@@ -29,6 +29,7 @@ enum {
     TLS_WRITABLE = 1 << 1, /* a write will take something, or fail at once */
     TLS_ENDED = 1 << 2,    /* the peer will send nothing more */
     TLS_FAILED = 1 << 3,
+    TLS_BUFFERED = 1 << 4, /* bytes are here that tls_conn_advance() has yet to look at */
 };
 
 /* `context` must outlive the connection; `fd` stays the caller's. `server_name` is who a client
@@ -53,7 +54,7 @@ must_check int64_t tls_conn_read(struct tls_conn *conn, const struct iovec *iov,
 must_check int64_t tls_conn_write(struct tls_conn *conn, const struct iovec *iov, int count);
 
 /* Does what the socket allows (handshake, pending ciphertext, one record); returns TLS_* bits. */
-must_check unsigned tls_conn_advance(struct tls_conn *conn);
+unsigned tls_conn_advance(struct tls_conn *conn);
 
 /* The same bits as far as they are known without asking the socket. */
 must_check unsigned tls_conn_state(const struct tls_conn *conn);
@@ -71,6 +72,9 @@ must_check int tls_conn_shutdown(struct tls_conn *conn);
 
 /* The error of the connection (a positive errno as SO_ERROR gives) and forgets it; 0: none. */
 must_check int tls_conn_take_error(struct tls_conn *conn);
+
+/* Whether bytes were taken off the socket since this was asked last. */
+must_check bool tls_conn_take_received(struct tls_conn *conn);
 
 /* Why it failed, in words for a log; "" if it has not. */
 const char *tls_conn_failure(const struct tls_conn *conn);

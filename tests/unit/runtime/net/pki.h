@@ -56,7 +56,7 @@ static struct pki pki_new(const char *alternative)
     return pki;
 }
 
-static void pki_done(struct pki *pki)
+static inline void pki_done(struct pki *pki)
 {
     X509_free(pki->certificate);
     EVP_PKEY_free(pki->key);

@@ -1,0 +1,206 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The system calls that send and receive on sockets. Plain sockets come here only to be judged: by
+ * where a message goes, and by the descriptors it carries. */
+#include "base/log.h"
+#include "platform/host.h"
+#include "runtime/fd_table.h"
+#include "runtime/guest.h"
+#include "runtime/net/calls.h"
+#include "runtime/net/internal.h"
+#include "runtime/syscall/call.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <sys/syscall.h>
+
+enum { CONTROL_SIZE_MAX = 65536, MESSAGES_MAX = 1024 };
+
+static bool is_tls(const struct net_socket *s)
+{
+    return s && s->kind == NET_TLS;
+}
+
+/* Where a message of an undecided socket may go. */
+static int destination_check(const struct net_socket *s, unsigned long address, unsigned long size,
+                             int flags)
+{
+    struct sockaddr_storage to = {0};
+    const struct runtime_net_rule *rule;
+    if (!s || s->kind != NET_RAW)
+        return 0;
+    if (flags & MSG_FASTOPEN) /* would connect behind the rules' back; callers fall back */
+        return -EOPNOTSUPP;
+    if (!address || size < sizeof(sa_family_t) || size > sizeof to)
+        return 0;
+    if (guest_read(&to, address, size) < 0)
+        return -EFAULT;
+    return rules_for_destination(&to, (socklen_t)size, false, &rule);
+}
+
+/* Descriptors with a shield must not leave for a process that would use them without it. */
+static int rights_check(unsigned long control, size_t size)
+{
+    if (!control || size < sizeof(struct cmsghdr))
+        return 0;
+    if (size > CONTROL_SIZE_MAX)
+        return -ENOBUFS;
+    uint8_t *copy = malloc(size);
+    int r = copy ? guest_read(copy, control, size) : -ENOMEM;
+    struct msghdr message = {.msg_control = copy, .msg_controllen = size};
+    for (struct cmsghdr *h = r == 0 ? CMSG_FIRSTHDR(&message) : NULL; h && r == 0;
+         h = CMSG_NXTHDR(&message, h)) {
+        if (h->cmsg_level != SOL_SOCKET || h->cmsg_type != SCM_RIGHTS ||
+            h->cmsg_len < CMSG_LEN(0) || h->cmsg_len > size - (size_t)((uint8_t *)h - copy))
+            continue;
+        for (size_t at = 0; at + sizeof(int) <= h->cmsg_len - CMSG_LEN(0); at += sizeof(int)) {
+            int fd;
+            memcpy(&fd, CMSG_DATA(h) + at, sizeof fd);
+            if (fd_is_shielded(fd) || fd_is_hidden(fd))
+                r = -EPERM;
+        }
+    }
+    free(copy);
+    if (r == -EPERM)
+        LOG_WARNING("refused to pass a shielded descriptor to another process");
+    return r;
+}
+
+/* --- one buffer -------------------------------------------------------------------------------- */
+
+int64_t sys_sendto(struct syscall_call *c)
+{
+    SCOPED(socket_putp) struct net_socket *s = socket_get((int)c->args[0]);
+    struct iovec iov = {(void *)c->args[1], MIN(c->args[2], (unsigned long)INT32_MAX)};
+    int flags = (int)c->args[3];
+    if (!is_tls(s)) {
+        int r = destination_check(s, c->args[4], c->args[5], flags);
+        return r < 0 ? r : sys_pass(c);
+    }
+    if (guest_probe_read(&iov, 1) < 0)
+        return -EFAULT;
+    return net_socket_write(&s->file, &iov, 1, -1, flags);
+}
+
+int64_t sys_recvfrom(struct syscall_call *c)
+{
+    SCOPED(socket_putp) struct net_socket *s = socket_get((int)c->args[0]);
+    struct iovec iov = {(void *)c->args[1], MIN(c->args[2], (unsigned long)INT32_MAX)};
+    int none = 0;
+    if (!is_tls(s))
+        return sys_pass(c);
+    if (guest_probe_write(&iov, 1) < 0)
+        return -EFAULT;
+    int64_t r = net_socket_read(&s->file, &iov, 1, -1, (int)c->args[3]);
+    if (r >= 0 && c->args[4] && guest_put(c->args[5], &none) < 0)
+        return -EFAULT;
+    return r;
+}
+
+/* --- messages ---------------------------------------------------------------------------------- */
+
+/* Copies the header in and checks its buffers. `iov` has room for GUEST_IOV_MAX. */
+static int message_get(struct msghdr *message, struct iovec *iov, unsigned long from, bool writes)
+{
+    int r = guest_get(message, from);
+    if (r < 0)
+        return r;
+    ssize_t size = guest_iov(iov, (unsigned long)message->msg_iov, message->msg_iovlen);
+    if (size < 0)
+        return size == -EINVAL && message->msg_iovlen > GUEST_IOV_MAX ? -EMSGSIZE : (int)size;
+    int count = (int)message->msg_iovlen;
+    return writes ? guest_probe_write(iov, count) : guest_probe_read(iov, count);
+}
+
+static int64_t message_send(struct net_socket *s, unsigned long from, int flags)
+{
+    struct iovec iov[GUEST_IOV_MAX];
+    struct msghdr message;
+    int r = message_get(&message, iov, from, false);
+    return r < 0 ? r : net_socket_write(&s->file, iov, (int)message.msg_iovlen, -1, flags);
+}
+
+/* A stream has no address and no control data to give. */
+static int64_t message_receive(struct net_socket *s, unsigned long to, int flags)
+{
+    struct iovec iov[GUEST_IOV_MAX];
+    struct msghdr message;
+    int r = message_get(&message, iov, to, true);
+    if (r < 0)
+        return r;
+    int64_t n = net_socket_read(&s->file, iov, (int)message.msg_iovlen, -1, flags);
+    if (n < 0)
+        return n;
+    message.msg_namelen = 0;
+    message.msg_controllen = 0;
+    message.msg_flags = 0;
+    return guest_put(to, &message) < 0 ? -EFAULT : n;
+}
+
+/* A plain or undecided socket's message. */
+static int message_check(const struct net_socket *s, unsigned long from, int flags)
+{
+    struct msghdr message;
+    if (guest_get(&message, from) < 0)
+        return 0; /* the host says so */
+    int r = destination_check(s, (unsigned long)message.msg_name, message.msg_namelen, flags);
+    return r < 0 ? r : rights_check((unsigned long)message.msg_control, message.msg_controllen);
+}
+
+int64_t sys_sendmsg(struct syscall_call *c)
+{
+    SCOPED(socket_putp) struct net_socket *s = socket_get((int)c->args[0]);
+    if (is_tls(s))
+        return message_send(s, c->args[1], (int)c->args[2]);
+    int r = message_check(s, c->args[1], (int)c->args[2]);
+    return r < 0 ? r : sys_pass(c);
+}
+
+int64_t sys_recvmsg(struct syscall_call *c)
+{
+    SCOPED(socket_putp) struct net_socket *s = socket_get((int)c->args[0]);
+    return is_tls(s) ? message_receive(s, c->args[1], (int)c->args[2]) : sys_pass(c);
+}
+
+/* --- several messages ---------------------------------------------------------------------------- */
+
+static int64_t messages_each(struct net_socket *s, struct syscall_call *c, bool send)
+{
+    unsigned count = MIN((unsigned)c->args[2], (unsigned)MESSAGES_MAX), done = 0;
+    int flags = (int)c->args[3];
+    int64_t r = 0;
+    while (done < count) {
+        unsigned long at = c->args[1] + done * sizeof(struct mmsghdr);
+        r = send ? message_send(s, at, flags) : message_receive(s, at, flags);
+        if (r < 0)
+            break;
+        unsigned size = (unsigned)r;
+        if (guest_put(at + offsetof(struct mmsghdr, msg_len), &size) < 0)
+            return -EFAULT;
+        done++;
+        if (!send && (r == 0 || (flags & MSG_WAITFORONE)))
+            flags |= MSG_DONTWAIT;
+        if (!send && r == 0)
+            break;
+    }
+    return done > 0 ? done : r;
+}
+
+int64_t sys_sendmmsg(struct syscall_call *c)
+{
+    SCOPED(socket_putp) struct net_socket *s = socket_get((int)c->args[0]);
+    unsigned count = MIN((unsigned)c->args[2], (unsigned)MESSAGES_MAX);
+    if (is_tls(s))
+        return messages_each(s, c, true);
+    for (unsigned i = 0; i < count; i++) {
+        int r = message_check(s, c->args[1] + i * sizeof(struct mmsghdr), (int)c->args[3]);
+        if (r < 0)
+            return r;
+    }
+    return sys_pass(c);
+}
+
+int64_t sys_recvmmsg(struct syscall_call *c)
+{
+    SCOPED(socket_putp) struct net_socket *s = socket_get((int)c->args[0]);
+    return is_tls(s) ? messages_each(s, c, false) : sys_pass(c);
+}
