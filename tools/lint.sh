@@ -81,7 +81,7 @@ analyse()
 tidy()
 {
     compiled "$@" | xargs -r -d '\n' -P 2 -n 4 timeout 600 clang-tidy-14 -p build --quiet \
-        --warnings-as-errors='*' 2>/dev/null
+        --warnings-as-errors="*" 2>/dev/null
 }
 
 check 'format (clang-format-14 -i FILE)' format
