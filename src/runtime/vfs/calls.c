@@ -1,0 +1,161 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "runtime/vfs/calls.h"
+
+#include "platform/host.h"
+#include "runtime/guest.h"
+#include "runtime/vfs/permission.h"
+#include "runtime/vfs/volume_file.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/openat2.h>
+#include <string.h>
+#include <sys/syscall.h>
+#include <sys/sysmacros.h>
+
+int64_t path_copy(char path[PATH_MAX], unsigned long from)
+{
+    return guest_text(path, from, PATH_MAX);
+}
+
+static int dir_fd_of(const struct path_job *job)
+{
+    return job->dir_arg == NO_ARG ? AT_FDCWD : (int)job->c->args[job->dir_arg];
+}
+
+int path_find(const struct path_job *job, const char *path, bool careful, struct place *ret_place)
+{
+    int r = proc_find(path, job->flags, ret_place);
+    if (r != 0)
+        return r < 0 ? r : 0;
+    return place_find(dir_fd_of(job), path, job->flags, careful, ret_place);
+}
+
+int64_t path_pass(const struct path_job *job, const char *path)
+{
+    struct syscall_call call = *job->c;
+    call.args[job->path_arg] = (unsigned long)path;
+    if (job->dir_arg != NO_ARG)
+        call.args[job->dir_arg] = (unsigned long)AT_FDCWD;
+    return sys_pass(&call);
+}
+
+/* A relative path may pass a mount point that the host lacks; an absolute one only through a link,
+ * which one call can tell. */
+bool path_may_lead_to_us(const struct path_job *job, const char *path)
+{
+    if (!g_fs.redirects)
+        return false;
+    if (path[0] != '/')
+        return true;
+    (void)job;
+    struct open_how how = {.flags = O_PATH | O_CLOEXEC, .resolve = RESOLVE_NO_SYMLINKS};
+    long r = host_call(SYS_openat2, AT_FDCWD, path, &how, sizeof how);
+    if (r >= 0)
+        host_close((int)r);
+    return r == -ELOOP;
+}
+
+static int64_t act(struct path_job *job, struct place *place, place_fn *ours)
+{
+    if (job->writes && place->mount && place->mount->read_only)
+        return -EROFS;
+    return place->kind == PLACE_HOST ? path_pass(job, place->path) : ours(job, place);
+}
+
+int64_t path_run(struct path_job *job, place_fn *ours)
+{
+    char path[PATH_MAX];
+    struct place place;
+    int64_t r = path_copy(path, job->c->args[job->path_arg]);
+    if (r < 0)
+        return r;
+    r = path_find(job, path, false, &place);
+    if (r < 0)
+        return r;
+    if (place.kind == PLACE_HOST && place.as_given) {
+        r = sys_pass(job->c);
+        if (r != -ENOENT || !path_may_lead_to_us(job, path))
+            return r;
+        int found = path_find(job, path, true, &place);
+        if (found < 0 || place.kind == PLACE_HOST)
+            return r;
+    }
+    r = act(job, &place, ours);
+    place_done(&place);
+    return r;
+}
+
+int64_t ref_getattr(uint32_t volume, uint64_t ino, struct volume_attr *ret_attr)
+{
+    struct request rq = {.op = REQUEST_GETATTR, .volume = volume, .ino = ino};
+    int64_t r = fs_request(&rq);
+    if (r == 0)
+        *ret_attr = rq.attr;
+    return r;
+}
+
+int place_inode(struct place *place, struct inode_ref *ret_ref)
+{
+    if (place->kind == PLACE_VOLUME) {
+        if (place->ino == 0)
+            return -ENOENT;
+        *ret_ref = (struct inode_ref){place->mount, place->volume, place->ino, place->attr};
+        return 0;
+    }
+    struct volume_file *vf = place->kind == PLACE_FILE ? volume_file_of(place->file) : NULL;
+    if (!vf)
+        return -EROFS;
+    *ret_ref = (struct inode_ref){.mount = vf->mount, .volume = vf->volume, .ino = vf->ino};
+    return (int)ref_getattr(vf->volume, vf->ino, &ret_ref->attr);
+}
+
+int place_may_create(const struct place *place, struct volume_attr *ret_dir)
+{
+    if (place->mount->read_only)
+        return -EROFS;
+    int r = (int)ref_getattr(place->volume, place->dir, ret_dir);
+    if (r < 0)
+        return r;
+    struct creds creds = fs_creds();
+    return permission_check(ret_dir, &creds, PERMISSION_WRITE | PERMISSION_EXECUTE);
+}
+
+struct volume_attr attr_for_new(uint32_t mode, const struct volume_attr *dir)
+{
+    struct creds creds = fs_creds();
+    struct volume_attr attr = {.mode = mode, .uid = creds.uid, .gid = creds.gid};
+    if (!S_ISLNK(mode))
+        attr.mode &= ~atomic_load(&g_fs.umask);
+    if (dir->mode & S_ISGID) {
+        attr.gid = dir->gid;
+        if (S_ISDIR(mode))
+            attr.mode |= S_ISGID;
+    }
+    return attr;
+}
+
+int64_t install(struct file *f, int flags)
+{
+    return fd_install(f, flags & O_CLOEXEC ? FD_CLOEXEC : 0);
+}
+
+int64_t put_stat(unsigned long to, const struct statx *stat)
+{
+    struct stat st = {
+        .st_dev = makedev(stat->stx_dev_major, stat->stx_dev_minor),
+        .st_ino = stat->stx_ino,
+        .st_nlink = stat->stx_nlink,
+        .st_mode = stat->stx_mode,
+        .st_uid = stat->stx_uid,
+        .st_gid = stat->stx_gid,
+        .st_rdev = makedev(stat->stx_rdev_major, stat->stx_rdev_minor),
+        .st_size = (off_t)stat->stx_size,
+        .st_blksize = stat->stx_blksize,
+        .st_blocks = (blkcnt_t)stat->stx_blocks,
+        .st_atim = {stat->stx_atime.tv_sec, stat->stx_atime.tv_nsec},
+        .st_mtim = {stat->stx_mtime.tv_sec, stat->stx_mtime.tv_nsec},
+        .st_ctim = {stat->stx_ctime.tv_sec, stat->stx_ctime.tv_nsec},
+    };
+    return guest_put(to, &st);
+}

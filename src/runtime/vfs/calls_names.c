@@ -1,0 +1,405 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Calls that make, remove and move names. */
+#include "runtime/guest.h"
+#include "runtime/vfs/calls.h"
+#include "runtime/vfs/handlers.h"
+#include "runtime/vfs/permission.h"
+#include "runtime/vfs/volume_file.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+
+/* A new name needs a place on a volume where there is none yet. */
+static int may_make(const struct place *p, struct volume_attr *ret_dir)
+{
+    if (p->kind != PLACE_VOLUME)
+        return -EEXIST; /* files in memory and what stands in for the host's always exist */
+    if (p->ino != 0 || p->last != WALK_LAST_NAME)
+        return -EEXIST;
+    return place_may_create(p, ret_dir);
+}
+
+static int64_t make(struct place *p, uint32_t mode, uint64_t rdev, struct slice target)
+{
+    struct volume_attr dir;
+    int r = may_make(p, &dir);
+    if (r == -EEXIST && p->kind == PLACE_DEVICE)
+        r = -EACCES;
+    if (r < 0)
+        return r;
+    if (p->trailing_slash && !S_ISDIR(mode))
+        return -ENOENT;
+    struct request rq = {.op = REQUEST_MAKE,
+                         .volume = p->volume,
+                         .dir = p->dir,
+                         .in = place_name(p),
+                         .in2 = target,
+                         .attr = attr_for_new(mode, &dir)};
+    rq.attr.rdev = rdev;
+    return fs_request(&rq);
+}
+
+/* --- mkdir, mknod, symlink --- */
+
+static int64_t mkdir_place(struct path_job *job, struct place *p)
+{
+    return make(p, S_IFDIR | (uint32_t)(job->a & 01777), 0, (struct slice){0});
+}
+
+int64_t sys_mkdir(struct syscall_call *c)
+{
+    struct path_job job = {.c = c, .dir_arg = NO_ARG, .a = c->args[1], .writes = true};
+    return path_run(&job, mkdir_place);
+}
+
+int64_t sys_mkdirat(struct syscall_call *c)
+{
+    struct path_job job = {.c = c, .path_arg = 1, .a = c->args[2], .writes = true};
+    return path_run(&job, mkdir_place);
+}
+
+static int64_t mknod_place(struct path_job *job, struct place *p)
+{
+    uint32_t mode = (uint32_t)job->a & (S_IFMT | 07777), type = mode & S_IFMT;
+    if (type == 0)
+        mode |= S_IFREG;
+    else if (type == S_IFDIR)
+        return -EPERM;
+    else if (type != S_IFREG && type != S_IFIFO && type != S_IFSOCK && type != S_IFCHR &&
+             type != S_IFBLK)
+        return -EINVAL;
+    if ((type == S_IFCHR || type == S_IFBLK) && !fs_creds().privileged)
+        return -EPERM;
+    return make(p, mode, type == S_IFCHR || type == S_IFBLK ? job->b : 0, (struct slice){0});
+}
+
+int64_t sys_mknod(struct syscall_call *c)
+{
+    struct path_job job = {
+        .c = c, .dir_arg = NO_ARG, .a = c->args[1], .b = (uint32_t)c->args[2], .writes = true};
+    return path_run(&job, mknod_place);
+}
+
+int64_t sys_mknodat(struct syscall_call *c)
+{
+    struct path_job job = {
+        .c = c, .path_arg = 1, .a = c->args[2], .b = (uint32_t)c->args[3], .writes = true};
+    return path_run(&job, mknod_place);
+}
+
+static int64_t symlink_place(struct path_job *job, struct place *p)
+{
+    const char *target = job->more;
+    return make(p, S_IFLNK | 0777, 0, slice_of_text(target));
+}
+
+static int64_t do_symlink(struct syscall_call *c, int dir_arg, int path_arg)
+{
+    char target[PATH_MAX];
+    int64_t r = path_copy(target, c->args[0]);
+    if (r <= 0)
+        return r < 0 ? r : -ENOENT;
+    struct path_job job = {
+        .c = c, .dir_arg = dir_arg, .path_arg = path_arg, .more = target, .writes = true};
+    return path_run(&job, symlink_place);
+}
+
+int64_t sys_symlink(struct syscall_call *c)
+{
+    return do_symlink(c, NO_ARG, 1);
+}
+
+int64_t sys_symlinkat(struct syscall_call *c)
+{
+    return do_symlink(c, 1, 2);
+}
+
+/* --- unlink, rmdir --- */
+
+static int may_remove(const struct place *p)
+{
+    struct volume_attr dir;
+    if (p->mount->read_only)
+        return -EROFS;
+    int r = (int)ref_getattr(p->volume, p->dir, &dir);
+    if (r < 0)
+        return r;
+    struct creds creds = fs_creds();
+    return permission_remove(&dir, &p->attr, &creds);
+}
+
+static int64_t unlink_place(struct path_job *job, struct place *p)
+{
+    (void)job;
+    if (p->kind != PLACE_VOLUME)
+        return p->kind == PLACE_SELF ? -EPERM : -EROFS;
+    if (p->ino == 0)
+        return -ENOENT;
+    if (p->last != WALK_LAST_NAME || S_ISDIR(p->attr.mode))
+        return -EISDIR;
+    int r = may_remove(p);
+    if (r < 0)
+        return r;
+    struct request rq = {
+        .op = REQUEST_UNLINK, .volume = p->volume, .dir = p->dir, .in = place_name(p)};
+    return fs_request(&rq);
+}
+
+static int64_t rmdir_place(struct path_job *job, struct place *p)
+{
+    (void)job;
+    if (p->kind != PLACE_VOLUME)
+        return p->kind == PLACE_DEVICE && p->path[0] == '\0' ? -EBUSY : -ENOTDIR;
+    if (p->ino == 0)
+        return -ENOENT;
+    if (p->last == WALK_LAST_DOT)
+        return -EINVAL;
+    if (p->last == WALK_LAST_DOTDOT)
+        return -ENOTEMPTY;
+    if (p->last == WALK_LAST_NONE)
+        return -EBUSY; /* where a volume is mounted */
+    if (!S_ISDIR(p->attr.mode))
+        return -ENOTDIR;
+    int r = may_remove(p);
+    if (r < 0)
+        return r;
+    struct request rq = {
+        .op = REQUEST_RMDIR, .volume = p->volume, .dir = p->dir, .in = place_name(p)};
+    return fs_request(&rq);
+}
+
+int64_t sys_unlink(struct syscall_call *c)
+{
+    struct path_job job = {.c = c, .dir_arg = NO_ARG, .writes = true};
+    return path_run(&job, unlink_place);
+}
+
+int64_t sys_rmdir(struct syscall_call *c)
+{
+    struct path_job job = {.c = c, .dir_arg = NO_ARG, .writes = true};
+    return path_run(&job, rmdir_place);
+}
+
+int64_t sys_unlinkat(struct syscall_call *c)
+{
+    struct path_job job = {.c = c, .path_arg = 1, .writes = true};
+    if (c->args[2] & ~(uint64_t)AT_REMOVEDIR)
+        return -EINVAL;
+    return path_run(&job, c->args[2] & AT_REMOVEDIR ? rmdir_place : unlink_place);
+}
+
+/* --- two paths: rename, link --- */
+
+struct two_paths {
+    struct syscall_call *c;
+    struct path_job from_job, to_job;
+    char from_path[PATH_MAX], to_path[PATH_MAX];
+    struct place from, to;
+};
+
+typedef int64_t two_places_fn(struct two_paths *t, uint64_t flags);
+
+static int find_both(struct two_paths *t, bool careful)
+{
+    int r = path_find(&t->from_job, t->from_path, careful, &t->from);
+    if (r < 0)
+        return r;
+    r = path_find(&t->to_job, t->to_path, careful, &t->to);
+    if (r < 0)
+        place_done(&t->from);
+    return r;
+}
+
+static void done_both(struct two_paths *t)
+{
+    place_done(&t->from);
+    place_done(&t->to);
+}
+
+static int64_t pass_both(struct two_paths *t)
+{
+    struct syscall_call call = *t->c;
+    struct path_job *jobs[2] = {&t->from_job, &t->to_job};
+    struct place *places[2] = {&t->from, &t->to};
+    for (int i = 0; i < 2; i++) {
+        if (places[i]->as_given)
+            continue;
+        if (places[i]->mount && places[i]->mount->read_only)
+            return -EROFS;
+        call.args[jobs[i]->path_arg] = (unsigned long)places[i]->path;
+        if (jobs[i]->dir_arg != NO_ARG)
+            call.args[jobs[i]->dir_arg] = (unsigned long)AT_FDCWD;
+    }
+    return sys_pass(&call);
+}
+
+static int64_t act_on_both(struct two_paths *t, two_places_fn *ours, uint64_t flags)
+{
+    bool from_host = t->from.kind == PLACE_HOST, to_host = t->to.kind == PLACE_HOST;
+    if (from_host && to_host)
+        return pass_both(t);
+    return from_host || to_host ? -EXDEV : ours(t, flags);
+}
+
+static int64_t run_both(struct two_paths *t, two_places_fn *ours, uint64_t flags)
+{
+    int64_t r = path_copy(t->from_path, t->c->args[t->from_job.path_arg]);
+    if (r >= 0)
+        r = path_copy(t->to_path, t->c->args[t->to_job.path_arg]);
+    if (r >= 0)
+        r = find_both(t, false);
+    if (r < 0)
+        return r;
+    bool as_given = t->from.as_given || t->to.as_given;
+    r = act_on_both(t, ours, flags);
+    done_both(t);
+    bool lost = r == -ENOENT || r == -EXDEV;
+    if (!as_given || !lost ||
+        (!path_may_lead_to_us(&t->from_job, t->from_path) &&
+         !path_may_lead_to_us(&t->to_job, t->to_path)))
+        return r;
+    if (find_both(t, true) < 0)
+        return r;
+    r = act_on_both(t, ours, flags);
+    done_both(t);
+    return r;
+}
+
+static int check_renamed(const struct place *from, const struct place *to, uint64_t flags)
+{
+    if (from->last != WALK_LAST_NAME || to->last != WALK_LAST_NAME)
+        return -EBUSY;
+    if (from->ino == 0)
+        return -ENOENT;
+    if ((flags & RENAME_NOREPLACE) && to->ino != 0)
+        return -EEXIST;
+    if ((flags & RENAME_EXCHANGE) && to->ino == 0)
+        return -ENOENT;
+    if (to->trailing_slash && !S_ISDIR(from->attr.mode))
+        return -ENOTDIR;
+    if (from->mount->read_only || to->mount->read_only)
+        return -EROFS;
+    return 0;
+}
+
+static int check_rename_permission(const struct place *from, const struct place *to)
+{
+    struct creds creds = fs_creds();
+    if (creds.privileged)
+        return 0;
+    struct volume_attr from_dir, to_dir;
+    int r = (int)ref_getattr(from->volume, from->dir, &from_dir);
+    if (r == 0)
+        r = (int)ref_getattr(to->volume, to->dir, &to_dir);
+    if (r == 0)
+        r = permission_remove(&from_dir, &from->attr, &creds);
+    if (r == 0 && to->ino != 0)
+        r = permission_remove(&to_dir, &to->attr, &creds);
+    else if (r == 0)
+        r = permission_check(&to_dir, &creds, PERMISSION_WRITE | PERMISSION_EXECUTE);
+    /* Moving a directory rewrites its "..". */
+    if (r == 0 && S_ISDIR(from->attr.mode) && from->dir != to->dir)
+        r = permission_check(&from->attr, &creds, PERMISSION_WRITE);
+    return r;
+}
+
+static int64_t rename_places(struct two_paths *t, uint64_t flags)
+{
+    const struct place *from = &t->from, *to = &t->to;
+    if (from->kind != PLACE_VOLUME || to->kind != PLACE_VOLUME)
+        return from->kind == to->kind ? -EROFS : -EXDEV;
+    if (from->volume != to->volume)
+        return -EXDEV;
+    int r = check_renamed(from, to, flags);
+    if (r == 0)
+        r = check_rename_permission(from, to);
+    if (r < 0)
+        return r;
+    struct request rq = {.op = REQUEST_RENAME,
+                         .volume = from->volume,
+                         .dir = from->dir,
+                         .in = place_name(from),
+                         .more = to->dir,
+                         .in2 = place_name(to),
+                         .flags = (uint32_t)flags};
+    return fs_request(&rq);
+}
+
+static int64_t do_rename(struct syscall_call *c, bool at, uint64_t flags)
+{
+    struct two_paths t;
+    if (flags & ~(uint64_t)(RENAME_NOREPLACE | RENAME_EXCHANGE | RENAME_WHITEOUT) ||
+        ((flags & RENAME_NOREPLACE) && (flags & RENAME_EXCHANGE)))
+        return -EINVAL;
+    t.c = c;
+    t.from_job = (struct path_job){.c = c, .dir_arg = at ? 0 : NO_ARG, .path_arg = at ? 1 : 0};
+    t.to_job = (struct path_job){.c = c, .dir_arg = at ? 2 : NO_ARG, .path_arg = at ? 3 : 1};
+    return run_both(&t, rename_places, flags);
+}
+
+int64_t sys_rename(struct syscall_call *c)
+{
+    return do_rename(c, false, 0);
+}
+
+int64_t sys_renameat(struct syscall_call *c)
+{
+    return do_rename(c, true, 0);
+}
+
+int64_t sys_renameat2(struct syscall_call *c)
+{
+    return do_rename(c, true, (uint32_t)c->args[4]);
+}
+
+static int64_t link_places(struct two_paths *t, uint64_t flags)
+{
+    struct inode_ref ref;
+    (void)flags;
+    if (t->to.kind != PLACE_VOLUME)
+        return -EEXIST;
+    int r = place_inode(&t->from, &ref);
+    if (r < 0)
+        return r == -EROFS ? -EXDEV : r;
+    if (ref.volume != t->to.volume)
+        return -EXDEV;
+    if (S_ISDIR(ref.attr.mode))
+        return -EPERM;
+    if (t->to.trailing_slash)
+        return -ENOENT;
+    struct volume_attr dir;
+    r = may_make(&t->to, &dir);
+    if (r < 0)
+        return r;
+    struct request rq = {.op = REQUEST_LINK,
+                         .volume = ref.volume,
+                         .ino = ref.ino,
+                         .dir = t->to.dir,
+                         .in = place_name(&t->to)};
+    return fs_request(&rq);
+}
+
+static int64_t do_link(struct syscall_call *c, bool at, uint64_t flags)
+{
+    struct two_paths t;
+    if (flags & ~(uint64_t)(AT_SYMLINK_FOLLOW | AT_EMPTY_PATH))
+        return -EINVAL;
+    t.c = c;
+    t.from_job = (struct path_job){.c = c, .dir_arg = at ? 0 : NO_ARG, .path_arg = at ? 1 : 0};
+    t.from_job.flags = (flags & AT_SYMLINK_FOLLOW ? PLACE_FOLLOW : 0) |
+                       (flags & AT_EMPTY_PATH ? PLACE_EMPTY_PATH : 0);
+    t.to_job = (struct path_job){.c = c, .dir_arg = at ? 2 : NO_ARG, .path_arg = at ? 3 : 1};
+    return run_both(&t, link_places, 0);
+}
+
+int64_t sys_link(struct syscall_call *c)
+{
+    return do_link(c, false, 0);
+}
+
+int64_t sys_linkat(struct syscall_call *c)
+{
+    return do_link(c, true, c->args[4]);
+}

@@ -1,0 +1,246 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* open(2) and its kin. */
+#include "runtime/guest.h"
+#include "runtime/vfs/calls.h"
+#include "runtime/vfs/device.h"
+#include "runtime/vfs/handlers.h"
+#include "runtime/vfs/permission.h"
+#include "runtime/vfs/static_file.h"
+#include "runtime/vfs/volume_file.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/openat2.h>
+#include <string.h>
+#include <sys/syscall.h>
+
+#define O_LARGEFILE_KERNEL 0100000 /* what O_LARGEFILE is to the kernel; 0 to us */
+#define NOT_KEPT (O_CREAT | O_EXCL | O_NOCTTY | O_TRUNC | O_CLOEXEC)
+#define CREATE_RETRIES 16
+
+static unsigned wanted_access(int flags)
+{
+    switch (flags & O_ACCMODE) {
+    case O_RDONLY:
+        return PERMISSION_READ;
+    case O_WRONLY:
+        return PERMISSION_WRITE;
+    default:
+        return PERMISSION_READ | PERMISSION_WRITE;
+    }
+}
+
+static bool wants_write(int flags)
+{
+    return (flags & O_ACCMODE) != O_RDONLY || (flags & O_TRUNC);
+}
+
+static int check_kind(uint32_t mode, int flags)
+{
+    if (flags & O_PATH)
+        return (flags & O_DIRECTORY) && !S_ISDIR(mode) ? -ENOTDIR : 0;
+    if (S_ISLNK(mode))
+        return -ELOOP;
+    if ((flags & O_DIRECTORY) && !S_ISDIR(mode))
+        return -ENOTDIR;
+    if (S_ISDIR(mode))
+        return wants_write(flags) || (flags & O_CREAT) ? -EISDIR : 0;
+    return S_ISREG(mode) ? 0 : -ENXIO; /* no pipes, sockets or devices are behind these names */
+}
+
+static int check_permission(const struct mount *mount, const struct volume_attr *attr, int flags)
+{
+    if (flags & O_PATH)
+        return 0;
+    struct creds creds = fs_creds();
+    if (wants_write(flags) && mount->read_only)
+        return -EROFS;
+    if ((flags & O_NOATIME) && permission_own(attr, &creds) < 0)
+        return -EPERM;
+    unsigned wanted = wanted_access(flags) | (flags & O_TRUNC ? PERMISSION_WRITE : 0);
+    return permission_check(attr, &creds, wanted);
+}
+
+static int64_t finish(const struct mount *mount, const struct inode_ref *ref, int flags,
+                      uint64_t dir, struct slice name)
+{
+    struct volume_file *vf;
+    int kept = (flags & ~NOT_KEPT) | O_LARGEFILE_KERNEL;
+    if (flags & O_PATH)
+        kept = flags & (O_PATH | O_DIRECTORY | O_NOFOLLOW);
+    int r = volume_file_open(mount, ref->volume, ref->ino, ref->attr.mode, kept, dir, name, &vf);
+    if (r < 0)
+        return r;
+    if ((flags & O_TRUNC) && !(flags & O_PATH)) {
+        int64_t cut = ref->attr.size > 0 ? vf->file.ops->truncate(&vf->file, 0) : 0;
+        /* O_RDONLY | O_TRUNC truncates as well on Linux; the descriptor itself could not. */
+        if (cut == -EINVAL) {
+            struct request rq = {.op = REQUEST_SETATTR,
+                                 .volume = ref->volume,
+                                 .ino = ref->ino,
+                                 .mask = VOLUME_ATTR_SIZE};
+            cut = fs_request(&rq);
+        }
+        if (cut < 0) {
+            file_put(&vf->file);
+            return cut;
+        }
+    }
+    return install(&vf->file, flags);
+}
+
+static int64_t open_inode(struct inode_ref *ref, int flags, uint64_t dir, struct slice name)
+{
+    int r = check_kind(ref->attr.mode, flags);
+    if (r == 0)
+        r = check_permission(ref->mount, &ref->attr, flags);
+    return r < 0 ? r : finish(ref->mount, ref, flags, dir, name);
+}
+
+static int64_t open_unnamed(struct place *p, int flags, uint32_t mode)
+{
+    if (p->ino == 0 || !S_ISDIR(p->attr.mode))
+        return p->ino ? -ENOTDIR : -ENOENT;
+    if (!((flags & O_ACCMODE) == O_WRONLY || (flags & O_ACCMODE) == O_RDWR))
+        return -EINVAL;
+    struct creds creds = fs_creds();
+    int r = p->mount->read_only
+                ? -EROFS
+                : permission_check(&p->attr, &creds, PERMISSION_WRITE | PERMISSION_EXECUTE);
+    if (r < 0)
+        return r;
+    struct request rq = {.op = REQUEST_OPEN_UNNAMED,
+                         .volume = p->volume,
+                         .attr = attr_for_new(S_IFREG | (mode & 07777), &p->attr)};
+    int64_t opened = fs_request(&rq);
+    if (opened < 0)
+        return opened;
+    rq.dir = 0;
+    struct volume_file *vf;
+    r = volume_file_wrap(p->mount, &rq, S_IFREG, (flags & ~NOT_KEPT) | O_LARGEFILE_KERNEL, &vf);
+    return r < 0 ? r : install(&vf->file, flags);
+}
+
+/* -EEXIST where somebody else was faster. */
+static int64_t create(struct place *p, int flags, uint32_t mode)
+{
+    struct volume_attr dir;
+    if (p->trailing_slash)
+        return -EISDIR;
+    int r = place_may_create(p, &dir);
+    if (r < 0)
+        return r;
+    struct request rq = {.op = REQUEST_MAKE,
+                         .volume = p->volume,
+                         .dir = p->dir,
+                         .in = place_name(p),
+                         .attr = attr_for_new(S_IFREG | (mode & 07777), &dir)};
+    int64_t made = fs_request(&rq);
+    if (made < 0)
+        return made;
+    struct inode_ref ref = {p->mount, p->volume, rq.ino, rq.attr};
+    ref.attr.size = 0;
+    /* The creator may open it as asked, whatever the mode says. */
+    return finish(p->mount, &ref, flags & ~O_TRUNC, p->dir, place_name(p));
+}
+
+static int64_t open_on_volume(struct place *p, int flags, uint32_t mode)
+{
+    if ((flags & O_TMPFILE) == O_TMPFILE)
+        return open_unnamed(p, flags, mode);
+    if (p->ino == 0)
+        return flags & O_CREAT ? create(p, flags, mode) : -ENOENT;
+    if ((flags & O_CREAT) && (flags & O_EXCL) && !(flags & O_PATH))
+        return -EEXIST;
+    struct inode_ref ref = {p->mount, p->volume, p->ino, p->attr};
+    return open_inode(&ref, flags, p->dir, place_name(p));
+}
+
+static int64_t open_file_again(struct place *p, int flags)
+{
+    struct inode_ref ref;
+    const struct mount *mount = static_file_mount(p->file);
+    if (mount) {
+        struct file *f;
+        int r = static_file_open(mount, flags, &f);
+        return r < 0 ? r : install(f, flags);
+    }
+    int r = place_inode(p, &ref);
+    if (r < 0)
+        return r == -EROFS ? -EACCES : r;
+    struct volume_file *vf = volume_file_of(p->file);
+    return open_inode(&ref, flags, vf->dir, slice_of(vf->name, vf->name_size));
+}
+
+static int64_t open_place(struct path_job *job, struct place *p)
+{
+    int flags = (int)job->a;
+    struct file *f;
+    int r;
+    switch (p->kind) {
+    case PLACE_VOLUME:
+        return open_on_volume(p, flags, (uint32_t)job->b);
+    case PLACE_STATIC:
+        r = static_file_open(p->mount, (flags & ~NOT_KEPT) | (flags & (O_CREAT | O_EXCL | O_TRUNC)),
+                             &f);
+        break;
+    case PLACE_DEVICE:
+        r = device_open(p->path, flags & ~NOT_KEPT, &f);
+        break;
+    case PLACE_FILE:
+        return open_file_again(p, flags);
+    default:
+        return proc_open(p, flags);
+    }
+    return r < 0 ? r : install(f, flags);
+}
+
+static int64_t do_open(struct syscall_call *c, int dir_arg, int path_arg, uint64_t flags,
+                       uint64_t mode)
+{
+    struct path_job job = {.c = c, .dir_arg = dir_arg, .path_arg = path_arg, .a = flags, .b = mode};
+    bool exclusive = (flags & O_CREAT) && (flags & O_EXCL);
+    if (!(flags & O_NOFOLLOW) && !exclusive)
+        job.flags |= PLACE_FOLLOW;
+    job.writes = wants_write((int)flags) || (flags & O_CREAT);
+    int64_t r = -EEXIST;
+    for (int i = 0; i < CREATE_RETRIES && r == -EEXIST; i++) {
+        r = path_run(&job, open_place);
+        if (!(flags & O_CREAT) || (flags & O_EXCL))
+            break;
+    }
+    return r;
+}
+
+int64_t sys_open(struct syscall_call *c)
+{
+    return do_open(c, NO_ARG, 0, (uint32_t)c->args[1], c->args[2]);
+}
+
+int64_t sys_creat(struct syscall_call *c)
+{
+    return do_open(c, NO_ARG, 0, O_CREAT | O_WRONLY | O_TRUNC, c->args[1]);
+}
+
+int64_t sys_openat(struct syscall_call *c)
+{
+    return do_open(c, 0, 1, (uint32_t)c->args[2], c->args[3]);
+}
+
+int64_t sys_openat2(struct syscall_call *c)
+{
+    struct open_how how;
+    if (c->args[3] < sizeof how)
+        return -EINVAL;
+    if (c->args[3] > sizeof how)
+        return -E2BIG;
+    int r = guest_get(&how, c->args[2]);
+    if (r < 0)
+        return r;
+    if (how.flags > UINT32_MAX)
+        return -EINVAL;
+    /* What confines a walk is the host's to do; on our side callers fall back to openat(). */
+    if (how.resolve & (uint64_t) ~(RESOLVE_NO_MAGICLINKS | RESOLVE_CACHED))
+        return g_fs.redirects || g_fs.shadowing || g_fs.has_policy ? -ENOSYS : sys_pass(c);
+    return do_open(c, 0, 1, how.flags, how.mode);
+}

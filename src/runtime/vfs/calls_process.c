@@ -1,0 +1,159 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What belongs to the process: its working directory, its umask, who it is; and a few calls that
+ * are answered in one line. */
+#include "platform/host.h"
+#include "runtime/guest.h"
+#include "runtime/vfs/calls.h"
+#include "runtime/vfs/handlers.h"
+#include "runtime/vfs/permission.h"
+#include "runtime/vfs/volume_file.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <string.h>
+#include <sys/syscall.h>
+
+/* Takes the reference; NULL: the working directory is the host's again. */
+static void set_cwd(struct volume_file *vf)
+{
+    lock_acquire(&g_fs.cwd_lock);
+    struct volume_file *old = g_fs.cwd;
+    g_fs.cwd = vf;
+    lock_release(&g_fs.cwd_lock);
+    if (old)
+        file_put(&old->file);
+}
+
+static int64_t enter(const struct inode_ref *ref)
+{
+    struct volume_file *vf;
+    struct creds creds = fs_creds();
+    if (!S_ISDIR(ref->attr.mode))
+        return -ENOTDIR;
+    int r = permission_check(&ref->attr, &creds, PERMISSION_EXECUTE);
+    if (r == 0)
+        r = volume_file_open(ref->mount, ref->volume, ref->ino, ref->attr.mode,
+                             O_PATH | O_DIRECTORY, 0, (struct slice){0}, &vf);
+    if (r == 0)
+        set_cwd(vf);
+    return r;
+}
+
+static int64_t chdir_place(struct path_job *job, struct place *p)
+{
+    struct inode_ref ref;
+    (void)job;
+    int r = place_inode(p, &ref);
+    return r < 0 ? (r == -EROFS ? -ENOTDIR : r) : enter(&ref);
+}
+
+/* When the host took it, the host's directory is the guest's. */
+static int64_t host_took(int64_t r)
+{
+    if (r == 0)
+        set_cwd(NULL);
+    return r;
+}
+
+int64_t sys_chdir(struct syscall_call *c)
+{
+    char path[PATH_MAX];
+    struct place place;
+    struct path_job job = {.c = c, .dir_arg = NO_ARG, .flags = PLACE_FOLLOW};
+    int64_t r = path_copy(path, c->args[0]);
+    if (r >= 0)
+        r = path_find(&job, path, false, &place);
+    if (r < 0)
+        return r;
+    if (place.kind == PLACE_HOST && place.as_given) {
+        r = host_took(sys_pass(c));
+        if (r != -ENOENT || !path_may_lead_to_us(&job, path) ||
+            path_find(&job, path, true, &place) < 0 || place.kind == PLACE_HOST)
+            return r;
+    }
+    r = place.kind == PLACE_HOST ? host_took(path_pass(&job, place.path))
+                                 : chdir_place(&job, &place);
+    place_done(&place);
+    return r;
+}
+
+int64_t sys_fchdir(struct syscall_call *c)
+{
+    struct file *f = fd_get((int)c->args[0]);
+    if (!f)
+        return host_took(sys_pass(c));
+    struct place p = {.kind = PLACE_FILE, .file = f};
+    struct inode_ref ref;
+    int64_t r = place_inode(&p, &ref);
+    r = r < 0 ? -ENOTDIR : enter(&ref);
+    file_put(f);
+    return r;
+}
+
+int64_t sys_getcwd(struct syscall_call *c)
+{
+    char path[PATH_MAX];
+    int64_t n = 0;
+    lock_acquire(&g_fs.cwd_lock);
+    bool ours = g_fs.cwd != NULL;
+    if (ours)
+        n = volume_file_path(g_fs.cwd, path, sizeof path);
+    lock_release(&g_fs.cwd_lock);
+    if (!ours)
+        return sys_pass(c);
+    if (n < 0)
+        return n;
+    if ((uint64_t)n + 1 > c->args[1])
+        return -ERANGE;
+    int r = guest_write(c->args[0], path, (size_t)n + 1);
+    return r < 0 ? r : n + 1;
+}
+
+int64_t sys_umask(struct syscall_call *c)
+{
+    atomic_store(&g_fs.umask, (uint32_t)c->args[0] & 0777);
+    return sys_pass(c);
+}
+
+/* setuid(2) and the rest of its family: the host keeps who we are, for its own files too. */
+int64_t sys_set_identity(struct syscall_call *c)
+{
+    int64_t r = sys_pass(c);
+    fs_creds_changed();
+    return r;
+}
+
+int64_t sys_syncfs(struct syscall_call *c)
+{
+    struct file *f = fd_get((int)c->args[0]);
+    struct volume_file *vf = volume_file_of(f);
+    struct request rq = {.op = REQUEST_SYNC, .volume = vf ? vf->volume : 0};
+    int64_t r = vf ? fs_request(&rq) : sys_pass(c);
+    if (f)
+        file_put(f);
+    return r;
+}
+
+int64_t sys_sync(struct syscall_call *c)
+{
+    for (unsigned i = 0; i < g_fs.mount_count; i++) {
+        struct request rq = {.op = REQUEST_SYNC, .volume = g_fs.mounts[i].volume};
+        if (g_fs.mounts[i].kind == MOUNT_VOLUME && !g_fs.mounts[i].read_only)
+            (void)fs_request(&rq);
+    }
+    return sys_pass(c);
+}
+
+/* --- inotify: the host's files only --- */
+
+static int64_t no_watch(struct path_job *job, struct place *p)
+{
+    (void)job, (void)p;
+    return -ENOSPC; /* "the limit on watches was reached": programs fall back to looking */
+}
+
+int64_t sys_inotify_add_watch(struct syscall_call *c)
+{
+    struct path_job job = {.c = c, .dir_arg = NO_ARG, .path_arg = 1, .flags = PLACE_FOLLOW};
+    return path_run(&job, no_watch);
+}

@@ -1,0 +1,126 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* No write key lives in two processes: before the first fork of a process with volumes, these move
+ * to a volume server, and the process keeps nothing of them but the way there. */
+#include "platform/host.h"
+#include "runtime/vfs/mapping.h"
+#include "runtime/vfs/ring.h"
+#include "runtime/vfs/vfs.h"
+#include "runtime/vfs/volume_client.h"
+#include "runtime/vfs/volume_server.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <sys/mman.h>
+#include <sys/syscall.h>
+
+static struct volume_client g_client = {.arena_fd = -1};
+
+static struct ring *map_ring(int fd)
+{
+    long at = host_call(SYS_mmap, 0, sizeof(struct ring), PROT_READ | PROT_WRITE,
+                        MAP_SHARED | MAP_NORESERVE, fd, 0);
+    return at < 0 && at > -4096 ? NULL : (struct ring *)at; /* NOLINT(performance-no-int-to-ptr) */
+}
+
+static int make_ring(struct volume_client *client)
+{
+    long fd = host_call(SYS_memfd_create, "coffer-ring", MFD_CLOEXEC);
+    if (fd < 0)
+        return (int)fd;
+    client->ring_fd = fd_hide((int)fd);
+    if (client->ring_fd < 0)
+        return client->ring_fd;
+    int r = host_ftruncate(client->ring_fd, sizeof(struct ring));
+    client->ring = r == 0 ? map_ring(client->ring_fd) : NULL;
+    if (!client->ring) {
+        host_close(client->ring_fd);
+        return r < 0 ? r : -ENOMEM;
+    }
+    return 0;
+}
+
+static void share_position(struct volume_file *vf, void *ctx)
+{
+    struct volume_client *client = ctx;
+    struct file_position *shared = volume_client_position(client, vf->handle);
+    atomic_store(&shared->offset, atomic_load(&vf->position->offset));
+    vf->position = shared;
+}
+
+static void unshare_position(struct volume_file *vf, void *ctx)
+{
+    (void)ctx;
+    vf->position = &vf->own_position;
+}
+
+static void drop_ring(struct volume_client *client)
+{
+    volume_file_each(unshare_position, NULL);
+    (void)host_call(SYS_munmap, client->ring, sizeof(struct ring));
+    host_close(client->ring_fd);
+    client->ring = NULL;
+}
+
+/* The gate is closed: nobody else is in a request. */
+static int move_to_server(void)
+{
+    struct volume_client *client = &g_client;
+    int r = make_ring(client);
+    if (r < 0)
+        return r;
+    pthread_mutex_lock(&g_fs.owner->lock);
+    client->arena_fd = shared_map_arena(g_fs.owner);
+    pthread_mutex_unlock(&g_fs.owner->lock);
+    volume_file_each(share_position, client);
+    r = volume_server_start(g_fs.owner, client->ring);
+    if (r < 0) {
+        drop_ring(client);
+        return r;
+    }
+    owner_abandon(TAKE(g_fs.owner));
+    vfs_close_backends();
+    g_fs.remote = client;
+    return 0;
+}
+
+int vfs_fork_prepare(bool vfork, uint32_t *ret_client)
+{
+    *ret_client = 0;
+    if (!g_fs.owner && !g_fs.remote)
+        return 0;
+    fs_gate_close();
+    int r = g_fs.owner ? move_to_server() : 0;
+    struct request rq = {.op = REQUEST_CLIENT_FORK};
+    if (r == 0)
+        r = (int)fs_request_ungated(&rq);
+    if (r == 0)
+        *ret_client = rq.handle;
+    /* A vfork child runs on our state until it leaves: nobody must wait for the gate. */
+    if (r < 0 || vfork)
+        fs_gate_open();
+    return r;
+}
+
+void vfs_fork_parent(bool vfork, uint32_t client, int pid)
+{
+    if (client == 0)
+        return;
+    struct request rq = {.op = pid > 0 ? REQUEST_CLIENT_PID : REQUEST_CLIENT_DROP,
+                         .handle = client,
+                         .ino = pid > 0 ? (uint64_t)pid : 0};
+    (void)fs_request_ungated(&rq);
+    if (!vfork)
+        fs_gate_open();
+}
+
+void vfs_fork_child(uint32_t client)
+{
+    volume_file_after_fork();
+    mapping_after_fork();
+    atomic_store(&g_fs.cwd_lock, 0);
+    atomic_store(&g_fs.creds_lock, 0);
+    if (client == 0)
+        return;
+    g_fs.client = client;
+    atomic_store(&g_fs.gate, 0);
+}

@@ -1,0 +1,158 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "runtime/vfs/fs.h"
+
+#include "base/log.h"
+#include "platform/host.h"
+#include "runtime/vfs/volume_client.h"
+#include "runtime/vfs/volume_file.h"
+
+#include <errno.h>
+#include <limits.h>
+#include <string.h>
+#include <sys/syscall.h>
+
+#define GATE_CLOSED (1 << 30)
+
+struct fs g_fs;
+
+/* --- requests, and the gate that a fork closes --- */
+
+static void gate_enter(void)
+{
+    while (atomic_fetch_add(&g_fs.gate, 1) & GATE_CLOSED) {
+        int now = atomic_fetch_sub(&g_fs.gate, 1) - 1;
+        futex_wake(&g_fs.gate, INT_MAX);
+        while (now & GATE_CLOSED) {
+            futex_wait(&g_fs.gate, now);
+            now = atomic_load(&g_fs.gate);
+        }
+    }
+}
+
+static void gate_leave(void)
+{
+    if ((atomic_fetch_sub(&g_fs.gate, 1) - 1) & GATE_CLOSED)
+        futex_wake(&g_fs.gate, INT_MAX);
+}
+
+void fs_gate_close(void)
+{
+    int now = atomic_fetch_or(&g_fs.gate, GATE_CLOSED) | GATE_CLOSED;
+    while (now != GATE_CLOSED) {
+        futex_wait(&g_fs.gate, now);
+        now = atomic_load(&g_fs.gate);
+    }
+}
+
+void fs_gate_open(void)
+{
+    atomic_fetch_and(&g_fs.gate, ~GATE_CLOSED);
+    futex_wake(&g_fs.gate, INT_MAX);
+}
+
+int64_t fs_request_ungated(struct request *rq)
+{
+    rq->client = g_fs.client;
+    if (g_fs.owner)
+        return owner_execute(g_fs.owner, rq);
+    return g_fs.remote ? volume_client_call(g_fs.remote, rq) : -ENODEV;
+}
+
+int64_t fs_request(struct request *rq)
+{
+    gate_enter();
+    int64_t r = fs_request_ungated(rq);
+    gate_leave();
+    return r;
+}
+
+struct file_position *fs_position(uint32_t handle, struct file_position *own)
+{
+    return g_fs.remote ? volume_client_position(g_fs.remote, handle) : own;
+}
+
+_Atomic uint32_t *fs_unlock_count(void)
+{
+    return g_fs.remote ? volume_client_unlock_count(g_fs.remote) : g_fs.owner->unlock_count;
+}
+
+/* --- rules --- */
+
+static bool covers(const struct mount *mount, const char *path, size_t size)
+{
+    return size >= mount->prefix_size && memcmp(path, mount->prefix, mount->prefix_size) == 0 &&
+           (size == mount->prefix_size || path[mount->prefix_size] == '/');
+}
+
+const struct mount *fs_mount_of(const char *path, size_t size)
+{
+    for (unsigned i = 0; i < g_fs.mount_count; i++)
+        if (covers(&g_fs.mounts[i], path, size))
+            return &g_fs.mounts[i];
+    return NULL;
+}
+
+const struct mount *fs_mount_at(const char *path, size_t size)
+{
+    for (unsigned i = 0; i < g_fs.mount_count; i++)
+        if (g_fs.mounts[i].prefix_size == size && memcmp(path, g_fs.mounts[i].prefix, size) == 0)
+            return &g_fs.mounts[i];
+    return NULL;
+}
+
+const char *fs_mount_name_in(const struct mount *mount, const char *dir, size_t size)
+{
+    if (size == 1 && dir[0] == '/')
+        size = 0;
+    if (mount->prefix_size < size + 2 || memcmp(mount->prefix, dir, size) != 0 ||
+        mount->prefix[size] != '/' || strchr(mount->prefix + size + 1, '/'))
+        return NULL;
+    return mount->prefix + size + 1;
+}
+
+bool fs_mount_is_directory(const struct mount *mount)
+{
+    return mount->kind != MOUNT_SECRET && mount->kind != MOUNT_AUTHENTICATED;
+}
+
+int fs_refuse(const char *path, const struct mount *mount)
+{
+    static struct log_limit limit;
+    if (log_allows(&limit, host_monotonic_ns() / 1000000000, 100)) {
+        if (mount)
+            LOG_NOTICE("file denied", LOG_TEXT("path", path), LOG_TEXT("by_rule", mount->prefix),
+                       LOG_TEXT("to_allow", "a longer prefix with another class"));
+        else
+            LOG_NOTICE("file denied", LOG_TEXT("path", path),
+                       LOG_TEXT("by_rule", "no rule names it"),
+                       LOG_TEXT("to_allow", "a file rule whose prefix covers this path"));
+    }
+    return -EACCES;
+}
+
+/* --- who asks --- */
+
+void fs_creds_changed(void)
+{
+    struct creds creds = {0};
+    creds.uid = (uint32_t)host_call(SYS_geteuid);
+    creds.gid = (uint32_t)host_call(SYS_getegid);
+    uint32_t groups[NGROUPS_MAX > 1024 ? 1024 : NGROUPS_MAX];
+    long count = host_call(SYS_getgroups, ARRAY_COUNT(groups), groups);
+    if (count > 0 && count <= (long)ARRAY_COUNT(groups)) {
+        creds.group_count = (uint32_t)MIN(count, (long)CREDS_GROUPS_MAX);
+        memcpy(creds.groups, groups, creds.group_count * sizeof creds.groups[0]);
+    }
+    creds.privileged = creds.uid == 0;
+    lock_acquire(&g_fs.creds_lock);
+    g_fs.creds = creds;
+    lock_release(&g_fs.creds_lock);
+}
+
+struct creds fs_creds(void)
+{
+    lock_acquire(&g_fs.creds_lock);
+    struct creds creds = g_fs.creds;
+    lock_release(&g_fs.creds_lock);
+    return creds;
+}

@@ -1,0 +1,100 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* vfs/fs.h: the file shield's state in this process, for the files of vfs/ only.
+ *
+ * Requests go to the owner in this process or, once it has forked, to the volume server. */
+#ifndef COFFER_RUNTIME_VFS_FS_H
+#define COFFER_RUNTIME_VFS_FS_H
+
+#include "runtime/config.h"
+#include "runtime/fd.h"
+#include "runtime/lock.h"
+#include "runtime/vfs/owner.h"
+#include "runtime/vfs/request.h"
+
+#include <linux/limits.h>
+
+#define FS_MOUNTS_MAX (RUNTIME_FILE_RULES_MAX + RUNTIME_SECRET_FILES_MAX + 8)
+#define FS_LINKS_MAX 40 /* symbolic links followed in one path, as Linux does */
+
+enum mount_kind {
+    MOUNT_HOST,
+    MOUNT_VOLUME, /* encrypted or private */
+    MOUNT_AUTHENTICATED,
+    MOUNT_SECRET,
+    MOUNT_DEVICE, /* /dev/coffer */
+    MOUNT_DENIED,
+};
+
+struct mount {
+    const char *prefix; /* absolute, normalised; "" for "/" */
+    size_t prefix_size;
+    enum mount_kind kind;
+    uint32_t volume; /* the owner's index */
+    bool read_only;
+    bool hidden; /* nothing is at that path on the host, so a host call cannot reach under it */
+    bool inside; /* lies inside a volume */
+    const struct runtime_file_rule *rule;
+    const struct runtime_secret_file *secret;
+};
+
+struct volume_client;
+struct volume_file;
+
+struct fs {
+    const struct runtime_config *config;
+    struct mount mounts[FS_MOUNTS_MAX]; /* the longest prefix first */
+    unsigned mount_count;
+    bool has_policy;
+    bool redirects; /* some mount is where the host has nothing: it may be reached through a link */
+    bool shadowing; /* some mount covers what the host has there: host paths must be walked */
+    struct owner *owner;          /* NULL: there is none, or it is in the volume server */
+    struct volume_client *remote; /* the way to the volume server */
+    uint32_t client;
+    _Atomic int gate; /* requests under way; FS_GATE_CLOSED while a fork goes on */
+    lock_word cwd_lock;
+    struct volume_file *cwd; /* a directory on a volume; NULL: the host's */
+    _Atomic uint32_t umask;
+    lock_word creds_lock;
+    struct creds creds;
+    char program[PATH_MAX]; /* what /proc/self/exe names */
+};
+
+extern struct fs g_fs;
+
+/* Sends a request; `client` is filled in. The owner's result. */
+int64_t fs_request(struct request *rq);
+
+/* Where an open file's position is: in shared memory once there are several processes. */
+struct file_position;
+must_check struct file_position *fs_position(uint32_t handle, struct file_position *own);
+
+/* Counts up when a lock goes: what to wait on for one. */
+_Atomic uint32_t *fs_unlock_count(void);
+
+/* Lets go of the volumes' host files, after owner_close() or owner_abandon(). */
+void vfs_close_backends(void);
+
+/* Until fs_gate_open(), no request is under way but those made with fs_request_ungated(). */
+void fs_gate_close(void);
+void fs_gate_open(void);
+int64_t fs_request_ungated(struct request *rq);
+
+/* The guest's identity may have changed. */
+void fs_creds_changed(void);
+
+/* Who the guest is now. */
+struct creds fs_creds(void);
+
+/* Notes a refusal: which path, why, and what rule would allow it. Returns -EACCES. */
+int fs_refuse(const char *path, const struct mount *mount);
+
+/* The mount with the longest prefix of normalised absolute `path`, or NULL. */
+must_check const struct mount *fs_mount_of(const char *path, size_t size);
+/* The mount whose prefix is exactly `path`, or NULL. */
+must_check const struct mount *fs_mount_at(const char *path, size_t size);
+
+/* The name that `mount` has in directory `dir`, or NULL if it is not right in it. */
+must_check const char *fs_mount_name_in(const struct mount *mount, const char *dir, size_t size);
+bool fs_mount_is_directory(const struct mount *mount);
+
+#endif

@@ -1,0 +1,71 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* vfs/handlers.h: the handlers in syscall/table.def that vfs/ implements. */
+#ifndef COFFER_RUNTIME_VFS_HANDLERS_H
+#define COFFER_RUNTIME_VFS_HANDLERS_H
+
+#include "runtime/syscall/call.h"
+
+syscall_fn sys_open;
+syscall_fn sys_creat;
+syscall_fn sys_openat;
+syscall_fn sys_openat2;
+syscall_fn sys_stat;
+syscall_fn sys_lstat;
+syscall_fn sys_newfstatat;
+syscall_fn sys_statx;
+syscall_fn sys_access;
+syscall_fn sys_faccessat;
+syscall_fn sys_faccessat2;
+syscall_fn sys_readlink;
+syscall_fn sys_readlinkat;
+syscall_fn sys_statfs;
+syscall_fn sys_fstatfs;
+syscall_fn sys_mkdir;
+syscall_fn sys_mkdirat;
+syscall_fn sys_mknod;
+syscall_fn sys_mknodat;
+syscall_fn sys_symlink;
+syscall_fn sys_symlinkat;
+syscall_fn sys_unlink;
+syscall_fn sys_rmdir;
+syscall_fn sys_unlinkat;
+syscall_fn sys_rename;
+syscall_fn sys_renameat;
+syscall_fn sys_renameat2;
+syscall_fn sys_link;
+syscall_fn sys_linkat;
+syscall_fn sys_chmod;
+syscall_fn sys_fchmod;
+syscall_fn sys_fchmodat;
+syscall_fn sys_fchmodat2;
+syscall_fn sys_chown;
+syscall_fn sys_lchown;
+syscall_fn sys_fchown;
+syscall_fn sys_fchownat;
+syscall_fn sys_utimensat;
+syscall_fn sys_utimes;
+syscall_fn sys_futimesat;
+syscall_fn sys_utime;
+syscall_fn sys_truncate;
+syscall_fn sys_getxattr;
+syscall_fn sys_lgetxattr;
+syscall_fn sys_fgetxattr;
+syscall_fn sys_setxattr;
+syscall_fn sys_lsetxattr;
+syscall_fn sys_fsetxattr;
+syscall_fn sys_listxattr;
+syscall_fn sys_llistxattr;
+syscall_fn sys_flistxattr;
+syscall_fn sys_removexattr;
+syscall_fn sys_lremovexattr;
+syscall_fn sys_fremovexattr;
+syscall_fn sys_chdir;
+syscall_fn sys_fchdir;
+syscall_fn sys_getcwd;
+syscall_fn sys_umask;
+syscall_fn sys_syncfs;
+syscall_fn sys_sync;
+syscall_fn sys_inotify_add_watch;
+syscall_fn sys_set_identity;
+
+#endif

@@ -1,0 +1,154 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* flock(2) and the locking commands of fcntl(2). The owner decides; who must wait watches the count
+ * of unlocks and asks again. */
+#include "platform/host.h"
+#include "runtime/block.h"
+#include "runtime/guest.h"
+#include "runtime/vfs/file_ops.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/futex.h>
+#include <sys/file.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+/* Asks until granted. A signal that comes while waiting ends the call. */
+static int64_t lock_until(struct request *rq, bool waits)
+{
+    for (;;) {
+        rq->lock.waiting = waits;
+        int64_t r = fs_request(rq);
+        if (r != -EAGAIN || !waits)
+            return r;
+        r = rt_block(SYS_futex, fs_unlock_count(), FUTEX_WAIT, (uint32_t)rq->more, NULL, 0, 0);
+        if (rt_was_interrupted(r))
+            return r == -EINTR ? -RT_ERESTARTSYS : r;
+    }
+}
+
+int64_t volume_file_flock(struct file *f, int operation)
+{
+    struct volume_file *vf = volume_file_of(f);
+    struct request rq = {.op = REQUEST_LOCK, .handle = vf->handle};
+    rq.lock = (struct lock_want){.kind = LOCK_KIND_FLOCK, .end = LOCK_END_MAX};
+    switch (operation & ~LOCK_NB) {
+    case LOCK_SH:
+        rq.lock.type = F_RDLCK;
+        break;
+    case LOCK_EX:
+        rq.lock.type = F_WRLCK;
+        break;
+    case LOCK_UN:
+        rq.lock.type = F_UNLCK;
+        break;
+    default:
+        return -EINVAL;
+    }
+    return lock_until(&rq, !(operation & LOCK_NB));
+}
+
+static int64_t base_of(struct volume_file *vf, int whence, int64_t *ret_base)
+{
+    if (whence == SEEK_SET) {
+        *ret_base = 0;
+    } else if (whence == SEEK_CUR) {
+        *ret_base = atomic_load(&vf->position->offset);
+    } else if (whence == SEEK_END) {
+        struct request rq = {.op = REQUEST_GETATTR, .volume = vf->volume, .ino = vf->ino};
+        int64_t r = fs_request(&rq);
+        if (r < 0)
+            return r;
+        *ret_base = (int64_t)rq.attr.size;
+    } else {
+        return -EINVAL;
+    }
+    return 0;
+}
+
+/* The inclusive range that a struct flock means (fcntl(2): a negative length reaches back). */
+static int64_t range_of(struct volume_file *vf, const struct flock *want, struct lock_want *lock)
+{
+    int64_t base, start, last;
+    int64_t r = base_of(vf, want->l_whence, &base);
+    if (r < 0)
+        return r;
+    if (__builtin_add_overflow(base, want->l_start, &start))
+        return -EOVERFLOW;
+    if (want->l_len > 0) {
+        if (__builtin_add_overflow(start, want->l_len - 1, &last))
+            return -EOVERFLOW;
+    } else if (want->l_len < 0) {
+        last = start - 1;
+        if (__builtin_add_overflow(start, want->l_len, &start))
+            return -EINVAL;
+    } else {
+        last = INT64_MAX;
+    }
+    if (start < 0 || last < start)
+        return -EINVAL;
+    lock->start = (uint64_t)start;
+    lock->end = (uint64_t)last;
+    return 0;
+}
+
+static int type_of(short type, uint32_t *ret_type)
+{
+    if (type != F_RDLCK && type != F_WRLCK && type != F_UNLCK)
+        return -EINVAL;
+    *ret_type = (uint32_t)type;
+    return 0;
+}
+
+static int64_t lock_get(struct volume_file *vf, unsigned long arg, struct request *rq,
+                        struct flock *want)
+{
+    (void)vf;
+    if (rq->lock.type == F_UNLCK)
+        return -EINVAL;
+    int64_t r = fs_request(rq);
+    if (r < 0)
+        return r;
+    want->l_type = (short)rq->lock.type;
+    if (rq->lock.type != F_UNLCK) {
+        want->l_whence = SEEK_SET;
+        want->l_start = (int64_t)rq->lock.start;
+        want->l_len =
+            rq->lock.end >= LOCK_END_MAX ? 0 : (int64_t)(rq->lock.end - rq->lock.start + 1);
+        want->l_pid = rq->lock.pid;
+    }
+    return guest_put(arg, want);
+}
+
+int64_t volume_file_fcntl(struct file *f, int cmd, unsigned long arg)
+{
+    struct volume_file *vf = volume_file_of(f);
+    bool ofd = cmd == F_OFD_GETLK || cmd == F_OFD_SETLK || cmd == F_OFD_SETLKW;
+    bool gets = cmd == F_GETLK || cmd == F_OFD_GETLK;
+    bool waits = cmd == F_SETLKW || cmd == F_OFD_SETLKW;
+    if (!ofd && !gets && !waits && cmd != F_SETLK)
+        return -EINVAL;
+    struct flock want;
+    int64_t r = guest_get(&want, arg);
+    if (r < 0)
+        return r;
+    if (ofd && want.l_pid != 0)
+        return -EINVAL;
+    struct request rq = {.op = gets ? REQUEST_LOCK_TEST : REQUEST_LOCK, .handle = vf->handle};
+    rq.lock.kind = ofd ? LOCK_KIND_OFD : LOCK_KIND_POSIX;
+    rq.lock.pid = ofd ? -1 : (int32_t)host_call(SYS_getpid);
+    r = type_of(want.l_type, &rq.lock.type);
+    if (r == 0)
+        r = range_of(vf, &want, &rq.lock);
+    if (r < 0)
+        return r;
+    if (gets)
+        return lock_get(vf, arg, &rq, &want);
+    int access = atomic_load(&f->flags) & O_ACCMODE;
+    if ((rq.lock.type == F_RDLCK && access == O_WRONLY) ||
+        (rq.lock.type == F_WRLCK && access == O_RDONLY))
+        return -EBADF;
+    if (!ofd)
+        vf->locked = true;
+    return lock_until(&rq, waits);
+}

@@ -1,0 +1,249 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* mmap(2) of shielded files. Private mappings are anonymous memory filled once; shared ones map the
+ * arena (shared_map.h), and the regions are remembered until the guest unmaps them. */
+#include "runtime/vfs/mapping.h"
+
+#include "platform/host.h"
+#include "runtime/vfs/file_ops.h"
+#include "runtime/vfs/volume_client.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <sys/mman.h>
+#include <sys/syscall.h>
+
+#define PLACE_FLAGS (MAP_FIXED | MAP_FIXED_NOREPLACE | MAP_NORESERVE | MAP_32BIT | MAP_STACK)
+#define PAGE ((size_t)4096)
+
+struct region {
+    struct region *next;
+    uintptr_t start, end;
+    uint64_t offset; /* in the file, of `start` */
+    uint64_t ino;
+    uint32_t volume;
+};
+
+/* protects: g_regions; taken before the owner's locks */
+static lock_word g_lock;
+static struct region *g_regions;
+
+bool mapping_any(void)
+{
+    return __atomic_load_n(&g_regions, __ATOMIC_RELAXED) != NULL;
+}
+
+void mapping_after_fork(void)
+{
+    atomic_store(&g_lock, 0);
+}
+
+/* --- private --- */
+
+static int64_t fill(struct file *f, void *at, size_t size, uint64_t offset)
+{
+    for (size_t done = 0; done < size;) {
+        struct iovec iov = {(uint8_t *)at + done, size - done};
+        int64_t n = f->ops->read(f, &iov, 1, (int64_t)(offset + done), 0);
+        if (n <= 0)
+            return n;
+        done += (size_t)n;
+    }
+    return 0;
+}
+
+int64_t file_mmap_private(struct file *f, void *addr, size_t size, int prot, int flags,
+                          uint64_t offset)
+{
+    int access = atomic_load(&f->flags) & O_ACCMODE;
+    if (access == O_WRONLY)
+        return -EACCES;
+    if (offset % PAGE != 0 || offset > INT64_MAX - size)
+        return offset % PAGE ? -EINVAL : -EOVERFLOW;
+    int kind = (flags & PLACE_FLAGS) | MAP_PRIVATE | MAP_ANONYMOUS;
+    long at = host_call(SYS_mmap, addr, size, PROT_READ | PROT_WRITE, kind, -1, 0);
+    if (at < 0 && at > -4096)
+        return at;
+    int64_t r = fill(f, (void *)at, size, offset); /* NOLINT(performance-no-int-to-ptr) */
+    if (r == 0 && prot != (PROT_READ | PROT_WRITE))
+        r = host_call(SYS_mprotect, at, size, prot);
+    if (r < 0) {
+        (void)host_call(SYS_munmap, at, size);
+        return r;
+    }
+    return at;
+}
+
+/* --- shared --- */
+
+static int arena(void)
+{
+    return g_fs.owner ? g_fs.owner->arena_fd : volume_client_arena(g_fs.remote);
+}
+
+static void drop_reference(uint32_t volume, uint64_t ino)
+{
+    struct request rq = {.op = REQUEST_UNMAP, .volume = volume, .ino = ino};
+    (void)fs_request(&rq);
+}
+
+static void add_region(struct region *region)
+{
+    lock_acquire(&g_lock);
+    region->next = g_regions;
+    g_regions = region;
+    lock_release(&g_lock);
+}
+
+static int64_t map_shared(struct volume_file *vf, void *addr, size_t size, int prot, int flags,
+                          uint64_t offset)
+{
+    bool writable = (atomic_load(&vf->file.flags) & O_ACCMODE) == O_RDWR;
+    struct region *region = malloc(sizeof *region);
+    if (!region)
+        return -ENOMEM;
+    struct request rq = {
+        .op = REQUEST_MAP, .handle = vf->handle, .offset = offset, .size = size, .mask = writable};
+    int64_t r = fs_request(&rq);
+    if (r < 0) {
+        free(region);
+        return r;
+    }
+    int kind = (flags & PLACE_FLAGS) | MAP_SHARED;
+    long at = host_call(SYS_mmap, addr, size, prot, kind, arena(), rq.more + offset);
+    if (at < 0 && at > -4096) {
+        drop_reference(rq.volume, rq.ino);
+        free(region);
+        return at;
+    }
+    *region = (struct region){.start = (uintptr_t)at,
+                              .end = (uintptr_t)at + round_up(size, PAGE),
+                              .offset = offset,
+                              .ino = rq.ino,
+                              .volume = rq.volume};
+    add_region(region);
+    return at;
+}
+
+int64_t volume_file_mmap(struct file *f, void *addr, size_t size, int prot, int flags,
+                         uint64_t offset)
+{
+    int type = flags & MAP_TYPE, access = atomic_load(&f->flags) & O_ACCMODE;
+    if (size == 0 || offset % PAGE != 0)
+        return -EINVAL;
+    if (type == MAP_PRIVATE)
+        return file_mmap_private(f, addr, size, prot, flags, offset);
+    if (type != MAP_SHARED && type != MAP_SHARED_VALIDATE)
+        return -EINVAL;
+    if (access == O_WRONLY || (access == O_RDONLY && (prot & PROT_WRITE)))
+        return -EACCES;
+    return map_shared(volume_file_of(f), addr, size, prot, flags, offset);
+}
+
+/* Another region for the same file: one more mapping in the owner's eyes. */
+static bool count_another(const struct region *region)
+{
+    struct request rq = {.op = REQUEST_MAP,
+                         .volume = region->volume,
+                         .ino = region->ino,
+                         .offset = region->offset,
+                         .size = region->end - region->start};
+    return fs_request(&rq) == 0;
+}
+
+/* Cuts [start, end) out of `region`. What remains in front stays in it, what remains behind becomes
+ * a region of its own. Returns whether nothing is left of `region`. */
+static bool cut_region(struct region *region, uintptr_t start, uintptr_t end)
+{
+    bool front = region->start<start, behind = region->end> end;
+    if (front && behind) {
+        struct region *tail = malloc(sizeof *tail);
+        if (tail) {
+            *tail = *region;
+            tail->offset += end - region->start;
+            tail->start = end;
+            if (count_another(tail)) {
+                tail->next = region->next;
+                region->next = tail;
+            } else {
+                free(tail);
+            }
+        }
+    }
+    if (front) {
+        region->end = start;
+    } else if (behind) {
+        region->offset += end - region->start;
+        region->start = end;
+    }
+    return !front && !behind;
+}
+
+void mapping_unmapping(uintptr_t start, size_t size)
+{
+    uintptr_t end = start + round_up(size, PAGE);
+    struct region *gone = NULL;
+    lock_acquire(&g_lock);
+    for (struct region **at = &g_regions; *at;) {
+        struct region *region = *at;
+        bool overlaps = region->start < end && start < region->end;
+        if (overlaps && cut_region(region, start, end)) {
+            *at = region->next;
+            region->next = gone;
+            gone = region;
+        } else {
+            at = &region->next;
+        }
+    }
+    lock_release(&g_lock);
+    while (gone) {
+        struct region *region = gone;
+        gone = region->next;
+        drop_reference(region->volume, region->ino);
+        free(region);
+    }
+}
+
+int mapping_sync(uintptr_t start, size_t size, int flags)
+{
+    uintptr_t end = start + round_up(size, PAGE);
+    int64_t r = 0;
+    lock_acquire(&g_lock);
+    for (struct region *region = g_regions; region && r >= 0; region = region->next) {
+        if (region->start >= end || start >= region->end)
+            continue;
+        struct request rq = {.op = REQUEST_MAP_SYNC,
+                             .volume = region->volume,
+                             .ino = region->ino,
+                             .flags = flags & MS_SYNC ? 0 : REQUEST_DATA_ONLY};
+        r = fs_request(&rq);
+    }
+    lock_release(&g_lock);
+    return (int)MIN(r, (int64_t)0);
+}
+
+/* mremap() moved or resized one region (or its tail): forget the old place, remember the new. */
+int mapping_remapped(uintptr_t old, size_t old_size, uintptr_t start, size_t size)
+{
+    struct region moved = {0};
+    lock_acquire(&g_lock);
+    for (struct region *region = g_regions; region; region = region->next)
+        if (region->start <= old && old < region->end) {
+            moved = *region;
+            moved.offset += old - region->start;
+        }
+    lock_release(&g_lock);
+    if (moved.end == 0)
+        return 0;
+    struct region *region = malloc(sizeof *region);
+    moved.start = start;
+    moved.end = start + round_up(size, PAGE);
+    if (!region || !count_another(&moved)) {
+        free(region);
+        return -ENOMEM;
+    }
+    mapping_unmapping(old, old_size);
+    *region = moved;
+    add_region(region);
+    return 0;
+}

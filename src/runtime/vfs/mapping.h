@@ -1,0 +1,20 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* vfs/mapping.h: which of the guest's memory is a shared mapping of a file on a volume. */
+#ifndef COFFER_RUNTIME_VFS_MAPPING_H
+#define COFFER_RUNTIME_VFS_MAPPING_H
+
+#include "base/macros.h"
+
+#include <stdbool.h>
+#include <stdint.h>
+
+/* For the fast path: does any such mapping live in this process? */
+bool mapping_any(void);
+
+/* See vfs.h. */
+void mapping_unmapping(uintptr_t start, size_t size);
+must_check int mapping_sync(uintptr_t start, size_t size, int flags);
+must_check int mapping_remapped(uintptr_t old, size_t old_size, uintptr_t start, size_t size);
+void mapping_after_fork(void);
+
+#endif

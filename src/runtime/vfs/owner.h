@@ -1,0 +1,112 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* vfs/owner.h: what exists once for a family of processes: the open volumes, which files are open,
+ * who locked what, and the one plaintext copy of files that are mapped shared.
+ *
+ * It lives in the process that opened the volumes until that process forks for the first time, then
+ * in the volume server. It makes no decision about permissions but search permission on the way of
+ * a path; that, and what a descriptor may do, is the asker's business. */
+#ifndef COFFER_RUNTIME_VFS_OWNER_H
+#define COFFER_RUNTIME_VFS_OWNER_H
+
+#include "runtime/vfs/lock_table.h"
+#include "runtime/vfs/request.h"
+#include "runtime/vfs/shared_map.h"
+
+#include <pthread.h>
+#include <stdatomic.h>
+
+#define OWNER_VOLUMES_MAX 32
+#define OWNER_CLIENTS_MAX 512
+#define OWNER_OPEN_CHUNK 256
+#define OWNER_OPEN_MAX (256 * OWNER_OPEN_CHUNK)
+#define OWNER_BUCKETS 256
+#define OWNER_MOUNTS_MAX 64
+
+/* A file that somebody has open. */
+struct owner_inode {
+    struct owner_inode *next; /* in its bucket */
+    uint32_t volume;
+    uint32_t references; /* open files and a live shared map */
+    uint64_t ino;
+    struct lock_table locks;
+    _Atomic(struct shared_map *) map; /* NULL while nobody has it mapped shared */
+};
+
+/* An open file description. */
+struct owner_open {
+    struct owner_inode *inode; /* NULL: free */
+    uint32_t client_count;
+    uint32_t next_free;
+    uint64_t clients[OWNER_CLIENTS_MAX / 64];
+};
+
+struct owner_client {
+    bool live;
+    int32_t pid;
+    uint32_t blocked_on; /* the client whose POSIX lock it waits for, + 1; 0: none */
+};
+
+/* A mount inside a volume: `name` in directory `dir` is another mount's root. */
+struct owner_mount {
+    uint32_t volume;
+    uint32_t mount;
+    uint64_t dir;
+    char name[VOLUME_NAME_MAX + 1];
+};
+
+struct owner {
+    pthread_mutex_t lock; /* protects all below but `volumes`' own contents and `map` contents */
+    struct volume *volumes[OWNER_VOLUMES_MAX];
+    /* Opens volume `index` when it is first asked for (in-memory ones); may be NULL. */
+    int (*open_volume)(uint32_t index, struct volume **ret_volume);
+    struct owner_open *opens[OWNER_OPEN_MAX / OWNER_OPEN_CHUNK];
+    uint32_t open_count; /* handles ever used; handle 0 is none */
+    uint32_t free_open;
+    struct owner_inode *buckets[OWNER_BUCKETS];
+    struct owner_client clients[OWNER_CLIENTS_MAX];
+    struct owner_mount mounts[OWNER_MOUNTS_MAX];
+    unsigned mount_count;
+    int arena_fd;                        /* shared mappings' memory; -1 until the first */
+    uint8_t map_slots[SHARED_MAP_SLOTS]; /* 1: that stretch of the arena is taken */
+    /* Counts up whenever a lock goes; those who wait for one watch it. In shared memory once there
+     * are several processes. */
+    _Atomic uint32_t *unlock_count;
+    _Atomic uint32_t own_unlock_count;
+};
+
+/* NULL without memory. Client 0 exists from the start. */
+must_check struct owner *owner_new(void);
+
+/* Closes every volume (commits) and frees. 0 or the first error. */
+int owner_close(struct owner *owner);
+
+/* Frees without committing, wiping all keys: the state goes on in another process. */
+void owner_abandon(struct owner *owner);
+
+/* Answers a request. The result is a count or 0, or -errno; results besides are in the request.
+ * Safe on any thread. Every number in the request may be nonsense; its slices and `out` are as
+ * long as they say. */
+int64_t owner_execute(struct owner *owner, struct request *rq);
+
+/* --- between the owner's files --- */
+must_check int owner_volume(struct owner *owner, uint32_t index, struct volume **ret_volume);
+/* The open file behind `handle`, which `client` must have open; NULL otherwise. */
+must_check struct owner_inode *owner_file(struct owner *owner, const struct request *rq);
+void owner_inode_put(struct owner *owner, struct owner_inode *inode); /* lock held */
+must_check struct owner_inode *owner_inode_find(struct owner *owner, uint32_t volume,
+                                                uint64_t ino); /* lock held; no reference */
+void owner_client_end(struct owner *owner, uint32_t client);
+void owner_wake_lockers(struct owner *owner);
+
+int64_t owner_walk(struct owner *owner, struct request *rq);
+int64_t owner_path(struct owner *owner, struct request *rq);
+int64_t owner_read(struct owner *owner, struct request *rq);
+int64_t owner_write(struct owner *owner, struct request *rq);
+int64_t owner_setattr(struct owner *owner, struct request *rq);
+int64_t owner_allocate(struct owner *owner, struct request *rq);
+int64_t owner_sync(struct owner *owner, struct request *rq);
+int64_t owner_map(struct owner *owner, struct request *rq);
+int64_t owner_unmap(struct owner *owner, struct request *rq);
+int64_t owner_map_sync(struct owner *owner, struct request *rq);
+
+#endif

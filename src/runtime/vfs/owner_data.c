@@ -1,0 +1,141 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What files contain: reads and writes, which look into the shared copy first where a file is
+ * mapped. Bytes that go to the volume inside a request come from guest memory or a client's slot
+ * and may change underneath: they are only ever copied. */
+#include "runtime/vfs/owner.h"
+
+#include <errno.h>
+#include <limits.h>
+
+int64_t owner_read(struct owner *owner, struct request *rq)
+{
+    struct owner_inode *inode = owner_file(owner, rq);
+    if (!inode)
+        return -EBADF;
+    struct volume *volume = owner->volumes[inode->volume];
+    struct shared_map *map = shared_map_live(inode);
+    if (!map)
+        return volume_read(volume, inode->ino, rq->offset, rq->out, rq->out_size);
+    ssize_t n = volume_read(volume, inode->ino, rq->offset, rq->out, rq->out_size);
+    int r = n > 0 ? shared_map_overlay(owner, map, rq->offset, rq->out, (size_t)n) : 0;
+    shared_map_unlock(map);
+    return r < 0 ? r : n;
+}
+
+static ssize_t write_bytes(struct volume *volume, struct owner_inode *inode, struct request *rq)
+{
+    if (rq->flags & REQUEST_APPEND)
+        return volume_append(volume, inode->ino, rq->in.bytes, rq->in.size, &rq->offset);
+    return volume_write(volume, inode->ino, rq->offset, rq->in.bytes, rq->in.size);
+}
+
+int64_t owner_write(struct owner *owner, struct request *rq)
+{
+    struct owner_inode *inode = owner_file(owner, rq);
+    if (!inode)
+        return -EBADF;
+    struct volume *volume = owner->volumes[inode->volume];
+    struct shared_map *map = shared_map_live(inode);
+    if (!map)
+        return write_bytes(volume, inode, rq);
+    ssize_t n = write_bytes(volume, inode, rq);
+    int r = n > 0 ? shared_map_update(owner, map, rq->offset, rq->in.bytes, (size_t)n) : 0;
+    shared_map_unlock(map);
+    return r < 0 ? r : n;
+}
+
+/* The inode's record with a reference if anybody has it open; NULL otherwise. */
+static struct owner_inode *inode_in_use(struct owner *owner, const struct request *rq)
+{
+    pthread_mutex_lock(&owner->lock);
+    struct owner_inode *inode = owner_inode_find(owner, rq->volume, rq->ino);
+    if (inode)
+        inode->references++;
+    pthread_mutex_unlock(&owner->lock);
+    return inode;
+}
+
+static void inode_put(struct owner *owner, struct owner_inode *inode)
+{
+    if (!inode)
+        return;
+    pthread_mutex_lock(&owner->lock);
+    owner_inode_put(owner, inode);
+    pthread_mutex_unlock(&owner->lock);
+}
+
+int64_t owner_setattr(struct owner *owner, struct request *rq)
+{
+    struct volume *volume;
+    int r = owner_volume(owner, rq->volume, &volume);
+    if (r < 0)
+        return r;
+    if (!(rq->mask & VOLUME_ATTR_SIZE))
+        return volume_setattr(volume, rq->ino, rq->mask, &rq->attr);
+    struct owner_inode *inode = inode_in_use(owner, rq);
+    struct shared_map *map = inode ? shared_map_live(inode) : NULL;
+    r = volume_setattr(volume, rq->ino, rq->mask, &rq->attr);
+    if (map) {
+        if (r == 0)
+            r = shared_map_cut(owner, map, rq->attr.size);
+        shared_map_unlock(map);
+    }
+    inode_put(owner, inode);
+    return r;
+}
+
+/* Zeroed or punched ranges become zeros in the shared copy too. */
+static int zero_range(struct owner *owner, struct shared_map *map, uint64_t offset, uint64_t size)
+{
+    static const uint8_t zeros[SHARED_MAP_PAGE];
+    uint64_t end = MIN(offset + size, map->loaded_pages * SHARED_MAP_PAGE);
+    for (uint64_t at = offset; at < end;) {
+        size_t piece = (size_t)MIN(end - at, SHARED_MAP_PAGE - at % SHARED_MAP_PAGE);
+        int r = shared_map_update(owner, map, at, zeros, piece);
+        if (r < 0)
+            return r;
+        at += piece;
+    }
+    return 0;
+}
+
+int64_t owner_allocate(struct owner *owner, struct request *rq)
+{
+    struct volume *volume;
+    int r = owner_volume(owner, rq->volume, &volume);
+    if (r < 0)
+        return r;
+    if (rq->offset > INT64_MAX || rq->size > INT64_MAX - rq->offset)
+        return -EFBIG;
+    struct owner_inode *inode = inode_in_use(owner, rq);
+    struct shared_map *map = inode ? shared_map_live(inode) : NULL;
+    r = volume_allocate(volume, rq->ino, (int)rq->flags, rq->offset, rq->size);
+    if (map) {
+        bool zeroes = rq->flags & (uint32_t)~1; /* more than FALLOC_FL_KEEP_SIZE */
+        if (r == 0 && zeroes)
+            r = zero_range(owner, map, rq->offset, rq->size);
+        shared_map_unlock(map);
+    }
+    inode_put(owner, inode);
+    return r;
+}
+
+int64_t owner_sync(struct owner *owner, struct request *rq)
+{
+    struct volume *volume;
+    int r = owner_volume(owner, rq->volume, &volume);
+    if (r < 0)
+        return r;
+    if (rq->ino == 0) {
+        r = shared_map_write_back_all(owner);
+        return r < 0 ? r : volume_sync(volume, 0, false);
+    }
+    struct owner_inode *inode = inode_in_use(owner, rq);
+    struct shared_map *map = inode ? shared_map_live(inode) : NULL;
+    if (map) {
+        r = shared_map_write_back(owner, inode, map);
+        shared_map_unlock(map);
+    }
+    inode_put(owner, inode);
+    return r < 0 ? r : volume_sync(volume, rq->ino, rq->flags & REQUEST_DATA_ONLY);
+}

@@ -1,0 +1,410 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* A walk stands either at a host path (`here`, canonical: absolute, no links, no dots) or at an
+ * inode of a volume. What is still to go is in `rest`. The host's readlink answers are untrusted
+ * text: bounded by the buffer, and only ever resolved again. */
+#include "runtime/vfs/place.h"
+
+#include "platform/host.h"
+#include "runtime/vfs/volume_file.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+
+struct journey {
+    struct place *place;
+    unsigned flags;
+    unsigned links;
+    bool on_volume;
+    const struct mount *mount; /* of the volume we are on */
+    uint32_t volume;
+    uint64_t ino;
+    size_t here_size;
+    char here[PATH_MAX]; /* "" is the root */
+    char *rest;          /* within buffer */
+    char buffer[2 * PATH_MAX];
+};
+
+/* Absolute, and no empty, "." or ".." component. */
+static bool is_clean(const char *path)
+{
+    for (const char *at = path; *at == '/'; at += strcspn(at, "/")) {
+        at++;
+        size_t size = strcspn(at, "/");
+        if (size == 0 && *at == '\0')
+            return true;
+        if (size == 0 || (at[0] == '.' && (size == 1 || (size == 2 && at[1] == '.'))))
+            return false;
+    }
+    return true;
+}
+
+static bool has_dotdot(const char *path)
+{
+    for (const char *at = strstr(path, ".."); at; at = strstr(at + 2, ".."))
+        if ((at == path || at[-1] == '/') && (at[2] == '/' || at[2] == '\0'))
+            return true;
+    return false;
+}
+
+/* Puts `text` in front of what is left to go. */
+static int push_front(struct journey *j, const char *text, size_t size)
+{
+    size_t left = strlen(j->rest);
+    if (size + 1 + left + 1 > sizeof j->buffer || size + left >= PATH_MAX + PATH_MAX / 2)
+        return -ENAMETOOLONG;
+    memmove(j->buffer + size + 1, j->rest, left + 1);
+    memmove(j->buffer, text, size);
+    j->buffer[size] = '/';
+    j->rest = j->buffer;
+    /* A link's own trailing slash, or none where nothing follows, must stay as it was. */
+    if (left == 0)
+        j->buffer[size] = '\0';
+    return 0;
+}
+
+static void go_to_host(struct journey *j, const char *path, size_t size)
+{
+    j->on_volume = false;
+    memmove(j->here, path, size);
+    j->here[size] = '\0';
+    j->here_size = size;
+}
+
+static void go_up_host(struct journey *j)
+{
+    while (j->here_size > 0 && j->here[--j->here_size] != '/')
+        ;
+    j->here[j->here_size] = '\0';
+}
+
+static void enter_volume(struct journey *j, const struct mount *mount)
+{
+    j->on_volume = true;
+    j->mount = mount;
+    j->volume = mount->volume;
+    j->ino = VOLUME_ROOT_INO;
+}
+
+/* The text of a link: absolute ones start at the root, others where the walk stands. */
+static int follow(struct journey *j, const char *text, size_t size)
+{
+    if (++j->links > FS_LINKS_MAX)
+        return -ELOOP;
+    if (size == 0)
+        return -ENOENT;
+    char copy[PATH_MAX];
+    memcpy(copy, text, size);
+    if (copy[0] == '/')
+        go_to_host(j, "", 0);
+    return push_front(j, copy, size);
+}
+
+/* --- on a volume --- */
+
+static int finish_on_volume(struct journey *j, const struct request *rq)
+{
+    struct place *p = j->place;
+    p->kind = PLACE_VOLUME;
+    p->mount = j->mount;
+    p->volume = j->volume;
+    p->dir = rq->dir;
+    p->ino = rq->ino;
+    p->attr = rq->attr;
+    p->last = rq->last;
+    p->name_size = (uint16_t)rq->name_size;
+    memcpy(p->name, j->rest + rq->name_at, rq->name_size);
+    p->name[rq->name_size] = '\0';
+    size_t size = strlen(j->rest);
+    p->trailing_slash = size > 0 && j->rest[size - 1] == '/';
+    if (p->trailing_slash && p->ino != 0 && !S_ISDIR(p->attr.mode))
+        return -ENOTDIR;
+    return 1;
+}
+
+/* 1: arrived. 0: go on. */
+static int step_on_volume(struct journey *j)
+{
+    char link[PATH_MAX];
+    struct creds creds = fs_creds();
+    struct request rq = {
+        .op = REQUEST_WALK,
+        .volume = j->volume,
+        .ino = j->ino,
+        .flags = j->flags & PLACE_FOLLOW ? REQUEST_FOLLOW : 0,
+        .creds = creds.privileged ? NULL : &creds,
+        .in = slice_of_text(j->rest),
+        .out = link,
+        .out_size = sizeof link,
+    };
+    int64_t status = fs_request(&rq);
+    if (status < 0)
+        return (int)status;
+    if (status == WALK_DONE)
+        return finish_on_volume(j, &rq);
+    if (rq.consumed > rq.in.size)
+        return -EIO;
+    j->rest += rq.consumed;
+    switch (status) {
+    case WALK_LINK:
+        if (rq.size > sizeof link)
+            return -EIO;
+        j->ino = rq.dir;
+        return follow(j, link, rq.size);
+    case WALK_UP:
+        go_to_host(j, j->mount->prefix, j->mount->prefix_size);
+        go_up_host(j);
+        return 0;
+    case WALK_MOUNT: {
+        if (rq.more >= g_fs.mount_count)
+            return -EIO;
+        const struct mount *mount = &g_fs.mounts[rq.more];
+        go_to_host(j, mount->prefix, mount->prefix_size);
+        if (mount->kind == MOUNT_VOLUME)
+            enter_volume(j, mount);
+        return 0;
+    }
+    default:
+        return -EIO;
+    }
+}
+
+/* --- on the host --- */
+
+static int classify(struct journey *j)
+{
+    struct place *p = j->place;
+    p->mount = fs_mount_of(j->here, j->here_size);
+    const struct mount *m = p->mount;
+    memcpy(p->path, j->here, j->here_size + 1);
+    if (j->here_size == 0)
+        memcpy(p->path, "/", 2);
+    if (!m && !g_fs.has_policy) {
+        p->kind = PLACE_HOST;
+    } else if (!m || m->kind == MOUNT_DENIED) {
+        return fs_refuse(p->path, m);
+    } else if (m->kind == MOUNT_DEVICE) {
+        p->kind = PLACE_DEVICE;
+        memmove(p->path, j->here + m->prefix_size, j->here_size - m->prefix_size + 1);
+    } else if (m->kind == MOUNT_HOST) {
+        p->kind = PLACE_HOST;
+    } else {
+        if (j->here_size != m->prefix_size)
+            return -ENOTDIR;
+        p->kind = PLACE_STATIC;
+    }
+    return 1;
+}
+
+static int finish_on_host(struct journey *j)
+{
+    struct place *p = j->place;
+    const char *name = strrchr(j->here, '/');
+    size_t size = name ? strlen(name + 1) : 0;
+    int r = classify(j);
+    if (r < 0)
+        return r;
+    p->name_size = (uint16_t)MIN(size, (size_t)VOLUME_NAME_MAX);
+    if (size > 0)
+        memcpy(p->name, name + 1, p->name_size);
+    p->name[p->name_size] = '\0';
+    if (p->trailing_slash && p->kind == PLACE_STATIC)
+        return -ENOTDIR;
+    if (p->trailing_slash && p->kind == PLACE_HOST && j->here_size > 0 &&
+        j->here_size + 2 < sizeof p->path)
+        memcpy(p->path + j->here_size, "/", 2);
+    return 1;
+}
+
+/* What looks like a link in /proc/PID is a door that only the host can go through. */
+static bool is_magic_link(const struct journey *j, const char *name, size_t size)
+{
+    struct slice text = slice_of(name, size);
+    return strncmp(j->here, "/proc/", 6) == 0 && !slice_is_text(text, "self") &&
+           !slice_is_text(text, "thread-self");
+}
+
+static int step_down_host(struct journey *j, const char *name, size_t size, bool is_last)
+{
+    if (size > NAME_MAX || j->here_size + size + 2 > sizeof j->here)
+        return -ENAMETOOLONG;
+    j->here[j->here_size] = '/';
+    memcpy(j->here + j->here_size + 1, name, size);
+    j->here[j->here_size + 1 + size] = '\0';
+    size_t longer = j->here_size + 1 + size;
+    const struct mount *mount = fs_mount_at(j->here, longer);
+    if (mount && mount->kind != MOUNT_HOST) {
+        j->here_size = longer;
+        if (mount->kind == MOUNT_VOLUME)
+            enter_volume(j, mount);
+        return 0;
+    }
+    bool follows = !is_last || j->place->trailing_slash || (j->flags & PLACE_FOLLOW);
+    if (is_magic_link(j, name, size))
+        follows = false;
+    if (follows) {
+        char text[PATH_MAX];
+        long n = host_call(SYS_readlink, j->here, text, sizeof text);
+        if (n >= (long)sizeof text)
+            return -ENAMETOOLONG;
+        if (n > 0) {
+            j->here[j->here_size] = '\0';
+            return follow(j, text, (size_t)n);
+        }
+    }
+    j->here_size = longer;
+    return 0;
+}
+
+static int step_on_host(struct journey *j)
+{
+    const struct mount *root = j->here_size == 0 ? fs_mount_at("", 0) : NULL;
+    if (root && root->kind == MOUNT_VOLUME) {
+        enter_volume(j, root);
+        return 0;
+    }
+    size_t skipped = strspn(j->rest, "/");
+    j->rest += skipped;
+    if (*j->rest == '\0')
+        return finish_on_host(j);
+    char *name = j->rest;
+    size_t size = strcspn(name, "/");
+    bool is_last = name[size + strspn(name + size, "/")] == '\0';
+    j->place->trailing_slash = is_last && name[size] == '/';
+    j->rest += size;
+    if (size == 1 && name[0] == '.')
+        return 0;
+    if (size == 2 && name[0] == '.' && name[1] == '.') {
+        go_up_host(j);
+        return 0;
+    }
+    const struct mount *mount = fs_mount_at(j->here, j->here_size);
+    if (mount && (mount->kind == MOUNT_SECRET || mount->kind == MOUNT_AUTHENTICATED))
+        return -ENOTDIR;
+    return step_down_host(j, name, size, is_last);
+}
+
+static int travel(struct journey *j)
+{
+    int r = 0;
+    while (r == 0)
+        r = j->on_volume ? step_on_volume(j) : step_on_host(j);
+    return r < 0 ? r : 0;
+}
+
+/* --- where it starts --- */
+
+static int start_at_host_fd(struct journey *j, int fd)
+{
+    char link[64];
+    if (fd == AT_FDCWD)
+        memcpy(link, "/proc/self/cwd", sizeof "/proc/self/cwd");
+    else
+        snprintf(link, sizeof link, "/proc/self/fd/%d", fd);
+    long n = host_call(SYS_readlink, link, j->here, sizeof j->here - 1);
+    if (n < 0)
+        return fd == AT_FDCWD ? (int)n : -EBADF;
+    if (n >= (long)sizeof j->here - 1 || n == 0 || j->here[0] != '/')
+        return -ENOTDIR;
+    j->here_size = n == 1 ? 0 : (size_t)n;
+    j->here[j->here_size] = '\0';
+    return 0;
+}
+
+static int start_at_file(struct journey *j, struct volume_file *file)
+{
+    j->on_volume = true;
+    j->mount = file->mount;
+    j->volume = file->volume;
+    j->ino = file->ino;
+    return 0;
+}
+
+/* `ret_file`: the shielded descriptor that a relative path starts at, referenced; may be NULL. */
+static int starting_file(int dir_fd, struct file **ret_file)
+{
+    *ret_file = NULL;
+    if (dir_fd == AT_FDCWD) {
+        lock_acquire(&g_fs.cwd_lock);
+        if (g_fs.cwd) {
+            *ret_file = &g_fs.cwd->file;
+            atomic_fetch_add(&g_fs.cwd->file.references, 1);
+        }
+        lock_release(&g_fs.cwd_lock);
+    } else if (dir_fd >= 0) {
+        *ret_file = fd_get(dir_fd);
+    }
+    return 0;
+}
+
+static int find_relative(struct journey *j, int dir_fd, struct file *start)
+{
+    if (!start) {
+        int r = start_at_host_fd(j, dir_fd);
+        return r < 0 ? r : travel(j);
+    }
+    struct volume_file *file = volume_file_of(start);
+    if (!file || !S_ISDIR(file->type))
+        return -ENOTDIR;
+    start_at_file(j, file);
+    return travel(j);
+}
+
+/* Does the host find its way alone? Only if nothing of ours can lie on it. */
+static bool host_will_do(const char *path, struct file *start)
+{
+    if (g_fs.has_policy || g_fs.shadowing || start)
+        return false;
+    return path[0] == '/' ? is_clean(path) && !fs_mount_of(path, strlen(path)) : !has_dotdot(path);
+}
+
+int place_find(int dir_fd, const char *path, unsigned flags, bool careful, struct place *ret_place)
+{
+    struct place *p = ret_place;
+    p->kind = PLACE_HOST;
+    p->as_given = false;
+    p->trailing_slash = false;
+    p->mount = NULL;
+    p->file = NULL;
+    p->name_size = 0;
+    p->last = WALK_LAST_NAME;
+    if (path[0] == '\0' && !(flags & PLACE_EMPTY_PATH))
+        return -ENOENT;
+    struct file *start = NULL;
+    if (path[0] != '/')
+        (void)starting_file(dir_fd, &start);
+    if (path[0] == '\0') {
+        p->kind = start ? PLACE_FILE : PLACE_HOST;
+        p->as_given = !start;
+        p->file = start;
+        return 0;
+    }
+    if (!careful && host_will_do(path, start)) {
+        p->as_given = true;
+        return 0;
+    }
+    struct journey j;
+    j.place = p;
+    j.flags = flags;
+    j.links = 0;
+    j.on_volume = false;
+    j.here_size = 0;
+    j.here[0] = '\0';
+    size_t size = strlen(path);
+    memcpy(j.buffer, path, size + 1); /* both at most PATH_MAX, by the caller */
+    j.rest = j.buffer;
+    int r = path[0] == '/' ? travel(&j) : find_relative(&j, dir_fd, start);
+    if (start)
+        file_put(start);
+    return r;
+}
+
+void place_done(struct place *place)
+{
+    if (place->file)
+        file_put(place->file);
+    place->file = NULL;
+}

@@ -1,0 +1,298 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Regular files on a volume. The buffers are guest memory that the caller has probed. */
+#include "platform/host.h"
+#include "runtime/guest.h"
+#include "runtime/vfs/file_ops.h"
+
+#include <asm/ioctls.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <linux/futex.h>
+#include <sys/syscall.h>
+#include <time.h>
+#include <unistd.h>
+
+/* --- the position --- */
+
+static int own_tid(void)
+{
+    static _Thread_local int tid;
+    static _Thread_local int pid;
+    /* A forked child is another thread. */
+    int now = (int)host_call(SYS_getpid);
+    if (pid != now) {
+        pid = now;
+        tid = (int)host_call(SYS_gettid);
+    }
+    return tid;
+}
+
+/* A holder that was killed never lets go: after a while, look whether it still exists. */
+static void steal_from_the_dead(struct file_position *position, int holder)
+{
+    if (host_call(SYS_kill, holder, 0) == -ESRCH)
+        atomic_compare_exchange_strong(&position->lock, &holder, 0);
+}
+
+void position_acquire(struct file_position *position)
+{
+    int me = 1, holder = 0;
+    bool shared = g_fs.remote != NULL;
+    if (shared)
+        me = own_tid();
+    if (atomic_compare_exchange_strong(&position->lock, &holder, me))
+        return;
+    atomic_fetch_add(&position->waiters, 1);
+    for (;;) {
+        holder = 0;
+        if (atomic_compare_exchange_strong(&position->lock, &holder, me))
+            break;
+        struct timespec patience = {.tv_nsec = 100000000};
+        long r = host_call(SYS_futex, &position->lock, FUTEX_WAIT, holder, &patience, 0, 0);
+        if (r == -ETIMEDOUT && shared && holder > 1)
+            steal_from_the_dead(position, holder);
+    }
+    atomic_fetch_sub(&position->waiters, 1);
+}
+
+void position_release(struct file_position *position)
+{
+    atomic_store(&position->lock, 0);
+    if (atomic_load(&position->waiters) > 0)
+        (void)host_call(SYS_futex, &position->lock, FUTEX_WAKE, 1, 0, 0, 0);
+}
+
+/* --- data --- */
+
+static int64_t read_at(struct volume_file *vf, const struct iovec *iov, int count, int64_t offset)
+{
+    int64_t done = 0;
+    for (int i = 0; i < count; i++) {
+        if (iov[i].iov_len == 0)
+            continue;
+        struct request rq = {.op = REQUEST_READ,
+                             .handle = vf->handle,
+                             .offset = (uint64_t)(offset + done),
+                             .out = iov[i].iov_base,
+                             .out_size = MIN(iov[i].iov_len, (size_t)INT_MAX)};
+        int64_t n = fs_request(&rq);
+        if (n < 0)
+            return done > 0 ? done : n;
+        done += n;
+        if ((size_t)n < iov[i].iov_len)
+            break;
+    }
+    return done;
+}
+
+static int64_t regular_read(struct file *f, const struct iovec *iov, int count, int64_t offset,
+                            int flags)
+{
+    struct volume_file *vf = volume_file_of(f);
+    (void)flags; /* RWF_NOWAIT and RWF_HIPRI change nothing here */
+    if ((atomic_load(&f->flags) & O_ACCMODE) == O_WRONLY)
+        return -EBADF;
+    if (offset >= 0)
+        return read_at(vf, iov, count, offset);
+    position_acquire(vf->position);
+    int64_t at = atomic_load(&vf->position->offset);
+    int64_t n = read_at(vf, iov, count, at);
+    if (n > 0)
+        atomic_store(&vf->position->offset, at + n);
+    position_release(vf->position);
+    return n;
+}
+
+/* *offset moves to the end of what was written. */
+static int64_t write_at(struct volume_file *vf, const struct iovec *iov, int count, int64_t *offset,
+                        bool append)
+{
+    int64_t done = 0;
+    for (int i = 0; i < count; i++) {
+        if (iov[i].iov_len == 0)
+            continue;
+        struct request rq = {.op = REQUEST_WRITE,
+                             .handle = vf->handle,
+                             .offset = (uint64_t)*offset,
+                             .flags = append ? REQUEST_APPEND : 0,
+                             .in = slice_of(iov[i].iov_base, MIN(iov[i].iov_len, (size_t)INT_MAX))};
+        if (!append && rq.in.size > (uint64_t)(INT64_MAX - *offset))
+            return done > 0 ? done : -EFBIG;
+        int64_t n = fs_request(&rq);
+        if (n < 0)
+            return done > 0 ? done : n;
+        *offset = (int64_t)rq.offset + n;
+        done += n;
+        if ((size_t)n < iov[i].iov_len)
+            break;
+    }
+    return done;
+}
+
+static int64_t sync_after(struct file *f, int flags, int64_t n)
+{
+    bool sync = (flags & (RWF_SYNC | RWF_DSYNC)) || (atomic_load(&f->flags) & (O_SYNC | O_DSYNC));
+    if (n <= 0 || !sync)
+        return n;
+    int64_t r = volume_file_sync(f, !(flags & RWF_SYNC));
+    return r < 0 ? r : n;
+}
+
+static int64_t regular_write(struct file *f, const struct iovec *iov, int count, int64_t offset,
+                             int flags)
+{
+    struct volume_file *vf = volume_file_of(f);
+    int own = atomic_load(&f->flags);
+    if ((own & O_ACCMODE) == O_RDONLY)
+        return -EBADF;
+    bool append = (own & O_APPEND) || (flags & RWF_APPEND);
+    if (offset >= 0)
+        return sync_after(f, flags, write_at(vf, iov, count, &offset, append));
+    position_acquire(vf->position);
+    int64_t at = atomic_load(&vf->position->offset);
+    int64_t n = write_at(vf, iov, count, &at, append);
+    if (n > 0)
+        atomic_store(&vf->position->offset, at);
+    position_release(vf->position);
+    return sync_after(f, flags, n);
+}
+
+static int64_t size_of(struct volume_file *vf)
+{
+    struct request rq = {.op = REQUEST_GETATTR, .volume = vf->volume, .ino = vf->ino};
+    int64_t r = fs_request(&rq);
+    return r < 0 ? r : (int64_t)rq.attr.size;
+}
+
+static int64_t seek_data(struct volume_file *vf, int64_t offset, int whence)
+{
+    struct request rq = {.op = REQUEST_SEEK,
+                         .volume = vf->volume,
+                         .ino = vf->ino,
+                         .offset = (uint64_t)offset,
+                         .flags = (uint32_t)whence};
+    int64_t r = offset < 0 ? -ENXIO : fs_request(&rq);
+    return r < 0 ? r : (int64_t)rq.offset;
+}
+
+static int64_t regular_seek(struct file *f, int64_t offset, int whence)
+{
+    struct volume_file *vf = volume_file_of(f);
+    int64_t base = 0, target;
+    position_acquire(vf->position);
+    if (whence == SEEK_CUR)
+        base = atomic_load(&vf->position->offset);
+    else if (whence == SEEK_END)
+        base = size_of(vf);
+    else if (whence == SEEK_DATA || whence == SEEK_HOLE)
+        offset = seek_data(vf, offset, whence);
+    else if (whence != SEEK_SET)
+        base = -EINVAL;
+    if (base < 0)
+        target = base;
+    else if (offset < 0 && whence >= SEEK_DATA)
+        target = offset;
+    else if (__builtin_add_overflow(base, offset, &target))
+        target = -EOVERFLOW;
+    else if (target < 0)
+        target = -EINVAL;
+    else
+        atomic_store(&vf->position->offset, target);
+    position_release(vf->position);
+    return target;
+}
+
+static bool is_writable(struct file *f)
+{
+    return (atomic_load(&f->flags) & O_ACCMODE) != O_RDONLY;
+}
+
+static int64_t regular_truncate(struct file *f, uint64_t size)
+{
+    struct volume_file *vf = volume_file_of(f);
+    if (!is_writable(f))
+        return -EINVAL;
+    struct request rq = {.op = REQUEST_SETATTR,
+                         .volume = vf->volume,
+                         .ino = vf->ino,
+                         .mask = VOLUME_ATTR_SIZE,
+                         .attr = {.size = size}};
+    return fs_request(&rq);
+}
+
+static int64_t regular_allocate(struct file *f, int mode, int64_t offset, int64_t size)
+{
+    struct volume_file *vf = volume_file_of(f);
+    if (!is_writable(f))
+        return -EBADF;
+    if (offset < 0 || size <= 0)
+        return -EINVAL;
+    const int known = FALLOC_FL_KEEP_SIZE | FALLOC_FL_PUNCH_HOLE | FALLOC_FL_ZERO_RANGE;
+    if ((mode & ~known) ||
+        (mode & FALLOC_FL_PUNCH_HOLE && (mode & known) != (FALLOC_FL_PUNCH_HOLE | 1)))
+        return -EOPNOTSUPP;
+    struct request rq = {.op = REQUEST_ALLOCATE,
+                         .volume = vf->volume,
+                         .ino = vf->ino,
+                         .flags = (uint32_t)mode,
+                         .offset = (uint64_t)offset,
+                         .size = (uint64_t)size};
+    return fs_request(&rq);
+}
+
+int64_t volume_file_stat(struct file *f, struct statx *ret_stat)
+{
+    struct volume_file *vf = volume_file_of(f);
+    struct request rq = {.op = REQUEST_GETATTR, .volume = vf->volume, .ino = vf->ino};
+    int64_t r = fs_request(&rq);
+    if (r == 0)
+        volume_file_statx(vf->volume, &rq.attr, ret_stat);
+    return r;
+}
+
+int64_t volume_file_sync(struct file *f, bool data_only)
+{
+    struct volume_file *vf = volume_file_of(f);
+    struct request rq = {.op = REQUEST_SYNC,
+                         .volume = vf->volume,
+                         .ino = vf->ino,
+                         .flags = data_only ? REQUEST_DATA_ONLY : 0};
+    return fs_request(&rq);
+}
+
+static int64_t regular_ioctl(struct file *f, unsigned long request, unsigned long arg)
+{
+    struct volume_file *vf = volume_file_of(f);
+    if (request != FIONREAD)
+        return -ENOTTY;
+    int64_t size = size_of(vf), left = size - atomic_load(&vf->position->offset);
+    if (size < 0)
+        return size;
+    int answer = (int)MIN(MAX(left, (int64_t)0), (int64_t)INT_MAX);
+    return guest_put(arg, &answer);
+}
+
+static int regular_poll(struct file *f, int events, int *ret_host_events)
+{
+    (void)f;
+    *ret_host_events = 0;
+    return events & (0x0001 | 0x0004 | 0x0040 | 0x0100); /* POLLIN, OUT, RDNORM, WRNORM */
+}
+
+const struct file_ops volume_regular_ops = {
+    .name = "file on a volume",
+    .read = regular_read,
+    .write = regular_write,
+    .seek = regular_seek,
+    .stat = volume_file_stat,
+    .truncate = regular_truncate,
+    .allocate = regular_allocate,
+    .sync = volume_file_sync,
+    .ioctl = regular_ioctl,
+    .fcntl = volume_file_fcntl,
+    .flock = volume_file_flock,
+    .mmap = volume_file_mmap,
+    .poll = regular_poll,
+    .release = volume_file_release,
+};

@@ -1,0 +1,366 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "runtime/vfs/vfs.h"
+
+#include "platform/host.h"
+#include "runtime/fd_table.h"
+#include "runtime/vfs/calls.h"
+#include "runtime/vfs/mapping.h"
+#include "runtime/vfs/permission.h"
+#include "runtime/vfs/private_volume.h"
+#include "runtime/vfs/static_file.h"
+#include "runtime/vfs/volume_client.h"
+#include "runtime/vfs/volume_file.h"
+#include "volume/backend.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/syscall.h>
+
+#define DEVICE_PREFIX "/dev/coffer"
+
+static struct volume_backend *g_backends[RUNTIME_VOLUMES_MAX];
+
+/* --- rules become mounts --- */
+
+static int add_mount(struct mount mount, struct error *e)
+{
+    if (mount.prefix[0] != '/')
+        return error_set(e, -EINVAL, "file rule '%s' is not an absolute path", mount.prefix);
+    if (mount.prefix[1] == '\0')
+        mount.prefix = "";
+    mount.prefix_size = strlen(mount.prefix);
+    if (mount.prefix_size >= PATH_MAX)
+        return error_set(e, -ENAMETOOLONG, "file rule is too long");
+    if (g_fs.mount_count == FS_MOUNTS_MAX)
+        return error_set(e, -E2BIG, "more than %d file rules", FS_MOUNTS_MAX);
+    unsigned at = g_fs.mount_count;
+    while (at > 0 && g_fs.mounts[at - 1].prefix_size < mount.prefix_size) {
+        g_fs.mounts[at] = g_fs.mounts[at - 1];
+        at--;
+    }
+    g_fs.mounts[at] = mount;
+    g_fs.mount_count++;
+    return 0;
+}
+
+static int add_rule(const struct runtime_file_rule *rule, unsigned *private_count, struct error *e)
+{
+    static const enum mount_kind kinds[] = {
+        [FILE_CLASS_HOST] = MOUNT_HOST,
+        [FILE_CLASS_ENCRYPTED] = MOUNT_VOLUME,
+        [FILE_CLASS_AUTHENTICATED] = MOUNT_AUTHENTICATED,
+        [FILE_CLASS_PRIVATE] = MOUNT_VOLUME,
+        [FILE_CLASS_DENIED] = MOUNT_DENIED,
+    };
+    struct mount mount = {.prefix = rule->prefix,
+                          .kind = kinds[rule->class],
+                          .volume = rule->volume,
+                          .read_only = rule->read_only,
+                          .rule = rule};
+    if (rule->class == FILE_CLASS_ENCRYPTED && rule->volume >= g_fs.config->volume_count)
+        return error_set(e, -EINVAL, "file rule '%s' names volume %u, which there is not",
+                         rule->prefix, rule->volume);
+    if (rule->class == FILE_CLASS_PRIVATE) {
+        mount.volume = RUNTIME_VOLUMES_MAX + (*private_count)++;
+        if (mount.volume >= OWNER_VOLUMES_MAX)
+            return error_set(e, -E2BIG, "more than %d private directories",
+                             OWNER_VOLUMES_MAX - RUNTIME_VOLUMES_MAX);
+    }
+    return add_mount(mount, e);
+}
+
+static bool host_has(const char *path)
+{
+    struct statx stat;
+    return host_call(SYS_statx, AT_FDCWD, path[0] ? path : "/", AT_SYMLINK_NOFOLLOW, STATX_TYPE,
+                     &stat) == 0;
+}
+
+/* Mounts below a volume must be found by walks inside it; only a direct child of the root, or of a
+ * directory that is there at the start, can be one. */
+static int place_inside(struct mount *mount, unsigned index, struct error *e)
+{
+    for (unsigned i = index + 1; i < g_fs.mount_count; i++) {
+        struct mount *outer = &g_fs.mounts[i];
+        size_t size = outer->prefix_size;
+        if (mount->prefix_size <= size || memcmp(mount->prefix, outer->prefix, size) != 0 ||
+            mount->prefix[size] != '/')
+            continue;
+        if (outer->kind != MOUNT_VOLUME)
+            return 0;
+        const char *name = strrchr(mount->prefix, '/') + 1;
+        struct request rq = {
+            .op = REQUEST_WALK,
+            .volume = outer->volume,
+            .ino = VOLUME_ROOT_INO,
+            .in = slice_of(mount->prefix + size, (size_t)(name - mount->prefix) - size)};
+        struct owner *owner = g_fs.owner;
+        if (fs_request(&rq) != WALK_DONE || rq.ino == 0 || owner->mount_count == OWNER_MOUNTS_MAX)
+            return error_set(e, -ENOENT,
+                             "file rule '%s' lies in a directory of a volume that does "
+                             "not exist",
+                             mount->prefix);
+        struct owner_mount *inside = &owner->mounts[owner->mount_count++];
+        *inside = (struct owner_mount){.volume = outer->volume, .mount = index, .dir = rq.ino};
+        snprintf(inside->name, sizeof inside->name, "%s", name);
+        mount->inside = true;
+        return 0;
+    }
+    return 0;
+}
+
+static int learn_rules(const struct runtime_config *config, struct error *e)
+{
+    unsigned private_count = 0;
+    int r = 0;
+    for (unsigned i = 0; r == 0 && i < config->file_rule_count; i++)
+        r = add_rule(&config->file_rules[i], &private_count, e);
+    for (unsigned i = 0; r == 0 && i < config->secret_file_count; i++)
+        r = add_mount((struct mount){.prefix = config->secret_files[i].path,
+                                     .kind = MOUNT_SECRET,
+                                     .read_only = true,
+                                     .secret = &config->secret_files[i]},
+                      e);
+    if (r == 0)
+        r = add_mount((struct mount){.prefix = DEVICE_PREFIX, .kind = MOUNT_DEVICE}, e);
+    for (unsigned i = 0; r == 0 && i < g_fs.mount_count; i++) {
+        struct mount *mount = &g_fs.mounts[i];
+        if (mount->kind == MOUNT_HOST)
+            continue;
+        mount->hidden = !host_has(mount->prefix);
+        if (!mount->hidden)
+            g_fs.shadowing = true;
+        else if (mount->kind != MOUNT_DEVICE)
+            g_fs.redirects = true;
+    }
+    return r;
+}
+
+static int place_all_inside(struct error *e)
+{
+    int r = 0;
+    for (unsigned i = 0; r == 0 && g_fs.owner && i < g_fs.mount_count; i++)
+        r = place_inside(&g_fs.mounts[i], i, e);
+    return r;
+}
+
+/* --- volumes --- */
+
+static int open_volume(const struct runtime_config *config, unsigned index, struct error *e)
+{
+    const struct runtime_volume *rv = &config->volumes[index];
+    int r = volume_dir_open(rv->host_dir, rv->create, &g_backends[index]);
+    if (r < 0)
+        return error_set(e, r, "cannot open directory '%s' of volume '%s'", rv->host_dir, rv->name);
+    struct volume_options options = {
+        .backend = g_backends[index],
+        .key = &rv->key,
+        .authority = rv->authority,
+        .mode = rv->mode,
+        .cache_size = config->cache_size,
+    };
+    memcpy(options.id, rv->id, sizeof options.id);
+    if (rv->create) {
+        struct error ignored = {0};
+        r = volume_create(&options, g_fs.creds.uid, g_fs.creds.gid, &ignored);
+        if (r < 0 && r != -EEXIST) {
+            *e = ignored;
+            return error_prefix(e, r, "making volume '%s'", rv->name);
+        }
+    }
+    r = volume_open(&options, &g_fs.owner->volumes[index], e);
+    return r < 0 ? error_prefix(e, r, "opening volume '%s' in '%s'", rv->name, rv->host_dir) : 0;
+}
+
+static bool needs_owner(const struct runtime_config *config)
+{
+    for (unsigned i = 0; i < config->file_rule_count; i++)
+        if (config->file_rules[i].class == FILE_CLASS_PRIVATE)
+            return true;
+    return config->volume_count > 0;
+}
+
+void vfs_close_backends(void)
+{
+    for (unsigned i = 0; i < RUNTIME_VOLUMES_MAX; i++) {
+        volume_dir_close(g_backends[i]);
+        g_backends[i] = NULL;
+    }
+    private_volumes_free();
+}
+
+static void give_up(void)
+{
+    owner_abandon(TAKE(g_fs.owner));
+    vfs_close_backends();
+    g_fs.mount_count = 0;
+}
+
+int vfs_init(const struct runtime_config *config, struct error *e)
+{
+    g_fs.config = config;
+    g_fs.has_policy = config->has_policy;
+    fs_creds_changed();
+    long mask = host_call(SYS_umask, 0);
+    (void)host_call(SYS_umask, mask);
+    atomic_store(&g_fs.umask, (uint32_t)mask & 0777);
+    int r = learn_rules(config, e);
+    if (r == 0 && needs_owner(config)) {
+        g_fs.owner = owner_new();
+        r = g_fs.owner ? 0 : error_set(e, -ENOMEM, "no memory");
+        if (r == 0)
+            g_fs.owner->open_volume = private_volume_open;
+    }
+    if (r == 0 && config->volume_count > 0)
+        volume_dir_use_fds_from(fd_hidden_base());
+    for (unsigned i = 0; r == 0 && i < config->volume_count; i++)
+        r = open_volume(config, i, e);
+    if (r == 0)
+        r = place_all_inside(e);
+    if (r < 0)
+        give_up();
+    return r;
+}
+
+int vfs_exit(void)
+{
+    if (g_fs.remote) {
+        volume_client_goodbye(g_fs.remote);
+        return 0;
+    }
+    int r = owner_close(TAKE(g_fs.owner));
+    vfs_close_backends();
+    return r;
+}
+
+uint64_t vfs_host_size(void)
+{
+    uint64_t total = 0;
+    for (unsigned i = 0; g_fs.config && i < g_fs.config->volume_count; i++) {
+        struct volume_stats stats = {0};
+        struct request rq = {
+            .op = REQUEST_STATFS, .volume = i, .out = &stats, .out_size = sizeof stats};
+        if (fs_request(&rq) == 0)
+            total += stats.host_size;
+    }
+    return total;
+}
+
+/* --- programs --- */
+
+static int program_on_volume(struct place *p, struct file **ret_file)
+{
+    struct inode_ref ref;
+    struct volume_file *vf;
+    struct creds creds = fs_creds();
+    int r = place_inode(p, &ref);
+    if (r < 0)
+        return r == -EROFS ? -EACCES : r;
+    if (!S_ISREG(ref.attr.mode))
+        return -EACCES;
+    r = permission_check(&ref.attr, &creds, PERMISSION_EXECUTE);
+    if (r == 0)
+        r = volume_file_open(ref.mount, ref.volume, ref.ino, ref.attr.mode, O_RDONLY, p->dir,
+                             place_name(p), &vf);
+    if (r == 0)
+        *ret_file = &vf->file;
+    return r;
+}
+
+int vfs_program_open(int dir_fd, const char *path, int *ret_fd, struct file **ret_file)
+{
+    struct place place;
+    unsigned flags = PLACE_FOLLOW | (path[0] ? 0 : PLACE_EMPTY_PATH);
+    *ret_fd = -1;
+    *ret_file = NULL;
+    int r = proc_find(path, flags, &place);
+    if (r == 0)
+        r = place_find(dir_fd, path, flags, g_fs.redirects, &place);
+    if (r < 0)
+        return r;
+    switch (place.kind) {
+    case PLACE_HOST:
+        r = host_openat(place.as_given ? dir_fd : AT_FDCWD, place.as_given ? path : place.path,
+                        O_RDONLY | O_CLOEXEC, 0);
+        *ret_fd = r;
+        break;
+    case PLACE_STATIC:
+        r = place.mount->kind == MOUNT_SECRET ? -EACCES
+                                              : static_file_open(place.mount, O_RDONLY, ret_file);
+        break;
+    case PLACE_VOLUME:
+    case PLACE_FILE:
+        r = program_on_volume(&place, ret_file);
+        break;
+    default:
+        r = -EACCES;
+    }
+    place_done(&place);
+    return r < 0 ? r : 0;
+}
+
+static int64_t cwd_text(char *text, size_t size)
+{
+    lock_acquire(&g_fs.cwd_lock);
+    bool ours = g_fs.cwd != NULL;
+    int64_t n = ours ? volume_file_path(g_fs.cwd, text, size) : 0;
+    lock_release(&g_fs.cwd_lock);
+    if (ours)
+        return n;
+    n = host_call(SYS_getcwd, text, size);
+    return n > 0 && (uint64_t)n <= size ? n - 1 : -ENOENT;
+}
+
+void vfs_program_is(const char *path)
+{
+    char text[PATH_MAX];
+    if (path[0] == '/') {
+        snprintf(g_fs.program, sizeof g_fs.program, "%s", path);
+        return;
+    }
+    int64_t n = cwd_text(text, sizeof text - 1);
+    if (n < 0)
+        n = 0;
+    text[n] = '\0';
+    while (path[0] == '.' && path[1] == '/')
+        path += 2;
+    if ((size_t)n + 1 + strlen(path) < sizeof g_fs.program) {
+        memcpy(g_fs.program, text, (size_t)n);
+        snprintf(g_fs.program + n, sizeof g_fs.program - (size_t)n, "/%s", path);
+    }
+}
+
+/* --- memory --- */
+
+void vfs_unmapping(void *addr, size_t size)
+{
+    if (mapping_any())
+        mapping_unmapping((uintptr_t)addr, size);
+}
+
+int vfs_msync(void *addr, size_t size, int flags)
+{
+    return mapping_any() ? mapping_sync((uintptr_t)addr, size, flags) : 0;
+}
+
+int vfs_remapped(void *old, size_t old_size, void *addr, size_t size)
+{
+    return mapping_any() ? mapping_remapped((uintptr_t)old, old_size, (uintptr_t)addr, size) : 0;
+}
+
+bool vfs_any_mapping(void)
+{
+    return mapping_any();
+}
+
+void vfs_closing(struct file *f)
+{
+    struct volume_file *vf = volume_file_of(f);
+    if (!vf || !vf->locked)
+        return;
+    struct request rq = {.op = REQUEST_LOCK_FORGET, .handle = vf->handle};
+    (void)fs_request(&rq);
+}

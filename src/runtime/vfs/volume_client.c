@@ -1,0 +1,208 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "runtime/vfs/volume_client.h"
+
+#include "base/log.h"
+#include "platform/host.h"
+#include "runtime/vfs/ring.h"
+
+#include <errno.h>
+#include <limits.h>
+#include <linux/futex.h>
+#include <string.h>
+#include <sys/syscall.h>
+#include <time.h>
+
+void ring_wait(_Atomic int *word, int value)
+{
+    struct timespec patience = {.tv_nsec = RING_PATIENCE_NS};
+    (void)host_call(SYS_futex, word, FUTEX_WAIT, value, &patience, 0, 0);
+}
+
+void ring_wake(_Atomic int *word, int count)
+{
+    (void)host_call(SYS_futex, word, FUTEX_WAKE, count, 0, 0, 0);
+}
+
+static bool server_lives(struct volume_client *client)
+{
+    if (atomic_load(&client->lost))
+        return false;
+    if (host_call(SYS_kill, atomic_load(&client->ring->server_pid), 0) != -ESRCH)
+        return true;
+    if (!atomic_exchange(&client->lost, true))
+        LOG_ERROR("volume server is gone", LOG_TEXT("effect", "files on volumes give EIO"));
+    return false;
+}
+
+/* A free slot, claimed; NULL once the server is gone. */
+static struct ring_slot *claim(struct volume_client *client)
+{
+    struct ring *ring = client->ring;
+    unsigned start = g_fs.client * 5;
+    while (server_lives(client)) {
+        int freed = atomic_load(&ring->freed);
+        for (unsigned i = 0; i < RING_SLOTS; i++) {
+            struct ring_slot *slot = &ring->slots[(start + i) % RING_SLOTS];
+            int expected = SLOT_FREE;
+            if (atomic_load_explicit(&slot->state, memory_order_relaxed) == SLOT_FREE &&
+                atomic_compare_exchange_strong(&slot->state, &expected, SLOT_CLAIMED)) {
+                atomic_store(&slot->client, g_fs.client);
+                return slot;
+            }
+        }
+        atomic_fetch_add(&ring->waiting, 1);
+        ring_wait(&ring->freed, freed);
+        atomic_fetch_sub(&ring->waiting, 1);
+    }
+    return NULL;
+}
+
+static void give_back(struct ring *ring, struct ring_slot *slot)
+{
+    atomic_store(&slot->state, SLOT_FREE);
+    atomic_fetch_add(&ring->freed, 1);
+    if (atomic_load(&ring->waiting) > 0)
+        ring_wake(&ring->freed, 1);
+}
+
+static void ring_bell(struct ring *ring)
+{
+    atomic_fetch_add(&ring->doorbell, 1);
+    if (atomic_load(&ring->sleepers) > 0)
+        ring_wake(&ring->doorbell, 1);
+}
+
+static bool await_answer(struct volume_client *client, struct ring_slot *slot)
+{
+    for (unsigned i = 0; i < RING_SPINS; i++) {
+        if (atomic_load_explicit(&slot->state, memory_order_acquire) == SLOT_DONE)
+            return true;
+        ring_pause();
+    }
+    for (;;) {
+        int state = atomic_load(&slot->state);
+        if (state == SLOT_DONE)
+            return true;
+        ring_wait(&slot->state, state);
+        if (atomic_load(&slot->state) != SLOT_DONE && !server_lives(client))
+            return false;
+    }
+}
+
+/* One request that fits a slot. */
+static int64_t call_once(struct volume_client *client, struct request *rq)
+{
+    struct ring_slot *slot = claim(client);
+    if (!slot)
+        return -EIO;
+    uint8_t *data = client->ring->data[slot - client->ring->slots];
+    size_t in_size = rq->in.size + rq->in2.size;
+    size_t out_at = round_up(in_size, 64);
+    slot->request = *rq;
+    slot->has_creds = rq->creds != NULL;
+    if (rq->creds)
+        slot->creds = *rq->creds;
+    if (rq->in.size > 0)
+        memcpy(data, rq->in.bytes, rq->in.size);
+    if (rq->in2.size > 0)
+        memcpy(data + rq->in.size, rq->in2.bytes, rq->in2.size);
+    atomic_store(&slot->state, SLOT_REQUESTED);
+    ring_bell(client->ring);
+    if (!await_answer(client, slot))
+        return -EIO;
+    int64_t result = slot->result;
+    struct request answer = slot->request;
+    /* How much of `out` is an answer: its count for texts and data, all of it for structs. */
+    size_t size = result < 0 ? 0 : rq->out_size;
+    if (result >= 0 && rq->op == REQUEST_READ)
+        size = MIN((size_t)result, rq->out_size);
+    if (result >= 0 && rq->op == REQUEST_READDIR)
+        size = MIN((size_t)result * sizeof(struct volume_entry), rq->out_size);
+    if (size > 0)
+        memcpy(rq->out, data + out_at, size);
+    give_back(client->ring, slot);
+    answer.in = rq->in;
+    answer.in2 = rq->in2;
+    answer.out = rq->out;
+    answer.out_size = rq->out_size;
+    answer.creds = rq->creds;
+    *rq = answer;
+    return result;
+}
+
+static int64_t read_in_pieces(struct volume_client *client, struct request *rq)
+{
+    int64_t done = 0;
+    while ((size_t)done < rq->out_size) {
+        struct request piece = *rq;
+        piece.offset += (uint64_t)done;
+        piece.out = (uint8_t *)rq->out + done;
+        piece.out_size = MIN(rq->out_size - (size_t)done, REQUEST_DATA_MAX);
+        int64_t n = call_once(client, &piece);
+        if (n < 0)
+            return done > 0 ? done : n;
+        done += n;
+        if ((size_t)n < piece.out_size)
+            break;
+    }
+    return done;
+}
+
+/* After an append, `rq->offset` is such that offset + result is where the last piece ended. */
+static int64_t write_in_pieces(struct volume_client *client, struct request *rq)
+{
+    int64_t done = 0;
+    uint64_t end = rq->offset;
+    while ((size_t)done < rq->in.size) {
+        struct request piece = *rq;
+        if (!(rq->flags & REQUEST_APPEND))
+            piece.offset += (uint64_t)done;
+        piece.in = slice_of(rq->in.bytes + done, MIN(rq->in.size - (size_t)done, REQUEST_DATA_MAX));
+        int64_t n = call_once(client, &piece);
+        if (n < 0 && done == 0)
+            return n;
+        if (n <= 0)
+            break;
+        done += n;
+        end = piece.offset + (uint64_t)n;
+        if ((size_t)n < piece.in.size)
+            break;
+    }
+    rq->offset = end - (uint64_t)done;
+    return done;
+}
+
+int64_t volume_client_call(struct volume_client *client, struct request *rq)
+{
+    if (rq->op == REQUEST_READ && rq->out_size > REQUEST_DATA_MAX)
+        return read_in_pieces(client, rq);
+    if (rq->op == REQUEST_WRITE && rq->in.size > REQUEST_DATA_MAX)
+        return write_in_pieces(client, rq);
+    if (rq->in.size + rq->in2.size + 64 + rq->out_size > RING_DATA_SIZE)
+        return -E2BIG;
+    return call_once(client, rq);
+}
+
+struct file_position *volume_client_position(struct volume_client *client, uint32_t handle)
+{
+    return &client->ring->positions[handle % OWNER_OPEN_MAX];
+}
+
+_Atomic uint32_t *volume_client_unlock_count(struct volume_client *client)
+{
+    return &client->ring->unlock_count;
+}
+
+int volume_client_arena(struct volume_client *client)
+{
+    return client->arena_fd;
+}
+
+void volume_client_goodbye(struct volume_client *client)
+{
+    struct request rq = {.op = REQUEST_CLIENT_DROP, .client = g_fs.client, .handle = g_fs.client};
+    if (volume_client_call(client, &rq) != 0)
+        return; /* others are left, or the server is gone */
+    while (!atomic_load(&client->ring->closed) && server_lives(client))
+        ring_wait(&client->ring->closed, 0);
+}

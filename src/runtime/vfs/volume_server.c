@@ -1,0 +1,337 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "runtime/vfs/volume_server.h"
+
+#include "platform/host.h"
+#include "runtime/fd_table.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <poll.h>
+#include <pthread.h>
+#include <sched.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/eventfd.h>
+#include <sys/mman.h>
+#include <sys/prctl.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#define WORKERS 3
+#define HELPER_STACK_SIZE ((size_t)128 << 10)
+#define WORKER_STACK_SIZE ((size_t)256 << 10)
+
+void (*volume_server_release_memory)(void);
+
+struct server {
+    struct owner *owner;
+    struct ring *ring;
+    int parent_pid;
+    int change_fd;        /* eventfd: the set of clients has changed */
+    pthread_mutex_t lock; /* protects: pidfds, client_count */
+    int pidfds[OWNER_CLIENTS_MAX];
+    unsigned client_count;
+};
+
+static struct server g_server;
+
+/* --- clients --- */
+
+static void note_change(struct server *s)
+{
+    uint64_t one = 1;
+    (void)!write(s->change_fd, &one, sizeof one);
+}
+
+/* Takes back the slots of a client that is gone. False while one of them is being served: its
+ * files must not be closed under the hand that uses them. */
+static bool slots_are_quiet(struct server *s, uint32_t client)
+{
+    bool quiet = true;
+    for (unsigned i = 0; i < RING_SLOTS; i++) {
+        struct ring_slot *slot = &s->ring->slots[i];
+        int state = atomic_load(&slot->state);
+        if (state == SLOT_FREE || atomic_load(&slot->client) != client)
+            continue;
+        if (state == SLOT_SERVING ||
+            !atomic_compare_exchange_strong(&slot->state, &state, SLOT_FREE)) {
+            quiet = false;
+            continue;
+        }
+        atomic_fetch_add(&s->ring->freed, 1);
+        ring_wake(&s->ring->freed, INT_MAX);
+    }
+    return quiet;
+}
+
+/* Returns how many clients are left. */
+static unsigned client_gone(struct server *s, uint32_t client)
+{
+    pthread_mutex_lock(&s->lock);
+    if (s->owner->clients[client].live) {
+        owner_client_end(s->owner, client);
+        s->client_count--;
+    }
+    if (s->pidfds[client] > 0)
+        close(s->pidfds[client]);
+    s->pidfds[client] = 0;
+    unsigned left = s->client_count;
+    pthread_mutex_unlock(&s->lock);
+    note_change(s);
+    return left;
+}
+
+static int64_t client_pid(struct server *s, struct request *rq)
+{
+    if (rq->handle >= OWNER_CLIENTS_MAX || rq->ino > INT_MAX)
+        return -EINVAL;
+    int fd = (int)syscall(SYS_pidfd_open, (pid_t)rq->ino, 0);
+    if (fd < 0) {
+        client_gone(s, rq->handle); /* it is dead and buried already */
+        return 0;
+    }
+    pthread_mutex_lock(&s->lock);
+    if (s->pidfds[rq->handle] > 0)
+        close(s->pidfds[rq->handle]);
+    s->pidfds[rq->handle] = fd;
+    pthread_mutex_unlock(&s->lock);
+    note_change(s);
+    return owner_execute(s->owner, rq);
+}
+
+static int64_t client_fork(struct server *s, struct request *rq)
+{
+    int64_t r = owner_execute(s->owner, rq);
+    if (r == 0) {
+        pthread_mutex_lock(&s->lock);
+        s->client_count++;
+        pthread_mutex_unlock(&s->lock);
+    }
+    return r;
+}
+
+/* --- requests --- */
+
+static int64_t execute(struct server *s, struct request *rq)
+{
+    switch (rq->op) {
+    case REQUEST_CLIENT_FORK:
+        return client_fork(s, rq);
+    case REQUEST_CLIENT_PID:
+        return client_pid(s, rq);
+    case REQUEST_CLIENT_DROP:
+        return rq->handle < OWNER_CLIENTS_MAX ? (int64_t)client_gone(s, rq->handle) : -EINVAL;
+    default:
+        return owner_execute(s->owner, rq);
+    }
+}
+
+static void serve(struct server *s, unsigned index)
+{
+    struct ring_slot *slot = &s->ring->slots[index];
+    uint8_t *data = s->ring->data[index];
+    struct request rq = slot->request;
+    struct creds creds = slot->creds;
+    uint8_t names[2 * REQUEST_TEXT_MAX];
+    uint64_t in_size = (uint64_t)rq.in.size + rq.in2.size;
+    int64_t result = -EINVAL;
+    rq.client = atomic_load(&slot->client);
+    rq.creds = slot->has_creds ? &creds : NULL;
+    if (rq.in.size <= RING_DATA_SIZE && rq.in2.size <= RING_DATA_SIZE &&
+        rq.out_size <= RING_DATA_SIZE && round_up(in_size, 64) + rq.out_size <= RING_DATA_SIZE) {
+        rq.in.bytes = data;
+        rq.in2.bytes = data + rq.in.size;
+        /* Names and links are judged: from a copy that cannot change. Data is only stored. */
+        if (rq.op != REQUEST_WRITE && in_size <= sizeof names) {
+            memcpy(names, data, in_size);
+            rq.in.bytes = names;
+            rq.in2.bytes = names + rq.in.size;
+        }
+        rq.out = data + round_up(in_size, 64);
+        result = execute(s, &rq);
+    }
+    slot->request = rq;
+    slot->result = result;
+    atomic_store(&slot->state, SLOT_DONE);
+    ring_wake(&slot->state, 1);
+}
+
+static bool serve_any(struct server *s)
+{
+    bool served = false;
+    for (unsigned i = 0; i < RING_SLOTS; i++) {
+        int expected = SLOT_REQUESTED;
+        if (atomic_load_explicit(&s->ring->slots[i].state, memory_order_relaxed) ==
+                SLOT_REQUESTED &&
+            atomic_compare_exchange_strong(&s->ring->slots[i].state, &expected, SLOT_SERVING)) {
+            serve(s, i);
+            served = true;
+        }
+    }
+    return served;
+}
+
+static void *worker_main(void *arg)
+{
+    struct server *s = arg;
+    for (;;) {
+        int bell = atomic_load(&s->ring->doorbell);
+        if (serve_any(s))
+            continue;
+        unsigned spins = 0;
+        while (spins++ < RING_SPINS && atomic_load(&s->ring->doorbell) == bell)
+            ring_pause();
+        atomic_fetch_add(&s->ring->sleepers, 1);
+        if (atomic_load(&s->ring->doorbell) == bell)
+            (void)host_call(SYS_futex, &s->ring->doorbell, 0 /* FUTEX_WAIT */, bell, 0, 0, 0);
+        atomic_fetch_sub(&s->ring->sleepers, 1);
+    }
+    return NULL;
+}
+
+/* --- the process --- */
+
+static void wait_for_end(struct server *s)
+{
+    static struct pollfd polled[OWNER_CLIENTS_MAX + 1];
+    static uint32_t clients[OWNER_CLIENTS_MAX + 1];
+    for (;;) {
+        nfds_t count = 1;
+        polled[0] = (struct pollfd){.fd = s->change_fd, .events = POLLIN};
+        pthread_mutex_lock(&s->lock);
+        bool over = s->client_count == 0;
+        for (uint32_t i = 0; i < OWNER_CLIENTS_MAX; i++) {
+            if (s->pidfds[i] <= 0)
+                continue;
+            clients[count] = i;
+            polled[count++] = (struct pollfd){.fd = s->pidfds[i], .events = POLLIN};
+        }
+        pthread_mutex_unlock(&s->lock);
+        if (over)
+            return;
+        bool busy = false;
+        if (poll(polled, count, -1) < 0)
+            continue;
+        uint64_t changes;
+        if (polled[0].revents)
+            (void)!read(s->change_fd, &changes, sizeof changes);
+        for (nfds_t i = 1; i < count; i++) {
+            if (!(polled[i].revents & POLLIN))
+                continue;
+            if (slots_are_quiet(s, clients[i]))
+                client_gone(s, clients[i]);
+            else
+                busy = true;
+        }
+        if (busy)
+            sched_yield();
+    }
+}
+
+static int start_workers(struct server *s)
+{
+    pthread_attr_t attr;
+    pthread_attr_init(&attr);
+    pthread_attr_setstacksize(&attr, WORKER_STACK_SIZE);
+    int r = 0;
+    for (unsigned i = 0; r == 0 && i < WORKERS; i++) {
+        pthread_t thread;
+        r = pthread_create(&thread, &attr, worker_main, s);
+    }
+    pthread_attr_destroy(&attr);
+    return -r;
+}
+
+/* Nothing of the guest stays: a pipe held open here would never end for its reader. */
+static void let_go_of_guest(void)
+{
+    setsid();
+    (void)!chdir("/");
+    prctl(PR_SET_NAME, "coffer-volumes");
+    (void)syscall(SYS_close_range, 0, (unsigned)fd_hidden_base() - 1, 0);
+    for (int fd = 0; fd < 3; fd++)
+        (void)!open("/dev/null", O_RDWR);
+    if (volume_server_release_memory)
+        volume_server_release_memory();
+}
+
+static _Noreturn void server_main(struct owner *owner, struct ring *ring, int parent_pid)
+{
+    struct server *s = &g_server;
+    let_go_of_guest();
+    s->owner = owner;
+    s->ring = ring;
+    s->parent_pid = parent_pid;
+    s->change_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+    pthread_mutex_init(&s->lock, NULL);
+    s->client_count = 1;
+    owner->unlock_count = &ring->unlock_count;
+    s->pidfds[0] = (int)syscall(SYS_pidfd_open, parent_pid, 0);
+    atomic_store(&ring->server_pid, getpid());
+    bool good = s->change_fd >= 0 && s->pidfds[0] > 0 && start_workers(s) == 0;
+    atomic_store(&ring->ready, good ? 1 : -1);
+    ring_wake(&ring->ready, INT_MAX);
+    if (!good)
+        _exit(1);
+    wait_for_end(s);
+    int r = owner_close(owner);
+    atomic_store(&ring->closed, 1);
+    ring_wake(&ring->closed, INT_MAX);
+    _exit(r < 0);
+}
+
+struct birth {
+    struct owner *owner;
+    struct ring *ring;
+    int parent_pid;
+    int child;
+};
+
+/* Runs in a process of its own that shares our memory, so that fork() finds every lock of the C
+ * library in order, and the server is not our child. */
+static int helper_main(void *arg)
+{
+    struct birth *birth = arg;
+    int child = fork();
+    if (child == 0)
+        server_main(birth->owner, birth->ring, birth->parent_pid);
+    birth->child = child < 0 ? -errno : child;
+    _exit(0);
+}
+
+static int give_birth(struct birth *birth)
+{
+    void *stack = mmap(NULL, HELPER_STACK_SIZE, PROT_READ | PROT_WRITE,
+                       MAP_PRIVATE | MAP_ANONYMOUS | MAP_STACK, -1, 0);
+    if (stack == MAP_FAILED)
+        return -ENOMEM;
+    sigset_t all, before;
+    sigfillset(&all);
+    pthread_sigmask(SIG_SETMASK, &all, &before);
+    int helper =
+        clone(helper_main, (char *)stack + HELPER_STACK_SIZE, CLONE_VM | CLONE_VFORK, birth);
+    int r = helper < 0 ? -errno : 0;
+    if (helper > 0)
+        while (waitpid(helper, NULL, __WCLONE) < 0 && errno == EINTR)
+            ;
+    pthread_sigmask(SIG_SETMASK, &before, NULL);
+    munmap(stack, HELPER_STACK_SIZE);
+    return r < 0 ? r : MIN(birth->child, 0);
+}
+
+int volume_server_start(struct owner *owner, struct ring *ring)
+{
+    struct birth birth = {.owner = owner, .ring = ring, .parent_pid = getpid(), .child = -EAGAIN};
+    int r = give_birth(&birth);
+    if (r < 0)
+        return r;
+    while (atomic_load(&ring->ready) == 0) {
+        ring_wait(&ring->ready, 0);
+        if (atomic_load(&ring->ready) == 0 && kill(birth.child, 0) < 0 && errno == ESRCH)
+            return -EIO;
+    }
+    return atomic_load(&ring->ready) == 1 ? 0 : -EIO;
+}
