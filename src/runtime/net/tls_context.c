@@ -2,6 +2,7 @@
 #include "runtime/net/tls_context.h"
 
 #include "crypto/crypto.h"
+#include "crypto/provider.h"
 
 #include <arpa/inet.h>
 #include <errno.h>
@@ -24,10 +25,10 @@ struct tls_context {
 
 static int library_init(struct error *e)
 {
-    uint64_t options =
-        OPENSSL_INIT_NO_LOAD_CONFIG | OPENSSL_INIT_NO_LOAD_CRYPTO_STRINGS | OPENSSL_INIT_NO_ATEXIT;
-    if (OPENSSL_init_crypto(options, NULL) != 1 ||
-        OPENSSL_init_ssl(options | OPENSSL_INIT_NO_LOAD_SSL_STRINGS, NULL) != 1)
+    if (crypto_start() < 0 ||
+        OPENSSL_init_ssl(OPENSSL_INIT_NO_LOAD_CONFIG | OPENSSL_INIT_NO_LOAD_SSL_STRINGS |
+                             OPENSSL_INIT_NO_ATEXIT,
+                         NULL) != 1)
         return error_set(e, -ENOMEM, "the TLS library does not start");
     return 0;
 }
