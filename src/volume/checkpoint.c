@@ -86,8 +86,8 @@ int head_report(struct volume *v)
 
 bool checkpoint_due(const struct volume *v)
 {
-    return v->record_bytes >= RECORD_BYTES_PER_CHECKPOINT ||
-           v->record_count >= BATCHES_PER_CHECKPOINT || v->tree.dirty > DIRTY_NODES_MAX;
+    return v->record_bytes >= v->tuning.checkpoint_size ||
+           v->record_count >= v->tuning.checkpoint_count || v->tree.dirty > DIRTY_NODES_MAX;
 }
 
 static int checkpoint_stage(struct volume *v)

@@ -7,7 +7,7 @@
 #include <errno.h>
 #include <stdlib.h>
 
-enum { SLICE_SIZE = 256 << 10, MOVE_BLOCKS = 16, GARBAGE_MIN = 1 << 20 };
+enum { SLICE_SIZE = 256 << 10, MOVE_BLOCKS = 16 };
 
 /* Bytes in segments that are full and not given back, and how many of them are dead. */
 static void garbage_count(const struct volume *v, uint64_t *ret_garbage, uint64_t *ret_dead)
@@ -28,7 +28,7 @@ bool clean_due(const struct volume *v)
     if (v->segment_count < 2)
         return false;
     garbage_count(v, &garbage, &dead);
-    return garbage > GARBAGE_MIN && garbage > v->live_size;
+    return garbage > v->tuning.garbage_size && garbage > v->live_size;
 }
 
 /* The segment with the smallest part alive. */

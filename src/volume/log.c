@@ -111,7 +111,7 @@ static size_t checkpoint_projected(const struct volume *v)
 
 static uint32_t segment_soft_size(const struct volume *v)
 {
-    uint64_t size = SEGMENT_SOFT_MIN;
+    uint64_t size = v->tuning.segment_size;
     while (size < SEGMENT_SOFT_MAX && size < v->live_size / 8)
         size *= 2;
     return (uint32_t)size;

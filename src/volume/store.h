@@ -21,13 +21,10 @@
 enum {
     PIECE_SIZE = 1 << 20,        /* one atomic piece of a write */
     BATCH_SIZE_SOFT = 1 << 20,   /* an open batch is written when it reaches this */
-    SEGMENT_SOFT_MIN = 1 << 20,  /* a segment is left when it has this much, or more in a */
-    SEGMENT_SOFT_MAX = 64 << 20, /* ... large volume */
+    SEGMENT_SOFT_MAX = 64 << 20, /* a segment is left at this size in a large volume */
     SEGMENT_STEP_MIN = 64 << 10, /* space is made ready in these steps */
     SEGMENT_STEP_MAX = 4 << 20,
     RESERVE_SIZE = 24 << 10, /* kept for deleting and for checkpoints */
-    RECORD_BYTES_PER_CHECKPOINT = 1 << 20,
-    BATCHES_PER_CHECKPOINT = 1024,
     DIRTY_NODES_MAX = 128,
     CACHE_SIZE_DEFAULT = 256 << 10, /* of plaintext blocks */
     DIRTY_SIZE_MAX = 256 << 10,     /* of plaintext blocks that wait for a batch */
@@ -96,6 +93,7 @@ struct volume {
     enum volume_mode mode;
     uint64_t size_max;
     size_t cache_size;
+    struct volume_tuning tuning;
     int64_t (*now_ns)(void);
     uint8_t id[VOLUME_ID_SIZE];
     struct aead *wrap;  /* for segment keys */

@@ -9,6 +9,11 @@
 #include <stdlib.h>
 #include <sys/stat.h>
 
+static const struct volume_tuning TUNING_DEFAULT = {.segment_size = 1 << 20,
+                                                    .checkpoint_size = 1 << 20,
+                                                    .checkpoint_count = 1024,
+                                                    .garbage_size = 1 << 20};
+
 static void volume_free(struct volume *v)
 {
     if (!v)
@@ -50,6 +55,7 @@ static int volume_new(const struct volume_options *o, struct volume **ret_volume
     v->size_max = o->size_max;
     v->cache_size = o->cache_size ? o->cache_size : CACHE_SIZE_DEFAULT;
     v->now_ns = o->now_ns ? o->now_ns : host_realtime_ns;
+    v->tuning = o->tuning ? *o->tuning : TUNING_DEFAULT;
     memcpy(v->id, o->id, sizeof v->id);
     if (o->authority) {
         v->authority = *o->authority;

@@ -51,15 +51,24 @@ struct volume_authority {
     void *ctx;
 };
 
+/* Limits that decide when the store does its housekeeping. Tests make them small. */
+struct volume_tuning {
+    uint32_t segment_size;     /* a segment is left when it has this much, in a small volume */
+    uint32_t checkpoint_size;  /* bytes of records between checkpoints */
+    uint32_t checkpoint_count; /* batches between checkpoints */
+    uint32_t garbage_size;     /* dead bytes that are not worth cleaning */
+};
+
 struct volume_options {
     struct volume_backend *backend;           /* borrowed; outlives the volume */
     const struct key256 *key;                 /* the volume key; copied */
     uint8_t id[VOLUME_ID_SIZE];               /* checked against the superblock */
     const struct volume_authority *authority; /* NULL only with VOLUME_MODE_NONE */
     enum volume_mode mode;
-    uint64_t size_max;       /* bytes on the host; 0: no limit of ours */
-    size_t cache_size;       /* plaintext cache in bytes; 0: the default */
-    int64_t (*now_ns)(void); /* Unix time; NULL: the platform's clock */
+    uint64_t size_max;                  /* bytes on the host; 0: no limit of ours */
+    size_t cache_size;                  /* plaintext cache in bytes; 0: the default */
+    int64_t (*now_ns)(void);            /* Unix time; NULL: the platform's clock */
+    const struct volume_tuning *tuning; /* copied; NULL: the defaults */
 };
 
 struct volume_attr {

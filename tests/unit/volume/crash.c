@@ -1,0 +1,149 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* After a crash at any point, with any allowed loss of what was not synced, a volume opens in the
+ * state after some whole number of operations, at least as new as the last completed sync.
+ * CRASH_SEEDS in the environment asks for more workloads. */
+#include "digest.h"
+#include "tap.h"
+#include "volume/fault/fault.h"
+
+enum { CHANGES = 40, CHECKPOINTS_MAX = 4096 };
+
+struct workload {
+    uint64_t seed;
+    struct volume_backend *backend;
+    struct volume_options options;
+    struct test_authority authority;
+    struct digest states[CHANGES + 1]; /* [k]: after k changes */
+    size_t issued_at[CHANGES + 1];     /* host operations when change k began */
+    size_t synced_at[CHANGES + 1];     /* ... when state k was known synced; SIZE_MAX: never */
+    struct volume_head heads[CHECKPOINTS_MAX];
+    size_t heads_at[CHECKPOINTS_MAX];
+    size_t head_count;
+};
+
+static struct workload g_work;
+
+static int recording_report(void *ctx, const uint8_t id[VOLUME_ID_SIZE],
+                            const struct volume_head *head)
+{
+    int r = test_authority_report(ctx, id, head);
+    if (r == 0 && g_work.head_count < CHECKPOINTS_MAX) {
+        g_work.heads[g_work.head_count] = *head;
+        g_work.heads_at[g_work.head_count++] = volume_fault_count(g_work.backend);
+    }
+    return r;
+}
+
+static void work_run(struct workload *w, uint64_t seed)
+{
+    struct random rn = {seed};
+    struct volume *v;
+    struct error e = {0};
+    *w = (struct workload){.seed = seed};
+    REQUIRE(volume_fault_new(&w->backend) == 0);
+    w->options = test_options(w->backend);
+    w->options.tuning = &SMALL;
+    test_authority_init(&w->authority);
+    w->authority.ops.report = recording_report;
+    if (seed % 2) {
+        w->options.authority = &w->authority.ops;
+        w->options.mode = VOLUME_MODE_STRICT;
+    }
+    REQUIRE(volume_create(&w->options, 0, 0, &e) == 0);
+    w->heads[0] = w->authority.head;
+    w->heads_at[0] = volume_fault_count(w->backend);
+    w->head_count = 1;
+    REQUIRE(volume_open(&w->options, &v, &e) == 0);
+    for (size_t k = 0; k <= CHANGES; k++)
+        w->synced_at[k] = SIZE_MAX;
+    w->issued_at[0] = 0;
+    w->synced_at[0] = volume_fault_count(w->backend);
+    REQUIRE(digest_volume(v, &w->states[0]) == 0);
+    for (size_t k = 1; k <= CHANGES; k++) {
+        w->issued_at[k] = volume_fault_count(w->backend);
+        random_change(v, &rn, 60000);
+        REQUIRE(digest_volume(v, &w->states[k]) == 0);
+        if (random_below(&rn, 4) == 0) {
+            CHECK_EQ(volume_sync(v, 0, false), 0);
+            w->synced_at[k] = volume_fault_count(w->backend);
+        }
+    }
+    volume_abandon(v);
+}
+
+/* The state after a crash once `point` host operations were done. */
+static bool crash_check(struct workload *w, size_t point, enum fault_tail tail, uint64_t seed)
+{
+    struct volume_backend *image;
+    struct test_authority authority;
+    struct volume *v;
+    struct error e = {0};
+    struct digest now;
+    size_t first = 0, last = 0;
+    REQUIRE(volume_fault_image(w->backend, point, tail, seed, &image) == 0);
+    test_authority_init(&authority);
+    for (size_t i = 0; i < w->head_count; i++)
+        if (w->heads_at[i] <= point)
+            authority.head = w->heads[i];
+    authority.head.epoch = w->authority.head.epoch;
+    struct volume_options options = w->options;
+    options.backend = image;
+    if (options.authority)
+        options.authority = &authority.ops;
+    for (size_t k = 0; k <= CHANGES; k++) {
+        first = w->synced_at[k] <= point ? k : first;
+        last = w->issued_at[k] <= point ? k : last;
+    }
+    int r = volume_open(&options, &v, &e);
+    bool good = r == 0 && digest_volume(v, &now) == 0, found = false;
+    for (size_t k = first; good && k <= last; k++)
+        found = found || digest_equals(&now, &w->states[k]);
+    if (!good || !found)
+        printf("# seed %llu, crash after %zu host operations, tail %d.%llu: %s\n",
+               (unsigned long long)w->seed, point, tail, (unsigned long long)seed,
+               r < 0 ? error_text(&e, r) : "a state that never was, or too old");
+    if (r == 0) {
+        struct random rn = {seed};
+        random_change(v, &rn, 1000);
+        good = good && volume_sync(v, 0, false) == 0 && volume_check(v, print_damage, NULL) == 0;
+        good = good && digest_volume(v, &now) == 0;
+        volume_abandon(v);
+        r = volume_open(&options, &v, &e);
+        struct digest again;
+        good = good && r == 0 && digest_volume(v, &again) == 0 && digest_equals(&now, &again);
+        if (!good)
+            printf("# seed %llu, point %zu: does not go on after the crash: %s\n",
+                   (unsigned long long)w->seed, point, error_text(&e, r));
+        if (r == 0)
+            volume_abandon(v);
+    }
+    volume_mem_free(image);
+    return good && found;
+}
+
+static void work_check(uint64_t seed)
+{
+    struct workload *w = &g_work;
+    work_run(w, seed);
+    size_t count = volume_fault_count(w->backend), bad = 0, checked = 0;
+    for (size_t point = w->synced_at[0]; point <= count && bad < 3; point++) {
+        bad += !crash_check(w, point, FAULT_TAIL_KEPT, 0);
+        bad += !crash_check(w, point, FAULT_TAIL_LOST, 0);
+        bad += !crash_check(w, point, FAULT_TAIL_RANDOM, point * 2 + seed);
+        bad += !crash_check(w, point, FAULT_TAIL_RANDOM, point * 2 + seed + 1);
+        checked += 4;
+    }
+    printf("# seed %llu: %zu crashes\n", (unsigned long long)seed, checked);
+    CHECK_EQ(bad, 0);
+    volume_fault_free(w->backend);
+}
+
+TEST(volume_opens_after_every_crash_with_all_that_was_synced)
+{
+    const char *more = getenv("CRASH_SEEDS");
+    platform_set(&platform_sim);
+    for (uint64_t seed = 1; seed <= (more ? strtoull(more, NULL, 10) : 6); seed++)
+        work_check(seed);
+}
+
+TAP_MAIN()
