@@ -76,6 +76,13 @@ void channel_close(struct channel *ch)
     free(ch);
 }
 
+void channel_abandon(struct channel *ch)
+{
+    if (ch)
+        ch->io_error = -ESHUTDOWN;
+    channel_close(ch);
+}
+
 void channel_closep(struct channel **channel)
 {
     channel_close(*channel);

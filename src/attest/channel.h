@@ -53,6 +53,8 @@ const struct evidence *channel_peer(const struct channel *channel);
 
 /* Says goodbye as well as it can and frees. The descriptor under `io` is the caller's. */
 void channel_close(struct channel *channel);
+/* Frees without a byte: the other end of a fork uses this connection. */
+void channel_abandon(struct channel *channel);
 void channel_closep(struct channel **channel);
 
 #endif

@@ -96,11 +96,11 @@ int ratls_certificate(const struct p256_key *key, const uint8_t nonce[RATLS_NONC
     SCOPED(buf_done) struct buf extension = {0};
     SCOPED(x509_freep) X509 *certificate = X509_new();
     EVP_PKEY *pkey = p256_pkey(key);
-    int r = extension_make(key, nonce, evidence, ctx, &extension, e);
+    int r = evidence ? extension_make(key, nonce, evidence, ctx, &extension, e) : 0;
     if (r < 0)
         return r;
     r = certificate ? certificate_fill(certificate, pkey) : -ENOMEM;
-    if (r == 0)
+    if (r == 0 && evidence)
         r = extension_add(certificate, buf_slice(&extension));
     if (r == 0 && X509_sign(certificate, pkey, EVP_sha256()) <= 0)
         r = -EIO;

@@ -31,8 +31,9 @@
 typedef int ratls_evidence_fn(void *ctx, const uint8_t report_data[EVIDENCE_REPORT_DATA_SIZE],
                               struct buf *ret_evidence, struct error *e);
 
-/* A new self-signed certificate for `key`, with evidence that answers `nonce`. The caller frees it.
- * 0, -EIO, or what `evidence` returned. */
+/* A new self-signed certificate for `key`, with evidence that answers `nonce`, or without any if
+ * `evidence` is NULL (for a key that is known already). The caller frees it. 0, -EIO, or what
+ * `evidence` returned. */
 must_check int ratls_certificate(const struct p256_key *key, const uint8_t nonce[RATLS_NONCE_SIZE],
                                  ratls_evidence_fn *evidence, void *ctx, X509 **ret_certificate,
                                  struct error *e);

@@ -6,7 +6,7 @@
 
 enum { SIZE_MAX_EITHER = 64 << 20 };
 
-int base64_encode(struct slice bytes, struct buf *out)
+int crypto_base64_encode(struct slice bytes, struct buf *out)
 {
     if (bytes.size == 0)
         return 0;
@@ -23,14 +23,14 @@ int base64_encode(struct slice bytes, struct buf *out)
 static int reencodes(struct slice text, const uint8_t *bytes, size_t size)
 {
     struct buf again = {0};
-    int r = base64_encode(slice_of(bytes, size), &again);
+    int r = crypto_base64_encode(slice_of(bytes, size), &again);
     if (r == 0 && !slice_equals(buf_slice(&again), text))
         r = -EBADMSG;
     buf_done(&again);
     return r;
 }
 
-int base64_decode(struct slice text, struct buf *out)
+int crypto_base64_decode(struct slice text, struct buf *out)
 {
     if (text.size == 0)
         return 0;

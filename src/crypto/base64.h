@@ -7,9 +7,9 @@
 #include "base/buf.h"
 
 /* Appends; 0 or -ENOMEM. */
-must_check int base64_encode(struct slice bytes, struct buf *out);
+must_check int crypto_base64_encode(struct slice bytes, struct buf *out);
 
 /* Appends what `text` stands for. 0, -EBADMSG (not this form) or -ENOMEM. */
-must_check int base64_decode(struct slice text, struct buf *out);
+must_check int crypto_base64_decode(struct slice text, struct buf *out);
 
 #endif

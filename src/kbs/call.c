@@ -72,7 +72,7 @@ json_t *call_json_hex(struct slice bytes)
 json_t *call_json_base64(struct slice bytes)
 {
     SCOPED(buf_done) struct buf text = {0};
-    if (base64_encode(bytes, &text) < 0)
+    if (crypto_base64_encode(bytes, &text) < 0)
         return NULL;
     return json_stringn(text.size ? (const char *)text.bytes : "", text.size);
 }

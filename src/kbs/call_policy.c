@@ -71,7 +71,7 @@ static int signature_verify(struct kbs_call *call, struct slice yaml, const char
 {
     SCOPED(buf_done) struct buf signature = {0};
     EVP_PKEY *key = X509_get0_pubkey(call->peer->certificate);
-    int r = base64_decode(slice_of_text(text), &signature);
+    int r = crypto_base64_decode(slice_of_text(text), &signature);
     if (r < 0)
         return r == -EBADMSG ? call_bad_request(call, "signature", "base64") : r;
     EVP_MD_CTX *ctx = EVP_MD_CTX_new();
@@ -145,7 +145,7 @@ int call_policy_put(struct kbs_call *call)
     if (r == 0)
         r = sha256(text, hash);
     if (r == 0)
-        r = base64_decode(slice_of_text(signature), &signature_bytes);
+        r = crypto_base64_decode(slice_of_text(signature), &signature_bytes);
     if (r == 0)
         r = store_policy_put(store, tenant, name, text, hash, buf_slice(&signature_bytes));
     /* Who was let in under the old text attests again. */

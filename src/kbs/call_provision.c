@@ -100,9 +100,9 @@ static int volume_answer(struct kbs_call *call, const struct policy *policy,
         r = call_put(entry, "mode", json_string(modes[volume->mode]));
     if (r == 0)
         r = call_put(entry, "id", call_json_hex(slice_of(stored.id, sizeof stored.id)));
-    /* Not yet opened ever: there is nothing on the host's disk that it could be. */
+    /* Nothing was ever reported: what is missing on the host may be made. */
     if (r == 0)
-        r = call_put(entry, "fresh", json_boolean(stored.lease.head.epoch == 0));
+        r = call_put(entry, "fresh", json_boolean(stored.lease.head.sequence == 0));
     if (r == 0)
         r = call_put(entry, "key",
                      call_json_base64(slice_of(stored.key.bytes, sizeof stored.key.bytes)));

@@ -239,7 +239,7 @@ int call_secret_give(struct kbs_call *call)
     } else if (secret->source == POLICY_SOURCE_GIVEN) {
         r = call_text(call, "base64", 2 * POLICY_SECRET_SIZE_MAX, &text);
         if (r == 0)
-            r = base64_decode(slice_of_text(text), &value);
+            r = crypto_base64_decode(slice_of_text(text), &value);
         if (r == -EBADMSG || (r == 0 && secret_check(secret, buf_slice(&value)) < 0))
             return call_bad_request(call, "base64", "a value of the secret's kind");
     } else {

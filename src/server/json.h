@@ -28,8 +28,9 @@ static inline struct json json_into(struct buf *out)
     return (struct json){.out = out};
 }
 
-void json_object(struct json *json, const char *key);
-void json_array(struct json *json, const char *key);
+/* Symbols of their own: a program may also link jansson, which has functions of these names. */
+void json_object(struct json *json, const char *key) __asm__("coffer_json_object");
+void json_array(struct json *json, const char *key) __asm__("coffer_json_array");
 void json_end(struct json *json); /* the innermost object or array */
 
 /* Text that is not UTF-8 has its bad bytes replaced by U+FFFD; NULL becomes null. */
@@ -37,7 +38,7 @@ void json_text(struct json *json, const char *key, const char *text);
 void json_slice(struct json *json, const char *key, struct slice text);
 void json_int(struct json *json, const char *key, int64_t number);
 void json_bool(struct json *json, const char *key, bool value);
-void json_null(struct json *json, const char *key);
+void json_null(struct json *json, const char *key) __asm__("coffer_json_null");
 /* `value` is JSON already and trusted to be so. */
 void json_raw(struct json *json, const char *key, const char *value);
 

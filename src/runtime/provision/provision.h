@@ -36,4 +36,8 @@ struct provision_options {
 must_check int provision_run(const struct provision_options *options,
                              struct runtime_config *ret_config, struct error *e);
 
+/* Closes the connection to the key broker if one is open: for a process that comes to rest. The next
+ * report connects again. */
+void provision_rest(void);
+
 #endif

@@ -1,0 +1,17 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* runtime/provision/authority.h: the key broker as a struct volume_authority: opening, reports and
+ * closing of volumes, over the link. */
+#ifndef COFFER_RUNTIME_PROVISION_AUTHORITY_H
+#define COFFER_RUNTIME_PROVISION_AUTHORITY_H
+
+#include "volume/volume.h"
+
+/* How long open() waits for another owner's lease, and for a key broker that is away. */
+void authority_set_patience(int64_t patience_ms);
+
+/* After so many openings nothing follows at once, and the connection is closed. */
+void authority_expect_openings(unsigned count);
+
+extern const struct volume_authority authority_kbs;
+
+#endif

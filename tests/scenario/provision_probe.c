@@ -1,0 +1,136 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* A runtime without a runtime, for tests of the key broker: attests with the simulated device,
+ * prints what it was given, then plays a volume's owner by the words on its standard input.
+ *
+ *   provision-probe KBS PIN TENANT POLICY PROGRAM DEVICE VOLUME_DIR INSTANCE PATIENCE_MS
+ *   open | report SEQUENCE | close SEQUENCE | rest | bench COUNT */
+#include "attest/json_memory.h"
+#include "base/hex.h"
+#include "platform/host.h"
+#include "platform/linux/sim_device.h"
+#include "runtime/provision/provision.h"
+
+#include <errno.h>
+#include <stdio.h>
+
+static struct runtime_config g_config;
+static struct volume_head g_head;
+
+static void result(const char *what, int r, const struct error *e)
+{
+    printf("%s %d %s\n", what, r, r < 0 ? error_text(e, r) : "");
+    fflush(stdout);
+}
+
+static void config_print(const struct runtime_config *c)
+{
+    for (char *const *arg = c->argv; *arg; arg++)
+        printf("arg %s\n", *arg);
+    for (char *const *env = c->envp; *env; env++)
+        printf("env %s\n", *env);
+    for (unsigned i = 0; i < c->volume_count; i++)
+        printf("volume %s mode %d create %d dir %s\n", c->volumes[i].name, (int)c->volumes[i].mode,
+               c->volumes[i].create, c->volumes[i].host_dir);
+    for (unsigned i = 0; i < c->file_rule_count; i++)
+        printf("file %s class %d\n", c->file_rules[i].prefix, (int)c->file_rules[i].class);
+    for (unsigned i = 0; i < c->net_rule_count; i++)
+        printf("net %s %u class %d tls %d\n", c->net_rules[i].listen ? "listen" : "connect",
+               c->net_rules[i].port, (int)c->net_rules[i].class, c->net_rules[i].tls != NULL);
+    for (unsigned i = 0; i < c->secret_file_count; i++)
+        printf("secret-file %s %o %zu\n", c->secret_files[i].path, c->secret_files[i].mode,
+               c->secret_files[i].bytes.size);
+    for (unsigned i = 0; i < c->net_rule_count; i++)
+        if (c->net_rules[i].tls)
+            printf("%.*s", (int)c->net_rules[i].tls->certificate_chain.size,
+                   (const char *)c->net_rules[i].tls->certificate_chain.bytes);
+}
+
+/* Key and evidence are known; how long does coming back take? */
+static void bench(int count)
+{
+    const struct volume_authority *a = g_config.volumes[0].authority;
+    int64_t start = host_monotonic_ns();
+    int r = 0;
+    for (int i = 0; i < count && r == 0; i++) {
+        provision_rest();
+        g_head.sequence++;
+        r = a->report(a->ctx, g_config.volumes[0].id, &g_head);
+    }
+    printf("bench %d %lld ns each\n", r, (long long)((host_monotonic_ns() - start) / count));
+    fflush(stdout);
+}
+
+static void command(const char *line)
+{
+    const struct volume_authority *a = g_config.volumes[0].authority;
+    const uint8_t *id = g_config.volumes[0].id;
+    static const uint8_t opening[16] = {1};
+    unsigned long long n = 0;
+    struct error e = {0};
+    if (strncmp(line, "open", 4) == 0) {
+        int r = a->open(a->ctx, id, opening, &g_head, &e);
+        result("open", r, &e);
+        if (r == 0)
+            printf("head %llu %llu\n", (unsigned long long)g_head.epoch,
+                   (unsigned long long)g_head.sequence);
+        fflush(stdout);
+    } else if (sscanf(line, "report %llu", &n) == 1) {
+        g_head.sequence = n;
+        g_head.tag[0] = (uint8_t)n;
+        result("report", a->report(a->ctx, id, &g_head), &e);
+    } else if (sscanf(line, "close %llu", &n) == 1) {
+        g_head.sequence = n;
+        g_head.tag[0] = (uint8_t)n;
+        result("close", a->close(a->ctx, id, &g_head), &e);
+    } else if (sscanf(line, "bench %llu", &n) == 1) {
+        bench((int)n);
+    } else {
+        provision_rest();
+        result("rest", 0, &e);
+    }
+}
+
+static int provision(char **argv, struct error *e)
+{
+    struct sim_identity id = {0};
+    struct provision_options options = {.kbs = argv[1],
+                                        .kbs_pin = argv[2],
+                                        .tenant = argv[3],
+                                        .policy = argv[4],
+                                        .program = argv[5],
+                                        .volume_dir = argv[7],
+                                        .handover_fd = -1,
+                                        .handover_status_fd = -1,
+                                        .patience_ms = strtoll(argv[9], NULL, 10)};
+    platform_set(&platform_sim);
+    int r = sim_device_measure("/proc/self/exe", id.runtime, e);
+    if (r == 0)
+        r = sim_device_measure(argv[5], id.program, e);
+    if (r == 0 && argv[8][0])
+        r = hex_decode(slice_of_text(argv[8]), id.instance, sizeof id.instance);
+    if (r == 0)
+        r = sim_device_set(argv[6], &id, e);
+    return r < 0 ? r : provision_run(&options, &g_config, e);
+}
+
+int main(int argc, char **argv)
+{
+    struct error e = {0};
+    char line[128];
+    if (argc != 10) {
+        fprintf(stderr, "nine arguments, please\n");
+        return 2;
+    }
+    int64_t start = host_realtime_ns();
+    int r = provision(argv, &e);
+    printf("took %lld us\n", (long long)(host_realtime_ns() - start) / 1000);
+    result("provision", r, &e);
+    if (r < 0)
+        return 1;
+    config_print(&g_config);
+    printf("end\n");
+    fflush(stdout);
+    while (fgets(line, sizeof line, stdin))
+        command(line);
+    return 0;
+}
