@@ -38,6 +38,7 @@ struct process {
     struct fd_table *fds;
     struct signal_actions *actions;
     bool vfork_child;
+    uint32_t vfs_client; /* of a child of vfork(): see vfs/vfs.h */
     _Atomic int thread_count; /* guest threads alive */
 };
 

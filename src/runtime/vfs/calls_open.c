@@ -4,6 +4,7 @@
 #include "runtime/vfs/calls.h"
 #include "runtime/vfs/device.h"
 #include "runtime/vfs/handlers.h"
+#include "runtime/vfs/host_directory.h"
 #include "runtime/vfs/permission.h"
 #include "runtime/vfs/static_file.h"
 #include "runtime/vfs/volume_file.h"
@@ -209,7 +210,7 @@ static int64_t do_open(struct syscall_call *c, int dir_arg, int path_arg, uint64
         if (!(flags & O_CREAT) || (flags & O_EXCL))
             break;
     }
-    return r;
+    return r >= 0 && (flags & O_DIRECTORY) ? host_directory_opened(r) : r;
 }
 
 int64_t sys_open(struct syscall_call *c)

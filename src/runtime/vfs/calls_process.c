@@ -5,6 +5,7 @@
 #include "runtime/guest.h"
 #include "runtime/vfs/calls.h"
 #include "runtime/vfs/handlers.h"
+#include "runtime/vfs/host_directory.h"
 #include "runtime/vfs/permission.h"
 #include "runtime/vfs/volume_file.h"
 
@@ -80,8 +81,11 @@ int64_t sys_chdir(struct syscall_call *c)
 int64_t sys_fchdir(struct syscall_call *c)
 {
     struct file *f = fd_get((int)c->args[0]);
-    if (!f)
+    if (!f || is_host_directory(f)) {
+        if (f)
+            file_put(f);
         return host_took(sys_pass(c));
+    }
     struct place p = {.kind = PLACE_FILE, .file = f};
     struct inode_ref ref;
     int64_t r = place_inode(&p, &ref);

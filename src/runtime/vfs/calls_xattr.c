@@ -4,6 +4,7 @@
 #include "runtime/guest.h"
 #include "runtime/vfs/calls.h"
 #include "runtime/vfs/handlers.h"
+#include "runtime/vfs/host_directory.h"
 #include "runtime/vfs/permission.h"
 #include "runtime/vfs/volume_file.h"
 
@@ -145,10 +146,10 @@ static int64_t on_fd(struct syscall_call *c, enum xattr_kind kind)
     struct place p = {.kind = PLACE_FILE, .file = f};
     struct inode_ref ref;
     int64_t r = atomic_load(&f->flags) & O_PATH ? -EBADF : place_inode(&p, &ref);
-    if (r == -EROFS)
-        r = -EOPNOTSUPP;
     if (r == 0)
         r = act(&x, &ref);
+    else if (r == -EROFS)
+        r = is_host_directory(f) ? sys_pass(c) : -EOPNOTSUPP;
     file_put(f);
     return r;
 }

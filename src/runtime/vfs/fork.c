@@ -3,7 +3,9 @@
  * to a volume server, and the process keeps nothing of them but the way there. */
 #include "platform/host.h"
 #include "runtime/vfs/mapping.h"
+#include "runtime/vfs/restore.h"
 #include "runtime/vfs/ring.h"
+#include "runtime/vfs/static_file.h"
 #include "runtime/vfs/vfs.h"
 #include "runtime/vfs/volume_client.h"
 #include "runtime/vfs/volume_server.h"
@@ -36,6 +38,21 @@ static int make_ring(struct volume_client *client)
         host_close(client->ring_fd);
         return r < 0 ? r : -ENOMEM;
     }
+    return 0;
+}
+
+int client_connect(int ring_fd, int arena_fd)
+{
+    uint64_t size;
+    int r = host_fstat_size(ring_fd, &size, NULL);
+    if (r < 0 || size != sizeof(struct ring))
+        return r < 0 ? r : -EBADMSG;
+    g_client.ring = map_ring(ring_fd);
+    if (!g_client.ring)
+        return -ENOMEM;
+    g_client.ring_fd = ring_fd;
+    g_client.arena_fd = arena_fd;
+    g_fs.remote = &g_client;
     return 0;
 }
 
@@ -83,44 +100,77 @@ static int move_to_server(void)
     return 0;
 }
 
-int vfs_fork_prepare(bool vfork, uint32_t *ret_client)
+static int second_client(uint32_t *ret_client)
 {
-    *ret_client = 0;
-    if (!g_fs.owner && !g_fs.remote)
+    struct request rq = {.op = REQUEST_CLIENT_FORK};
+    int64_t r = fs_request_ungated(&rq);
+    if (r == 0)
+        *ret_client = rq.handle;
+    return (int)r;
+}
+
+static void child_is(uint32_t client, long pid)
+{
+    struct request rq = {.op = pid > 0 ? REQUEST_CLIENT_PID : REQUEST_CLIENT_DROP,
+                         .handle = client,
+                         .ino = pid > 0 ? (uint64_t)pid : 0};
+    if (client != 0)
+        (void)fs_request_ungated(&rq);
+}
+
+int vfs_fork_prepare(void)
+{
+    if (!g_fs.owner)
         return 0;
     fs_gate_close();
     int r = g_fs.owner ? move_to_server() : 0;
-    struct request rq = {.op = REQUEST_CLIENT_FORK};
-    if (r == 0)
-        r = (int)fs_request_ungated(&rq);
-    if (r == 0)
-        *ret_client = rq.handle;
-    /* A vfork child runs on our state until it leaves: nobody must wait for the gate. */
-    if (r < 0 || vfork)
+    fs_gate_open();
+    return r;
+}
+
+/* The client that the child will be; the gate's closer alone uses it. */
+static uint32_t g_child;
+
+int vfs_fork_lock(void)
+{
+    fs_gate_close();
+    g_child = 0;
+    int r = g_fs.remote ? second_client(&g_child) : 0;
+    if (r < 0)
         fs_gate_open();
     return r;
 }
 
-void vfs_fork_parent(bool vfork, uint32_t client, int pid)
+void vfs_fork_parent(long pid)
 {
-    if (client == 0)
-        return;
-    struct request rq = {.op = pid > 0 ? REQUEST_CLIENT_PID : REQUEST_CLIENT_DROP,
-                         .handle = client,
-                         .ino = pid > 0 ? (uint64_t)pid : 0};
-    (void)fs_request_ungated(&rq);
-    if (!vfork)
-        fs_gate_open();
+    child_is(g_child, pid);
+    fs_gate_open();
 }
 
-void vfs_fork_child(uint32_t client)
+void vfs_fork_child(void)
 {
     volume_file_after_fork();
+    static_file_after_fork();
     mapping_after_fork();
     atomic_store(&g_fs.cwd_lock, 0);
     atomic_store(&g_fs.creds_lock, 0);
-    if (client == 0)
-        return;
-    g_fs.client = client;
+    g_fs.client = g_child;
     atomic_store(&g_fs.gate, 0);
+}
+
+int vfs_vfork_prepare(uint32_t *ret_client)
+{
+    int r = vfs_fork_prepare();
+    *ret_client = 0;
+    if (r < 0 || !g_fs.remote)
+        return r;
+    fs_gate_close();
+    r = second_client(ret_client);
+    fs_gate_open();
+    return r;
+}
+
+void vfs_vfork_parent(uint32_t client, long pid)
+{
+    child_is(client, pid);
 }

@@ -38,6 +38,11 @@ void mapping_after_fork(void)
     atomic_store(&g_lock, 0);
 }
 
+void mapping_forget(void)
+{
+    g_regions = NULL;
+}
+
 /* --- private --- */
 
 static int64_t fill(struct file *f, void *at, size_t size, uint64_t offset)

@@ -16,5 +16,7 @@ void mapping_unmapping(uintptr_t start, size_t size);
 must_check int mapping_sync(uintptr_t start, size_t size, int flags);
 must_check int mapping_remapped(uintptr_t old, size_t old_size, uintptr_t start, size_t size);
 void mapping_after_fork(void);
+/* In the volume server: they are the clients' to end. */
+void mapping_forget(void);
 
 #endif

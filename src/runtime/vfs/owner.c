@@ -405,6 +405,28 @@ void owner_client_end(struct owner *owner, uint32_t client)
     pthread_mutex_unlock(&owner->lock);
 }
 
+static bool is_kept(const struct request *rq, uint32_t handle)
+{
+    for (size_t at = 0; at + sizeof handle <= rq->in.size; at += sizeof handle)
+        if (memcmp(rq->in.bytes + at, &handle, sizeof handle) == 0)
+            return true;
+    return false;
+}
+
+/* After a host exec: what was closed on it, and all mappings, are gone. */
+static int64_t do_client_keep(struct owner *owner, struct request *rq)
+{
+    pthread_mutex_lock(&owner->lock);
+    shared_map_client_end(owner, rq->client);
+    for (uint32_t handle = 1; handle < owner->open_count; handle++) {
+        struct owner_open *open = open_at(owner, handle);
+        if (open && open->inode && client_has(open, rq->client) && !is_kept(rq, handle))
+            close_for(owner, handle, open, rq->client);
+    }
+    pthread_mutex_unlock(&owner->lock);
+    return 0;
+}
+
 static int64_t do_client_drop(struct owner *owner, struct request *rq)
 {
     owner_client_end(owner, rq->handle);
@@ -475,6 +497,7 @@ static execute_fn *const executors[REQUEST_OP_COUNT] = {
     [REQUEST_CLIENT_FORK] = do_client_fork,
     [REQUEST_CLIENT_PID] = do_client_pid,
     [REQUEST_CLIENT_DROP] = do_client_drop,
+    [REQUEST_CLIENT_KEEP] = do_client_keep,
 };
 
 int64_t owner_execute(struct owner *owner, struct request *rq)

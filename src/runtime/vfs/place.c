@@ -5,6 +5,7 @@
 #include "runtime/vfs/place.h"
 
 #include "platform/host.h"
+#include "runtime/vfs/host_directory.h"
 #include "runtime/vfs/volume_file.h"
 
 #include <errno.h>
@@ -336,6 +337,10 @@ static int starting_file(int dir_fd, struct file **ret_file)
         lock_release(&g_fs.cwd_lock);
     } else if (dir_fd >= 0) {
         *ret_file = fd_get(dir_fd);
+        if (is_host_directory(*ret_file)) {
+            file_put(*ret_file);
+            *ret_file = NULL;
+        }
     }
     return 0;
 }

@@ -49,6 +49,7 @@ enum request_op {
     REQUEST_CLIENT_FORK, /* a second client with all that this one has open -> `handle` */
     REQUEST_CLIENT_PID,  /* client `handle` is process `ino` */
     REQUEST_CLIENT_DROP, /* client `handle` never came to life, or has ended */
+    REQUEST_CLIENT_KEEP, /* this client has only the handles in `in` open, and nothing mapped */
     REQUEST_OP_COUNT,
 };
 

@@ -42,6 +42,11 @@ const struct mount *static_file_mount(struct file *f)
     return f && f->ops == &static_file_ops ? static_of(f)->mount : NULL;
 }
 
+void static_file_after_fork(void)
+{
+    atomic_store(&g_lock, 0);
+}
+
 /* --- authenticated files --- */
 
 static int read_whole(const char *path, void **ret_bytes, uint64_t *ret_size)

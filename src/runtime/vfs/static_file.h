@@ -18,4 +18,7 @@ must_check int static_file_statx(const struct mount *mount, struct statx *ret_st
 /* The mount behind such a file, or NULL if it is of another kind. */
 must_check const struct mount *static_file_mount(struct file *f);
 
+/* In the child of a fork: locks of threads that are not here are free. */
+void static_file_after_fork(void);
+
 #endif

@@ -1,12 +1,15 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "runtime/vfs/vfs.h"
 
+#include "base/log.h"
 #include "platform/host.h"
 #include "runtime/fd_table.h"
 #include "runtime/vfs/calls.h"
+#include "runtime/vfs/host_directory.h"
 #include "runtime/vfs/mapping.h"
 #include "runtime/vfs/permission.h"
 #include "runtime/vfs/private_volume.h"
+#include "runtime/vfs/restore.h"
 #include "runtime/vfs/static_file.h"
 #include "runtime/vfs/volume_client.h"
 #include "runtime/vfs/volume_file.h"
@@ -60,7 +63,8 @@ static int add_rule(const struct runtime_file_rule *rule, unsigned *private_coun
                           .volume = rule->volume,
                           .read_only = rule->read_only,
                           .rule = rule};
-    if (rule->class == FILE_CLASS_ENCRYPTED && rule->volume >= g_fs.config->volume_count)
+    if (rule->class == FILE_CLASS_ENCRYPTED && !restore_pending() &&
+        rule->volume >= g_fs.config->volume_count)
         return error_set(e, -EINVAL, "file rule '%s' names volume %u, which there is not",
                          rule->prefix, rule->volume);
     if (rule->class == FILE_CLASS_PRIVATE) {
@@ -208,6 +212,8 @@ int vfs_init(const struct runtime_config *config, struct error *e)
     (void)host_call(SYS_umask, mask);
     atomic_store(&g_fs.umask, (uint32_t)mask & 0777);
     int r = learn_rules(config, e);
+    if (r == 0 && restore_pending())
+        return restore_apply(e);
     if (r == 0 && needs_owner(config)) {
         g_fs.owner = owner_new();
         r = g_fs.owner ? 0 : error_set(e, -ENOMEM, "no memory");
@@ -222,18 +228,21 @@ int vfs_init(const struct runtime_config *config, struct error *e)
         r = place_all_inside(e);
     if (r < 0)
         give_up();
+    else
+        host_directory_init();
     return r;
 }
 
-int vfs_exit(void)
+void vfs_exit(void)
 {
     if (g_fs.remote) {
         volume_client_goodbye(g_fs.remote);
-        return 0;
+        return;
     }
     int r = owner_close(TAKE(g_fs.owner));
+    if (r < 0)
+        LOG_ERROR("volumes did not close cleanly", LOG_INT("error", r));
     vfs_close_backends();
-    return r;
 }
 
 uint64_t vfs_host_size(void)
@@ -270,7 +279,7 @@ static int program_on_volume(struct place *p, struct file **ret_file)
     return r;
 }
 
-int vfs_program_open(int dir_fd, const char *path, int *ret_fd, struct file **ret_file)
+int vfs_program_open_at(int dir_fd, const char *path, int *ret_fd, struct file **ret_file)
 {
     struct place place;
     unsigned flags = PLACE_FOLLOW | (path[0] ? 0 : PLACE_EMPTY_PATH);
@@ -300,6 +309,11 @@ int vfs_program_open(int dir_fd, const char *path, int *ret_fd, struct file **re
     }
     place_done(&place);
     return r < 0 ? r : 0;
+}
+
+int vfs_program_open(const char *path, int *ret_fd, struct file **ret_file)
+{
+    return vfs_program_open_at(AT_FDCWD, path, ret_fd, ret_file);
 }
 
 static int64_t cwd_text(char *text, size_t size)
@@ -335,20 +349,20 @@ void vfs_program_is(const char *path)
 
 /* --- memory --- */
 
-void vfs_unmapping(void *addr, size_t size)
+void vfs_unmapping(uint64_t address, uint64_t size)
 {
     if (mapping_any())
-        mapping_unmapping((uintptr_t)addr, size);
+        mapping_unmapping(address, size);
 }
 
-int vfs_msync(void *addr, size_t size, int flags)
+int64_t vfs_msync(uint64_t address, uint64_t size, int flags)
 {
-    return mapping_any() ? mapping_sync((uintptr_t)addr, size, flags) : 0;
+    return mapping_any() ? mapping_sync(address, size, flags) : 0;
 }
 
-int vfs_remapped(void *old, size_t old_size, void *addr, size_t size)
+int vfs_remapped(uint64_t old, uint64_t old_size, uint64_t address, uint64_t size)
 {
-    return mapping_any() ? mapping_remapped((uintptr_t)old, old_size, (uintptr_t)addr, size) : 0;
+    return mapping_any() ? mapping_remapped(old, old_size, address, size) : 0;
 }
 
 bool vfs_any_mapping(void)

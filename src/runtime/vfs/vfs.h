@@ -7,6 +7,7 @@
 #ifndef COFFER_RUNTIME_VFS_VFS_H
 #define COFFER_RUNTIME_VFS_VFS_H
 
+#include "base/buf.h"
 #include "runtime/config.h"
 #include "runtime/fd.h"
 
@@ -14,10 +15,10 @@
  * Once, before the program is loaded and before any guest thread. On failure nothing is open. */
 must_check int vfs_init(const struct runtime_config *config, struct error *e);
 
-/* Commits and closes the volumes; nothing of the guest may run any more. 0 or the first error
- * (which the caller logs). Does nothing in a process that does not own the volumes but say goodbye
- * to who does. */
-int vfs_exit(void);
+/* Commits and closes the volumes; nothing of the guest may run any more. In a process that does not
+ * own the volumes, says goodbye to who does; the last one to do so waits for the commit. Errors are
+ * logged. Never in a child of vfork(). */
+void vfs_exit(void);
 
 /* The bytes that volumes take on the host, for the status page. */
 uint64_t vfs_host_size(void);
@@ -25,27 +26,40 @@ uint64_t vfs_host_size(void);
 /* A program to load: exactly one of *ret_fd (a plain host descriptor, low: the caller closes it)
  * and *ret_file (a shielded file: the caller puts it) is set, the other is -1 or NULL. Follows
  * links; checks the rules and, on volumes, the permission to execute. `path` may be relative to
- * the guest's working directory; for AT_EMPTY_PATH give an empty path and the descriptor. */
-must_check int vfs_program_open(int dir_fd, const char *path, int *ret_fd, struct file **ret_file);
+ * the guest's working directory or to `dir_fd`; an empty path is the descriptor itself. */
+must_check int vfs_program_open(const char *path, int *ret_fd, struct file **ret_file);
+must_check int vfs_program_open_at(int dir_fd, const char *path, int *ret_fd,
+                                   struct file **ret_file);
 /* What /proc/self/exe names from now on (absolute, or it is made so). */
 void vfs_program_is(const char *path);
 
-/* Around fork. prepare() comes first, in the parent; it may start the volume server, and holds off
- * all requests; on failure there is no fork. Its `client` goes to parent() in the parent, with the
- * child's process id or -errno, and to child() in the child, which has one thread, before any guest
- * instruction. With `vfork`, requests go on, parent() comes when the child has left the parent's
- * memory, and child() never. prepare() itself forks with glibc's fork(): no lock that an atfork
- * handler takes may be held. */
-must_check int vfs_fork_prepare(bool vfork, uint32_t *ret_client);
-void vfs_fork_parent(bool vfork, uint32_t client, int pid);
-void vfs_fork_child(uint32_t client);
+/* Around fork, in this order. prepare(): no lock is held; it may start the volume server (with
+ * glibc's fork()). lock(): all other locks are held; no request is under way from here on. Both may
+ * refuse the fork; after prepare() alone nothing is to be undone. Then parent() in the parent, with
+ * the child's process id or -errno, and child() in the child, which has one thread, before any guest
+ * instruction. */
+must_check int vfs_fork_prepare(void);
+must_check int vfs_fork_lock(void);
+void vfs_fork_parent(long pid);
+void vfs_fork_child(void);
 
-/* The guest's memory [addr, addr + size) is about to be unmapped or mapped over. */
-void vfs_unmapping(void *addr, size_t size);
+/* Around vfork: requests go on. The child's process struct keeps *ret_client (0: nothing to do). If
+ * the child became another program by a host exec, that is a client from then on; parent() comes
+ * when the child has left the parent's memory. */
+must_check int vfs_vfork_prepare(uint32_t *ret_client);
+void vfs_vfork_parent(uint32_t client, long pid);
+
+/* State for that host exec: what save() appends, restore() takes in the new process, before
+ * vfs_init(). The hidden descriptors it names stay open across the exec. */
+must_check int vfs_exec_save(struct buf *state);
+must_check int vfs_exec_restore(struct slice state);
+
+/* The guest's memory [address, address + size) is about to be unmapped or mapped over. */
+void vfs_unmapping(uint64_t address, uint64_t size);
 /* msync(2) on a range; 0 where there is nothing of ours. */
-must_check int vfs_msync(void *addr, size_t size, int flags);
+must_check int64_t vfs_msync(uint64_t address, uint64_t size, int flags);
 /* mremap(2) has moved or resized a range. */
-must_check int vfs_remapped(void *old, size_t old_size, void *addr, size_t size);
+must_check int vfs_remapped(uint64_t old, uint64_t old_size, uint64_t address, uint64_t size);
 /* Is there any shared mapping of a shielded file? For the fast path. */
 bool vfs_any_mapping(void);
 

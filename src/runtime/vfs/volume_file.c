@@ -78,15 +78,20 @@ static const struct file_ops *ops_for(uint32_t mode, int flags)
     return S_ISDIR(mode) ? &volume_directory_ops : &volume_regular_ops;
 }
 
-int volume_file_wrap(const struct mount *mount, const struct request *opened, uint32_t mode,
-                     int flags, struct volume_file **ret_file)
+static void set_name(struct volume_file *vf, struct slice name)
+{
+    vf->name_size = (uint8_t)MIN(name.size, (size_t)VOLUME_NAME_MAX);
+    if (vf->name_size > 0)
+        memcpy(vf->name, name.bytes, vf->name_size);
+    vf->name[vf->name_size] = '\0';
+}
+
+int volume_file_adopt(const struct mount *mount, const struct request *opened, uint32_t mode,
+                      int flags, struct slice name, struct volume_file **ret_file)
 {
     struct volume_file *vf = file_alloc();
-    if (!vf) {
-        struct request rq = {.op = REQUEST_CLOSE, .handle = opened->handle};
-        (void)fs_request(&rq);
+    if (!vf)
         return -ENOMEM;
-    }
     file_init(&vf->file, ops_for(mode, flags), flags);
     vf->mount = mount;
     vf->volume = opened->volume;
@@ -97,11 +102,24 @@ int volume_file_wrap(const struct mount *mount, const struct request *opened, ui
     vf->locked = false;
     vf->own_position = (struct file_position){0};
     vf->position = fs_position(vf->handle, &vf->own_position);
-    atomic_store(&vf->position->offset, 0);
-    vf->name_size = 0;
-    vf->name[0] = '\0';
+    set_name(vf, name);
     file_list(vf);
     *ret_file = vf;
+    return 0;
+}
+
+int volume_file_wrap(const struct mount *mount, const struct request *opened, uint32_t mode,
+                     int flags, struct volume_file **ret_file)
+{
+    int r = volume_file_adopt(mount, opened, mode, flags, (struct slice){0}, ret_file);
+    if (r < 0) {
+        struct request rq = {.op = REQUEST_CLOSE, .handle = opened->handle};
+        (void)fs_request(&rq);
+        return r;
+    }
+    struct file_position *position = (*ret_file)->position;
+    atomic_store(&position->offset, 0);
+    atomic_store(&position->lock, 0); /* who held it died with the file that had this handle */
     return 0;
 }
 
@@ -116,10 +134,7 @@ int volume_file_open(const struct mount *mount, uint32_t volume, uint64_t ino, u
     r = volume_file_wrap(mount, &rq, mode, flags, &vf);
     if (r < 0)
         return (int)r;
-    vf->name_size = (uint8_t)MIN(name.size, (size_t)VOLUME_NAME_MAX);
-    if (vf->name_size > 0)
-        memcpy(vf->name, name.bytes, vf->name_size);
-    vf->name[vf->name_size] = '\0';
+    set_name(vf, name);
     *ret_file = vf;
     return 0;
 }

@@ -40,6 +40,11 @@ must_check int volume_file_open(const struct mount *mount, uint32_t volume, uint
 must_check int volume_file_wrap(const struct mount *mount, const struct request *opened,
                                 uint32_t mode, int flags, struct volume_file **ret_file);
 
+/* The same around a handle whose position is somewhere already, after a host exec. */
+must_check int volume_file_adopt(const struct mount *mount, const struct request *opened,
+                                 uint32_t mode, int flags, struct slice name,
+                                 struct volume_file **ret_file);
+
 /* The path the guest would use: "/data/dir/name", with " (deleted)" where the name is gone.
  * NUL-terminated; its length or -errno. */
 must_check int64_t volume_file_path(struct volume_file *vf, char *path, size_t size);

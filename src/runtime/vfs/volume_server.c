@@ -3,6 +3,7 @@
 
 #include "platform/host.h"
 #include "runtime/fd_table.h"
+#include "runtime/vfs/mapping.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -24,7 +25,8 @@
 #define HELPER_STACK_SIZE ((size_t)128 << 10)
 #define WORKER_STACK_SIZE ((size_t)256 << 10)
 
-void (*volume_server_release_memory)(void);
+/* runtime/memory/memory.h, where it is linked in. */
+__attribute__((weak)) void memory_release_guest(void);
 
 struct server {
     struct owner *owner;
@@ -254,8 +256,9 @@ static void let_go_of_guest(void)
     (void)syscall(SYS_close_range, 0, (unsigned)fd_hidden_base() - 1, 0);
     for (int fd = 0; fd < 3; fd++)
         (void)!open("/dev/null", O_RDWR);
-    if (volume_server_release_memory)
-        volume_server_release_memory();
+    mapping_forget();
+    if (memory_release_guest)
+        memory_release_guest();
 }
 
 static _Noreturn void server_main(struct owner *owner, struct ring *ring, int parent_pid)

@@ -14,7 +14,4 @@
  * it serves; the caller then abandons its own copy. */
 must_check int volume_server_start(struct owner *owner, struct ring *ring);
 
-/* Called in the server before it serves: lets go of the guest's memory. Set by the runtime. */
-extern void (*volume_server_release_memory)(void);
-
 #endif

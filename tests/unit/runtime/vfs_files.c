@@ -256,6 +256,30 @@ TEST(a_listing_names_everything_once)
     CHECK_EQ(doubles, 0);
 }
 
+TEST(the_listing_of_the_root_names_the_mounts)
+{
+    char buffer[8192];
+    int64_t fd = do_open("/", O_RDONLY | O_DIRECTORY, 0), n;
+    struct file *f = fd_get((int)fd);
+    REQUIRE(f);
+    int found = 0;
+    while ((n = f->ops->getdents(f, buffer, sizeof buffer)) > 0)
+        for (int64_t at = 0; at < n;) {
+            struct dirent64 *d = (struct dirent64 *)(void *)(buffer + at);
+            at += d->d_reclen;
+            found += strcmp(d->d_name, "data") == 0 || strcmp(d->d_name, "data2") == 0;
+        }
+    CHECK_EQ(n, 0);
+    CHECK_EQ(found, 2);
+    file_put(f);
+    /* Names below it are still found. */
+    struct stat st;
+    CHECK_EQ(call(sys_newfstatat, SYS_newfstatat, fd, P("proc"), P(&st), 0, 0), 0);
+    CHECK_EQ(call(sys_newfstatat, SYS_newfstatat, fd, P("data"), P(&st), 0, 0), 0);
+    CHECK(S_ISDIR(st.st_mode));
+    do_close(fd);
+}
+
 TEST(the_working_directory_may_be_on_a_volume)
 {
     char text[PATH_MAX];
@@ -290,8 +314,8 @@ TEST(mapped_and_written_bytes_are_the_same_bytes)
     CHECK_EQ(do_write(fd, "xyz", 3), 3);
     CHECK(memcmp(bytes, "xyz3", 4) == 0);
     bytes[9] = '!';
-    CHECK_EQ(vfs_msync(bytes, 4096, MS_SYNC), 0);
-    vfs_unmapping(bytes, 4096);
+    CHECK_EQ(vfs_msync(P(bytes), 4096, MS_SYNC), 0);
+    vfs_unmapping(P(bytes), 4096);
     munmap(bytes, 4096);
     CHECK(!vfs_any_mapping());
     file_put(f);
@@ -403,20 +427,19 @@ TEST(an_unnamed_file_gets_a_name_by_link)
 /* Runs `body` in a forked guest and returns its exit status. */
 static int in_child(int (*body)(void *arg), void *arg)
 {
-    uint32_t client;
     int status = -1;
     set_up();
-    REQUIRE(vfs_fork_prepare(false, &client) == 0);
+    REQUIRE(vfs_fork_prepare() == 0 && vfs_fork_lock() == 0);
     fflush(stdout);
     int pid = fork();
     if (pid == 0) {
         g_process.pid = getpid();
-        vfs_fork_child(client);
+        vfs_fork_child();
         int result = body(arg);
-        (void)vfs_exit();
+        vfs_exit();
         _exit(result);
     }
-    vfs_fork_parent(false, client, pid);
+    vfs_fork_parent(pid);
     REQUIRE(waitpid(pid, &status, 0) == pid);
     return WIFEXITED(status) ? WEXITSTATUS(status) : 100;
 }
@@ -497,7 +520,7 @@ TEST(a_shared_mapping_is_one_memory_in_all_processes)
     memcpy((char *)at, "from parent", 11);
     CHECK_EQ(in_child(child_maps, NULL), 0);
     CHECK(memcmp((char *)at + 100, "from child", 10) == 0);
-    vfs_unmapping((void *)at, 4096);
+    vfs_unmapping((uint64_t)at, 4096);
     munmap((void *)at, 4096);
     char text[16] = "";
     CHECK_EQ(do_pread(fd, text, 10, 100), 10);
@@ -525,7 +548,7 @@ TEST(large_reads_and_writes_reach_the_server_in_pieces)
 TEST(at_the_end_everything_closes)
 {
     char command[128];
-    CHECK_EQ(vfs_exit(), 0);
+    vfs_exit();
     snprintf(command, sizeof command, "rm -rf '%s'", g_host_dir);
     CHECK_EQ(system(command), 0);
 }
