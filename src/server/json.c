@@ -26,17 +26,17 @@ static void open_level(struct json *json, const char *key, char opener, char clo
     json->comma = false;
 }
 
-void json_object(struct json *json, const char *key)
+void json_open_object(struct json *json, const char *key)
 {
     open_level(json, key, '{', '}');
 }
 
-void json_array(struct json *json, const char *key)
+void json_open_array(struct json *json, const char *key)
 {
     open_level(json, key, '[', ']');
 }
 
-void json_end(struct json *json)
+void json_close(struct json *json)
 {
     assert(json->depth > 0);
     (void)buf_append_byte(json->out, (uint8_t)json->closers[--json->depth]);
@@ -85,37 +85,37 @@ static void text_append(struct buf *out, struct slice text)
     (void)buf_append_byte(out, '"');
 }
 
-void json_slice(struct json *json, const char *key, struct slice text)
+void json_put_slice(struct json *json, const char *key, struct slice text)
 {
     begin(json, key);
     text_append(json->out, text);
 }
 
-void json_text(struct json *json, const char *key, const char *text)
+void json_put_text(struct json *json, const char *key, const char *text)
 {
     if (text)
-        json_slice(json, key, slice_of_text(text));
+        json_put_slice(json, key, slice_of_text(text));
     else
-        json_null(json, key);
+        json_put_null(json, key);
 }
 
-void json_int(struct json *json, const char *key, int64_t number)
+void json_put_int(struct json *json, const char *key, int64_t number)
 {
     begin(json, key);
     (void)buf_printf(json->out, "%lld", (long long)number);
 }
 
-void json_bool(struct json *json, const char *key, bool value)
+void json_put_bool(struct json *json, const char *key, bool value)
 {
-    json_raw(json, key, value ? "true" : "false");
+    json_put_raw(json, key, value ? "true" : "false");
 }
 
-void json_null(struct json *json, const char *key)
+void json_put_null(struct json *json, const char *key)
 {
-    json_raw(json, key, "null");
+    json_put_raw(json, key, "null");
 }
 
-void json_raw(struct json *json, const char *key, const char *value)
+void json_put_raw(struct json *json, const char *key, const char *value)
 {
     begin(json, key);
     (void)buf_append_text(json->out, value);

@@ -3,10 +3,10 @@
  * nesting is the caller's. Failure is the buffer's `failed`, looked at once at the end.
  *
  *     struct json json = json_into(&buf);
- *     json_object(&json, NULL);
- *     json_text(&json, "name", name);
- *     json_array(&json, "items"); ... json_end(&json);
- *     json_end(&json);
+ *     json_open_object(&json, NULL);
+ *     json_put_text(&json, "name", name);
+ *     json_open_array(&json, "items"); ... json_close(&json);
+ *     json_close(&json);
  *
  * `key` is NULL inside an array and at the top. */
 #ifndef COFFER_SERVER_JSON_H
@@ -28,18 +28,17 @@ static inline struct json json_into(struct buf *out)
     return (struct json){.out = out};
 }
 
-/* Symbols of their own: a program may also link jansson, which has functions of these names. */
-void json_object(struct json *json, const char *key) __asm__("coffer_json_object");
-void json_array(struct json *json, const char *key) __asm__("coffer_json_array");
-void json_end(struct json *json); /* the innermost object or array */
+void json_open_object(struct json *json, const char *key);
+void json_open_array(struct json *json, const char *key);
+void json_close(struct json *json); /* the innermost object or array */
 
 /* Text that is not UTF-8 has its bad bytes replaced by U+FFFD; NULL becomes null. */
-void json_text(struct json *json, const char *key, const char *text);
-void json_slice(struct json *json, const char *key, struct slice text);
-void json_int(struct json *json, const char *key, int64_t number);
-void json_bool(struct json *json, const char *key, bool value);
-void json_null(struct json *json, const char *key) __asm__("coffer_json_null");
+void json_put_text(struct json *json, const char *key, const char *text);
+void json_put_slice(struct json *json, const char *key, struct slice text);
+void json_put_int(struct json *json, const char *key, int64_t number);
+void json_put_bool(struct json *json, const char *key, bool value);
+void json_put_null(struct json *json, const char *key);
 /* `value` is JSON already and trusted to be so. */
-void json_raw(struct json *json, const char *key, const char *value);
+void json_put_raw(struct json *json, const char *key, const char *value);
 
 #endif

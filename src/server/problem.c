@@ -9,20 +9,20 @@ void http_problem(struct http_request *req, int status, const char *name, const 
 {
     SCOPED(buf_done) struct buf body = {0}, text = {0};
     struct json json = json_into(&body);
-    json_object(&json, NULL);
+    json_open_object(&json, NULL);
     (void)buf_printf(&text, name ? "urn:coffer:problem:%s" : "about:blank", name);
-    json_slice(&json, "type", buf_slice(&text));
-    json_text(&json, "title", http_status_text(status));
-    json_int(&json, "status", status);
+    json_put_slice(&json, "type", buf_slice(&text));
+    json_put_text(&json, "title", http_status_text(status));
+    json_put_int(&json, "status", status);
     if (detail) {
         va_list args;
         buf_clear(&text);
         va_start(args, detail);
         (void)buf_vprintf(&text, detail, args);
         va_end(args);
-        json_slice(&json, "detail", buf_slice(&text));
+        json_put_slice(&json, "detail", buf_slice(&text));
     }
-    json_end(&json);
+    json_close(&json);
     (void)buf_append_byte(&body, '\n');
     http_respond_buf(req, status, "application/problem+json", &body);
 }

@@ -182,14 +182,15 @@ TEST(malformed_requests_are_refused_and_the_connection_ends)
     };
     char long_target[1800] = "GET /";
     memset(long_target + 5, 'a', 1500);
-    strcpy(long_target + 1505, " HTTP/1.1\r\nHost: a\r\n\r\n");
+    static const char rest[] = " HTTP/1.1\r\nHost: a\r\n\r\n";
+    memcpy(long_target + 1505, rest, sizeof rest);
     fx_start(
         &(struct http_settings){.head_size_max = 2048, .headers_max = 8, .target_size_max = 1000},
         handler, NULL);
     for (size_t i = 0; i < ARRAY_COUNT(cases); i++) {
         bool closed;
         const char *answer = fx_exchange(cases[i].text ? cases[i].text : long_target, &closed);
-        int status = strncmp(answer, "HTTP/1.1 ", 9) == 0 ? atoi(answer + 9) : 0;
+        int status = strncmp(answer, "HTTP/1.1 ", 9) == 0 ? (int)strtol(answer + 9, NULL, 10) : 0;
         if (status != cases[i].status || !closed || strstr(answer + 1, "HTTP/1.1 "))
             printf("# case %zu: %s\n", i, cases[i].text ? cases[i].text : "(long)");
         CHECK_EQ(status, cases[i].status);

@@ -105,7 +105,7 @@ static __attribute__((unused)) int fx_status(const char *request)
 {
     bool closed;
     const char *answer = fx_exchange(request, &closed);
-    return strncmp(answer, "HTTP/1.1 ", 9) == 0 ? atoi(answer + 9) : 0;
+    return strncmp(answer, "HTTP/1.1 ", 9) == 0 ? (int)strtol(answer + 9, NULL, 10) : 0;
 }
 
 #endif

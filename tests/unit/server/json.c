@@ -9,17 +9,17 @@ TEST(nesting_commas_and_escapes_come_out_right)
 {
     struct buf out = {0};
     struct json json = json_into(&out);
-    json_object(&json, NULL);
-    json_text(&json, "a\"", "x\\\n\x7f\xc3\xa4\xff\xf0\x9f\x98\x80");
-    json_array(&json, "b");
-    json_int(&json, NULL, -1);
-    json_object(&json, NULL);
-    json_end(&json);
-    json_bool(&json, NULL, true);
-    json_text(&json, NULL, NULL);
-    json_end(&json);
-    json_raw(&json, "c", "{}");
-    json_end(&json);
+    json_open_object(&json, NULL);
+    json_put_text(&json, "a\"", "x\\\n\x7f\xc3\xa4\xff\xf0\x9f\x98\x80");
+    json_open_array(&json, "b");
+    json_put_int(&json, NULL, -1);
+    json_open_object(&json, NULL);
+    json_close(&json);
+    json_put_bool(&json, NULL, true);
+    json_put_text(&json, NULL, NULL);
+    json_close(&json);
+    json_put_raw(&json, "c", "{}");
+    json_close(&json);
     CHECK_TEXT(buf_text(&out),
                "{\"a\\\"\":\"x\\\\\\u000a\\u007f\xc3\xa4\xef\xbf\xbd\xf0\x9f\x98\x80\","
                "\"b\":[-1,{},true,null],\"c\":{}}");

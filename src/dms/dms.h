@@ -1,0 +1,196 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* dms/dms.h: one client's document server: the parts held together, and one call on its way.
+ *
+ * A call is one HTTP request: routed, then its user found, then its handler run. The handler ends
+ * it with one call_reply...(); if a transaction is open the answer waits until the end of the
+ * loop's turn, when one commit makes all changes of that turn durable. If the commit fails, every
+ * answer that waited for it becomes a problem, and nothing was changed. */
+#ifndef COFFER_DMS_DMS_H
+#define COFFER_DMS_DMS_H
+
+#include "base/metrics.h"
+#include "dms/password.h"
+#include "dms/store.h"
+#include "server/http.h"
+#include "server/json.h"
+
+#include <jansson.h>
+
+#define DMS_PARAMS_MAX 3
+#define DMS_JSON_SIZE_MAX ((size_t)256 << 10)
+
+#define DMS_METRICS(M)                                                                            \
+    M(UPLOADS, COUNTER, "coffer_dms_uploads_total", "Contents stored")                            \
+    M(UPLOADS_FAILED, COUNTER, "coffer_dms_uploads_failed_total", "Uploads cut or refused")       \
+    M(DOWNLOADS, COUNTER, "coffer_dms_downloads_total", "Contents sent")                          \
+    M(COMMITS, COUNTER, "coffer_dms_commits_total", "Transactions made durable")                  \
+    M(COMMITS_FAILED, COUNTER, "coffer_dms_commits_failed_total", "Transactions that failed")     \
+    M(SIGN_INS_REFUSED, COUNTER, "coffer_dms_sign_ins_refused_total", "Wrong names or passwords") \
+    M(SIGN_INS_LIMITED, COUNTER, "coffer_dms_sign_ins_limited_total", "Sign-ins answered 429")    \
+    M(SOAP_CALLS, COUNTER, "coffer_dms_soap_calls_total", "SOAP operations begun")
+
+#define DMS_METRIC_ID(id, kind, name, help) DMS_##id,
+enum dms_metric { DMS_METRICS(DMS_METRIC_ID) DMS_METRIC_COUNT };
+
+struct call;
+
+struct dms_settings {
+    const char *data;
+    const char *listen;
+    uint64_t port;
+    uint64_t upload_size_max;
+    uint64_t connections_max;
+    uint64_t session_s;
+    bool keep_first_password;
+};
+
+struct dms {
+    struct dms_settings settings;
+    struct loop *loop;
+    struct http_server *server;
+    struct store *store;
+    struct worker *sync_worker;
+    struct worker *password_worker;
+    struct passwords *passwords;
+    struct call *waiting, **waiting_end; /* for the commit */
+    struct loop_task commit_task;
+    metric_value metrics[DMS_METRIC_COUNT];
+    bool failed; /* the loop was stopped by an error */
+};
+
+/* The handler of the HTTP server; `arg` is the struct dms. */
+void dms_handle(struct http_request *req, void *arg);
+
+enum access { ACCESS_ANYONE, ACCESS_USER, ACCESS_ADMIN, ACCESS_EVEN_ONE_TIME };
+
+typedef void call_fn(struct call *call);
+
+/* What a path, method and handler are, and what OpenAPI says about them: one table, routes.c. */
+struct route {
+    enum http_method method;
+    const char *path; /* "/api/documents/{id}"; a last "{path...}" takes the rest */
+    call_fn *run;
+    enum access access;
+    const char *summary;
+    const char *query; /* "name: what it is; name: ..." or NULL */
+    const char *body;  /* schema name, "content" for bytes, or NULL */
+    int success;
+    const char *answer; /* schema name, "content", "text", or NULL */
+};
+extern const struct route dms_routes[];
+extern const size_t dms_route_count;
+
+enum reply_kind { REPLY_NONE, REPLY_BUF, REPLY_FILE, REPLY_SOURCE };
+
+struct call {
+    struct dms *dms;
+    struct http_request *req;
+    const struct route *route;
+    enum access access;                  /* the route's; SOAP decides later */
+    struct slice params[DMS_PARAMS_MAX]; /* as in the path, still encoded */
+    struct user user;                    /* key 0: nobody */
+    uint8_t token_hash[TOKEN_HASH_SIZE]; /* of the session that was used */
+    bool by_token;
+    struct actor actor;
+    /* Waiting for something */
+    struct password_work *password_work;
+    struct sync_work *sync_work;
+    struct upload_form *form;
+    struct soap_call *soap;
+    call_fn *then_signed_in; /* NULL: the route's own */
+    call_fn *then;
+    void *state;  /* the handler's own, in the request's arena */
+    json_t *json; /* the body, from call_json() */
+    /* The upload, if any */
+    struct content_draft draft;
+    /* The answer */
+    enum reply_kind reply;
+    int status;
+    const char *type;
+    struct buf body;
+    int fd;
+    uint64_t offset, size;
+    struct http_source source;
+    bool waits; /* for the commit */
+    struct call *next_waiting;
+};
+
+/* Ends a call. `type` lives for ever. The buffer is taken; `fd` is owned. */
+void call_reply_buf(struct call *call, int status, const char *type, struct buf *body);
+void call_reply_text(struct call *call, int status, const char *type, const char *text);
+void call_reply_empty(struct call *call, int status);
+void call_reply_file(struct call *call, int status, const char *type, int fd, uint64_t offset,
+                     uint64_t size);
+void call_reply_source(struct call *call, int status, const char *type, uint64_t size,
+                       struct http_source source);
+void call_problem(struct call *call, int status, const char *name, const char *detail, ...)
+    __attribute__((format(printf, 4, 5)));
+void call_problem_errno(struct call *call, int error);
+
+/* Parses a path parameter that is a node's key ("root" is the root folder). 0 or -ENOENT. */
+must_check int call_key(struct call *call, unsigned param, int64_t *ret_key);
+/* The node it names, which is not deleted; 0 or the call has been ended. `kind` 0: any. */
+must_check int call_node(struct call *call, unsigned param, int kind, struct node *ret);
+must_check int key_parse(struct slice text, int64_t *ret_key);
+
+/* ?limit= and ?cursor=; 0 or the call has been ended. A cursor is opaque text of our own. */
+must_check int call_limit(struct call *call, int *ret_limit);
+must_check int call_cursor(struct call *call, char **ret_cursor);
+must_check int call_cursor_key(struct call *call, int64_t *ret_key);
+
+/* auth.c: finds the user, then runs call->route->run or answers. */
+void call_authenticate(struct call *call);
+void unauthorized(struct call *call, const char *detail);
+/* Name and password from elsewhere (WS-Security); then runs `then`. */
+void call_sign_in(struct call *call, const char *user, struct slice password, call_fn *then);
+
+/* upload.c: receives the body into call->draft, makes it durable, then runs `then`. */
+void upload_raw(struct call *call, call_fn *then);
+/* From multipart/form-data: `field` is told of each other field. */
+typedef int upload_field_fn(struct call *call, const char *name, const char *value);
+void upload_form(struct call *call, upload_field_fn *field, call_fn *then);
+/* The same for what is gathered elsewhere: syncs call->draft, then runs `then`. */
+void upload_sync(struct call *call, call_fn *then);
+void upload_cancel(struct call *call);
+/* The media type to store: what the client says if it is well-formed and says something, or what
+ * the name suggests. Lives as long as the request. */
+const char *upload_type(struct call *call, struct slice said, const char *name);
+/* The file name of the form's `file` part, or NULL. */
+const char *upload_file_name(const struct call *call);
+struct slice upload_file_type(const struct call *call);
+
+/* present.c: what things look like */
+void node_json(struct call *call, struct json *json, const char *key, const struct node *node);
+void call_reply_node(struct call *call, int status, int64_t key);
+void content_etag(char *text, size_t size, int64_t content);
+/* Answers a download: conditions, range, headers that keep scripts from running. */
+void call_reply_content(struct call *call, const char *name, const char *type, int64_t content,
+                        int64_t modified_ms);
+/* If-Match against `etag`; 0 or the call has been ended with 412. */
+must_check int call_if_match(struct call *call, const char *etag);
+
+/* Collects a JSON body, an object, and runs `then` with it in call->json. */
+void call_json(struct call *call, call_fn *then);
+/* A member that is text. NULL if absent; *ok false if it is something else. */
+const char *call_json_text(struct call *call, const char *name, bool *ok);
+/* Ends the call if the object has a member that is not in the NULL-ended list. */
+must_check int call_json_only(struct call *call, const char *const *names);
+
+/* Handlers */
+call_fn health_get, metrics_get, openapi_get, index_get, docs_get;
+call_fn session_create, session_delete, me_get, my_password_set;
+call_fn users_get, users_create, user_get, user_patch, user_delete;
+call_fn folder_post, folder_get, folder_children, node_patch, node_delete;
+call_fn document_post, document_get, document_content_get, document_content_put, document_copy_post;
+call_fn versions_get, version_get_one, version_content_get, version_restore_post;
+call_fn file_get, file_put, file_delete;
+call_fn search_get, trash_get, trash_restore, trash_purge, trash_empty;
+call_fn soap_post, soap_wsdl;
+
+void soap_done(struct call *call);
+
+/* The folder and last name of a path; with `create`, missing folders are made. */
+must_check int path_resolve(struct call *call, struct slice path, bool create, int64_t *ret_parent,
+                            char **ret_name);
+
+#endif

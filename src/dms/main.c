@@ -1,0 +1,261 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* coffer-dms: one client's document server. Plain HTTP; knows nothing of encryption: under the
+ * runtime its connections are TLS and its directory is an encrypted volume. */
+#include "base/options.h"
+#include "dms/dms.h"
+#include "dms/worker.h"
+#include "server/log_stderr.h"
+
+#include <errno.h>
+#include <malloc.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/random.h>
+#include <sys/stat.h>
+#include <time.h>
+#include <unistd.h>
+
+#define SETTING(member) offsetof(struct dms_options, member)
+
+struct dms_options {
+    struct dms_settings settings;
+    const char *log_level;
+    bool help;
+    bool version;
+};
+
+static const struct option_row rows[] = {
+    {"data", OPTION_TEXT, SETTING(settings.data), NULL, "DIR", "Where the documents are", 0, 0},
+    {"listen", OPTION_TEXT, SETTING(settings.listen), "127.0.0.1", "ADDRESS",
+     "Address to listen on", 0, 0},
+    {"port", OPTION_UINT, SETTING(settings.port), "8080", "PORT", "0: the kernel chooses", 0,
+     65535},
+    {"upload-size-max", OPTION_UINT, SETTING(settings.upload_size_max), "1099511627776", "BYTES",
+     "Largest upload", 1, INT64_MAX},
+    {"connections-max", OPTION_UINT, SETTING(settings.connections_max), "256", "COUNT",
+     "Connections at once", 1, 10000},
+    {"session-seconds", OPTION_UINT, SETTING(settings.session_s), "43200", "SECONDS",
+     "How long a session lasts", 1, 31536000},
+    {"keep-first-password", OPTION_FLAG, SETTING(settings.keep_first_password), NULL, NULL,
+     "The first password need not be changed (for demonstrations)", 0, 0},
+    {"log-level", OPTION_TEXT, SETTING(log_level), "notice", "LEVEL",
+     "error, warning, notice or debug", 0, 0},
+    {"help", OPTION_FLAG, SETTING(help), NULL, NULL, "This text", 0, 0},
+    {"version", OPTION_FLAG, SETTING(version), NULL, NULL, "The version", 0, 0},
+};
+
+/* Each flag may also come as COFFER_DMS_NAME; a flag wins. Builds "--name=value" in front. */
+static int arguments_build(int argc, char **argv, struct arena *arena, char ***ret_argv)
+{
+    char **all = arena_alloc(arena, (ARRAY_COUNT(rows) + (size_t)argc + 1) * sizeof(char *));
+    int count = 0;
+    for (size_t i = 0; all && i < ARRAY_COUNT(rows); i++) {
+        char *name = arena_printf(arena, "COFFER_DMS_%s", rows[i].name);
+        for (char *c = name ? name + 11 : NULL; c && *c; c++)
+            *c = *c == '-' ? '_' : *c >= 'a' && *c <= 'z' ? (char)(*c - 32) : *c;
+        const char *value = name ? getenv(name) : NULL;
+        if (!value)
+            continue;
+        bool flag = rows[i].kind == OPTION_FLAG;
+        if (flag && strcmp(value, "1") != 0)
+            continue;
+        all[count] = flag ? arena_printf(arena, "--%s", rows[i].name)
+                          : arena_printf(arena, "--%s=%s", rows[i].name, value);
+        if (!all[count++])
+            return -ENOMEM;
+    }
+    for (int i = 1; all && i < argc; i++)
+        all[count++] = argv[i];
+    *ret_argv = all;
+    return all ? count : -ENOMEM;
+}
+
+/* json_t holds passwords for a moment: what jansson frees is wiped first. */
+static void wiping_free(void *bytes)
+{
+    if (bytes)
+        secret_wipe(bytes, malloc_usable_size(bytes));
+    free(bytes);
+}
+
+static int jansson_start(void)
+{
+    size_t seed = 0;
+    if (getrandom(&seed, sizeof seed, 0) != sizeof seed)
+        return -EIO;
+    json_object_seed(seed | 1);
+    json_set_alloc_funcs(malloc, wiping_free);
+    return 0;
+}
+
+/* The first user of an empty store, from the environment, which then forgets the password. */
+static int first_user_settle(struct dms *dms, struct error *e)
+{
+    const char *name = getenv("COFFER_DMS_FIRST_USER");
+    char *password = getenv("COFFER_DMS_FIRST_PASSWORD");
+    char hash[PASSWORD_HASH_SIZE];
+    int64_t users, admins;
+    int r = user_counts(dms->store, &users, &admins);
+    if (r < 0)
+        return error_set(e, r, "cannot read the users");
+    if (users == 0 && !password)
+        LOG_WARNING("no users, and no first password is set: nobody can sign in");
+    if (users == 0 && password) {
+        struct timespec now = {0};
+        (void)clock_gettime(CLOCK_REALTIME, &now);
+        if (strlen(password) < PASSWORD_SIZE_MIN || strlen(password) > PASSWORD_SIZE_MAX)
+            return error_set(e, -EINVAL, "COFFER_DMS_FIRST_PASSWORD has %d to %d bytes",
+                             PASSWORD_SIZE_MIN, PASSWORD_SIZE_MAX);
+        r = password_hash_now(slice_of_text(password), hash);
+        if (r == 0)
+            r = user_add(dms->store, name && *name ? name : "admin", ROLE_ADMIN, hash,
+                         !dms->settings.keep_first_password, (int64_t)now.tv_sec * 1000);
+        if (r == 0)
+            r = store_commit(dms->store);
+        if (r < 0)
+            return error_set(e, r, "cannot add the first user");
+        LOG_NOTICE("first user added");
+    }
+    if (dms->settings.keep_first_password)
+        LOG_WARNING("keep-first-password is set: a one-time password may stay in use");
+    if (password) {
+        secret_wipe(password, strlen(password));
+        (void)unsetenv("COFFER_DMS_FIRST_PASSWORD");
+    }
+    return 0;
+}
+
+/* Nothing is going on: the log is put into the database and memory goes back to the system. */
+static void quiet(void *arg)
+{
+    struct dms *dms = arg;
+    store_rest(dms->store);
+    (void)malloc_trim(0);
+}
+
+static void drained(void *arg)
+{
+    struct dms *dms = arg;
+    loop_stop(dms->loop);
+}
+
+static void stop(void *arg)
+{
+    struct dms *dms = arg;
+    LOG_NOTICE("stopping");
+    http_server_drain(dms->server, drained, dms);
+}
+
+static int dms_open(struct dms *dms, struct error *e)
+{
+    const struct dms_settings *settings = &dms->settings;
+    struct http_settings http = {.connections_max = settings->connections_max};
+    int fd = -1;
+    dms->waiting_end = &dms->waiting;
+    int r = loop_new(&dms->loop);
+    if (r == 0)
+        r = loop_on_stop_signal(dms->loop, stop, dms);
+    if (r == 0)
+        r = worker_new(dms->loop, &dms->sync_worker);
+    if (r == 0)
+        r = worker_new(dms->loop, &dms->password_worker);
+    if (r == 0)
+        r = passwords_new(dms->password_worker, &dms->passwords);
+    if (r == 0)
+        r = http_server_new(dms->loop, &http, dms_handle, dms, &dms->server);
+    if (r < 0)
+        return error_set(e, r, "cannot start");
+    r = store_open(settings->data, &dms->store, e);
+    if (r == 0)
+        r = first_user_settle(dms, e);
+    if (r < 0)
+        return r;
+    r = http_listen(settings->listen, (uint16_t)settings->port, &fd);
+    if (r < 0)
+        return error_set(e, r, "cannot listen on %s port %llu: %s", settings->listen,
+                         (unsigned long long)settings->port, strerror(-r));
+    uint16_t port = http_listen_port(fd);
+    r = http_server_listen(dms->server, fd);
+    if (r < 0)
+        return error_set(e, r, "cannot wait for connections");
+    http_server_on_quiet(dms->server, quiet, dms);
+    LOG_NOTICE("listening", LOG_TEXT("address", settings->listen), LOG_INT("port", port));
+    return 0;
+}
+
+static void dms_close(struct dms *dms)
+{
+    http_server_free(dms->server);
+    worker_free(dms->sync_worker);
+    worker_free(dms->password_worker);
+    passwords_free(dms->passwords);
+    store_close(dms->store);
+    loop_free(dms->loop);
+}
+
+static int dms_run(const struct dms_settings *settings)
+{
+    struct dms dms = {.settings = *settings};
+    struct error e = {0};
+    int r = jansson_start();
+    if (r == 0)
+        r = dms_open(&dms, &e);
+    if (r < 0) {
+        LOG_ERROR("cannot start", LOG_TEXT("reason", error_text(&e, r)));
+    } else {
+        (void)malloc_trim(0);
+        r = loop_run(dms.loop);
+        if (r < 0)
+            LOG_ERROR("the event loop failed", LOG_TEXT("reason", error_text(NULL, r)));
+    }
+    dms_close(&dms);
+    return r < 0 ? 1 : 0;
+}
+
+static int help_print(void)
+{
+    SCOPED(buf_done) struct buf text = {0};
+    (void)buf_append_text(&text, "usage: coffer-dms --data DIR [options]\n\n"
+                                 "One client's document server, over plain HTTP.\n\n");
+    if (options_help(rows, ARRAY_COUNT(rows), &text) < 0)
+        return 1;
+    (void)buf_append_text(
+        &text, "\nEach option may also be set as COFFER_DMS_NAME in the environment.\n"
+               "COFFER_DMS_FIRST_USER, COFFER_DMS_FIRST_PASSWORD: the first user of an empty\n"
+               "store; the password is one-time and must be changed before anything else.\n");
+    return write(STDOUT_FILENO, text.bytes, text.size) == (ssize_t)text.size ? 0 : 1;
+}
+
+int main(int argc, char **argv)
+{
+    /* One arena, and memory goes back: a server at rest is small. */
+    (void)mallopt(M_ARENA_MAX, 1);
+    (void)mallopt(M_TRIM_THRESHOLD, 64 << 10);
+    (void)mallopt(M_MMAP_THRESHOLD, 128 << 10);
+    (void)mallopt(M_TOP_PAD, 16 << 10);
+    (void)umask(077);
+    SCOPED(arena_done) struct arena arena = {0};
+    struct dms_options options = {0};
+    struct error e = {0};
+    char **all;
+    int rest = 0;
+    int count = arguments_build(argc, argv, &arena, &all);
+    if (count < 0)
+        return 2;
+    if (options_parse(rows, ARRAY_COUNT(rows), count, all, &options, &rest, &e) < 0 ||
+        log_start("coffer-dms", options.log_level) < 0) {
+        (void)fprintf(stderr, "coffer-dms: %s\n",
+                      e.code ? error_text(&e, e.code) : "bad log level");
+        return 2;
+    }
+    if (options.help)
+        return help_print();
+    if (options.version)
+        return printf("coffer-dms 0.1.0\n") > 0 ? 0 : 1;
+    if (!options.settings.data || rest > 0) {
+        (void)fprintf(stderr, "coffer-dms: %s; see --help\n",
+                      rest > 0 ? "there is an argument too many" : "--data DIR is needed");
+        return 2;
+    }
+    return dms_run(&options.settings);
+}

@@ -1,0 +1,64 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The one table of what this server answers. /openapi.json is made from it, so it is true. */
+#include "dms/dms.h"
+
+#define GET HTTP_METHOD_GET
+#define POST HTTP_METHOD_POST
+#define PUT HTTP_METHOD_PUT
+#define PATCH HTTP_METHOD_PATCH
+#define DELETE HTTP_METHOD_DELETE
+
+#define PAGING \
+    "limit: at most so many (1 to 1000, 100 if absent); cursor: `next` of the page before"
+
+/* clang-format off */
+const struct route dms_routes[] = {
+    {GET, "/", index_get, ACCESS_ANYONE, "What this is", NULL, NULL, 200, "text"},
+    {GET, "/docs", docs_get, ACCESS_ANYONE, "How to use it, with curl", NULL, NULL, 200, "text"},
+    {GET, "/healthz", health_get, ACCESS_ANYONE, "Whether it works", NULL, NULL, 200, "text"},
+    {GET, "/metrics", metrics_get, ACCESS_ANYONE, "Counters for Prometheus; no names, no contents", NULL, NULL, 200, "text"},
+    {GET, "/openapi.json", openapi_get, ACCESS_ANYONE, "This description", NULL, NULL, 200, "Any"},
+
+    {POST, "/api/sessions", session_create, ACCESS_ANYONE, "Sign in: a token for `Authorization: Bearer`", NULL, "Credentials", 201, "Session"},
+    {DELETE, "/api/sessions/current", session_delete, ACCESS_EVEN_ONE_TIME, "Sign out: the token ends", NULL, NULL, 204, NULL},
+    {GET, "/api/me", me_get, ACCESS_EVEN_ONE_TIME, "Who is signed in", NULL, NULL, 200, "User"},
+    {PUT, "/api/me/password", my_password_set, ACCESS_EVEN_ONE_TIME, "Set one's own password; all other sessions end", NULL, "PasswordChange", 204, NULL},
+    {GET, "/api/users", users_get, ACCESS_ADMIN, "List the users", PAGING, NULL, 200, "UserPage"},
+    {POST, "/api/users", users_create, ACCESS_ADMIN, "Add a user with a one-time password", NULL, "NewUser", 201, "User"},
+    {GET, "/api/users/{name}", user_get, ACCESS_ADMIN, "A user", NULL, NULL, 200, "User"},
+    {PATCH, "/api/users/{name}", user_patch, ACCESS_ADMIN, "Change a user's role, or give a new one-time password", NULL, "UserPatch", 200, "User"},
+    {DELETE, "/api/users/{name}", user_delete, ACCESS_ADMIN, "Remove a user; documents stay", NULL, NULL, 204, NULL},
+
+    {POST, "/api/folders", folder_post, ACCESS_USER, "Make a folder", NULL, "NewFolder", 201, "Node"},
+    {GET, "/api/folders/{id}", folder_get, ACCESS_USER, "A folder; `root` is the outermost", NULL, NULL, 200, "Node"},
+    {PATCH, "/api/folders/{id}", node_patch, ACCESS_USER, "Rename, move, set properties", NULL, "NodePatch", 200, "Node"},
+    {DELETE, "/api/folders/{id}", node_delete, ACCESS_USER, "To the trash, with all that is in it", NULL, NULL, 204, NULL},
+    {GET, "/api/folders/{id}/children", folder_children, ACCESS_USER, "What is in a folder, by name", PAGING, NULL, 200, "NodePage"},
+
+    {POST, "/api/documents", document_post, ACCESS_USER, "Store a document: the content as it is, or as part `file` of a form", "name: of the document; parent: id of its folder, root if absent", "content", 201, "Node"},
+    {GET, "/api/documents/{id}", document_get, ACCESS_USER, "A document's metadata", NULL, NULL, 200, "Node"},
+    {PATCH, "/api/documents/{id}", node_patch, ACCESS_USER, "Rename, move, set properties", NULL, "NodePatch", 200, "Node"},
+    {DELETE, "/api/documents/{id}", node_delete, ACCESS_USER, "To the trash", NULL, NULL, 204, NULL},
+    {GET, "/api/documents/{id}/content", document_content_get, ACCESS_USER, "The content; one Range, conditions", NULL, NULL, 200, "content"},
+    {PUT, "/api/documents/{id}/content", document_content_put, ACCESS_USER, "A new version; If-Match guards against overwriting", NULL, "content", 200, "Node"},
+    {POST, "/api/documents/{id}/copy", document_copy_post, ACCESS_USER, "Copy the current version", NULL, "NodePlace", 201, "Node"},
+    {GET, "/api/documents/{id}/versions", versions_get, ACCESS_USER, "The versions, newest first", PAGING, NULL, 200, "VersionPage"},
+    {GET, "/api/documents/{id}/versions/{number}", version_get_one, ACCESS_USER, "A version's metadata", NULL, NULL, 200, "Version"},
+    {GET, "/api/documents/{id}/versions/{number}/content", version_content_get, ACCESS_USER, "A version's content", NULL, NULL, 200, "content"},
+    {POST, "/api/documents/{id}/versions/{number}/restore", version_restore_post, ACCESS_USER, "Make it the newest version", NULL, NULL, 200, "Node"},
+
+    {GET, "/api/files/{path...}", file_get, ACCESS_USER, "By path: a document's content, or what is in a folder", PAGING, NULL, 200, "content"},
+    {PUT, "/api/files/{path...}", file_put, ACCESS_USER, "By path: store a document or a new version of it, with the folders it needs", NULL, "content", 201, "Node"},
+    {DELETE, "/api/files/{path...}", file_delete, ACCESS_USER, "By path: to the trash", NULL, NULL, 204, NULL},
+
+    {GET, "/api/search", search_get, ACCESS_USER, "Find by words of names and properties (prefixes match), or by one property", "q: words, all of which must match; property: name of a property; value: its exact value; " PAGING, NULL, 200, "NodePage"},
+    {GET, "/api/trash", trash_get, ACCESS_USER, "What was deleted, newest id first", PAGING, NULL, 200, "NodePage"},
+    {DELETE, "/api/trash", trash_empty, ACCESS_USER, "Purge all of it; 202 if there is more: repeat", NULL, NULL, 204, NULL},
+    {POST, "/api/trash/{id}/restore", trash_restore, ACCESS_USER, "Back to where it was, or into another folder", NULL, "Place", 200, "Node"},
+    {DELETE, "/api/trash/{id}", trash_purge, ACCESS_USER, "Purge: gone for good", NULL, NULL, 204, NULL},
+
+    {POST, "/cmis/services/ObjectService", soap_post, ACCESS_ANYONE, "SOAP 1.1, CMIS 1.1 messages: createDocument, getContentStream; MTOM both ways", NULL, "soap", 200, "soap"},
+    {GET, "/cmis/services/ObjectService", soap_wsdl, ACCESS_ANYONE, "Its WSDL", NULL, NULL, 200, "text"},
+};
+/* clang-format on */
+const size_t dms_route_count = ARRAY_COUNT(dms_routes);

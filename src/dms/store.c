@@ -1,0 +1,383 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "dms/store_internal.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+enum { SCHEMA_VERSION = 1 };
+
+static const char schema[] =
+    "CREATE TABLE content(key INTEGER PRIMARY KEY AUTOINCREMENT, size INTEGER NOT NULL, "
+    "refs INTEGER NOT NULL, file TEXT, data BLOB);"
+    "CREATE TABLE doomed(file TEXT PRIMARY KEY) WITHOUT ROWID;"
+    "CREATE TABLE node(key INTEGER PRIMARY KEY AUTOINCREMENT, parent INTEGER NOT NULL, "
+    "kind INTEGER NOT NULL, name TEXT NOT NULL, revision INTEGER NOT NULL, "
+    "created_ms INTEGER NOT NULL, modified_ms INTEGER NOT NULL, created_by TEXT NOT NULL, "
+    "modified_by TEXT NOT NULL, has_properties INTEGER NOT NULL, trash INTEGER NOT NULL, "
+    "trashed_ms INTEGER NOT NULL, version INTEGER NOT NULL, content INTEGER NOT NULL, "
+    "size INTEGER NOT NULL, type TEXT);"
+    "CREATE UNIQUE INDEX node_name ON node(parent, name) WHERE trash = 0;"
+    "CREATE INDEX node_trash ON node(parent, trash) WHERE trash <> 0;"
+    "CREATE TABLE version(node INTEGER, number INTEGER, content INTEGER NOT NULL, "
+    "size INTEGER NOT NULL, type TEXT, created_ms INTEGER NOT NULL, created_by TEXT NOT NULL, "
+    "PRIMARY KEY(node, number)) WITHOUT ROWID;"
+    "CREATE TABLE property(node INTEGER, name TEXT, value TEXT NOT NULL, PRIMARY KEY(node, name)) "
+    "WITHOUT ROWID;"
+    "CREATE INDEX property_value ON property(name, value, node);"
+    "CREATE VIRTUAL TABLE search USING fts5(name, properties, content='', columnsize=0, "
+    "tokenize='unicode61 remove_diacritics 2');"
+    "CREATE TABLE user(key INTEGER PRIMARY KEY AUTOINCREMENT, name TEXT NOT NULL UNIQUE, "
+    "role INTEGER NOT NULL, hash TEXT NOT NULL, must_change INTEGER NOT NULL, "
+    "created_ms INTEGER NOT NULL);"
+    "CREATE TABLE session(hash BLOB PRIMARY KEY, user INTEGER NOT NULL, "
+    "expires_s INTEGER NOT NULL) WITHOUT ROWID;"
+    "INSERT INTO node VALUES(1, 0, 1, '', 1, 0, 0, '', '', 0, 0, 0, 0, 0, 0, NULL);"
+    "PRAGMA user_version = 1;";
+
+/* Small, and without shared memory: this process is the only one. FULL: a commit is durable. */
+static const char pragmas[] = "PRAGMA locking_mode = EXCLUSIVE;"
+                              "PRAGMA journal_mode = WAL;"
+                              "PRAGMA synchronous = FULL;"
+                              "PRAGMA secure_delete = ON;"
+                              "PRAGMA cache_size = -256;"
+                              "PRAGMA temp_store = MEMORY;"
+                              "PRAGMA mmap_size = 0;"
+                              "PRAGMA wal_autocheckpoint = 1000;"
+                              "PRAGMA journal_size_limit = 1048576;"
+                              "PRAGMA trusted_schema = OFF;";
+
+static const char *const statement_texts[] = {
+#define STATEMENT_TEXT(id, sql) sql,
+    STORE_STATEMENTS(STATEMENT_TEXT)};
+
+int store_errno(struct store *store, int sqlite_code)
+{
+    switch (sqlite_code & 0xff) {
+    case SQLITE_OK:
+    case SQLITE_ROW:
+    case SQLITE_DONE:
+        return 0;
+    case SQLITE_CONSTRAINT:
+        return -EEXIST;
+    case SQLITE_FULL:
+        return -ENOSPC;
+    case SQLITE_NOMEM:
+        return -ENOMEM;
+    default:
+        break;
+    }
+    int cause = store->db ? sqlite3_system_errno(store->db) : 0;
+    return cause == ENOSPC || cause == EDQUOT || cause == EFBIG ? -ENOSPC : -EIO;
+}
+
+/* Statements */
+
+sqlite3_stmt *store_stmt(struct store *store, enum statement id)
+{
+    sqlite3_stmt **stmt = &store->statements[id];
+    if (!*stmt && sqlite3_prepare_v3(store->db, statement_texts[id], -1, SQLITE_PREPARE_PERSISTENT,
+                                     stmt, NULL) != SQLITE_OK)
+        return NULL;
+    return *stmt;
+}
+
+void stmt_done(sqlite3_stmt *stmt)
+{
+    if (!stmt)
+        return;
+    (void)sqlite3_reset(stmt);
+    (void)sqlite3_clear_bindings(stmt);
+}
+
+void stmt_donep(sqlite3_stmt **stmt)
+{
+    stmt_done(*stmt);
+}
+
+int store_step(struct store *store, sqlite3_stmt *stmt)
+{
+    int code = sqlite3_step(stmt);
+    if (code == SQLITE_ROW)
+        return 1;
+    return code == SQLITE_DONE ? 0 : store_errno(store, code);
+}
+
+static int bind_all(sqlite3_stmt *stmt, const char *kinds, va_list args)
+{
+    int code = SQLITE_OK;
+    for (int i = 1; kinds[i - 1] && code == SQLITE_OK; i++) {
+        if (kinds[i - 1] == 'i') {
+            code = sqlite3_bind_int64(stmt, i, va_arg(args, int64_t));
+        } else if (kinds[i - 1] == 's') {
+            code = sqlite3_bind_text(stmt, i, va_arg(args, const char *), -1, SQLITE_STATIC);
+        } else {
+            struct slice bytes = va_arg(args, struct slice);
+            code = bytes.bytes
+                       ? sqlite3_bind_blob64(stmt, i, bytes.bytes, bytes.size, SQLITE_STATIC)
+                       : sqlite3_bind_null(stmt, i);
+        }
+    }
+    return code;
+}
+
+sqlite3_stmt *store_query(struct store *store, enum statement id, const char *kinds, ...)
+{
+    sqlite3_stmt *stmt = store_stmt(store, id);
+    va_list args;
+    va_start(args, kinds);
+    if (stmt && bind_all(stmt, kinds, args) != SQLITE_OK) {
+        stmt_done(stmt);
+        stmt = NULL;
+    }
+    va_end(args);
+    return stmt;
+}
+
+int store_run(struct store *store, enum statement id, const char *kinds, ...)
+{
+    SCOPED(stmt_donep) sqlite3_stmt *stmt = store_stmt(store, id);
+    if (!stmt)
+        return store_errno(store, sqlite3_errcode(store->db));
+    va_list args;
+    va_start(args, kinds);
+    int code = bind_all(stmt, kinds, args);
+    va_end(args);
+    int r = code == SQLITE_OK ? store_step(store, stmt) : store_errno(store, code);
+    return r > 0 ? 0 : r;
+}
+
+char *column_text(sqlite3_stmt *stmt, int column, struct arena *arena)
+{
+    const unsigned char *text = sqlite3_column_text(stmt, column);
+    return text ? arena_text(arena, slice_of(text, (size_t)sqlite3_column_bytes(stmt, column)))
+                : NULL;
+}
+
+/* Transactions */
+
+bool store_in_transaction(const struct store *store)
+{
+    return store->in_transaction;
+}
+
+/* Names in incoming/ from `from` on will not be used after all. */
+static void committing_drop(struct store *store, size_t from)
+{
+    for (size_t at = from; at < store->committing.size; at += 32) {
+        char name[33] = {0};
+        memcpy(name, store->committing.bytes + at, 32);
+        (void)unlinkat(store->incoming_fd, name, 0);
+    }
+    store->committing.size = from;
+}
+
+int store_step_begin(struct store *store)
+{
+    int r = 0;
+    if (!store->in_transaction)
+        r = store_run(store, STMT_BEGIN, "");
+    if (r < 0)
+        return r;
+    store->in_transaction = true;
+    store->step_mark = store->committing.size;
+    return store_run(store, STMT_SAVE, "");
+}
+
+int store_step_end(struct store *store, int result)
+{
+    if (result < 0) {
+        committing_drop(store, store->step_mark);
+        if (store_run(store, STMT_UNDO, "") < 0)
+            store->broken = true; /* so that the commit fails too */
+    }
+    if (store_run(store, STMT_RELEASE, "") < 0)
+        store->broken = true;
+    return result;
+}
+
+static void rolled_back(struct store *store)
+{
+    if (!sqlite3_get_autocommit(store->db))
+        (void)!store_run(store, STMT_ROLLBACK, "");
+    committing_drop(store, 0);
+    store->in_transaction = store->broken = false;
+}
+
+static void committed(struct store *store)
+{
+    store->in_transaction = false;
+    for (size_t at = 0; at < store->committing.size; at += 32) {
+        char name[33] = {0};
+        memcpy(name, store->committing.bytes + at, 32);
+        /* If this fails the content is found in incoming/, now and at the next start. */
+        (void)renameat(store->incoming_fd, name, store->content_fd, name);
+    }
+    buf_done(&store->committing);
+    if (store->has_doomed)
+        content_sweep(store);
+}
+
+int store_commit(struct store *store)
+{
+    if (!store->in_transaction)
+        return 0;
+    int r = store->broken ? -EIO : store_run(store, STMT_COMMIT, "");
+    if (r < 0)
+        rolled_back(store);
+    else
+        committed(store);
+    return r;
+}
+
+/* Opening and closing */
+
+static int directory_open(int at_fd, const char *name, int *ret_fd, struct error *e)
+{
+    if (mkdirat(at_fd, name, 0700) < 0 && errno != EEXIST)
+        return error_set(e, -errno, "cannot make the directory '%s'", name);
+    int fd = openat(at_fd, name, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (fd < 0)
+        return error_set(e, -errno, "cannot open the directory '%s'", name);
+    *ret_fd = fd;
+    return 0;
+}
+
+static int database_exec(struct store *store, const char *sql, struct error *e)
+{
+    int code = sqlite3_exec(store->db, sql, NULL, NULL, NULL);
+    if (code == SQLITE_OK)
+        return 0;
+    int r = store_errno(store, code);
+    return error_set(e, r, "the database cannot be used: %s", sqlite3_errmsg(store->db));
+}
+
+static int schema_version(struct store *store, int *ret_version)
+{
+    sqlite3_stmt *stmt;
+    int code = sqlite3_prepare_v2(store->db, "PRAGMA user_version", -1, &stmt, NULL);
+    if (code != SQLITE_OK)
+        return store_errno(store, code);
+    int r = store_step(store, stmt);
+    *ret_version = r == 1 ? sqlite3_column_int(stmt, 0) : 0;
+    (void)sqlite3_finalize(stmt);
+    return r == 1 ? 0 : -EIO;
+}
+
+static int schema_settle(struct store *store, struct error *e)
+{
+    int version = 0;
+    int r = schema_version(store, &version);
+    if (r < 0)
+        return error_set(e, r, "the database cannot be read: %s", sqlite3_errmsg(store->db));
+    if (version == SCHEMA_VERSION)
+        return 0;
+    if (version != 0)
+        return error_set(e, -EPROTO, "the database is of version %d; this program knows %d",
+                         version, SCHEMA_VERSION);
+    r = database_exec(store, "BEGIN EXCLUSIVE", e);
+    if (r == 0)
+        r = database_exec(store, schema, e);
+    return r < 0 ? r : database_exec(store, "COMMIT", e);
+}
+
+static int database_open(struct store *store, const char *directory, struct error *e)
+{
+    SCOPED(buf_done) struct buf path = {0};
+    (void)buf_printf(&path, "%s/coffer.db", directory);
+    const char *text = buf_text(&path);
+    if (!text)
+        return error_set(e, -ENOMEM, "no memory");
+    (void)sqlite3_config(SQLITE_CONFIG_SINGLETHREAD);
+    (void)sqlite3_config(SQLITE_CONFIG_MEMSTATUS, 0);
+    (void)sqlite3_config(SQLITE_CONFIG_LOOKASIDE, 256, 48);
+    int code = sqlite3_open_v2(
+        text, &store->db, SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE | SQLITE_OPEN_NOFOLLOW, NULL);
+    if (code != SQLITE_OK)
+        return error_set(e, store_errno(store, code), "cannot open the database '%s': %s", text,
+                         store->db ? sqlite3_errmsg(store->db) : sqlite3_errstr(code));
+    (void)sqlite3_extended_result_codes(store->db, 1);
+    (void)sqlite3_db_config(store->db, SQLITE_DBCONFIG_DEFENSIVE, 1, NULL);
+    int r = database_exec(store, pragmas, e);
+    return r < 0 ? r : schema_settle(store, e);
+}
+
+static void store_freep(struct store **store)
+{
+    store_close(*store);
+}
+
+int store_open(const char *directory, struct store **ret_store, struct error *e)
+{
+    SCOPED(store_freep) struct store *store = calloc(1, sizeof *store);
+    if (!store)
+        return error_set(e, -ENOMEM, "no memory");
+    store->dir_fd = store->content_fd = store->incoming_fd = -1;
+    int r = directory_open(AT_FDCWD, directory, &store->dir_fd, e);
+    if (r == 0)
+        r = directory_open(store->dir_fd, "content", &store->content_fd, e);
+    if (r == 0)
+        r = directory_open(store->dir_fd, "incoming", &store->incoming_fd, e);
+    if (r == 0)
+        r = database_open(store, directory, e);
+    if (r < 0)
+        return r;
+    r = content_recover(store);
+    if (r < 0)
+        return error_set(e, r, "cannot settle what a crash left behind in '%s'", directory);
+    *ret_store = TAKE(store);
+    return 0;
+}
+
+static void statements_finalize(struct store *store)
+{
+    for (size_t i = 0; i < STMT_COUNT; i++) {
+        (void)sqlite3_finalize(store->statements[i]);
+        store->statements[i] = NULL;
+    }
+}
+
+void store_close(struct store *store)
+{
+    if (!store)
+        return;
+    if (store->db && store->in_transaction)
+        rolled_back(store);
+    statements_finalize(store);
+    if (store->db)
+        (void)sqlite3_wal_checkpoint_v2(store->db, NULL, SQLITE_CHECKPOINT_TRUNCATE, NULL, NULL);
+    (void)sqlite3_close(store->db);
+    int fds[] = {store->incoming_fd, store->content_fd, store->dir_fd};
+    for (size_t i = 0; i < ARRAY_COUNT(fds); i++)
+        if (fds[i] >= 0)
+            (void)close(fds[i]);
+    buf_done(&store->committing);
+    free(store);
+}
+
+void store_rest(struct store *store)
+{
+    if (store->in_transaction)
+        return;
+    if (store->purged) /* merges the index, so that words of purged documents are gone from it */
+        (void)sqlite3_exec(store->db, "INSERT INTO search(search) VALUES('optimize')", NULL, NULL,
+                           NULL);
+    store->purged = false;
+    (void)sqlite3_wal_checkpoint_v2(store->db, NULL, SQLITE_CHECKPOINT_TRUNCATE, NULL, NULL);
+    statements_finalize(store);
+    (void)sqlite3_db_release_memory(store->db);
+}
+
+int store_count(struct store *store, struct store_counts *ret_counts)
+{
+    SCOPED(stmt_donep) sqlite3_stmt *stmt = store_query(store, STMT_COUNT_NODES, "");
+    if (!stmt || store_step(store, stmt) != 1)
+        return -EIO;
+    *ret_counts =
+        (struct store_counts){sqlite3_column_int64(stmt, 0), sqlite3_column_int64(stmt, 1),
+                              sqlite3_column_int64(stmt, 2)};
+    return 0;
+}

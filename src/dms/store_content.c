@@ -1,0 +1,203 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Contents: small ones in the database, so that one sync covers them and their metadata; large ones
+ * in files that never change. The header says in which order things become durable. */
+#include "base/hex.h"
+#include "dms/store_internal.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <sys/random.h>
+#include <unistd.h>
+
+enum { FILE_NAME_SIZE = 32 };
+
+static int draft_open(struct store *store, struct content_draft *draft)
+{
+    uint8_t bytes[FILE_NAME_SIZE / 2];
+    if (getrandom(bytes, sizeof bytes, 0) != sizeof bytes)
+        return -EIO;
+    hex_encode(slice_of(bytes, sizeof bytes), draft->file);
+    int fd = openat(store->incoming_fd, draft->file, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+    if (fd < 0)
+        return -errno;
+    draft->fd = fd;
+    return 0;
+}
+
+static int file_append(int fd, struct slice bytes)
+{
+    while (bytes.size > 0) {
+        ssize_t n = write(fd, bytes.bytes, bytes.size);
+        if (n < 0 && errno == EINTR)
+            continue;
+        if (n < 0)
+            return errno == EFBIG || errno == EDQUOT ? -ENOSPC : -errno;
+        bytes = slice_of(bytes.bytes + n, bytes.size - (size_t)n);
+    }
+    return 0;
+}
+
+int content_draft_write(struct store *store, struct content_draft *draft, struct slice bytes)
+{
+    int r = 0;
+    draft->size += (int64_t)bytes.size;
+    if (draft->fd < 0 && (size_t)draft->size <= STORE_INLINE_MAX)
+        return buf_append_slice(&draft->bytes, bytes);
+    if (draft->fd < 0) {
+        r = draft_open(store, draft);
+        if (r == 0)
+            r = file_append(draft->fd, buf_slice(&draft->bytes));
+        buf_done(&draft->bytes);
+    }
+    return r < 0 ? r : file_append(draft->fd, bytes);
+}
+
+int store_incoming_fd(const struct store *store)
+{
+    return store->incoming_fd;
+}
+
+int content_sync(const struct content_draft *draft, int incoming_fd)
+{
+    if (draft->fd < 0)
+        return 0;
+    if (fdatasync(draft->fd) < 0 || fsync(incoming_fd) < 0)
+        return errno == EDQUOT || errno == EFBIG ? -ENOSPC : -errno;
+    return 0;
+}
+
+void content_drop(struct store *store, struct content_draft *draft)
+{
+    if (draft->fd >= 0)
+        (void)close(draft->fd);
+    if (draft->file[0])
+        (void)unlinkat(store->incoming_fd, draft->file, 0);
+    buf_done(&draft->bytes);
+    *draft = (struct content_draft){.fd = -1};
+}
+
+int content_add(struct store *store, struct content_draft *draft, int64_t *ret_key)
+{
+    bool in_file = draft->fd >= 0;
+    struct slice data = draft->bytes.bytes ? buf_slice(&draft->bytes) : slice_of("", 0);
+    if (in_file && buf_append(&store->committing, draft->file, FILE_NAME_SIZE) < 0)
+        return -ENOMEM;
+    int r = store_run(store, STMT_CONTENT_ADD, "isb", draft->size, in_file ? draft->file : NULL,
+                      in_file ? (struct slice){0} : data);
+    if (in_file && r < 0)
+        store->committing.size -= FILE_NAME_SIZE; /* the draft still owns it */
+    if (r < 0)
+        return r;
+    *ret_key = sqlite3_last_insert_rowid(store->db);
+    draft->file[0] = 0; /* it is the transaction's now */
+    return 0;
+}
+
+static int content_remove(struct store *store, int64_t key, const char *file)
+{
+    int r = 0;
+    if (file) {
+        r = store_run(store, STMT_DOOMED_ADD, "s", file);
+        store->has_doomed = true;
+    }
+    return r < 0 ? r : store_run(store, STMT_CONTENT_REMOVE, "i", key);
+}
+
+int content_ref(struct store *store, int64_t key, int by)
+{
+    SCOPED(arena_done) struct arena arena = {.size_max = 256};
+    char *file = NULL;
+    int64_t refs = 0;
+    {
+        SCOPED(stmt_donep)
+        sqlite3_stmt *stmt = store_query(store, STMT_CONTENT_REF, "ii", key, (int64_t)by);
+        int r = stmt ? store_step(store, stmt) : -EIO;
+        if (r <= 0)
+            return r < 0 ? r : -EIO;
+        refs = sqlite3_column_int64(stmt, 0);
+        file = column_text(stmt, 1, &arena);
+        if ((r = store_step(store, stmt)) < 0) /* the update ends with the last row */
+            return r;
+    }
+    return refs > 0 ? 0 : content_remove(store, key, file);
+}
+
+int content_load(struct store *store, int64_t key, struct buf *bytes, int *ret_fd,
+                 int64_t *ret_size)
+{
+    SCOPED(stmt_donep) sqlite3_stmt *stmt = store_query(store, STMT_CONTENT_GET, "i", key);
+    int r = stmt ? store_step(store, stmt) : -EIO;
+    if (r <= 0)
+        return r < 0 ? r : -ENOENT;
+    const char *file = (const char *)sqlite3_column_text(stmt, 1);
+    int64_t size = sqlite3_column_int64(stmt, 0);
+    int fd = -1;
+    if (file) {
+        fd = openat(store->content_fd, file, O_RDONLY | O_CLOEXEC);
+        if (fd < 0 && errno == ENOENT) /* committed, but not moved yet */
+            fd = openat(store->incoming_fd, file, O_RDONLY | O_CLOEXEC);
+        if (fd < 0)
+            return -errno;
+    } else {
+        const void *data = sqlite3_column_blob(stmt, 2);
+        if (buf_append(bytes, data, (size_t)sqlite3_column_bytes(stmt, 2)) < 0)
+            return -ENOMEM;
+    }
+    *ret_fd = fd;
+    *ret_size = size;
+    return 0;
+}
+
+void content_sweep(struct store *store)
+{
+    SCOPED(arena_done) struct arena arena = {0};
+    store->has_doomed = false;
+    for (;;) {
+        char *file = NULL;
+        {
+            SCOPED(stmt_donep) sqlite3_stmt *stmt = store_query(store, STMT_DOOMED_LIST, "");
+            if (!stmt || store_step(store, stmt) != 1)
+                return;
+            file = column_text(stmt, 0, &arena);
+        }
+        if (!file)
+            return; /* the next start tries again */
+        (void)unlinkat(store->content_fd, file, 0);
+        (void)unlinkat(store->incoming_fd, file, 0);
+        if (store_run(store, STMT_DOOMED_REMOVE, "s", file) < 0)
+            return;
+    }
+}
+
+static int incoming_settle(struct store *store, const char *name)
+{
+    SCOPED(stmt_donep) sqlite3_stmt *stmt = store_query(store, STMT_CONTENT_BY_FILE, "s", name);
+    int r = stmt ? store_step(store, stmt) : -EIO;
+    if (r < 0)
+        return r;
+    if (r == 1)
+        return renameat(store->incoming_fd, name, store->content_fd, name) < 0 ? -errno : 0;
+    return unlinkat(store->incoming_fd, name, 0) < 0 && errno != ENOENT ? -errno : 0;
+}
+
+int content_recover(struct store *store)
+{
+    int fd = openat(store->incoming_fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    DIR *dir = fd >= 0 ? fdopendir(fd) : NULL;
+    if (!dir) {
+        int r = -errno;
+        if (fd >= 0)
+            (void)close(fd);
+        return r;
+    }
+    int r = 0;
+    for (struct dirent *entry; r == 0 && (entry = readdir(dir)) != NULL;)
+        if (strcmp(entry->d_name, ".") != 0 && strcmp(entry->d_name, "..") != 0)
+            r = incoming_settle(store, entry->d_name);
+    (void)closedir(dir);
+    if (r == 0)
+        content_sweep(store);
+    return r;
+}

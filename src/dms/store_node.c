@@ -1,0 +1,479 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Folders and documents: what changes the tree. */
+#include "dms/store_internal.h"
+#include "server/http.h"
+
+#include <errno.h>
+
+void node_read(sqlite3_stmt *stmt, struct arena *arena, struct node *ret)
+{
+    *ret = (struct node){
+        .key = sqlite3_column_int64(stmt, 0),
+        .parent = sqlite3_column_int64(stmt, 1),
+        .kind = (enum node_kind)sqlite3_column_int(stmt, 2),
+        .name = column_text(stmt, 3, arena),
+        .revision = sqlite3_column_int64(stmt, 4),
+        .created_ms = sqlite3_column_int64(stmt, 5),
+        .modified_ms = sqlite3_column_int64(stmt, 6),
+        .created_by = column_text(stmt, 7, arena),
+        .modified_by = column_text(stmt, 8, arena),
+        .has_properties = sqlite3_column_int(stmt, 9) != 0,
+        .trash = sqlite3_column_int64(stmt, 10),
+        .trashed_ms = sqlite3_column_int64(stmt, 11),
+        .version = sqlite3_column_int64(stmt, 12),
+        .content = sqlite3_column_int64(stmt, 13),
+        .size = sqlite3_column_int64(stmt, 14),
+        .type = column_text(stmt, 15, arena),
+    };
+}
+
+static int node_one(struct store *store, struct arena *arena, sqlite3_stmt *stmt, struct node *ret)
+{
+    int r = stmt ? store_step(store, stmt) : -EIO;
+    if (r == 1)
+        node_read(stmt, arena, ret);
+    stmt_done(stmt);
+    if (r == 1 && (!ret->name || !ret->created_by || !ret->modified_by))
+        return -ENOMEM;
+    return r == 1 ? 0 : r < 0 ? r : -ENOENT;
+}
+
+int node_get(struct store *store, struct arena *arena, int64_t key, struct node *ret)
+{
+    return node_one(store, arena, store_query(store, STMT_NODE_GET, "i", key), ret);
+}
+
+int node_child(struct store *store, struct arena *arena, int64_t parent, const char *name,
+               struct node *ret)
+{
+    return node_one(store, arena, store_query(store, STMT_NODE_CHILD, "is", parent, name), ret);
+}
+
+int node_name_check(const char *name)
+{
+    size_t size = strlen(name);
+    if (size == 0 || size > STORE_NAME_SIZE_MAX || strcmp(name, ".") == 0 ||
+        strcmp(name, "..") == 0 || !http_is_utf8(slice_of(name, size)))
+        return -EINVAL;
+    for (const char *c = name; *c; c++)
+        if ((uint8_t)*c < 0x20 || *c == 0x7f || *c == '/')
+            return -EINVAL;
+    return 0;
+}
+
+/* How deep below the root `key` lies; -EINVAL if `not_below` is on the way or it is too deep. */
+static int depth_of(struct store *store, int64_t key, int64_t not_below)
+{
+    int depth = 0;
+    while (key != STORE_ROOT) {
+        SCOPED(arena_done) struct arena arena = {0};
+        struct node node;
+        if (key == not_below || ++depth > STORE_DEPTH_MAX)
+            return -EINVAL;
+        int r = node_get(store, &arena, key, &node);
+        if (r < 0)
+            return r;
+        key = node.parent;
+    }
+    return depth;
+}
+
+/* 0 if things may be put into `parent`. */
+static int parent_check(struct store *store, int64_t parent)
+{
+    SCOPED(arena_done) struct arena arena = {0};
+    struct node node;
+    int r = node_get(store, &arena, parent, &node);
+    if (r < 0)
+        return r;
+    return node.kind == NODE_FOLDER && node.trash == 0 ? 0 : -ENOENT;
+}
+
+/* What the index says of a node's properties: their values, in the order of their names. */
+static int search_text(struct store *store, int64_t key, struct buf *out)
+{
+    SCOPED(stmt_donep) sqlite3_stmt *stmt = store_query(store, STMT_PROPERTY_LIST, "i", key);
+    int r = stmt ? 0 : -EIO;
+    while (r == 0 && (r = store_step(store, stmt)) == 1) {
+        (void)buf_append_text(out, (const char *)sqlite3_column_text(stmt, 1));
+        r = buf_append_byte(out, '\n');
+    }
+    return r;
+}
+
+static int search_run(struct store *store, enum statement id, const struct node *node)
+{
+    SCOPED(buf_done) struct buf text = {0};
+    int r = node->has_properties ? search_text(store, node->key, &text) : 0;
+    const char *properties = r == 0 ? buf_text(&text) : NULL;
+    if (!properties)
+        return r < 0 ? r : -ENOMEM;
+    return store_run(store, id, "iss", node->key, node->name, properties);
+}
+
+int search_add(struct store *store, const struct node *node)
+{
+    return search_run(store, STMT_SEARCH_ADD, node);
+}
+
+int search_remove(struct store *store, const struct node *node)
+{
+    return search_run(store, STMT_SEARCH_REMOVE, node);
+}
+
+static int node_add(struct store *store, const struct actor *actor, struct node *node)
+{
+    int r = node_name_check(node->name);
+    if (r == 0)
+        r = parent_check(store, node->parent);
+    if (r == 0 && node->kind == NODE_FOLDER) {
+        r = depth_of(store, node->parent, 0);
+        if (r >= STORE_DEPTH_MAX)
+            r = -EINVAL;
+    }
+    if (r < 0)
+        return r;
+    r = store_run(store, STMT_NODE_ADD, "iisisiiis", node->parent, (int64_t)node->kind, node->name,
+                  actor->now_ms, actor->user, node->version, node->content, node->size, node->type);
+    if (r < 0)
+        return r;
+    node->key = sqlite3_last_insert_rowid(store->db);
+    return search_add(store, node);
+}
+
+int folder_create(struct store *store, const struct actor *actor, int64_t parent, const char *name,
+                  int64_t *ret_key)
+{
+    struct node node = {.parent = parent, .kind = NODE_FOLDER, .name = (char *)(uintptr_t)name};
+    int r = store_step_begin(store);
+    if (r < 0)
+        return r;
+    r = store_step_end(store, node_add(store, actor, &node));
+    if (r == 0)
+        *ret_key = node.key;
+    return r;
+}
+
+static int version_add(struct store *store, const struct actor *actor, const struct node *node)
+{
+    int r = content_ref(store, node->content, 1);
+    return r < 0 ? r
+                 : store_run(store, STMT_VERSION_ADD, "iiiisis", node->key, node->version,
+                             node->content, node->size, node->type, actor->now_ms, actor->user);
+}
+
+static int document_add(struct store *store, const struct actor *actor, struct node *node)
+{
+    int r = node_add(store, actor, node);
+    return r < 0 ? r : version_add(store, actor, node);
+}
+
+int document_create(struct store *store, const struct actor *actor, int64_t parent,
+                    const char *name, const char *type, struct content_draft *draft,
+                    int64_t *ret_key)
+{
+    struct node node = {.parent = parent,
+                        .kind = NODE_DOCUMENT,
+                        .name = (char *)(uintptr_t)name,
+                        .type = (char *)(uintptr_t)type,
+                        .version = 1,
+                        .size = draft->size};
+    int r = store_step_begin(store);
+    if (r < 0)
+        return r;
+    r = content_add(store, draft, &node.content);
+    if (r == 0)
+        r = document_add(store, actor, &node);
+    r = store_step_end(store, r);
+    if (r == 0)
+        *ret_key = node.key;
+    return r;
+}
+
+/* The node, if it is a document and not deleted. */
+static int document_get(struct store *store, struct arena *arena, int64_t key, struct node *ret)
+{
+    int r = node_get(store, arena, key, ret);
+    if (r < 0)
+        return r;
+    return ret->kind == NODE_DOCUMENT && ret->trash == 0 ? 0 : -ENOENT;
+}
+
+/* A new version with `content`. */
+static int content_set(struct store *store, const struct actor *actor, struct node *node)
+{
+    node->version++;
+    int r = store_run(store, STMT_NODE_CONTENT, "iisiiis", node->key, actor->now_ms, actor->user,
+                      node->version, node->content, node->size, node->type);
+    return r < 0 ? r : version_add(store, actor, node);
+}
+
+int document_update(struct store *store, const struct actor *actor, int64_t key, const char *type,
+                    struct content_draft *draft)
+{
+    SCOPED(arena_done) struct arena arena = {0};
+    struct node node;
+    int r = store_step_begin(store);
+    if (r < 0)
+        return r;
+    r = document_get(store, &arena, key, &node);
+    if (r == 0) {
+        node.type = (char *)(uintptr_t)type;
+        node.size = draft->size;
+        r = content_add(store, draft, &node.content);
+    }
+    if (r == 0)
+        r = content_set(store, actor, &node);
+    return store_step_end(store, r);
+}
+
+int version_restore(struct store *store, const struct actor *actor, int64_t key, int64_t number)
+{
+    SCOPED(arena_done) struct arena arena = {0};
+    struct node node;
+    struct version version;
+    int r = store_step_begin(store);
+    if (r < 0)
+        return r;
+    r = document_get(store, &arena, key, &node);
+    if (r == 0)
+        r = version_get(store, &arena, key, number, &version);
+    if (r == 0) {
+        node.content = version.content;
+        node.size = version.size;
+        node.type = version.type;
+        r = content_set(store, actor, &node);
+    }
+    return store_step_end(store, r);
+}
+
+static int properties_copy(struct store *store, int64_t from, int64_t to)
+{
+    SCOPED(arena_done) struct arena arena = {0};
+    struct property *properties;
+    size_t count;
+    int r = properties_get(store, &arena, from, &properties, &count);
+    for (size_t i = 0; r == 0 && i < count; i++)
+        r = store_run(store, STMT_PROPERTY_ADD, "iss", to, properties[i].name, properties[i].value);
+    return r;
+}
+
+int document_copy(struct store *store, const struct actor *actor, int64_t key, int64_t parent,
+                  const char *name, int64_t *ret_key)
+{
+    SCOPED(arena_done) struct arena arena = {0};
+    struct node node;
+    int r = store_step_begin(store);
+    if (r < 0)
+        return r;
+    r = document_get(store, &arena, key, &node);
+    if (r == 0) {
+        bool has_properties = node.has_properties;
+        node.parent = parent;
+        node.name = (char *)(uintptr_t)name;
+        node.version = 1;
+        node.has_properties = false; /* the row is added without, and its index entry too */
+        r = document_add(store, actor, &node);
+        if (r == 0 && has_properties) {
+            r = search_remove(store, &node);
+            if (r == 0)
+                r = properties_copy(store, key, node.key);
+            if (r == 0)
+                r = store_run(store, STMT_NODE_PROPERTIES, "iisi", node.key, actor->now_ms,
+                              actor->user, (int64_t)1);
+            node.has_properties = true;
+            if (r == 0)
+                r = search_add(store, &node);
+        }
+    }
+    r = store_step_end(store, r);
+    if (r == 0)
+        *ret_key = node.key;
+    return r;
+}
+
+static int move(struct store *store, const struct actor *actor, struct node *node, int64_t parent,
+                const char *name)
+{
+    int r = node_name_check(name);
+    if (r == 0 && node->key == STORE_ROOT)
+        r = -EINVAL;
+    if (r == 0)
+        r = parent_check(store, parent);
+    if (r == 0)
+        r = depth_of(store, parent, node->key);
+    if (r >= STORE_DEPTH_MAX)
+        r = -EINVAL;
+    if (r >= 0)
+        r = search_remove(store, node);
+    if (r >= 0)
+        r = store_run(store, STMT_NODE_MOVE, "iisis", node->key, actor->now_ms, actor->user, parent,
+                      name);
+    node->name = (char *)(uintptr_t)name;
+    return r < 0 ? r : search_add(store, node);
+}
+
+int node_move(struct store *store, const struct actor *actor, int64_t key, int64_t parent,
+              const char *name)
+{
+    SCOPED(arena_done) struct arena arena = {0};
+    struct node node;
+    int r = store_step_begin(store);
+    if (r < 0)
+        return r;
+    r = node_get(store, &arena, key, &node);
+    if (r == 0 && node.trash != 0)
+        r = -ENOENT;
+    if (r == 0)
+        r = move(store, actor, &node, parent, name);
+    return store_step_end(store, r);
+}
+
+static int properties_replace(struct store *store, const struct actor *actor, struct node *node,
+                              const struct property *properties, size_t count)
+{
+    int r = search_remove(store, node);
+    if (r == 0)
+        r = store_run(store, STMT_PROPERTY_CLEAR, "i", node->key);
+    for (size_t i = 0; r == 0 && i < count; i++)
+        r = store_run(store, STMT_PROPERTY_ADD, "iss", node->key, properties[i].name,
+                      properties[i].value);
+    node->has_properties = count > 0;
+    if (r == 0)
+        r = store_run(store, STMT_NODE_PROPERTIES, "iisi", node->key, actor->now_ms, actor->user,
+                      (int64_t)(count > 0));
+    return r < 0 ? r : search_add(store, node);
+}
+
+int properties_set(struct store *store, const struct actor *actor, int64_t key,
+                   const struct property *properties, size_t count)
+{
+    SCOPED(arena_done) struct arena arena = {0};
+    struct node node;
+    int r = store_step_begin(store);
+    if (r < 0)
+        return r;
+    r = node_get(store, &arena, key, &node);
+    if (r == 0 && node.trash != 0)
+        r = -ENOENT;
+    if (r == 0 && count > STORE_PROPERTIES_MAX)
+        r = -EINVAL;
+    if (r == 0)
+        r = properties_replace(store, actor, &node, properties, count);
+    return store_step_end(store, r);
+}
+
+/* Trash */
+
+int node_trash(struct store *store, const struct actor *actor, int64_t key)
+{
+    SCOPED(arena_done) struct arena arena = {0};
+    struct node node;
+    int r = store_step_begin(store);
+    if (r < 0)
+        return r;
+    r = node_get(store, &arena, key, &node);
+    if (r == 0 && node.trash != 0)
+        r = -ENOENT;
+    if (r == 0 && key == STORE_ROOT)
+        r = -EINVAL;
+    if (r == 0)
+        r = store_run(store, STMT_NODE_TRASH, "ii", key, actor->now_ms);
+    return store_step_end(store, r);
+}
+
+int node_restore(struct store *store, const struct actor *actor, int64_t key, int64_t parent)
+{
+    SCOPED(arena_done) struct arena arena = {0};
+    struct node node;
+    int r = store_step_begin(store);
+    if (r < 0)
+        return r;
+    r = node_get(store, &arena, key, &node);
+    if (r == 0 && node.trash != key)
+        r = -ENOENT;
+    if (r == 0)
+        r = parent_check(store, parent ? parent : node.parent);
+    if (r == 0 && parent && parent != node.parent)
+        r = store_run(store, STMT_NODE_MOVE, "iisis", key, actor->now_ms, actor->user, parent,
+                      node.name);
+    if (r == 0)
+        r = store_run(store, STMT_NODE_UNTRASH, "i", key);
+    return store_step_end(store, r);
+}
+
+static int versions_drop(struct store *store, int64_t key)
+{
+    for (;;) {
+        SCOPED(arena_done) struct arena arena = {0};
+        int64_t content = 0, number = 0;
+        {
+            SCOPED(stmt_donep)
+            sqlite3_stmt *stmt =
+                store_query(store, STMT_VERSION_LIST, "iii", key, INT64_MAX, (int64_t)1);
+            int r = stmt ? store_step(store, stmt) : -EIO;
+            if (r <= 0)
+                return r;
+            number = sqlite3_column_int64(stmt, 0);
+            content = sqlite3_column_int64(stmt, 1);
+        }
+        int r = content_ref(store, content, -1);
+        if (r == 0)
+            r = store_run(store, STMT_VERSION_REMOVE, "ii", key, number);
+        if (r < 0)
+            return r;
+    }
+}
+
+static int node_drop(struct store *store, int64_t key)
+{
+    SCOPED(arena_done) struct arena arena = {0};
+    struct node node;
+    int r = node_get(store, &arena, key, &node);
+    if (r == 0)
+        r = search_remove(store, &node);
+    if (r == 0)
+        r = store_run(store, STMT_PROPERTY_CLEAR, "i", key);
+    if (r == 0)
+        r = versions_drop(store, key);
+    return r < 0 ? r : store_run(store, STMT_NODE_REMOVE, "i", key);
+}
+
+/* Everything below goes too, also what was put into the trash on its own before. */
+static int tree_drop(struct store *store, int64_t key)
+{
+    SCOPED(buf_done) struct buf keys = {0};
+    {
+        SCOPED(stmt_donep) sqlite3_stmt *stmt = store_query(store, STMT_NODE_BELOW, "i", key);
+        int r = stmt ? 0 : -EIO;
+        while (r == 0 && (r = store_step(store, stmt)) == 1) {
+            int64_t one = sqlite3_column_int64(stmt, 0);
+            r = buf_append(&keys, &one, sizeof one);
+        }
+        if (r < 0)
+            return r;
+    }
+    int r = 0;
+    for (size_t at = 0; r == 0 && at < keys.size; at += sizeof(int64_t)) {
+        int64_t one;
+        memcpy(&one, keys.bytes + at, sizeof one);
+        r = node_drop(store, one);
+    }
+    return r;
+}
+
+int node_purge(struct store *store, int64_t key)
+{
+    SCOPED(arena_done) struct arena arena = {0};
+    struct node node;
+    int r = store_step_begin(store);
+    if (r < 0)
+        return r;
+    r = node_get(store, &arena, key, &node);
+    if (r == 0 && node.trash != key)
+        r = -ENOENT;
+    if (r == 0)
+        r = tree_drop(store, key);
+    store->purged = true;
+    return store_step_end(store, r);
+}
