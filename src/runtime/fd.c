@@ -14,16 +14,7 @@
 #include <sys/resource.h>
 #include <sys/syscall.h>
 
-#define HIDDEN_COUNT 64
-
-struct fd_table {
-    lock_word lock; /* protects: files, their count; a leaf but for the log's */
-    _Atomic int count;
-    _Atomic int limit;
-    struct file *_Atomic files[FD_MAX];
-};
-
-static _Atomic int g_hidden_base;      /* 0: not settled yet */
+_Atomic int g_fd_hidden_base;
 static _Atomic int g_placeholder = -1; /* a hidden descriptor of /dev/null to duplicate */
 
 static struct fd_table *table_self(void)
@@ -93,13 +84,7 @@ void file_put(struct file *f)
 
 bool fd_is_shielded(int fd)
 {
-    return fd >= 0 && fd < FD_MAX &&
-           atomic_load_explicit(&table_self()->files[fd], memory_order_relaxed) != NULL;
-}
-
-bool fd_any_shielded(void)
-{
-    return atomic_load_explicit(&table_self()->count, memory_order_relaxed) > 0;
+    return fd_table_shields(table_self(), fd);
 }
 
 int fd_limit(void)
@@ -197,25 +182,19 @@ int fd_install(struct file *f, int fd_flags)
  * descriptors small. */
 int fd_hidden_base(void)
 {
-    int base = atomic_load(&g_hidden_base);
+    int base = atomic_load(&g_fd_hidden_base);
     if (base > 0)
         return base;
     struct rlimit limit = {1024, 1024};
     (void)host_call(SYS_getrlimit, RLIMIT_NOFILE, &limit);
     rlim_t soft = MIN(limit.rlim_cur, (rlim_t)(1 << 20));
-    if (soft + HIDDEN_COUNT > limit.rlim_max)
-        soft = limit.rlim_max > 2 * HIDDEN_COUNT ? limit.rlim_max - HIDDEN_COUNT : HIDDEN_COUNT;
-    struct rlimit raised = {soft + HIDDEN_COUNT, limit.rlim_max};
+    if (soft + FD_HIDDEN_COUNT > limit.rlim_max)
+        soft = limit.rlim_max > 2 * FD_HIDDEN_COUNT ? limit.rlim_max - FD_HIDDEN_COUNT : FD_HIDDEN_COUNT;
+    struct rlimit raised = {soft + FD_HIDDEN_COUNT, limit.rlim_max};
     (void)host_call(SYS_setrlimit, RLIMIT_NOFILE, &raised);
     int expected = 0;
-    return atomic_compare_exchange_strong(&g_hidden_base, &expected, (int)soft) ? (int)soft
+    return atomic_compare_exchange_strong(&g_fd_hidden_base, &expected, (int)soft) ? (int)soft
                                                                                 : expected;
-}
-
-bool fd_is_hidden(int fd)
-{
-    int base = atomic_load_explicit(&g_hidden_base, memory_order_relaxed);
-    return base > 0 && fd >= base && fd < base + HIDDEN_COUNT;
 }
 
 int fd_hide(int fd)

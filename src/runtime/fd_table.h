@@ -4,8 +4,36 @@
 #define COFFER_RUNTIME_FD_TABLE_H
 
 #include "runtime/fd.h"
+#include "runtime/lock.h"
 
-struct fd_table;
+struct fd_table {
+    lock_word lock; /* protects: files, their count; a leaf but for the log's */
+    _Atomic int count;
+    _Atomic int limit;
+    struct file *_Atomic files[FD_MAX];
+};
+
+/* Both without a lock, for the fast path. */
+static inline bool fd_table_shields(const struct fd_table *table, int fd)
+{
+    return (unsigned)fd < FD_MAX &&
+           atomic_load_explicit(&table->files[fd], memory_order_relaxed) != NULL;
+}
+
+static inline bool fd_table_any(const struct fd_table *table)
+{
+    return atomic_load_explicit(&table->count, memory_order_relaxed) > 0;
+}
+
+extern _Atomic int g_fd_hidden_base; /* 0: not settled yet */
+#define FD_HIDDEN_COUNT 64
+
+/* True for a descriptor in the runtime's hidden range. */
+static inline bool fd_is_hidden(int fd)
+{
+    int base = atomic_load_explicit(&g_fd_hidden_base, memory_order_relaxed);
+    return base > 0 && fd >= base && fd < base + FD_HIDDEN_COUNT;
+}
 
 /* An empty table; -ENOMEM. It reserves address space for FD_MAX entries and touches little. */
 must_check int fd_table_new(struct fd_table **ret_table);
@@ -26,14 +54,8 @@ must_check int fd_replace(int fd, struct file *f);
 /* One past the highest shielded descriptor ever. */
 int fd_limit(void);
 
-/* True for a descriptor in the runtime's hidden range. */
-bool fd_is_hidden(int fd);
-
 /* The lowest hidden number: the guest's descriptors end here. Settles the range on first use. */
 int fd_hidden_base(void);
-
-/* How many entries of this process are shielded now; for the fast path. */
-bool fd_any_shielded(void);
 
 /* Calls after_fork of every file, in the child. */
 void fd_after_fork(void);

@@ -14,7 +14,7 @@ _Static_assert(offsetof(struct thread, stack) == 8 && offsetof(struct thread, gu
                    offsetof(struct thread, exit_rsp) == 40 && offsetof(struct thread, work) == 48 &&
                    offsetof(struct thread, in_runtime) == 52 &&
                    offsetof(struct thread, xsave_size) == 56 &&
-                   offsetof(struct thread, trap_site) == 64,
+                   offsetof(struct thread, trap_site) == 64 && sizeof(struct regs) == 144,
                "syscall/entry.S knows these");
 
 int thread_adopt(struct thread *t)

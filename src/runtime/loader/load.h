@@ -1,0 +1,41 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* runtime/loader/load.h: from a path and arguments to registers at a program's first instruction.
+ *
+ * Two steps, because execve() must be able to fail: program_open() finds and judges everything
+ * without touching the guest; program_load() replaces the guest's memory. */
+#ifndef COFFER_RUNTIME_LOADER_LOAD_H
+#define COFFER_RUNTIME_LOADER_LOAD_H
+
+#include "base/macros.h"
+#include "runtime/loader/image.h"
+#include "runtime/thread.h"
+
+#define PROGRAM_STRINGS_MAX ((size_t)2 << 20) /* arguments and environment, as Linux by default */
+#define PROGRAM_PATH_SIZE 4096
+
+/* NUL-terminated array of strings, in one allocation each. */
+struct strings {
+    char **items;
+    size_t count, capacity;
+    size_t size; /* of all strings with their NULs */
+};
+
+must_check int strings_add(struct strings *s, const char *text, size_t at); /* -E2BIG, -ENOMEM */
+void strings_done(struct strings *s);
+
+struct program {
+    char path[PROGRAM_PATH_SIZE]; /* what was executed, a script's path for a script: AT_EXECFN */
+    struct strings argv, envp;
+    struct image image, interpreter_image;
+    struct elf elf, interpreter;
+};
+
+/* Takes over `argv` and `envp` (also on failure). `fd`: see image_open(). */
+must_check int program_open(const char *path, int fd, struct strings *argv, struct strings *envp,
+                            struct program **ret_program);
+void program_free(struct program *program);
+
+/* Maps the program into the (empty) guest and fills the registers it starts with. */
+must_check int program_load(struct program *program, struct regs *ret_regs);
+
+#endif

@@ -1,0 +1,341 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "runtime/memory/memory.h"
+#include "platform/host.h"
+#include "runtime/fd.h"
+#include "runtime/guest.h"
+#include "runtime/hooks.h"
+#include "runtime/lock.h"
+#include "runtime/memory/ranges.h"
+#include "runtime/syscall/call.h"
+#include "runtime/syscall/sites.h"
+
+#include <errno.h>
+#include <sys/mman.h>
+#include <sys/shm.h>
+#include <sys/syscall.h>
+
+#define PAGE 4096ull
+#define ADDRESS_MIN 0x10000ull /* page zero and its neighbours stay unmapped: null must fault */
+#define ADDRESS_MAX 0x7ffffffff000ull
+#define ATTACHED_MAX 256
+
+/* protects: g_guest, g_brk, g_attached; a mapping call and its entry are one step under it */
+static lock_word g_lock;
+static struct ranges g_guest;
+static struct {
+    uint64_t start, now;
+} g_brk;
+static struct range g_attached[ATTACHED_MAX]; /* shared memory segments */
+
+void memory_fork_prepare(void)
+{
+    lock_acquire(&g_lock);
+}
+
+void memory_fork_done(void)
+{
+    lock_release(&g_lock);
+}
+
+static bool range_valid(uint64_t address, uint64_t size)
+{
+    return address % PAGE == 0 && size > 0 && size <= ADDRESS_MAX && address <= ADDRESS_MAX - size;
+}
+
+static void unclaim(uint64_t from, uint64_t to)
+{
+    struct range gap;
+    for (uint64_t at = from; ranges_first_outside(&g_guest, at, to, &gap); at = gap.to)
+        (void)host_call(SYS_munmap, gap.from, gap.to - gap.from);
+}
+
+/* Makes sure that what is not the guest's in [from, to) is free, by claiming it. On failure nothing
+ * stays claimed. */
+static int claim_free(uint64_t from, uint64_t to)
+{
+    struct range gap;
+    for (uint64_t at = from; ranges_first_outside(&g_guest, at, to, &gap); at = gap.to) {
+        long r = host_call(SYS_mmap, gap.from, gap.to - gap.from, PROT_NONE,
+                           MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_FIXED_NOREPLACE, -1, 0);
+        if (r == (long)gap.from)
+            continue;
+        if (r > 0)
+            (void)host_call(SYS_munmap, r, gap.to - gap.from);
+        unclaim(from, gap.from);
+        return -ENOMEM;
+    }
+    return 0;
+}
+
+static void before_replacing(uint64_t from, uint64_t size)
+{
+    sites_text_remove(from, size);
+    if (vfs_unmapping)
+        vfs_unmapping(from, size);
+}
+
+static bool is_text(int prot, int flags, int fd)
+{
+    return fd >= 0 && (prot & PROT_EXEC) && !(prot & PROT_WRITE) && (flags & MAP_PRIVATE);
+}
+
+static int64_t map_locked(uint64_t address, uint64_t size, int prot, int flags, int fd,
+                          struct file *file, uint64_t offset)
+{
+    uint64_t whole = round_up(size, PAGE);
+    if (flags & (MAP_FIXED | MAP_FIXED_NOREPLACE)) {
+        if (!range_valid(address, whole))
+            return address % PAGE ? -EINVAL : -ENOMEM;
+        if (address < ADDRESS_MIN)
+            return -EPERM;
+    }
+    if (flags & MAP_FIXED) {
+        int r = claim_free(address, address + whole);
+        if (r < 0)
+            return r;
+        before_replacing(address, whole);
+    }
+    int64_t at;
+    if (file)
+        at = file->ops->mmap ? file->ops->mmap(file, (void *)address, size, prot, flags, offset)
+                             : -ENODEV;
+    else
+        at = host_call(SYS_mmap, address, size, prot, flags, fd, offset);
+    if (at < 0 && (flags & MAP_FIXED))
+        unclaim(address, address + whole);
+    if (at < 0)
+        return at;
+    if (!range_valid((uint64_t)at, whole))
+        return -EPROTO;
+    if (ranges_add(&g_guest, (uint64_t)at, (uint64_t)at + whole) < 0) {
+        (void)host_call(SYS_munmap, at, whole);
+        return -ENOMEM;
+    }
+    if (is_text(prot, flags, file ? -1 : fd))
+        sites_text_add((uint64_t)at, whole);
+    return at;
+}
+
+int64_t memory_map(uint64_t address, uint64_t size, int prot, int flags, int fd, struct file *file,
+                   uint64_t offset)
+{
+    if (size == 0 || size > ADDRESS_MAX)
+        return size == 0 ? -EINVAL : -ENOMEM;
+    SCOPED(lock_leave) lock_word *held = lock_enter(&g_lock);
+    return map_locked(address, size, prot, flags, fd, file, offset);
+}
+
+static int unmap_locked(uint64_t from, uint64_t to)
+{
+    struct range piece;
+    before_replacing(from, to - from);
+    while (ranges_first_inside(&g_guest, from, to, &piece)) {
+        long r = host_call(SYS_munmap, piece.from, piece.to - piece.from);
+        if (r < 0)
+            return (int)r;
+        r = ranges_remove(&g_guest, piece.from, piece.to);
+        if (r < 0)
+            return (int)r;
+        from = piece.to;
+    }
+    return 0;
+}
+
+int memory_unmap(uint64_t address, uint64_t size)
+{
+    uint64_t whole = round_up(size, PAGE);
+    if (size > ADDRESS_MAX || !range_valid(address, whole))
+        return -EINVAL;
+    SCOPED(lock_leave) lock_word *held = lock_enter(&g_lock);
+    return unmap_locked(address, address + whole);
+}
+
+bool memory_is_guest(uint64_t address, uint64_t size)
+{
+    if (size > ADDRESS_MAX || address > ADDRESS_MAX - size)
+        return false;
+    SCOPED(lock_leave) lock_word *held = lock_enter(&g_lock);
+    return ranges_contain(&g_guest, round_down(address, PAGE), round_up(address + size, PAGE));
+}
+
+void memory_release_guest(void)
+{
+    SCOPED(lock_leave) lock_word *held = lock_enter(&g_lock);
+    sites_forget_all();
+    struct range piece;
+    while (ranges_first_inside(&g_guest, 0, ADDRESS_MAX, &piece))
+        if (unmap_locked(piece.from, piece.to) < 0)
+            break;
+    g_brk.start = g_brk.now = 0;
+}
+
+void memory_each(memory_range_fn *each, void *ctx)
+{
+    SCOPED(lock_leave) lock_word *held = lock_enter(&g_lock);
+    for (size_t i = 0; i < g_guest.count; i++)
+        each(ctx, g_guest.items[i].from, g_guest.items[i].to);
+}
+
+void memory_brk_start(uint64_t address)
+{
+    g_brk.start = g_brk.now = round_up(address, PAGE);
+}
+
+int64_t sys_mmap(struct syscall_call *c)
+{
+    uint64_t size = c->args[1];
+    int flags = (int)c->args[3], fd = (int)c->args[4];
+    if (c->args[5] % PAGE)
+        return -EINVAL;
+    struct file *file = flags & MAP_ANONYMOUS ? NULL : fd_get(fd);
+    int64_t at = memory_map(c->args[0], size, (int)c->args[2], flags,
+                            flags & MAP_ANONYMOUS ? -1 : fd, file, c->args[5]);
+    file_put(file);
+    return at;
+}
+
+int64_t sys_munmap(struct syscall_call *c)
+{
+    return memory_unmap(c->args[0], c->args[1]);
+}
+
+int64_t sys_mprotect(struct syscall_call *c)
+{
+    uint64_t address = c->args[0], size = round_up(c->args[1], PAGE);
+    if (size == 0)
+        return address % PAGE ? -EINVAL : 0;
+    if (address % PAGE)
+        return -EINVAL;
+    if (c->args[1] > ADDRESS_MAX || !range_valid(address, size))
+        return -ENOMEM;
+    SCOPED(lock_leave) lock_word *held = lock_enter(&g_lock);
+    if (!ranges_contain(&g_guest, address, address + size))
+        return -ENOMEM;
+    if ((c->args[2] & PROT_WRITE) || !(c->args[2] & PROT_EXEC))
+        sites_text_remove(address, size);
+    return host_call(SYS_mprotect, address, size, c->args[2]);
+}
+
+int64_t sys_madvise(struct syscall_call *c)
+{
+    uint64_t address = c->args[0], size = round_up(c->args[1], PAGE);
+    if (size == 0 || address % PAGE)
+        return address % PAGE ? -EINVAL : 0;
+    if (c->args[1] > ADDRESS_MAX || !range_valid(address, size))
+        return -EINVAL;
+    struct range gap;
+    SCOPED(lock_leave) lock_word *held = lock_enter(&g_lock);
+    if (!ranges_first_outside(&g_guest, address, address + size, &gap))
+        return host_call(SYS_madvise, address, size, c->args[2]);
+    /* As Linux: advice reaches what is mapped, and the gap is reported. */
+    struct range piece;
+    for (uint64_t at = address; ranges_first_inside(&g_guest, at, address + size, &piece);
+         at = piece.to) {
+        long r = host_call(SYS_madvise, piece.from, piece.to - piece.from, c->args[2]);
+        if (r < 0)
+            return r;
+    }
+    return -ENOMEM;
+}
+
+int64_t sys_msync(struct syscall_call *c)
+{
+    if (!memory_is_guest(c->args[0], c->args[1]))
+        return -ENOMEM;
+    if (vfs_msync) {
+        int64_t r = vfs_msync(c->args[0], c->args[1], (int)c->args[2]);
+        if (r < 0)
+            return r;
+    }
+    return sys_pass(c);
+}
+
+int64_t sys_mremap(struct syscall_call *c)
+{
+    uint64_t old = c->args[0], old_size = round_up(c->args[1], PAGE);
+    uint64_t size = round_up(c->args[2], PAGE), target = c->args[4];
+    unsigned long flags = c->args[3];
+    if (c->args[1] > ADDRESS_MAX || c->args[2] > ADDRESS_MAX || size == 0 || old % PAGE)
+        return -EINVAL;
+    SCOPED(lock_leave) lock_word *held = lock_enter(&g_lock);
+    if (!range_valid(old, MAX(old_size, PAGE)) ||
+        !ranges_contain(&g_guest, old, old + MAX(old_size, PAGE)))
+        return -EFAULT;
+    if (flags & MREMAP_FIXED) {
+        if (!range_valid(target, size) || target < ADDRESS_MIN)
+            return -EINVAL;
+        int r = claim_free(target, target + size);
+        if (r < 0)
+            return r;
+        before_replacing(target, size);
+    }
+    before_replacing(old, MAX(old_size, PAGE));
+    int64_t at = host_call(SYS_mremap, old, c->args[1], c->args[2], flags, target);
+    if (at < 0)
+        return at;
+    if (old_size > 0 && !(flags & MREMAP_DONTUNMAP))
+        if (ranges_remove(&g_guest, old, old + old_size) < 0)
+            return -ENOMEM;
+    return ranges_add(&g_guest, (uint64_t)at, (uint64_t)at + size) < 0 ? -ENOMEM : at;
+}
+
+int64_t sys_brk(struct syscall_call *c)
+{
+    SCOPED(lock_leave) lock_word *held = lock_enter(&g_lock);
+    uint64_t wanted = c->args[0];
+    uint64_t now = round_up(g_brk.now, PAGE), then = round_up(wanted, PAGE);
+    if (wanted < g_brk.start || wanted > ADDRESS_MAX)
+        return (int64_t)g_brk.now;
+    if (then > now) {
+        if (map_locked(now, then - now, PROT_READ | PROT_WRITE,
+                       MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED_NOREPLACE, -1, NULL, 0) !=
+            (int64_t)now)
+            return (int64_t)g_brk.now;
+    } else if (then < now && unmap_locked(then, now) < 0) {
+        return (int64_t)g_brk.now;
+    }
+    g_brk.now = wanted;
+    return (int64_t)wanted;
+}
+
+int64_t sys_shmat(struct syscall_call *c)
+{
+    struct shmid_ds about;
+    long r = host_call(SYS_shmctl, c->args[0], IPC_STAT, &about);
+    if (r < 0)
+        return r;
+    SCOPED(lock_leave) lock_word *held = lock_enter(&g_lock);
+    struct range *slot = NULL;
+    for (size_t i = 0; i < ATTACHED_MAX && !slot; i++)
+        if (g_attached[i].to == 0)
+            slot = &g_attached[i];
+    if (!slot || ((int)c->args[2] & SHM_REMAP))
+        return slot ? -EINVAL : -ENOMEM;
+    int64_t at = host_call(SYS_shmat, c->args[0], c->args[1], c->args[2]);
+    if (at < 0)
+        return at;
+    uint64_t from = (uint64_t)at, to = from + round_up(about.shm_segsz, PAGE);
+    if (ranges_add(&g_guest, from, to) < 0) {
+        (void)host_call(SYS_shmdt, at);
+        return -ENOMEM;
+    }
+    *slot = (struct range){from, to};
+    return at;
+}
+
+int64_t sys_shmdt(struct syscall_call *c)
+{
+    SCOPED(lock_leave) lock_word *held = lock_enter(&g_lock);
+    for (size_t i = 0; i < ATTACHED_MAX; i++) {
+        struct range *slot = &g_attached[i];
+        if (slot->to == 0 || slot->from != c->args[0])
+            continue;
+        long r = host_call(SYS_shmdt, slot->from);
+        if (r == 0 && ranges_remove(&g_guest, slot->from, slot->to) < 0)
+            return -ENOMEM;
+        if (r == 0)
+            *slot = (struct range){0};
+        return r;
+    }
+    return -EINVAL;
+}

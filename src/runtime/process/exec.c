@@ -1,0 +1,190 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "runtime/process/exec.h"
+#include "platform/host.h"
+#include "runtime/fd_table.h"
+#include "runtime/guest.h"
+#include "runtime/memory/memory.h"
+#include "runtime/process/process.h"
+#include "runtime/process/signal.h"
+#include "runtime/syscall/call.h"
+#include "runtime/syscall/entry.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/syscall.h>
+
+/* protects: g_pending; outermost of all locks */
+static lock_word g_lock;
+static struct program *_Atomic g_pending;
+
+static int read_strings(unsigned long from, struct strings *ret)
+{
+    char *text = malloc(PROGRAM_STRINGS_MAX);
+    int r = text ? 0 : -ENOMEM;
+    for (unsigned long at = from; r == 0 && from != 0; at += sizeof(unsigned long)) {
+        unsigned long address;
+        r = guest_get(&address, at);
+        if (r < 0 || address == 0)
+            break;
+        ssize_t n = guest_text(text, address, PROGRAM_STRINGS_MAX / 16);
+        r = n == -ENAMETOOLONG ? -E2BIG : n < 0 ? (int)n : strings_add(ret, text, SIZE_MAX);
+    }
+    free(text);
+    return r;
+}
+
+/* Everything that can fail, before anything changes. */
+static int prepare(const char *path, int fd, unsigned long argv_at, unsigned long envp_at,
+                   struct program **ret_program)
+{
+    struct strings argv = {0}, envp = {0};
+    int r = read_strings(argv_at, &argv);
+    if (r == 0)
+        r = read_strings(envp_at, &envp);
+    if (r == 0)
+        return program_open(path, fd, &argv, &envp, ret_program);
+    strings_done(&argv);
+    strings_done(&envp);
+    return r;
+}
+
+static void kick_others(struct thread *self, struct thread *leader)
+{
+    lock_acquire(&g_threads_lock);
+    for (struct thread *t = g_threads; t; t = t->next)
+        if (t != self && t != leader)
+            signal_kick(t);
+    lock_release(&g_threads_lock);
+}
+
+static int64_t exec_in_place(struct thread *t, struct program *program)
+{
+    lock_acquire(&g_lock);
+    if (atomic_load(&g_pending)) { /* another thread was first: this one ends with the rest */
+        lock_release(&g_lock);
+        program_free(program);
+        return -EINTR;
+    }
+    atomic_store(&g_pending, program);
+    lock_release(&g_lock);
+    signal_block_all();
+    kick_others(t, thread_leader());
+    if (thread_is_leader(t))
+        thread_leave_guest(THREAD_LEAVE_EXEC);
+    signal_kick(thread_leader());
+    thread_exit(t, 0);
+}
+
+/* Descriptors marked close-on-exec, but for the runtime's own. */
+static void close_marked(void)
+{
+    int directory = host_openat(AT_FDCWD, "/proc/self/fd", O_RDONLY | O_DIRECTORY | O_CLOEXEC, 0);
+    int open[1024];
+    char buffer[4096];
+    long n;
+    size_t count = 0;
+    if (directory < 0)
+        return;
+    while ((n = host_call(SYS_getdents64, directory, buffer, sizeof(buffer))) > 0) {
+        for (long at = 0; at + 19 < n;) {
+            unsigned short size;
+            __builtin_memcpy(&size, buffer + at + 16, sizeof(size));
+            char *name = buffer + at + 19;
+            if (*name >= '0' && *name <= '9' && count < ARRAY_COUNT(open))
+                open[count++] = (int)strtol(name, NULL, 10);
+            if (size == 0)
+                break;
+            at += size;
+        }
+    }
+    host_close(directory);
+    for (size_t i = 0; i < count; i++) {
+        int fd = open[i];
+        long flags = fd_is_hidden(fd) || fd == directory ? 0 : host_call(SYS_fcntl, fd, F_GETFD);
+        if (flags < 0 || !(flags & FD_CLOEXEC))
+            continue;
+        struct file *f = fd_detach(fd);
+        host_close(fd);
+        file_put(f);
+    }
+}
+
+struct program *exec_take(struct thread *t)
+{
+    struct process *process = t->process;
+    signal_block_all();
+    kick_others(t, NULL);
+    for (;;) {
+        lock_acquire(&g_threads_lock);
+        bool alone = g_threads == t && !t->next;
+        int count = atomic_load(&process->thread_count);
+        lock_release(&g_threads_lock);
+        if (alone)
+            break;
+        futex_wait(&process->thread_count, count);
+    }
+    struct program *program = atomic_exchange(&g_pending, NULL);
+    atomic_store(&process->thread_count, 1);
+    atomic_store(&t->work, 0);
+    t->deferred_signal = 0;
+    t->held_signals = 0;
+    t->clear_tid = t->robust_head = 0;
+    t->trap_site = 0;
+    t->in_runtime = 1;
+    if (t->rseq_address)
+        (void)host_call(SYS_rseq, t->rseq_address, t->rseq_size, 1, t->rseq_signature);
+    t->rseq_address = 0;
+    signal_reset_for_exec(t);
+    close_marked();
+    memory_release_guest();
+    return program;
+}
+
+static int64_t exec_program(struct syscall_call *c, const char *path, int fd, unsigned long argv,
+                            unsigned long envp)
+{
+    struct program *program;
+    int r = prepare(path, fd, argv, envp, &program);
+    if (r < 0)
+        return r;
+    if (!c->thread->process->vfork_child)
+        return exec_in_place(c->thread, program);
+    r = exec_host(program);
+    program_free(program);
+    return r;
+}
+
+int64_t sys_execve(struct syscall_call *c)
+{
+    char path[PATH_MAX];
+    ssize_t n = guest_text(path, c->args[0], sizeof(path));
+    if (n <= 0)
+        return n < 0 ? n : -ENOENT;
+    return exec_program(c, path, -1, c->args[1], c->args[2]);
+}
+
+int64_t sys_execveat(struct syscall_call *c)
+{
+    char path[PATH_MAX], full[PATH_MAX + 32];
+    int fd = (int)c->args[0];
+    ssize_t n = guest_text(path, c->args[1], sizeof(path));
+    if (n < 0)
+        return n;
+    if (c->args[4] & ~(unsigned long)(AT_EMPTY_PATH | AT_SYMLINK_NOFOLLOW))
+        return -EINVAL;
+    if (n == 0 && !(c->args[4] & AT_EMPTY_PATH))
+        return -ENOENT;
+    if (n == 0) {
+        (void)snprintf(full, sizeof(full), "/dev/fd/%d", fd);
+        return exec_program(c, full, fd, c->args[2], c->args[3]);
+    }
+    if (path[0] == '/' || fd == AT_FDCWD)
+        return exec_program(c, path, -1, c->args[2], c->args[3]);
+    if (fd_is_shielded(fd))
+        return -EACCES;
+    (void)snprintf(full, sizeof(full), "/proc/self/fd/%d/%s", fd, path);
+    return exec_program(c, full, -1, c->args[2], c->args[3]);
+}

@@ -1,0 +1,210 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Child processes. fork() is glibc's, so that its own locks are right in the child; vfork() shares
+ * the memory and gets a thread, a descriptor table and signal actions of its own. */
+#include "runtime/process/fork.h"
+#include "platform/host.h"
+#include "runtime/guest.h"
+#include "runtime/hooks.h"
+#include "runtime/memory/memory.h"
+#include "runtime/process/process.h"
+#include "runtime/process/signal.h"
+#include "runtime/syscall/call.h"
+#include "runtime/syscall/entry.h"
+#include "runtime/syscall/sites.h"
+
+#include <asm/prctl.h>
+#include <errno.h>
+#include <linux/sched.h>
+#include <sys/mman.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#define VFORK_STACK_SIZE ((size_t)512 << 10)
+#define FORK_FLAGS_KNOWN                                                                      \
+    (CLONE_PARENT_SETTID | CLONE_CHILD_SETTID | CLONE_CHILD_CLEARTID | CLONE_SETTLS |          \
+     CLONE_VFORK | CLONE_DETACHED)
+
+int fork_prepare(void)
+{
+    if (vfs_fork_prepare) {
+        int r = vfs_fork_prepare();
+        if (r < 0)
+            return r;
+    }
+    if (net_fork_prepare)
+        net_fork_prepare();
+    lock_acquire(&g_threads_lock);
+    memory_fork_prepare();
+    sites_fork_prepare();
+    lock_acquire(&process_self()->fds->lock);
+    return 0;
+}
+
+static void release_locks(void)
+{
+    lock_release(&process_self()->fds->lock);
+    sites_fork_done();
+    memory_fork_done();
+    lock_release(&g_threads_lock);
+}
+
+void fork_parent(long pid)
+{
+    release_locks();
+    if (net_fork_parent)
+        net_fork_parent();
+    if (vfs_fork_parent)
+        vfs_fork_parent(pid);
+}
+
+void fork_child(void)
+{
+    struct thread *t = thread_self();
+    struct process *process = t->process;
+    g_threads = t;
+    t->next = t->previous = NULL;
+    atomic_store(&process->thread_count, 1);
+    process->pid = t->tid = (int)host_call(SYS_getpid);
+    release_locks();
+    if (net_fork_child)
+        net_fork_child();
+    if (vfs_fork_child)
+        vfs_fork_child();
+    fd_after_fork();
+}
+
+/* In the child, before any guest instruction. */
+static void begin_child(struct thread *t, const struct clone_request *request)
+{
+    fork_child();
+    t->clear_tid = request->flags & CLONE_CHILD_CLEARTID ? request->child_tid : 0;
+    t->robust_head = 0;
+    t->held_signals = 0;
+    t->deferred_signal = 0;
+    atomic_store(&t->work, THREAD_WORK_SIGNAL); /* pending signals stay with the parent */
+    if (request->flags & CLONE_SETTLS)
+        t->guest_fs = request->tls;
+    if (request->stack != 0)
+        thread_regs(t)->rsp = request->stack;
+    if (request->flags & CLONE_CHILD_SETTID)
+        (void)!guest_put(request->child_tid, &t->tid);
+    thread_become_leader(t);
+    if (dispatch_arm() < 0)
+        signal_die(SIGKILL);
+}
+
+int64_t process_fork(struct thread *t, const struct clone_request *request)
+{
+    if ((request->flags & ~(uint64_t)FORK_FLAGS_KNOWN) || t->process->vfork_child)
+        return -EINVAL;
+    if (request->exit_signal != SIGCHLD && request->exit_signal != 0)
+        return -EINVAL;
+    signal_block_all();
+    int r = fork_prepare();
+    if (r < 0) {
+        signal_open_on_exit(t);
+        return r;
+    }
+    long pid = fork();
+    if (pid == 0) {
+        begin_child(t, request);
+        return 0;
+    }
+    if (pid < 0)
+        pid = -errno;
+    fork_parent(pid);
+    signal_open_on_exit(t);
+    if (pid > 0 && (request->flags & CLONE_PARENT_SETTID)) {
+        const int tid = (int)pid;
+        (void)!guest_put(request->parent_tid, &tid);
+    }
+    return pid;
+}
+
+/* At the low end of the child's runtime stack. */
+struct vfork_child {
+    struct thread thread;
+    struct process process;
+    struct signal_actions actions;
+    struct regs regs;
+    struct clone_request request;
+    _Alignas(64) char signal_stack[SIGNAL_STACK_SIZE];
+};
+
+static void vfork_main(void *arg)
+{
+    struct vfork_child *child = arg;
+    struct thread *t = &child->thread;
+    (void)host_call(SYS_arch_prctl, ARCH_SET_GS, t);
+    t->tid = child->process.pid = (int)host_call(SYS_getpid);
+    signal_stack_install(t, child->signal_stack);
+    if (dispatch_arm() < 0)
+        (void)host_call(SYS_exit_group, 127);
+    signal_open_on_exit(t);
+    (void)thread_enter_guest(t, &child->regs);
+    (void)host_call(SYS_exit_group, 0);
+}
+
+static int vfork_prepare(struct thread *t, const struct clone_request *request,
+                         struct vfork_child *child)
+{
+    child->process = (struct process){.actions = &child->actions, .vfork_child = true};
+    atomic_init(&child->process.thread_count, 1);
+    for (int i = 0; i <= SIGNAL_COUNT; i++)
+        child->actions.of[i] = t->process->actions->of[i];
+    child->thread = (struct thread){
+        .self = &child->thread,
+        .process = &child->process,
+        .in_runtime = 1,
+        .xsave_size = t->xsave_size,
+        .signal_mask = t->signal_mask,
+        .signal_stack = t->signal_stack,
+        .guest_fs = request->flags & CLONE_SETTLS ? request->tls : t->guest_fs,
+    };
+    child->regs = *thread_regs(t);
+    child->regs.rax = 0;
+    if (request->stack != 0)
+        child->regs.rsp = request->stack;
+    return fd_table_copy(t->process->fds, &child->process.fds);
+}
+
+int64_t process_vfork(struct thread *t, const struct clone_request *request)
+{
+    if (t->process->vfork_child)
+        return -EINVAL;
+    void *stack = mmap(NULL, VFORK_STACK_SIZE, PROT_READ | PROT_WRITE,
+                       MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+    if (stack == MAP_FAILED)
+        return -ENOMEM;
+    struct vfork_child *child = stack;
+    int64_t r = vfork_prepare(t, request, child);
+    if (r == 0 && vfs_fork_prepare)
+        r = vfs_fork_prepare();
+    if (r == 0) {
+        signal_block_all();
+        r = rt_vfork(CLONE_VM | CLONE_VFORK | (unsigned)request->exit_signal,
+                     (char *)stack + VFORK_STACK_SIZE - 64, vfork_main, child);
+        if (vfs_fork_parent)
+            vfs_fork_parent(r);
+        signal_open_on_exit(t);
+    }
+    fd_table_free(child->process.fds);
+    (void)munmap(stack, VFORK_STACK_SIZE);
+    if (r > 0 && (request->flags & CLONE_PARENT_SETTID)) {
+        const int tid = (int)r;
+        (void)!guest_put(request->parent_tid, &tid);
+    }
+    return r;
+}
+
+int64_t sys_fork(struct syscall_call *c)
+{
+    const struct clone_request request = {.exit_signal = SIGCHLD};
+    return process_fork(c->thread, &request);
+}
+
+int64_t sys_vfork(struct syscall_call *c)
+{
+    const struct clone_request request = {.flags = CLONE_VM | CLONE_VFORK, .exit_signal = SIGCHLD};
+    return process_vfork(c->thread, &request);
+}

@@ -1,0 +1,130 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Calls about the process that the runtime answers itself. */
+#include "platform/host.h"
+#include "platform/ops.h"
+#include "runtime/fd_table.h"
+#include "runtime/guest.h"
+#include "runtime/syscall/call.h"
+#include "runtime/thread.h"
+
+#include <asm/prctl.h>
+#include <errno.h>
+#include <linux/prctl.h>
+#include <linux/random.h>
+#include <sys/resource.h>
+#include <sys/syscall.h>
+
+#define ADDRESS_MAX 0x7ffffffff000ull
+
+int64_t sys_arch_prctl(struct syscall_call *c)
+{
+    switch (c->args[0]) {
+    case ARCH_SET_FS:
+        if (c->args[1] >= ADDRESS_MAX)
+            return -EPERM;
+        c->thread->guest_fs = c->args[1];
+        return 0;
+    case ARCH_GET_FS:
+        return guest_put(c->args[1], &c->thread->guest_fs);
+    case ARCH_SET_GS: /* the runtime's */
+        return -EPERM;
+    case ARCH_GET_GS: {
+        const uint64_t zero = 0;
+        return guest_put(c->args[1], &zero);
+    }
+    default: /* shadow stacks, AMX permission, CPUID faulting: not offered */
+        return -EINVAL;
+    }
+}
+
+int64_t sys_prctl(struct syscall_call *c)
+{
+    switch ((int)c->args[0]) {
+    case PR_SET_SECCOMP:
+    case PR_SET_SYSCALL_USER_DISPATCH:
+    case PR_SET_MM:
+    case PR_SET_TSC:
+        return -EINVAL;
+    case PR_SET_PTRACER:
+        return -EINVAL;
+    default:
+        return sys_pass(c);
+    }
+}
+
+int64_t sys_personality(struct syscall_call *c)
+{
+    if ((unsigned)c->args[0] == 0xffffffffu || c->args[0] == 0)
+        return 0;
+    return -EINVAL;
+}
+
+int64_t sys_restart_syscall(struct syscall_call *c)
+{
+    (void)c;
+    return -EINTR;
+}
+
+int64_t sys_getrandom(struct syscall_call *c)
+{
+    uint8_t chunk[256];
+    size_t size = MIN(c->args[1], 0x7fffffful), done = 0;
+    if (c->args[2] & ~(unsigned long)(GRND_NONBLOCK | GRND_RANDOM | GRND_INSECURE))
+        return -EINVAL;
+    while (done < size) {
+        size_t n = MIN(size - done, sizeof(chunk));
+        if (platform()->random(chunk, n) < 0)
+            return -EIO;
+        if (guest_write(c->args[0] + done, chunk, n) < 0)
+            return done > 0 ? (int64_t)done : -EFAULT;
+        done += n;
+    }
+    return (int64_t)done;
+}
+
+/* The guest's limit on descriptors ends where the hidden ones begin. */
+static void hide_limit(int resource, struct rlimit *limit)
+{
+    rlim_t base = (rlim_t)fd_hidden_base();
+    if (resource == RLIMIT_NOFILE && limit->rlim_cur == base + FD_HIDDEN_COUNT)
+        limit->rlim_cur = base;
+}
+
+static int64_t limits(int pid, int resource, unsigned long new_at, unsigned long old_at)
+{
+    struct rlimit new, old;
+    int64_t r;
+    if (new_at && guest_get(&new, new_at) < 0)
+        return -EFAULT;
+    bool own = pid == 0 || pid == process_self()->pid;
+    if (own && resource == RLIMIT_NOFILE && new_at) {
+        /* The host's stays where the hidden range needs it; a lower one is only remembered by the
+         * hard limit's refusal, a higher one is granted. */
+        rlim_t least = (rlim_t)fd_hidden_base() + FD_HIDDEN_COUNT;
+        if (new.rlim_cur > new.rlim_max)
+            return -EINVAL;
+        new.rlim_cur = MAX(new.rlim_cur, least);
+        new.rlim_max = MAX(new.rlim_max, least);
+    }
+    r = host_call(SYS_prlimit64, pid, resource, new_at ? &new : NULL, old_at ? &old : NULL);
+    if (r < 0 || !old_at)
+        return r;
+    if (own)
+        hide_limit(resource, &old);
+    return guest_put(old_at, &old);
+}
+
+int64_t sys_prlimit64(struct syscall_call *c)
+{
+    return limits((int)c->args[0], (int)c->args[1], c->args[2], c->args[3]);
+}
+
+int64_t sys_getrlimit(struct syscall_call *c)
+{
+    return limits(0, (int)c->args[0], 0, c->args[1]);
+}
+
+int64_t sys_setrlimit(struct syscall_call *c)
+{
+    return limits(0, (int)c->args[0], c->args[1], 0);
+}

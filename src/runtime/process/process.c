@@ -1,0 +1,179 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The life of the guest process. The host's first thread (the leader) carries the guest's first
+ * thread and stays until the process ends, because an exec continues on it. */
+#include "runtime/process/process.h"
+#include "platform/host.h"
+#include "runtime/fd_table.h"
+#include "runtime/guest.h"
+#include "runtime/hooks.h"
+#include "runtime/loader/load.h"
+#include "runtime/memory/memory.h"
+#include "runtime/process/exec.h"
+#include "runtime/process/signal.h"
+#include "runtime/syscall/call.h"
+#include "runtime/syscall/entry.h"
+#include "runtime/syscall/sites.h"
+
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/syscall.h>
+
+const struct runtime_config *g_config;
+
+static struct thread g_first_thread;
+static struct thread *g_leader = &g_first_thread;
+static struct signal_actions g_actions;
+static _Alignas(64) char g_leader_signal_stack[SIGNAL_STACK_SIZE];
+static _Atomic int g_exit_status; /* of the last thread that ended */
+static int g_stderr = 2;
+
+int process_stderr(void)
+{
+    return g_stderr;
+}
+
+void process_stderr_keep(void)
+{
+    int copy = (int)host_call(SYS_fcntl, 2, F_DUPFD_CLOEXEC, fd_hidden_base());
+    g_stderr = copy < 0 ? 2 : copy;
+}
+
+static void print_stats(void)
+{
+    char text[512];
+    int n = snprintf(
+        text, sizeof(text),
+        "coffer-runtime: stats: traps %llu, slow calls %llu, signals %llu, sites rewritten %llu "
+        "(mov %llu, padding %llu), refused %llu\n",
+        (unsigned long long)g_counters.traps, (unsigned long long)g_counters.slow,
+        (unsigned long long)g_counters.signals,
+        (unsigned long long)(g_sites.form_mov + g_sites.form_padding),
+        (unsigned long long)g_sites.form_mov, (unsigned long long)g_sites.form_padding,
+        (unsigned long long)g_sites.refused);
+    (void)host_call(SYS_write, g_stderr, text, n);
+}
+
+void process_exit(int status)
+{
+    if (!process_self()->vfork_child) {
+        if (net_exit)
+            net_exit();
+        if (vfs_exit)
+            vfs_exit();
+        if (g_dispatch_stats)
+            print_stats();
+    }
+    for (;;)
+        (void)host_call(SYS_exit_group, status);
+}
+
+/* The leader's guest thread has ended and others live: wait for an exec or for the end. */
+static void leader_park(struct thread *t)
+{
+    struct process *process = t->process;
+    for (int count; (count = atomic_load(&process->thread_count)) > 0;) {
+        if (atomic_load(&t->work) & THREAD_WORK_KICK)
+            return;
+        futex_wait(&process->thread_count, count);
+    }
+}
+
+static int load_and_enter(struct thread *t, struct program *program)
+{
+    struct regs regs;
+    int r = program_load(program, &regs);
+    if (r < 0) {
+        (void)dprintf(g_stderr, "coffer-runtime: cannot load '%s': %s\n", program->path,
+                      strerrordesc_np(-r));
+        signal_die(SIGKILL);
+    }
+    program_free(program);
+    t->guest_fs = 0;
+    signal_open_on_exit(t);
+    return thread_enter_guest(t, &regs);
+}
+
+void process_lead(struct thread *t, int how)
+{
+    for (;;) {
+        if (how == THREAD_LEAVE_EXIT) {
+            leader_park(t);
+            if (atomic_load(&t->process->thread_count) == 0)
+                process_exit(atomic_load(&g_exit_status));
+        }
+        how = load_and_enter(t, exec_take(t));
+    }
+}
+
+void process_run(struct program *program)
+{
+    struct thread *t = thread_self();
+    uint64_t mask = 0;
+    (void)host_call(SYS_rt_sigprocmask, SIG_BLOCK, 0, &mask, 8);
+    t->signal_mask = mask;
+    signal_block_all();
+    signal_start();
+    if (thread_begin(t, g_leader_signal_stack) < 0)
+        signal_die(SIGKILL);
+    process_lead(t, load_and_enter(t, program));
+}
+
+/* The first thread of the process; before anything that needs thread_self(). */
+int process_start(void)
+{
+    int r = thread_adopt(&g_first_thread);
+    g_process.actions = &g_actions;
+    return r;
+}
+
+void thread_exit(struct thread *t, int status)
+{
+    struct process *process = t->process;
+    if (process->vfork_child)
+        process_exit(status);
+    signal_block_all();
+    robust_list_walk(t);
+    if (t->clear_tid != 0) {
+        const int zero = 0;
+        if (guest_put(t->clear_tid, &zero) == 0)
+            (void)host_call(SYS_futex, t->clear_tid, 1 /* FUTEX_WAKE */, 1);
+        t->clear_tid = 0;
+    }
+    atomic_store(&g_exit_status, status);
+    if (t == g_leader)
+        atomic_fetch_sub(&process->thread_count, 1);
+    thread_leave_guest(THREAD_LEAVE_EXIT);
+}
+
+void process_kicked(struct thread *t)
+{
+    if (t == g_leader)
+        thread_leave_guest(THREAD_LEAVE_EXEC);
+    thread_exit(t, 0);
+}
+
+bool thread_is_leader(const struct thread *t)
+{
+    return t == g_leader;
+}
+
+struct thread *thread_leader(void)
+{
+    return g_leader;
+}
+
+int64_t sys_exit(struct syscall_call *c)
+{
+    thread_exit(c->thread, (int)(c->args[0] & 0xff));
+}
+
+int64_t sys_exit_group(struct syscall_call *c)
+{
+    process_exit((int)(c->args[0] & 0xff));
+}
+
+void thread_become_leader(struct thread *t)
+{
+    g_leader = t;
+}

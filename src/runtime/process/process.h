@@ -1,0 +1,62 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* runtime/process/process.h: the life of the guest process: threads, exec, exit. */
+#ifndef COFFER_RUNTIME_PROCESS_PROCESS_H
+#define COFFER_RUNTIME_PROCESS_PROCESS_H
+
+#include "runtime/config.h"
+#include "runtime/fd_table.h"
+#include "runtime/lock.h"
+#include "runtime/thread.h"
+
+struct program; /* loader/load.h */
+
+extern const struct runtime_config *g_config;
+
+/* Makes the calling thread the process's first and runs `program` (owned from here) on it. */
+void process_run(struct program *program) __attribute__((noreturn));
+
+/* Orderly exit: shields flush, counters are printed. */
+void process_exit(int status) __attribute__((noreturn));
+
+/* The calling thread found THREAD_WORK_KICK: it exits, or runs the pending exec. */
+void process_kicked(struct thread *t) __attribute__((noreturn));
+
+/* Ends the calling guest thread. */
+void thread_exit(struct thread *t, int status) __attribute__((noreturn));
+
+/* A thread that begins: guest list, host signal stack, dispatch, rseq. The caller has blocked
+ * signals and set t->process. */
+must_check int thread_begin(struct thread *t, void *signal_stack);
+
+/* The list of guest threads. */
+extern lock_word g_threads_lock;
+extern struct thread *g_threads;
+void thread_list_add(struct thread *t);
+void thread_list_remove(struct thread *t);
+
+/* The host's first thread, on which the program was started and every exec continues. */
+bool thread_is_leader(const struct thread *t);
+struct thread *thread_leader(void);
+
+/* In a forked child: the one thread there is. */
+void thread_become_leader(struct thread *t);
+
+/* On the leader, when thread_enter_guest() returned `how`: execs go on, or the process ends. */
+void process_lead(struct thread *t, int how) __attribute__((noreturn));
+
+/* thread_adopt() for the leader. */
+must_check int process_start(void);
+
+/* What the kernel does with a robust list (set_robust_list(2)) when a thread ends. */
+void robust_list_walk(struct thread *t);
+
+/* Around every fork: hooks of the shields and all locks. */
+must_check int fork_prepare(void);
+void fork_parent(long pid);
+void fork_child(void);
+
+/* The runtime's own standard error: not changed by what the guest does to descriptor 2. */
+int process_stderr(void);
+void process_stderr_keep(void);
+
+#endif

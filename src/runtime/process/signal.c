@@ -1,0 +1,274 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The guest's calls about signals, and the host's side of them. */
+#include "runtime/process/signal.h"
+#include "platform/host.h"
+#include "runtime/block.h"
+#include "runtime/guest.h"
+#include "runtime/syscall/call.h"
+#include "runtime/syscall/entry.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/syscall.h>
+
+#define ACTION_FLAGS_HOST (SA_NOCLDSTOP | SA_NOCLDWAIT)
+#define SA_RESTORER_FLAG 0x04000000
+#define SS_AUTODISARM_FLAG ((int)(1u << 31))
+#define MINSIGSTKSZ_KERNEL 2048
+
+void signal_host_handler(int signal, siginfo_t *info, void *context);
+void signal_host_sigsys(int signal, siginfo_t *info, void *context);
+
+static void host_action_set(int signal, uint64_t handler, uint64_t flags)
+{
+    const struct signal_action action = {
+        .handler = handler,
+        .flags = flags | SA_SIGINFO | SA_ONSTACK | SA_RESTART | SA_RESTORER_FLAG,
+        .restorer = (uint64_t)rt_host_restorer,
+        .mask = ~0ull,
+    };
+    (void)host_call(SYS_rt_sigaction, signal, &action, 0, 8);
+}
+
+void signal_host_action(int signal, const struct signal_action *guest)
+{
+    if (signal == SIGSYS || signal == SIGKILL || signal == SIGSTOP)
+        return;
+    uint64_t handler = guest->handler;
+    if (handler > (uint64_t)SIG_IGN || (SIGNAL_BIT(signal) & SIGNALS_OURS))
+        handler = (uint64_t)signal_host_handler;
+    host_action_set(signal, handler, guest->flags & ACTION_FLAGS_HOST);
+}
+
+void signal_start(void)
+{
+    struct process *process = process_self();
+    host_action_set(SIGSYS, (uint64_t)signal_host_sigsys, 0);
+    for (int signal = 1; signal <= SIGNAL_COUNT; signal++) {
+        struct signal_action *action = &process->actions->of[signal];
+        if (signal == SIGSYS || signal == SIGKILL || signal == SIGSTOP)
+            continue;
+        (void)host_call(SYS_rt_sigaction, signal, 0, action, 8);
+        if (action->handler != (uint64_t)SIG_IGN)
+            *action = (struct signal_action){0};
+        if (SIGNAL_BIT(signal) & SIGNALS_OURS)
+            host_action_set(signal, (uint64_t)signal_host_handler, 0);
+    }
+}
+
+void signal_stack_install(struct thread *t, void *stack)
+{
+    t->host_signal_stack = stack;
+    const stack_t host = {.ss_sp = stack, .ss_size = SIGNAL_STACK_SIZE};
+    (void)host_call(SYS_sigaltstack, &host, 0);
+}
+
+void signal_stack_remove(void)
+{
+    const stack_t none = {.ss_flags = SS_DISABLE};
+    (void)host_call(SYS_sigaltstack, &none, 0);
+}
+
+static void change_begin(struct signal_actions *actions)
+{
+    lock_acquire(&actions->lock);
+    atomic_fetch_add(&actions->sequence, 1);
+}
+
+static void change_end(struct signal_actions *actions)
+{
+    atomic_fetch_add(&actions->sequence, 1);
+    lock_release(&actions->lock);
+}
+
+void signal_reset_for_exec(struct thread *t)
+{
+    struct signal_actions *actions = t->process->actions;
+    for (int signal = 1; signal <= SIGNAL_COUNT; signal++) {
+        struct signal_action *action = &actions->of[signal];
+        bool ignored = action->handler == (uint64_t)SIG_IGN;
+        bool was_default = action->handler == (uint64_t)SIG_DFL;
+        *action = (struct signal_action){.handler = ignored ? (uint64_t)SIG_IGN : 0};
+        if (!was_default)
+            signal_host_action(signal, action);
+    }
+    t->signal_stack = (stack_t){.ss_flags = SS_DISABLE};
+}
+
+void signal_block_all(void)
+{
+    const uint64_t all = ~(SIGNALS_OURS | SIGNALS_UNBLOCKABLE);
+    (void)host_call(SYS_rt_sigprocmask, SIG_SETMASK, &all, 0, 8);
+}
+
+void signal_host_mask(uint64_t guest_mask)
+{
+    const uint64_t mask = guest_mask & ~(SIGNALS_OURS | SIGNALS_UNBLOCKABLE);
+    (void)host_call(SYS_rt_sigprocmask, SIG_SETMASK, &mask, 0, 8);
+}
+
+void signal_open_on_exit(struct thread *t)
+{
+    atomic_fetch_or(&t->work, THREAD_WORK_SIGNAL);
+}
+
+void signal_die(int signal)
+{
+    const struct signal_action action = {0};
+    const uint64_t mask = 0;
+    (void)host_call(SYS_rt_sigaction, signal, &action, 0, 8);
+    (void)host_call(SYS_rt_sigprocmask, SIG_SETMASK, &mask, 0, 8);
+    for (;;) {
+        (void)host_call(SYS_tgkill, process_self()->pid, thread_self()->tid, signal);
+        (void)host_call(SYS_exit_group, 128 + signal);
+    }
+}
+
+void signal_kick(struct thread *t)
+{
+    atomic_fetch_or(&t->work, THREAD_WORK_KICK);
+    (void)host_call(SYS_tgkill, t->process->pid, t->tid, SIGSYS);
+}
+
+int64_t sys_rt_sigaction(struct syscall_call *c)
+{
+    int signal = (int)c->args[0];
+    struct signal_actions *actions = c->thread->process->actions;
+    struct signal_action action;
+    if (c->args[3] != 8 || signal < 1 || signal > SIGNAL_COUNT ||
+        (c->args[1] && (signal == SIGKILL || signal == SIGSTOP)))
+        return -EINVAL;
+    if (c->args[1] && guest_get(&action, c->args[1]) < 0)
+        return -EFAULT;
+    change_begin(actions);
+    struct signal_action old = actions->of[signal];
+    if (c->args[1]) {
+        action.mask &= ~SIGNALS_UNBLOCKABLE;
+        actions->of[signal] = action;
+        signal_host_action(signal, &action);
+    }
+    change_end(actions);
+    return c->args[2] ? guest_put(c->args[2], &old) : 0;
+}
+
+/* Signals that the guest held back but the host could not: again, now that they may come. */
+static void release_held(struct thread *t)
+{
+    uint64_t ready = t->held_signals & ~t->signal_mask;
+    t->held_signals &= t->signal_mask;
+    for (int signal = 1; ready; signal++, ready >>= 1)
+        if (ready & 1)
+            (void)host_call(SYS_tgkill, t->process->pid, t->tid, signal);
+}
+
+int64_t sys_rt_sigprocmask(struct syscall_call *c)
+{
+    struct thread *t = c->thread;
+    uint64_t set, old = t->signal_mask;
+    if (c->args[3] != 8)
+        return -EINVAL;
+    if (c->args[1]) {
+        if (guest_get(&set, c->args[1]) < 0)
+            return -EFAULT;
+        set &= ~SIGNALS_UNBLOCKABLE;
+        switch (c->args[0]) {
+        case SIG_BLOCK:
+            set |= old;
+            break;
+        case SIG_UNBLOCK:
+            set = old & ~set;
+            break;
+        case SIG_SETMASK:
+            break;
+        default:
+            return -EINVAL;
+        }
+        t->signal_mask = set;
+        signal_host_mask(set);
+        if (t->held_signals & ~set)
+            release_held(t);
+    }
+    return c->args[2] ? guest_put(c->args[2], &old) : 0;
+}
+
+int64_t sys_sigaltstack(struct syscall_call *c)
+{
+    struct thread *t = c->thread;
+    uint64_t rsp = thread_regs(t)->rsp, low = (uint64_t)t->signal_stack.ss_sp;
+    bool enabled = !(t->signal_stack.ss_flags & SS_DISABLE);
+    bool on_it = enabled && rsp > low && rsp - low <= t->signal_stack.ss_size;
+    stack_t old = t->signal_stack, new;
+    old.ss_flags = (on_it ? SS_ONSTACK : 0) | (old.ss_flags & (SS_DISABLE | SS_AUTODISARM_FLAG));
+    if (c->args[0]) {
+        if (guest_get(&new, c->args[0]) < 0)
+            return -EFAULT;
+        if (on_it && !(t->signal_stack.ss_flags & SS_AUTODISARM_FLAG))
+            return -EPERM;
+        int mode = new.ss_flags & ~SS_AUTODISARM_FLAG;
+        if (mode != 0 && mode != SS_DISABLE && mode != SS_ONSTACK)
+            return -EINVAL;
+        if (mode != SS_DISABLE && new.ss_size < MINSIGSTKSZ_KERNEL)
+            return -ENOMEM;
+        if (mode == SS_DISABLE)
+            new = (stack_t){.ss_flags = SS_DISABLE};
+        new.ss_flags &= SS_DISABLE | SS_AUTODISARM_FLAG;
+        t->signal_stack = new;
+    }
+    return c->args[1] ? guest_put(c->args[1], &old) : 0;
+}
+
+#define FP_MAGIC1 0x46505853u
+#define FP_LEGACY_SIZE 512u
+#define FP_SIZE_MAX (24u << 10)
+#define RESUME_SIZE (sizeof(struct signal_frame) + FP_SIZE_MAX + 64)
+
+/* Copies the vector state the guest's context names. 0 or -EFAULT. */
+static int copy_fp(uint64_t from, char *target)
+{
+    if (guest_read(target, from, FP_LEGACY_SIZE) < 0)
+        return -EFAULT;
+    uint32_t magic, size;
+    memcpy(&magic, target + 464, sizeof(magic));
+    memcpy(&size, target + 468, sizeof(size));
+    if (magic != FP_MAGIC1)
+        return 0;
+    if (size <= FP_LEGACY_SIZE || size > FP_SIZE_MAX)
+        return -EFAULT;
+    return guest_read(target + FP_LEGACY_SIZE, from + FP_LEGACY_SIZE, size - FP_LEGACY_SIZE);
+}
+
+/* The guest's context is judged by the host's own sigreturn, which refuses what no user code may
+ * set; ours to keep are the segment registers and the host's stack and mask. */
+int64_t sys_rt_sigreturn(struct syscall_call *c)
+{
+    struct thread *t = c->thread;
+    _Alignas(64) char space[RESUME_SIZE];
+    char *fp = space;
+    struct signal_frame *frame = (struct signal_frame *)(void *)(space + FP_SIZE_MAX);
+    uint64_t at = thread_regs(t)->rsp - sizeof(uint64_t);
+    if (guest_read(frame, at, sizeof(*frame)) < 0 ||
+        (frame->uc.fpstate && copy_fp(frame->uc.fpstate, fp) < 0))
+        signal_die(SIGSEGV);
+    if (frame->uc.fpstate)
+        frame->uc.fpstate = (uint64_t)fp;
+    uint16_t code_segment, stack_segment;
+    __asm__("movw %%cs, %0; movw %%ss, %1" : "=r"(code_segment), "=r"(stack_segment));
+    frame->uc.gregs[18] = code_segment | (uint64_t)stack_segment << 48;
+    t->signal_mask = frame->uc.mask & ~SIGNALS_UNBLOCKABLE;
+    if (frame->uc.stack.ss_flags & SS_DISABLE)
+        t->signal_stack = (stack_t){.ss_flags = SS_DISABLE};
+    else if (frame->uc.stack.ss_size >= MINSIGSTKSZ_KERNEL)
+        t->signal_stack = frame->uc.stack;
+    t->signal_stack.ss_flags &= SS_DISABLE | SS_AUTODISARM_FLAG;
+    if (t->held_signals & ~t->signal_mask)
+        release_held(t);
+    signal_block_all();
+    if (atomic_load(&t->work) & THREAD_WORK_KICK)
+        return 0;
+    atomic_fetch_and(&t->work, ~(uint32_t)THREAD_WORK_SIGNAL);
+    t->deferred_signal = 0;
+    frame->uc.mask = t->signal_mask & ~(SIGNALS_OURS | SIGNALS_UNBLOCKABLE);
+    frame->uc.stack = (stack_t){.ss_sp = t->host_signal_stack, .ss_size = SIGNAL_STACK_SIZE};
+    rt_resume_frame(&frame->uc, t->guest_fs);
+}

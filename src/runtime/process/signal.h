@@ -1,0 +1,78 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* runtime/process/signal.h: the guest's signals.
+ *
+ * The host's mask is the guest's but for a few that are never blocked (SIGNALS_OURS), so the host
+ * queues, directs and wakes as for any program. A host handler that finds guest code makes the
+ * guest's frame at once. One that finds the runtime at work sends the signal to its own thread
+ * again, blocks everything and sets THREAD_WORK_SIGNAL; on the way out dispatch_work() opens the
+ * mask, and the same handler then finds the guest's registers complete. So there is one way to make
+ * a frame, and the host always has the vector registers in it. */
+#ifndef COFFER_RUNTIME_PROCESS_SIGNAL_H
+#define COFFER_RUNTIME_PROCESS_SIGNAL_H
+
+#include "runtime/lock.h"
+#include "runtime/thread.h"
+
+#include <asm/ucontext.h>
+
+#define SIGNAL_COUNT 64
+#define SIGNAL_BIT(signal) (1ull << ((signal)-1))
+#define SIGNALS_UNBLOCKABLE (SIGNAL_BIT(SIGKILL) | SIGNAL_BIT(SIGSTOP))
+/* Never blocked at the host: traps and faults that the runtime itself must see. */
+#define SIGNALS_OURS \
+    (SIGNAL_BIT(SIGSYS) | SIGNAL_BIT(SIGSEGV) | SIGNAL_BIT(SIGBUS) | SIGNAL_BIT(SIGTRAP))
+
+#define SIGNAL_STACK_SIZE ((size_t)48 << 10) /* for host handlers: AVX-512 frames are large */
+
+/* struct sigaction as rt_sigaction(2) takes it. */
+struct signal_action {
+    uint64_t handler, flags, restorer, mask;
+};
+
+struct signal_actions {
+    lock_word lock; /* protects changes; readers on the guest's side check `sequence` */
+    _Atomic uint32_t sequence; /* odd while a change is under way */
+    struct signal_action of[SIGNAL_COUNT + 1];
+};
+
+/* The kernel's frame for x86-64 (arch/x86/include/asm/sigframe.h). */
+struct signal_frame {
+    uint64_t restorer;
+    struct {
+        uint64_t flags, link;
+        stack_t stack;
+        uint64_t gregs[23];
+        uint64_t fpstate;
+        uint64_t reserved[8];
+        uint64_t mask;
+    } uc;
+    siginfo_t info;
+};
+
+/* Installs the runtime's own handlers. At start, and in nobody's child: fork() inherits them. */
+void signal_start(void);
+
+/* The host's alternate signal stack for the calling thread. */
+void signal_stack_install(struct thread *t, void *stack);
+void signal_stack_remove(void);
+
+/* After execve: handlers back to default, ignored ones stay ignored. */
+void signal_reset_for_exec(struct thread *t);
+
+/* Host mask of the calling thread. */
+void signal_block_all(void);
+void signal_host_mask(uint64_t guest_mask);
+
+/* On the way out: the mask of the guest must be opened again (set after signal_block_all()). */
+void signal_open_on_exit(struct thread *t);
+
+/* What the host is told for a guest's action. */
+void signal_host_action(int signal, const struct signal_action *guest);
+
+/* Ends the process as `signal` would by default. */
+void signal_die(int signal) __attribute__((noreturn));
+
+/* Wakes another thread out of whatever it does; it finds THREAD_WORK_KICK. */
+void signal_kick(struct thread *t);
+
+#endif

@@ -1,0 +1,369 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Host signal handlers. They run on the runtime's alternate stack with whatever FS the interrupted
+ * code had, every signal blocked. Built for general registers without stack protector: no libc, no
+ * thread-local state. What they find through GS is the interrupted thread's own. */
+#include "platform/linux/linux.h"
+#include "runtime/guest_copy.h"
+#include "runtime/process/signal.h"
+#include "runtime/syscall/entry.h"
+#include "runtime/syscall/sites.h"
+
+#include <errno.h>
+#include <linux/audit.h>
+#include <stdalign.h>
+#include <sys/syscall.h>
+
+#define RFLAGS_CLEARED 0x10500ull /* TF, DF and RF are off when a handler starts */
+#define FP_MAGIC1 0x46505853u
+#define FP_LEGACY_SIZE 512
+#define FP_SIZE_MAX (24u << 10)
+#define RED_ZONE 128
+#define SYS_USER_DISPATCH_CODE 2
+
+enum { R8, R9, R10, R11, R12, R13, R14, R15, DI, SI, BP, BX, DX, AX, CX, SP, IP, FL };
+
+/* What the interrupted thread was doing. */
+enum place { PLACE_GUEST, PLACE_RUNTIME };
+
+static long call(long nr, long a, long b, long c, long d)
+{
+    return linux_call(nr, (const long[6]){a, b, c, d, 0, 0});
+}
+
+static bool between(uint64_t rip, const char *from, const char *to)
+{
+    return rip >= (uint64_t)from && rip < (uint64_t)to;
+}
+
+static uint64_t host_mask(uint64_t guest_mask)
+{
+    return guest_mask & ~(SIGNALS_OURS | SIGNALS_UNBLOCKABLE);
+}
+
+static struct signal_action action_of(const struct process *process, int signal)
+{
+    struct signal_actions *actions = process->actions;
+    struct signal_action copy;
+    uint32_t before;
+    do {
+        before = atomic_load(&actions->sequence);
+        const volatile struct signal_action *from = &actions->of[signal];
+        copy.handler = from->handler;
+        copy.flags = from->flags;
+        copy.restorer = from->restorer;
+        copy.mask = from->mask;
+    } while ((before & 1) || atomic_load(&actions->sequence) != before);
+    return copy;
+}
+
+static void regs_to_context(const struct regs *r, uint64_t *g)
+{
+    g[R8] = r->r8, g[R9] = r->r9, g[R10] = r->r10, g[R11] = r->r11;
+    g[R12] = r->r12, g[R13] = r->r13, g[R14] = r->r14, g[R15] = r->r15;
+    g[DI] = r->rdi, g[SI] = r->rsi, g[BP] = r->rbp, g[BX] = r->rbx;
+    g[DX] = r->rdx, g[AX] = r->rax, g[CX] = r->rip, g[SP] = r->rsp;
+    g[IP] = r->rip, g[FL] = r->rflags;
+}
+
+/* A call that a signal ended: run it again after the handler, or tell the guest. */
+static void settle_restart(uint64_t *g, const struct regs *r, bool restart_wanted)
+{
+    int64_t result = (int64_t)g[AX];
+    if (result == -513 || (result == -512 && restart_wanted)) {
+        g[AX] = r->nr;
+        g[IP] -= 2; /* the instruction itself, trapped or rewritten: see syscall/sites.h */
+    } else if (result == -512) {
+        g[AX] = (uint64_t)-EINTR;
+    }
+}
+
+static void set_default_and_die(int signal, uint64_t *mask)
+{
+    const uint64_t action[4] = {0};
+    (void)call(SYS_rt_sigaction, signal, (long)action, 0, 8);
+    *mask &= ~SIGNAL_BIT(signal);
+    struct thread *t = thread_self();
+    (void)call(SYS_tgkill, t->process->pid, t->tid, signal, 0);
+}
+
+/* Where the handler's frame begins to grow down from. */
+static uint64_t frame_stack(struct thread *t, const struct signal_action *action, uint64_t rsp)
+{
+    const stack_t *s = &t->signal_stack;
+    uint64_t low = (uint64_t)s->ss_sp;
+    bool on_it = !(s->ss_flags & SS_DISABLE) && rsp > low && rsp - low <= s->ss_size;
+    if ((action->flags & SA_ONSTACK) && !(s->ss_flags & SS_DISABLE) && !on_it)
+        return low + s->ss_size;
+    return rsp - RED_ZONE;
+}
+
+static uint32_t fp_size(const char *fp)
+{
+    const uint32_t *software = (const uint32_t *)(fp + 464);
+    if (software[0] != FP_MAGIC1 || software[1] < FP_LEGACY_SIZE || software[1] > FP_SIZE_MAX)
+        return FP_LEGACY_SIZE;
+    return software[1];
+}
+
+/* The handler starts with initial vector state and default rounding, as the kernel does it. */
+static void fp_reset(char *fp)
+{
+    *(uint32_t *)(fp + 24) = 0x1f80;
+    if (fp_size(fp) > FP_LEGACY_SIZE)
+        *(uint64_t *)(fp + FP_LEGACY_SIZE) = 0;
+}
+
+static int stack_flags(const struct thread *t, uint64_t rsp)
+{
+    uint64_t low = (uint64_t)t->signal_stack.ss_sp;
+    if (t->signal_stack.ss_flags & SS_DISABLE)
+        return SS_DISABLE;
+    return rsp > low && rsp - low <= t->signal_stack.ss_size ? SS_ONSTACK : 0;
+}
+
+/* Makes the guest's frame; `uc` holds the guest's registers. 0 or -EFAULT. */
+static int frame_make(struct thread *t, int signal, const siginfo_t *info, struct ucontext *uc,
+                      const struct signal_action *action)
+{
+    uint64_t *g = (uint64_t *)&uc->uc_mcontext;
+    char *host_fp = (char *)uc->uc_mcontext.fpstate;
+    uint64_t at = frame_stack(t, action, g[SP]);
+    uint64_t fp = 0;
+    if (host_fp) {
+        uint32_t size = fp_size(host_fp);
+        fp = (at - size) & ~63ull;
+        if (fp > at || guest_copy((void *)fp, host_fp, size) < 0)
+            return -EFAULT;
+        at = fp;
+    }
+    struct signal_frame frame;
+    at = ((at - sizeof(frame)) & ~15ull) - 8;
+    frame.restorer = action->restorer;
+    frame.uc.flags = uc->uc_flags;
+    frame.uc.link = 0;
+    frame.uc.stack = t->signal_stack;
+    frame.uc.stack.ss_flags = stack_flags(t, g[SP]) | (t->signal_stack.ss_flags & (int)(1u << 31));
+    for (int i = 0; i < 23; i++)
+        frame.uc.gregs[i] = g[i];
+    frame.uc.fpstate = fp;
+    for (int i = 0; i < 8; i++)
+        frame.uc.reserved[i] = 0;
+    frame.uc.mask = t->signal_mask;
+    for (size_t i = 0; i < sizeof(*info) / 8; i++)
+        ((uint64_t *)&frame.info)[i] = ((const uint64_t *)info)[i];
+    if (guest_copy((void *)at, &frame, sizeof(frame)) < 0)
+        return -EFAULT;
+    if (host_fp)
+        fp_reset(host_fp);
+    g[DI] = (uint64_t)signal;
+    g[SI] = at + offsetof(struct signal_frame, info);
+    g[DX] = at + offsetof(struct signal_frame, uc);
+    g[AX] = 0;
+    g[SP] = at;
+    g[IP] = action->handler;
+    g[FL] &= ~RFLAGS_CLEARED;
+    return 0;
+}
+
+/* `uc` holds the guest's registers: run its handler, or what the default is. */
+static void deliver(struct thread *t, int signal, const siginfo_t *info, struct ucontext *uc)
+{
+    struct signal_action action = action_of(t->process, signal);
+    bool fault = info->si_code > 0 && (SIGNAL_BIT(signal) & SIGNALS_OURS);
+    bool blocked = t->signal_mask & SIGNAL_BIT(signal);
+    uint64_t *mask = (uint64_t *)&uc->uc_sigmask;
+    *mask = host_mask(t->signal_mask);
+    if (action.handler == (uint64_t)SIG_IGN && !fault)
+        return;
+    if (blocked && !fault) { /* one of ours, which the host did not hold back */
+        t->held_signals |= SIGNAL_BIT(signal);
+        return;
+    }
+    if (action.handler <= (uint64_t)SIG_IGN || blocked) {
+        set_default_and_die(signal, mask);
+        return;
+    }
+    if (frame_make(t, signal, info, uc, &action) < 0) {
+        set_default_and_die(SIGSEGV, mask);
+        return;
+    }
+    g_counters.signals++;
+    if (action.flags & SA_RESETHAND)
+        ((volatile struct signal_action *)&t->process->actions->of[signal])->handler = 0;
+    if (t->signal_stack.ss_flags & (int)(1u << 31)) /* SS_AUTODISARM */
+        t->signal_stack = (stack_t){.ss_flags = SS_DISABLE};
+    t->signal_mask |= action.mask;
+    if (!(action.flags & SA_NODEFER))
+        t->signal_mask |= SIGNAL_BIT(signal);
+    t->signal_mask &= ~SIGNALS_UNBLOCKABLE;
+    *mask = host_mask(t->signal_mask);
+}
+
+/* If the interrupted code counts as the guest's, completes the guest's registers in `uc`. */
+static enum place settle_place(struct thread *t, int signal, struct ucontext *uc)
+{
+    uint64_t *g = (uint64_t *)&uc->uc_mcontext;
+    if (between(g[IP], rt_entry, rt_entry_end)) {
+        if (g[IP] >= (uint64_t)rt_entry_switched)
+            g[SP] = t->guest_rsp;
+        g[IP] = g[CX] - 2;
+        t->in_runtime = 0;
+        return PLACE_GUEST;
+    }
+    if (t->delivering || between(g[IP], rt_exit_begin, rt_exit_end)) {
+        const struct regs *r = thread_regs(t);
+        regs_to_context(r, g);
+        settle_restart(g, r, action_of(t->process, signal).flags & SA_RESTART);
+        t->delivering = false;
+        t->deferred_signal = 0;
+        atomic_fetch_and(&t->work, ~(uint32_t)THREAD_WORK_SIGNAL);
+        t->in_runtime = 0;
+        return PLACE_GUEST;
+    }
+    return t->in_runtime ? PLACE_RUNTIME : PLACE_GUEST;
+}
+
+/* Ends the interruptible host call the thread is in, if it is in one. */
+static void abort_call(uint64_t *g)
+{
+    if (between(g[IP], linux_unless_begin, linux_unless_syscall) ||
+        (g[IP] == (uint64_t)linux_unless_syscall && g[CX] == 0)) {
+        g[IP] = (uint64_t)linux_unless_abort;
+    } else if (g[IP] == (uint64_t)linux_unless_syscall) {
+        g[IP] = (uint64_t)linux_unless_end;
+        g[AX] = (uint64_t)-512;
+    }
+}
+
+/* The runtime is at work: the signal comes again when it is done. */
+static void defer(struct thread *t, int signal, const siginfo_t *info, struct ucontext *uc)
+{
+    (void)call(SYS_rt_tgsigqueueinfo, t->process->pid, t->tid, signal, (long)info);
+    t->deferred_signal = signal;
+    atomic_fetch_or(&t->work, THREAD_WORK_SIGNAL);
+    *(uint64_t *)&uc->uc_sigmask = host_mask(~0ull);
+    abort_call((uint64_t *)&uc->uc_mcontext);
+}
+
+static void complain(const char *text, uint64_t value)
+{
+    char line[96];
+    size_t n = 0;
+    while (text[n] && n < 64)
+        line[n] = text[n], n++;
+    for (int shift = 60; shift >= 0; shift -= 4)
+        line[n++] = "0123456789abcdef"[(value >> shift) & 15];
+    line[n++] = '\n';
+    (void)call(SYS_write, 2, (long)line, (long)n, 0);
+}
+
+/* A fault in the runtime: a copy routine's is -EFAULT, any other ends the process. */
+static void runtime_fault(int signal, const siginfo_t *info, struct ucontext *uc)
+{
+    uint64_t *g = (uint64_t *)&uc->uc_mcontext;
+    if (between(g[IP], guest_copy_begin, guest_copy_end)) {
+        g[IP] = (uint64_t)guest_copy_fault;
+        return;
+    }
+    uint64_t from, size;
+    dispatch_text_bounds(&from, &size);
+    complain("coffer-runtime: fault in the runtime, text offset ", g[IP] - from);
+    complain("coffer-runtime: at address ", (uint64_t)info->si_addr);
+    set_default_and_die(signal, (uint64_t *)&uc->uc_sigmask);
+}
+
+void signal_host_handler(int signal, siginfo_t *info, void *context)
+{
+    struct thread *t = thread_self();
+    struct ucontext *uc = context;
+    uint64_t *g = (uint64_t *)&uc->uc_mcontext;
+    bool fault = info->si_code > 0 && (SIGNAL_BIT(signal) & (SIGNALS_OURS | SIGNAL_BIT(SIGILL) |
+                                                             SIGNAL_BIT(SIGFPE)));
+    if (signal == SIGTRAP && sites_breakpoint(g[IP] - 1)) {
+        g[IP] -= 1;
+        return;
+    }
+    if (fault && t->in_runtime && !t->delivering &&
+        !between(g[IP], rt_exit_begin, rt_exit_end)) {
+        runtime_fault(signal, info, uc);
+        return;
+    }
+    if (settle_place(t, signal, uc) == PLACE_RUNTIME) {
+        defer(t, signal, info, uc);
+        return;
+    }
+    g[IP] = sites_original(g[IP]);
+    deliver(t, signal, info, uc);
+}
+
+/* A system call instruction outside the runtime's text: go on at the entry. */
+static void on_dispatch(struct thread *t, uint64_t *g, const siginfo_t *info)
+{
+    if (info->si_arch != AUDIT_ARCH_X86_64) {
+        g[AX] = (uint64_t)-ENOSYS; /* int 0x80 */
+        return;
+    }
+    if (t->in_runtime) { /* our own libc in the vDSO, which had to ask the kernel */
+        const long args[6] = {(long)g[DI],  (long)g[SI], (long)g[DX],
+                              (long)g[R10], (long)g[R8], (long)g[R9]};
+        g[AX] = (uint64_t)linux_call((long)g[AX], args);
+        return;
+    }
+    g_counters.traps++;
+    t->trap_site = g[IP] - 2;
+    g[CX] = g[IP];
+    g[R11] = g[FL];
+    g[IP] = (uint64_t)rt_entry;
+}
+
+static void on_kick(struct thread *t, struct ucontext *uc)
+{
+    uint64_t *g = (uint64_t *)&uc->uc_mcontext;
+    if (settle_place(t, SIGSYS, uc) == PLACE_RUNTIME) {
+        abort_call(g);
+        return;
+    }
+    /* Into the runtime by a call that does nothing; this thread never comes back to here. */
+    g[CX] = g[IP];
+    g[AX] = SYS_sched_yield;
+    g[IP] = (uint64_t)rt_entry;
+}
+
+void signal_host_sigsys(int signal, siginfo_t *info, void *context)
+{
+    struct thread *t = thread_self();
+    struct ucontext *uc = context;
+    if (info->si_code == SYS_USER_DISPATCH_CODE)
+        on_dispatch(t, (uint64_t *)&uc->uc_mcontext, info);
+    else if (info->si_code == SI_TKILL && (atomic_load(&t->work) & THREAD_WORK_KICK))
+        on_kick(t, uc);
+    else
+        signal_host_handler(signal, info, context);
+}
+
+/* On the way out: opens the guest's mask, so that the handler above finds complete registers. */
+int dispatch_work(struct regs *regs)
+{
+    struct thread *t = thread_self();
+    if (atomic_load(&t->work) & THREAD_WORK_KICK)
+        return 1;
+    uint64_t open = host_mask(t->signal_mask);
+    uint64_t for_signal = open;
+    if (t->deferred_signal > 0)
+        for_signal &= ~SIGNAL_BIT(t->deferred_signal);
+    t->delivering = true;
+    (void)call(SYS_rt_sigprocmask, SIG_SETMASK, (long)&for_signal, 0, 8);
+    if (for_signal != open)
+        (void)call(SYS_rt_sigprocmask, SIG_SETMASK, (long)&open, 0, 8);
+    /* Nothing was delivered after all. A kick may have come. */
+    t->delivering = false;
+    t->deferred_signal = 0;
+    atomic_fetch_and(&t->work, ~(uint32_t)THREAD_WORK_SIGNAL);
+    uint64_t g[18];
+    g[AX] = regs->rax;
+    g[IP] = regs->rip;
+    settle_restart(g, regs, true);
+    regs->rax = g[AX];
+    regs->rip = g[IP];
+    return 0;
+}

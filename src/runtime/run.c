@@ -1,0 +1,146 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* runtime_run(): from a configuration to the guest's first instruction. */
+#include "platform/host.h"
+#include "platform/ops.h"
+#include "runtime/fd_table.h"
+#include "runtime/hooks.h"
+#include "runtime/loader/load.h"
+#include "runtime/process/exec.h"
+#include "runtime/process/process.h"
+#include "runtime/runtime.h"
+#include "runtime/syscall/entry.h"
+#include "runtime/syscall/sites.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <malloc.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#define PATH_DEFAULT "/usr/local/bin:/usr/bin:/bin"
+
+static int copy_strings(char *const *from, struct strings *ret)
+{
+    for (size_t i = 0; from && from[i]; i++) {
+        int r = strings_add(ret, from[i], SIZE_MAX);
+        if (r < 0)
+            return r;
+    }
+    return 0;
+}
+
+static const char *environment_path(const struct runtime_config *config)
+{
+    for (size_t i = 0; config->envp && config->envp[i]; i++)
+        if (strncmp(config->envp[i], "PATH=", 5) == 0)
+            return config->envp[i] + 5;
+    return PATH_DEFAULT;
+}
+
+/* Tries one path; takes copies of the arguments, because each attempt uses them up. */
+static int open_one(const struct runtime_config *config, const char *path,
+                    struct program **ret_program)
+{
+    struct strings argv = {0}, envp = {0};
+    int r = copy_strings(config->argv, &argv);
+    if (r == 0)
+        r = copy_strings(config->envp, &envp);
+    if (r == 0)
+        return program_open(path, -1, &argv, &envp, ret_program);
+    strings_done(&argv);
+    strings_done(&envp);
+    return r;
+}
+
+/* As execvp(3): a name without '/' is searched; what exists but cannot be run is remembered. */
+static int open_searched(const struct runtime_config *config, struct program **ret_program)
+{
+    const char *name = config->program ? config->program : config->argv[0];
+    char path[PROGRAM_PATH_SIZE];
+    int result = -ENOENT;
+    if (strchr(name, '/'))
+        return open_one(config, name, ret_program);
+    for (const char *at = environment_path(config); *at;) {
+        size_t len = strcspn(at, ":");
+        int n = snprintf(path, sizeof(path), "%.*s%s%s", (int)MIN(len, (size_t)4096), at,
+                         len > 0 ? "/" : "./", name);
+        if (n > 0 && (size_t)n < sizeof(path)) {
+            int r = open_one(config, path, ret_program);
+            if (r != -ENOENT && r != -ENOTDIR && r != -EACCES)
+                return r;
+            if (r == -EACCES)
+                result = r;
+        }
+        at += len + (at[len] == ':');
+    }
+    return result;
+}
+
+static int start_shields(const struct runtime_config *config, struct error *e)
+{
+    int r = 0;
+    if (vfs_init)
+        r = vfs_init(config, e);
+    if (r == 0 && net_init)
+        r = net_init(config, e);
+    return r;
+}
+
+int runtime_warm(struct error *e)
+{
+    uint64_t from, size;
+    dispatch_text_bounds(&from, &size);
+    return size > 0 ? 0 : error_set(e, -ENOEXEC, "this program has no executable segment");
+}
+
+static int change_directory(const struct runtime_config *config, struct error *e)
+{
+    if (!config->cwd)
+        return 0;
+    int r = (int)host_call(SYS_chdir, config->cwd);
+    return r < 0 ? error_set(e, r, "cannot change to directory '%s'", config->cwd) : 0;
+}
+
+int runtime_run(const struct runtime_config *config, struct error *e)
+{
+    struct program *program = NULL;
+    g_config = config;
+    (void)mallopt(M_ARENA_MAX, 1);
+    int r = runtime_warm(e);
+    if (r < 0)
+        return r;
+    r = process_start();
+    if (r < 0)
+        return error_set(e, r, "cannot take over the process");
+    process_stderr_keep();
+    r = change_directory(config, e);
+    if (r == 0)
+        r = start_shields(config, e);
+    if (r < 0)
+        return r;
+    r = open_searched(config, &program);
+    if (r < 0)
+        return error_set(e, r, "cannot run '%s': %s",
+                         config->program ? config->program : config->argv[0],
+                         r == -ENOEXEC ? "not an x86-64 program" : strerrordesc_np(-r));
+    g_dispatch_trace = config->trace;
+    g_dispatch_stats = config->stats;
+    process_run(program);
+}
+
+void runtime_continue(int argc, char **argv)
+{
+    static struct runtime_config config;
+    struct error e = {0};
+    if (argc != 3 || strcmp(argv[1], RUNTIME_CONTINUE_FLAG) != 0)
+        return;
+    platform_set(&platform_sim);
+    int r = exec_continue((int)strtol(argv[2], NULL, 10), &config, &e);
+    if (r == 0)
+        r = runtime_run(&config, &e);
+    (void)dprintf(2, "coffer-runtime: %s\n", error_text(&e, r));
+    _exit(126);
+}

@@ -1,0 +1,391 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The generic calls on descriptors, for shielded files: each finds the file, brings the guest's
+ * buffers into shape and asks the file's operations. */
+#include "platform/host.h"
+#include "runtime/block.h"
+#include "runtime/fd_table.h"
+#include "runtime/guest.h"
+#include "runtime/hooks.h"
+#include "runtime/syscall/call.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/fs.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#define READ_SIZE_MAX 0x7ffff000ull /* as Linux: more is cut */
+
+static void put_file(struct file **f)
+{
+    file_put(*f);
+}
+#define SCOPED_FILE(name, fd) SCOPED(put_file) struct file *name = fd_get((int)(fd))
+
+/* Cuts the buffers to what one call moves at most. */
+static void limit_iov(struct iovec *iov, int count)
+{
+    size_t left = READ_SIZE_MAX;
+    for (int i = 0; i < count; i++) {
+        iov[i].iov_len = MIN(iov[i].iov_len, left);
+        left -= iov[i].iov_len;
+    }
+}
+
+static int64_t move(struct file *f, struct iovec *iov, int count, int64_t offset, int flags,
+                    bool write)
+{
+    int access = atomic_load(&f->flags) & O_ACCMODE;
+    if ((atomic_load(&f->flags) & O_PATH) || (write ? access == O_RDONLY : access == O_WRONLY))
+        return -EBADF;
+    limit_iov(iov, count);
+    int r = write ? guest_probe_read(iov, count) : guest_probe_write(iov, count);
+    if (r < 0)
+        return r;
+    if (write)
+        return f->ops->write ? f->ops->write(f, iov, count, offset, flags) : -EINVAL;
+    return f->ops->read ? f->ops->read(f, iov, count, offset, flags) : -EINVAL;
+}
+
+static int64_t move_one(struct syscall_call *c, int64_t offset, bool write)
+{
+    SCOPED_FILE(f, c->args[0]);
+    struct iovec iov = {(void *)c->args[1], c->args[2]};
+    if (!f)
+        return -EBADF;
+    if ((int64_t)c->args[2] < 0)
+        return -EINVAL;
+    return move(f, &iov, 1, offset, 0, write);
+}
+
+static int64_t move_vector(struct syscall_call *c, int64_t offset, int flags, bool write)
+{
+    SCOPED_FILE(f, c->args[0]);
+    struct iovec iov[GUEST_IOV_MAX];
+    if (!f)
+        return -EBADF;
+    ssize_t size = guest_iov(iov, c->args[1], c->args[2]);
+    return size < 0 ? size : move(f, iov, (int)c->args[2], offset, flags, write);
+}
+
+int64_t sys_read(struct syscall_call *c)
+{
+    return move_one(c, -1, false);
+}
+
+int64_t sys_write(struct syscall_call *c)
+{
+    return move_one(c, -1, true);
+}
+
+int64_t sys_pread64(struct syscall_call *c)
+{
+    return (int64_t)c->args[3] < 0 ? -EINVAL : move_one(c, (int64_t)c->args[3], false);
+}
+
+int64_t sys_pwrite64(struct syscall_call *c)
+{
+    return (int64_t)c->args[3] < 0 ? -EINVAL : move_one(c, (int64_t)c->args[3], true);
+}
+
+int64_t sys_readv(struct syscall_call *c)
+{
+    return move_vector(c, -1, 0, false);
+}
+
+int64_t sys_writev(struct syscall_call *c)
+{
+    return move_vector(c, -1, 0, true);
+}
+
+int64_t sys_preadv(struct syscall_call *c)
+{
+    return (int64_t)c->args[3] < 0 ? -EINVAL : move_vector(c, (int64_t)c->args[3], 0, false);
+}
+
+int64_t sys_pwritev(struct syscall_call *c)
+{
+    return (int64_t)c->args[3] < 0 ? -EINVAL : move_vector(c, (int64_t)c->args[3], 0, true);
+}
+
+int64_t sys_preadv2(struct syscall_call *c)
+{
+    int64_t offset = (int64_t)c->args[3];
+    return offset < -1 ? -EINVAL : move_vector(c, offset, (int)c->args[5], false);
+}
+
+int64_t sys_pwritev2(struct syscall_call *c)
+{
+    int64_t offset = (int64_t)c->args[3];
+    return offset < -1 ? -EINVAL : move_vector(c, offset, (int)c->args[5], true);
+}
+
+int64_t sys_lseek(struct syscall_call *c)
+{
+    SCOPED_FILE(f, c->args[0]);
+    if (!f)
+        return -EBADF;
+    return f->ops->seek ? f->ops->seek(f, (int64_t)c->args[1], (int)c->args[2]) : -ESPIPE;
+}
+
+static void stat_from_statx(const struct statx *x, struct stat *s)
+{
+    memset(s, 0, sizeof(*s));
+    s->st_dev = (dev_t)x->stx_dev_major << 8 | x->stx_dev_minor;
+    s->st_ino = x->stx_ino;
+    s->st_mode = x->stx_mode;
+    s->st_nlink = x->stx_nlink;
+    s->st_uid = x->stx_uid;
+    s->st_gid = x->stx_gid;
+    s->st_rdev = (dev_t)x->stx_rdev_major << 8 | x->stx_rdev_minor;
+    s->st_size = (off_t)x->stx_size;
+    s->st_blksize = x->stx_blksize;
+    s->st_blocks = (blkcnt_t)x->stx_blocks;
+    s->st_atim = (struct timespec){x->stx_atime.tv_sec, x->stx_atime.tv_nsec};
+    s->st_mtim = (struct timespec){x->stx_mtime.tv_sec, x->stx_mtime.tv_nsec};
+    s->st_ctim = (struct timespec){x->stx_ctime.tv_sec, x->stx_ctime.tv_nsec};
+}
+
+int64_t sys_fstat(struct syscall_call *c)
+{
+    SCOPED_FILE(f, c->args[0]);
+    struct statx x = {0};
+    struct stat s;
+    if (!f)
+        return -EBADF;
+    if (!f->ops->stat)
+        return sys_pass(c);
+    int64_t r = f->ops->stat(f, &x);
+    if (r < 0)
+        return r;
+    stat_from_statx(&x, &s);
+    return guest_put(c->args[1], &s);
+}
+
+int64_t sys_ftruncate(struct syscall_call *c)
+{
+    SCOPED_FILE(f, c->args[0]);
+    if (!f)
+        return -EBADF;
+    if ((int64_t)c->args[1] < 0 || (atomic_load(&f->flags) & O_ACCMODE) == O_RDONLY)
+        return -EINVAL;
+    return f->ops->truncate ? f->ops->truncate(f, c->args[1]) : -EINVAL;
+}
+
+int64_t sys_fallocate(struct syscall_call *c)
+{
+    SCOPED_FILE(f, c->args[0]);
+    int64_t offset = (int64_t)c->args[2], size = (int64_t)c->args[3], end;
+    if (!f || (atomic_load(&f->flags) & O_ACCMODE) == O_RDONLY)
+        return -EBADF;
+    if (offset < 0 || size <= 0)
+        return -EINVAL;
+    if (__builtin_add_overflow(offset, size, &end))
+        return -EFBIG;
+    return f->ops->allocate ? f->ops->allocate(f, (int)c->args[1], offset, size) : -EOPNOTSUPP;
+}
+
+static int64_t sync_file(struct syscall_call *c, bool data_only)
+{
+    SCOPED_FILE(f, c->args[0]);
+    if (!f)
+        return -EBADF;
+    return f->ops->sync ? f->ops->sync(f, data_only) : -EINVAL;
+}
+
+int64_t sys_fsync(struct syscall_call *c)
+{
+    return sync_file(c, false);
+}
+
+int64_t sys_fdatasync(struct syscall_call *c)
+{
+    return sync_file(c, true);
+}
+
+int64_t sys_sync_file_range(struct syscall_call *c)
+{
+    return sync_file(c, true);
+}
+
+int64_t sys_readahead(struct syscall_call *c)
+{
+    return fd_is_shielded((int)c->args[0]) ? 0 : -EBADF;
+}
+
+int64_t sys_fadvise64(struct syscall_call *c)
+{
+    if (c->args[3] > 5)
+        return -EINVAL;
+    return fd_is_shielded((int)c->args[0]) ? 0 : -EBADF;
+}
+
+int64_t sys_flock(struct syscall_call *c)
+{
+    SCOPED_FILE(f, c->args[0]);
+    if (!f)
+        return -EBADF;
+    return f->ops->flock ? f->ops->flock(f, (int)c->args[1]) : -EINVAL;
+}
+
+int64_t sys_getdents64(struct syscall_call *c)
+{
+    SCOPED_FILE(f, c->args[0]);
+    struct iovec iov = {(void *)c->args[1], MIN(c->args[2], (unsigned long)1 << 20)};
+    if (!f)
+        return vfs_getdents_host
+                   ? vfs_getdents_host((int)c->args[0], (void *)c->args[1], c->args[2])
+                   : sys_pass(c);
+    int r = guest_probe_write(&iov, 1);
+    if (r < 0)
+        return r;
+    return f->ops->getdents ? f->ops->getdents(f, iov.iov_base, iov.iov_len) : -ENOTDIR;
+}
+
+int64_t sys_getdents(struct syscall_call *c)
+{
+    (void)c;
+    return -ENOSYS; /* no libc of today calls it */
+}
+
+int64_t sys_ioctl(struct syscall_call *c)
+{
+    SCOPED_FILE(f, c->args[0]);
+    int value;
+    if (!f)
+        return -EBADF;
+    switch (c->args[1]) {
+    case FIOCLEX:
+    case FIONCLEX:
+        return sys_pass(c); /* the placeholder keeps the descriptor's own flag */
+    case FIONBIO:
+        if (guest_get(&value, c->args[2]) < 0)
+            return -EFAULT;
+        if (value)
+            atomic_fetch_or(&f->flags, O_NONBLOCK);
+        else
+            atomic_fetch_and(&f->flags, ~O_NONBLOCK);
+        return 0;
+    default:
+        return f->ops->ioctl ? f->ops->ioctl(f, c->args[1], c->args[2]) : -ENOTTY;
+    }
+}
+
+/* The file behind a descriptor that the host has just duplicated. */
+static int64_t duplicated(int64_t fd, struct file *f)
+{
+    if (fd < 0) {
+        file_put(f);
+        return fd;
+    }
+    if (fd >= FD_MAX || fd_is_hidden((int)fd)) {
+        host_close((int)fd);
+        file_put(f);
+        return -EMFILE;
+    }
+    int r = fd_replace((int)fd, f);
+    return r < 0 ? r : fd;
+}
+
+#define FLAGS_SETTABLE (O_APPEND | O_NONBLOCK | O_DIRECT | O_NOATIME | O_ASYNC)
+
+int64_t sys_fcntl(struct syscall_call *c)
+{
+    int command = (int)c->args[1];
+    struct file *f = fd_get((int)c->args[0]);
+    if (!f)
+        return -EBADF;
+    if (command == F_DUPFD || command == F_DUPFD_CLOEXEC)
+        return duplicated(sys_pass(c), f); /* the reference goes to the new descriptor */
+    SCOPED(put_file) struct file *held = f;
+    switch (command) {
+    case F_GETFD:
+    case F_SETFD:
+        return sys_pass(c);
+    case F_GETFL:
+        return atomic_load(&f->flags);
+    case F_SETFL: {
+        int flags = atomic_load(&f->flags);
+        atomic_store(&f->flags,
+                     (flags & ~FLAGS_SETTABLE) | ((int)c->args[2] & FLAGS_SETTABLE));
+        return 0;
+    }
+    default:
+        return f->ops->fcntl ? f->ops->fcntl(f, command, c->args[2]) : -EINVAL;
+    }
+}
+
+int64_t sys_dup(struct syscall_call *c)
+{
+    struct file *f = fd_get((int)c->args[0]);
+    return f ? duplicated(sys_pass(c), f) : -EBADF;
+}
+
+/* One descriptor of the guest goes away: the file first, so that no other thread finds it behind
+ * whatever the host puts there next. */
+static void detach_closing(int fd)
+{
+    struct file *f = fd_detach(fd);
+    if (f && f->ops->closing)
+        f->ops->closing(f);
+    file_put(f);
+}
+
+static int64_t dup_to(struct syscall_call *c)
+{
+    int from = (int)c->args[0], to = (int)c->args[1];
+    if (fd_is_hidden(from) || fd_is_hidden(to))
+        return -EBADF;
+    struct file *f = fd_get(from);
+    if (!f && !fd_is_shielded(to))
+        return sys_pass(c);
+    if (host_call(SYS_fcntl, from, F_GETFD) < 0) {
+        file_put(f);
+        return -EBADF;
+    }
+    detach_closing(to);
+    int64_t r = sys_pass(c);
+    return f ? duplicated(r, f) : r;
+}
+
+int64_t sys_dup2(struct syscall_call *c)
+{
+    if (c->args[0] == c->args[1])
+        return host_call(SYS_fcntl, c->args[0], F_GETFD) < 0 ? -EBADF : (int64_t)c->args[0];
+    return dup_to(c);
+}
+
+int64_t sys_dup3(struct syscall_call *c)
+{
+    if (c->args[0] == c->args[1] || (c->args[2] & ~(unsigned long)O_CLOEXEC))
+        return -EINVAL;
+    return dup_to(c);
+}
+
+int64_t sys_close(struct syscall_call *c)
+{
+    detach_closing((int)c->args[0]);
+    return host_call(SYS_close, c->args[0]);
+}
+
+int64_t sys_close_range(struct syscall_call *c)
+{
+    unsigned first = (unsigned)c->args[0], last = (unsigned)c->args[1];
+    unsigned flags = (unsigned)c->args[2];
+    unsigned base = (unsigned)fd_hidden_base();
+    if (first > last || (flags & ~(CLOSE_RANGE_UNSHARE | CLOSE_RANGE_CLOEXEC)))
+        return -EINVAL;
+    if (!(flags & CLOSE_RANGE_CLOEXEC))
+        for (unsigned fd = first; fd <= last && fd < (unsigned)fd_limit(); fd++)
+            detach_closing((int)fd);
+    int64_t r = 0;
+    if (first < base)
+        r = host_call(SYS_close_range, first, MIN(last, base - 1), flags);
+    if (r == 0 && last >= base + FD_HIDDEN_COUNT)
+        r = host_call(SYS_close_range, MAX(first, base + FD_HIDDEN_COUNT), last, flags);
+    return r;
+}

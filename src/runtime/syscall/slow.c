@@ -1,0 +1,124 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The slow level of dispatch: ordinary C on the runtime's FS. */
+#include "base/log.h"
+#include "platform/host.h"
+#include "platform/linux/linux.h"
+#include "runtime/block.h"
+#include "runtime/process/process.h"
+#include "runtime/syscall/call.h"
+#include "runtime/syscall/entry.h"
+#include "runtime/syscall/sites.h"
+
+#include <elf.h>
+#include <errno.h>
+#include <linux/prctl.h>
+#include <stdatomic.h>
+#include <string.h>
+#include <sys/syscall.h>
+
+extern const char __ehdr_start[] __attribute__((visibility("hidden")));
+
+static uint64_t g_text_from, g_text_size;
+
+/* The executable segment of this very program: one stretch, libc included. */
+void dispatch_text_bounds(uint64_t *ret_from, uint64_t *ret_size)
+{
+    if (g_text_size == 0) {
+        Elf64_Ehdr header;
+        memcpy(&header, __ehdr_start, sizeof(header));
+        for (unsigned i = 0; i < header.e_phnum; i++) {
+            Elf64_Phdr segment;
+            memcpy(&segment, __ehdr_start + header.e_phoff + i * sizeof(segment), sizeof(segment));
+            if (segment.p_type != PT_LOAD || !(segment.p_flags & PF_X))
+                continue;
+            g_text_from = (uint64_t)__ehdr_start + segment.p_vaddr;
+            g_text_size = segment.p_memsz;
+        }
+    }
+    *ret_from = g_text_from;
+    *ret_size = g_text_size;
+}
+
+int dispatch_arm(void)
+{
+    uint64_t from, size;
+    dispatch_text_bounds(&from, &size);
+    return (int)host_call(SYS_prctl, PR_SET_SYSCALL_USER_DISPATCH, PR_SYS_DISPATCH_ON, from, size,
+                          0);
+}
+
+static int64_t call_unknown(long nr)
+{
+    static _Atomic uint32_t seen[CALL_NR_MAX / 32 + 1];
+    size_t bit = (unsigned long)nr < CALL_NR_MAX ? (size_t)nr : CALL_NR_MAX;
+    if (!(atomic_fetch_or(&seen[bit / 32], 1u << (bit % 32)) & (1u << (bit % 32))))
+        LOG_NOTICE("unknown system call refused", LOG_INT("number", nr));
+    return -ENOSYS;
+}
+
+static bool fd_wants_handler(const struct syscall_call *c, enum call_class class)
+{
+    if (class == CALL_FD)
+        return fd_is_shielded((int)c->args[0]) || fd_is_hidden((int)c->args[0]);
+    return class != CALL_ANY || fd_table_any(c->thread->process->fds);
+}
+
+static int64_t dispatch_call(struct syscall_call *c)
+{
+    if (c->nr < 0 || c->nr >= CALL_NR_MAX)
+        return call_unknown(c->nr);
+    const struct call_row *row = &call_table[c->nr];
+    if (row->class == CALL_UNKNOWN)
+        return call_unknown(c->nr);
+    if (row->class == CALL_PASS || !fd_wants_handler(c, row->class))
+        return sys_pass(c);
+    if (row->class == CALL_FD && fd_is_hidden((int)c->args[0]))
+        return -EBADF;
+    return row->handler(c);
+}
+
+void dispatch_slow(struct regs *r)
+{
+    struct thread *t = thread_self();
+    if (atomic_load(&t->work) & THREAD_WORK_KICK)
+        process_kicked(t);
+    if (t->trap_site != 0) {
+        sites_rewrite(t->trap_site);
+        t->trap_site = 0;
+    }
+    struct syscall_call c = {
+        .nr = (long)r->nr,
+        .args = {r->rdi, r->rsi, r->rdx, r->r10, r->r8, r->r9},
+        .thread = t,
+    };
+    atomic_fetch_add_explicit(&g_counters.slow, g_dispatch_stats, memory_order_relaxed);
+    int64_t result = dispatch_call(&c);
+    if (g_dispatch_trace)
+        trace_call(r, c.args, result);
+    r->rax = (uint64_t)result;
+    if (atomic_load(&t->work) & THREAD_WORK_KICK)
+        process_kicked(t);
+}
+
+int64_t sys_pass(struct syscall_call *c)
+{
+    return rt_block_args(c->nr, (const long *)c->args);
+}
+
+int64_t sys_deny_eperm(struct syscall_call *c)
+{
+    (void)c;
+    return -EPERM;
+}
+
+int64_t sys_deny_enosys(struct syscall_call *c)
+{
+    (void)c;
+    return -ENOSYS;
+}
+
+int64_t sys_deny_einval(struct syscall_call *c)
+{
+    (void)c;
+    return -EINVAL;
+}
