@@ -189,12 +189,13 @@ int fd_hidden_base(void)
     (void)host_call(SYS_getrlimit, RLIMIT_NOFILE, &limit);
     rlim_t soft = MIN(limit.rlim_cur, (rlim_t)(1 << 20));
     if (soft + FD_HIDDEN_COUNT > limit.rlim_max)
-        soft = limit.rlim_max > 2 * FD_HIDDEN_COUNT ? limit.rlim_max - FD_HIDDEN_COUNT : FD_HIDDEN_COUNT;
+        soft = limit.rlim_max > 2 * FD_HIDDEN_COUNT ? limit.rlim_max - FD_HIDDEN_COUNT
+                                                    : FD_HIDDEN_COUNT;
     struct rlimit raised = {soft + FD_HIDDEN_COUNT, limit.rlim_max};
     (void)host_call(SYS_setrlimit, RLIMIT_NOFILE, &raised);
     int expected = 0;
     return atomic_compare_exchange_strong(&g_fd_hidden_base, &expected, (int)soft) ? (int)soft
-                                                                                : expected;
+                                                                                   : expected;
 }
 
 int fd_hide(int fd)

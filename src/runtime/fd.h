@@ -46,8 +46,6 @@ struct file_ops {
     /* Which of `events` (POLL*) hold now without blocking, from the runtime's own buffers;
      * `ret_host_events` is what to wait for at the host on descriptor `fd` otherwise. */
     int (*poll)(struct file *f, int events, int *ret_host_events);
-    /* One descriptor of it is being closed or replaced; others may remain. For POSIX locks. */
-    void (*closing)(struct file *f);
     /* The last reference is gone: release everything. The host descriptor is closed by fd.c. */
     void (*release)(struct file *f);
     /* In a child just after fork(), before any guest instruction: drop what may not live twice. */

@@ -3,13 +3,14 @@
 #include "platform/host.h"
 #include "platform/ops.h"
 #include "runtime/fd_table.h"
-#include "runtime/hooks.h"
 #include "runtime/loader/load.h"
+#include "runtime/net/net.h"
 #include "runtime/process/exec.h"
 #include "runtime/process/process.h"
 #include "runtime/runtime.h"
 #include "runtime/syscall/entry.h"
 #include "runtime/syscall/sites.h"
+#include "runtime/vfs/vfs.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -81,12 +82,8 @@ static int open_searched(const struct runtime_config *config, struct program **r
 
 static int start_shields(const struct runtime_config *config, struct error *e)
 {
-    int r = 0;
-    if (vfs_init)
-        r = vfs_init(config, e);
-    if (r == 0 && net_init)
-        r = net_init(config, e);
-    return r;
+    int r = vfs_init(config, e);
+    return r < 0 ? r : net_init(config, e);
 }
 
 int runtime_warm(struct error *e)

@@ -65,8 +65,8 @@ struct thread {
     uint64_t robust_head;    /* guest address of its robust list; 0: none */
     uint64_t rseq_address;   /* the guest's registration; 0: none */
     uint32_t rseq_size, rseq_signature;
-    bool delivering;         /* dispatch_work() has opened the mask to let a signal in */
-    uint64_t held_signals;   /* signals blocked by the guest that the host does not block */
+    bool delivering;                /* dispatch_work() has opened the mask to let a signal in */
+    uint64_t held_signals;          /* signals blocked by the guest that the host does not block */
     struct thread *next, *previous; /* under the threads lock */
 };
 

@@ -72,7 +72,8 @@ static void locate_headers(struct elf *elf, uint64_t offset, uint64_t size)
 {
     for (unsigned i = 0; i < elf->segment_count; i++) {
         const struct elf_segment *s = &elf->segments[i];
-        if (offset >= s->offset && size <= s->file_size && offset - s->offset <= s->file_size - size)
+        if (offset >= s->offset && size <= s->file_size &&
+            offset - s->offset <= s->file_size - size)
             elf->headers_address = s->address + (offset - s->offset);
     }
 }

@@ -2,8 +2,9 @@
 #include "runtime/loader/image.h"
 #include "platform/host.h"
 #include "runtime/fd.h"
-#include "runtime/hooks.h"
+#include "runtime/fd_table.h"
 #include "runtime/memory/memory.h"
+#include "runtime/vfs/vfs.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -15,12 +16,7 @@
 
 static int open_path(const char *path, struct image *image)
 {
-    if (vfs_program_open)
-        return vfs_program_open(path, &image->fd, &image->file);
-    image->fd = host_openat(AT_FDCWD, path, O_RDONLY | O_CLOEXEC, 0);
-    if (image->fd == -EACCES) /* readable by nobody but executable: cannot be loaded by us */
-        return -EACCES;
-    return image->fd < 0 ? image->fd : 0;
+    return vfs_program_open(AT_FDCWD, path, &image->fd, &image->file);
 }
 
 static int open_descriptor(int fd, struct image *image)
@@ -64,6 +60,11 @@ int image_open(const char *path, int fd, struct image *ret_image)
     if (r < 0) {
         image_done(&image);
         return r;
+    }
+    if (image.fd >= 0) { /* out of the guest's sight, and of the exec that closes what is marked */
+        image.fd = fd_hide(image.fd);
+        if (image.fd < 0)
+            return image.fd;
     }
     *ret_image = image;
     return 0;
@@ -137,7 +138,8 @@ static int reserve(const struct elf *elf, uint64_t wanted, uint64_t *ret_base)
     uint64_t size = elf->high - elf->low, slack = elf->alignment - ELF_PAGE;
     int flags = MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE;
     if (!elf->relocatable) {
-        int64_t at = memory_map(elf->low, size, PROT_NONE, flags | MAP_FIXED_NOREPLACE, -1, NULL, 0);
+        int64_t at =
+            memory_map(elf->low, size, PROT_NONE, flags | MAP_FIXED_NOREPLACE, -1, NULL, 0);
         *ret_base = 0;
         return at == (int64_t)elf->low ? 0 : -ENOMEM;
     }
@@ -157,7 +159,7 @@ static int reserve(const struct elf *elf, uint64_t wanted, uint64_t *ret_base)
 int image_map(const struct image *image, const struct elf *elf, uint64_t wanted_base,
               uint64_t *ret_base)
 {
-    uint64_t base;
+    uint64_t base = 0;
     int r = reserve(elf, wanted_base, &base);
     for (unsigned i = 0; r == 0 && i < elf->segment_count; i++)
         r = map_segment(image, &elf->segments[i], base);

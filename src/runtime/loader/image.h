@@ -6,6 +6,8 @@
 #include "base/macros.h"
 #include "runtime/loader/elf.h"
 
+#include <sys/types.h>
+
 struct file;
 
 struct image {

@@ -4,6 +4,7 @@
 #include "platform/host.h"
 #include "platform/ops.h"
 #include "runtime/memory/memory.h"
+#include "runtime/vfs/vfs.h"
 
 #include <elf.h>
 #include <errno.h>
@@ -147,7 +148,7 @@ static void name_process(const struct program *p)
 int program_load(struct program *p, struct regs *ret_regs)
 {
     uint64_t base, interpreter_base = 0, entry;
-    struct stack stack;
+    struct stack stack = {0};
     struct auxv auxv = {.count = 0};
     uint64_t random = 0;
     if (platform()->random(&random, sizeof(random)) < 0)
@@ -172,6 +173,7 @@ int program_load(struct program *p, struct regs *ret_regs)
     if (r < 0)
         return r;
     name_process(p);
+    vfs_program_is(p->path);
     *ret_regs = (struct regs){.rip = entry, .rsp = stack.at, .rflags = 0x202};
     return 0;
 }

@@ -3,11 +3,11 @@
 #include "platform/host.h"
 #include "runtime/fd.h"
 #include "runtime/guest.h"
-#include "runtime/hooks.h"
 #include "runtime/lock.h"
 #include "runtime/memory/ranges.h"
 #include "runtime/syscall/call.h"
 #include "runtime/syscall/sites.h"
+#include "runtime/vfs/vfs.h"
 
 #include <errno.h>
 #include <sys/mman.h>
@@ -55,8 +55,9 @@ static int claim_free(uint64_t from, uint64_t to)
 {
     struct range gap;
     for (uint64_t at = from; ranges_first_outside(&g_guest, at, to, &gap); at = gap.to) {
-        long r = host_call(SYS_mmap, gap.from, gap.to - gap.from, PROT_NONE,
-                           MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_FIXED_NOREPLACE, -1, 0);
+        long r =
+            host_call(SYS_mmap, gap.from, gap.to - gap.from, PROT_NONE,
+                      MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_FIXED_NOREPLACE, -1, 0);
         if (r == (long)gap.from)
             continue;
         if (r > 0)
@@ -70,8 +71,8 @@ static int claim_free(uint64_t from, uint64_t to)
 static void before_replacing(uint64_t from, uint64_t size)
 {
     sites_text_remove(from, size);
-    if (vfs_unmapping)
-        vfs_unmapping(from, size);
+    if (vfs_any_mapping())
+        vfs_unmapping((void *)from, size);
 }
 
 static bool is_text(int prot, int flags, int fd)
@@ -242,12 +243,8 @@ int64_t sys_msync(struct syscall_call *c)
 {
     if (!memory_is_guest(c->args[0], c->args[1]))
         return -ENOMEM;
-    if (vfs_msync) {
-        int64_t r = vfs_msync(c->args[0], c->args[1], (int)c->args[2]);
-        if (r < 0)
-            return r;
-    }
-    return sys_pass(c);
+    int r = vfs_any_mapping() ? vfs_msync((void *)c->args[0], c->args[1], (int)c->args[2]) : 0;
+    return r < 0 ? r : sys_pass(c);
 }
 
 int64_t sys_mremap(struct syscall_call *c)
@@ -269,14 +266,17 @@ int64_t sys_mremap(struct syscall_call *c)
             return r;
         before_replacing(target, size);
     }
-    before_replacing(old, MAX(old_size, PAGE));
+    sites_text_remove(old, MAX(old_size, PAGE));
     int64_t at = host_call(SYS_mremap, old, c->args[1], c->args[2], flags, target);
     if (at < 0)
         return at;
     if (old_size > 0 && !(flags & MREMAP_DONTUNMAP))
         if (ranges_remove(&g_guest, old, old + old_size) < 0)
             return -ENOMEM;
-    return ranges_add(&g_guest, (uint64_t)at, (uint64_t)at + size) < 0 ? -ENOMEM : at;
+    if (ranges_add(&g_guest, (uint64_t)at, (uint64_t)at + size) < 0)
+        return -ENOMEM;
+    int r = vfs_any_mapping() ? vfs_remapped((void *)old, c->args[1], (void *)at, c->args[2]) : 0;
+    return r < 0 ? r : at;
 }
 
 int64_t sys_brk(struct syscall_call *c)
@@ -288,8 +288,8 @@ int64_t sys_brk(struct syscall_call *c)
         return (int64_t)g_brk.now;
     if (then > now) {
         if (map_locked(now, then - now, PROT_READ | PROT_WRITE,
-                       MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED_NOREPLACE, -1, NULL, 0) !=
-            (int64_t)now)
+                       MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED_NOREPLACE, -1, NULL,
+                       0) != (int64_t)now)
             return (int64_t)g_brk.now;
     } else if (then < now && unmap_locked(then, now) < 0) {
         return (int64_t)g_brk.now;

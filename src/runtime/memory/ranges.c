@@ -29,7 +29,7 @@ static int reserve(struct ranges *set, size_t count)
 {
     if (count <= set->capacity)
         return 0;
-    size_t capacity = MAX(count, MAX(set->capacity * 2, (size_t)32));
+    size_t capacity = set->capacity > 0 ? set->capacity * 2 : 32;
     struct range *items = realloc(set->items, capacity * sizeof(*items));
     if (!items)
         return -ENOMEM;
@@ -87,8 +87,7 @@ int ranges_remove(struct ranges *set, uint64_t from, uint64_t to)
 bool ranges_contain(const struct ranges *set, uint64_t from, uint64_t to)
 {
     size_t i = find(set, from);
-    return from >= to ||
-           (i < set->count && set->items[i].from <= from && to <= set->items[i].to);
+    return from >= to || (i < set->count && set->items[i].from <= from && to <= set->items[i].to);
 }
 
 bool ranges_first_inside(const struct ranges *set, uint64_t from, uint64_t to,

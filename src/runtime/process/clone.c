@@ -22,9 +22,8 @@
 #define THREAD_STACK_SIZE ((size_t)512 << 10)
 #define ROBUST_ENTRIES_MAX 2048
 
-#define FLAGS_OF_THREADS                                                                      \
-    (CLONE_VM | CLONE_FS | CLONE_FILES | CLONE_SIGHAND | CLONE_THREAD)
-#define FLAGS_KNOWN                                                                              \
+#define FLAGS_OF_THREADS (CLONE_VM | CLONE_FS | CLONE_FILES | CLONE_SIGHAND | CLONE_THREAD)
+#define FLAGS_KNOWN                                                                               \
     (FLAGS_OF_THREADS | CLONE_SYSVSEM | CLONE_SETTLS | CLONE_PARENT_SETTID | CLONE_CHILD_SETTID | \
      CLONE_CHILD_CLEARTID | CLONE_DETACHED)
 

@@ -107,8 +107,8 @@ static void close_marked(void)
         if (flags < 0 || !(flags & FD_CLOEXEC))
             continue;
         struct file *f = fd_detach(fd);
-        host_close(fd);
         file_put(f);
+        host_close(fd);
     }
 }
 

@@ -7,7 +7,6 @@
 #include "platform/host.h"
 #include "runtime/config.h"
 #include "runtime/fd_table.h"
-#include "runtime/hooks.h"
 #include "runtime/process/exec.h"
 #include "runtime/process/process.h"
 
@@ -124,19 +123,14 @@ static int write_sealed(const struct buf *state)
 int exec_host(const struct program *program)
 {
     struct out o = {.r = 0};
-    struct buf shield = {0};
     put_number(&o, STATE_MAGIC);
     put_number(&o, (uint64_t)fd_hidden_base());
     put_text(&o, program->path);
     put_strings(&o, &program->argv);
     put_strings(&o, &program->envp);
     put_config(&o, g_config);
-    if (o.r == 0 && vfs_exec_save)
-        o.r = vfs_exec_save(&shield);
-    put_slice(&o, slice_of(shield.bytes, shield.size));
     int fd = o.r < 0 ? o.r : write_sealed(&o.buf);
     buf_done(&o.buf);
-    buf_done(&shield);
     if (fd < 0)
         return fd;
     char number[16];
@@ -282,14 +276,8 @@ int exec_continue(int fd, struct runtime_config *ret_config, struct error *e)
     ret_config->argv = get_strings(&in);
     ret_config->envp = get_strings(&in);
     get_config(&in, ret_config);
-    struct slice shield = get_slice(&in);
     if (in.rd.failed || reader_left(&in.rd) > 0)
         return error_set(e, -EBADMSG, "the state to continue from is malformed");
     ret_config->handover_fd = ret_config->handover_status_fd = -1;
-    if (vfs_exec_restore && shield.size > 0) {
-        r = vfs_exec_restore(shield);
-        if (r < 0)
-            return error_set(e, r, "cannot restore the file shield after exec");
-    }
     return 0;
 }

@@ -4,13 +4,13 @@
 #include "runtime/process/fork.h"
 #include "platform/host.h"
 #include "runtime/guest.h"
-#include "runtime/hooks.h"
 #include "runtime/memory/memory.h"
 #include "runtime/process/process.h"
 #include "runtime/process/signal.h"
 #include "runtime/syscall/call.h"
 #include "runtime/syscall/entry.h"
 #include "runtime/syscall/sites.h"
+#include "runtime/vfs/vfs.h"
 
 #include <asm/prctl.h>
 #include <errno.h>
@@ -20,19 +20,15 @@
 #include <unistd.h>
 
 #define VFORK_STACK_SIZE ((size_t)512 << 10)
-#define FORK_FLAGS_KNOWN                                                                      \
-    (CLONE_PARENT_SETTID | CLONE_CHILD_SETTID | CLONE_CHILD_CLEARTID | CLONE_SETTLS |          \
+#define FORK_FLAGS_KNOWN                                                              \
+    (CLONE_PARENT_SETTID | CLONE_CHILD_SETTID | CLONE_CHILD_CLEARTID | CLONE_SETTLS | \
      CLONE_VFORK | CLONE_DETACHED)
 
-int fork_prepare(void)
+int fork_prepare(uint32_t *ret_client)
 {
-    if (vfs_fork_prepare) {
-        int r = vfs_fork_prepare();
-        if (r < 0)
-            return r;
-    }
-    if (net_fork_prepare)
-        net_fork_prepare();
+    int r = vfs_fork_prepare(false, ret_client);
+    if (r < 0)
+        return r;
     lock_acquire(&g_threads_lock);
     memory_fork_prepare();
     sites_fork_prepare();
@@ -48,16 +44,13 @@ static void release_locks(void)
     lock_release(&g_threads_lock);
 }
 
-void fork_parent(long pid)
+void fork_parent(uint32_t client, long pid)
 {
     release_locks();
-    if (net_fork_parent)
-        net_fork_parent();
-    if (vfs_fork_parent)
-        vfs_fork_parent(pid);
+    vfs_fork_parent(false, client, (int)pid);
 }
 
-void fork_child(void)
+void fork_child(uint32_t client)
 {
     struct thread *t = thread_self();
     struct process *process = t->process;
@@ -66,17 +59,14 @@ void fork_child(void)
     atomic_store(&process->thread_count, 1);
     process->pid = t->tid = (int)host_call(SYS_getpid);
     release_locks();
-    if (net_fork_child)
-        net_fork_child();
-    if (vfs_fork_child)
-        vfs_fork_child();
+    vfs_fork_child(client);
     fd_after_fork();
 }
 
 /* In the child, before any guest instruction. */
-static void begin_child(struct thread *t, const struct clone_request *request)
+static void begin_child(struct thread *t, const struct clone_request *request, uint32_t client)
 {
-    fork_child();
+    fork_child(client);
     t->clear_tid = request->flags & CLONE_CHILD_CLEARTID ? request->child_tid : 0;
     t->robust_head = 0;
     t->held_signals = 0;
@@ -99,20 +89,21 @@ int64_t process_fork(struct thread *t, const struct clone_request *request)
         return -EINVAL;
     if (request->exit_signal != SIGCHLD && request->exit_signal != 0)
         return -EINVAL;
+    uint32_t client = 0;
     signal_block_all();
-    int r = fork_prepare();
+    int r = fork_prepare(&client);
     if (r < 0) {
         signal_open_on_exit(t);
         return r;
     }
     long pid = fork();
     if (pid == 0) {
-        begin_child(t, request);
+        begin_child(t, request, client);
         return 0;
     }
     if (pid < 0)
         pid = -errno;
-    fork_parent(pid);
+    fork_parent(client, pid);
     signal_open_on_exit(t);
     if (pid > 0 && (request->flags & CLONE_PARENT_SETTID)) {
         const int tid = (int)pid;
@@ -172,20 +163,25 @@ int64_t process_vfork(struct thread *t, const struct clone_request *request)
 {
     if (t->process->vfork_child)
         return -EINVAL;
+    if (g_config->volume_count > 0) { /* a host exec could not take part in the volumes */
+        struct clone_request copy = *request;
+        copy.flags &= ~(uint64_t)(CLONE_VM | CLONE_VFORK);
+        return process_fork(t, &copy);
+    }
+    uint32_t client = 0;
     void *stack = mmap(NULL, VFORK_STACK_SIZE, PROT_READ | PROT_WRITE,
                        MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
     if (stack == MAP_FAILED)
         return -ENOMEM;
     struct vfork_child *child = stack;
     int64_t r = vfork_prepare(t, request, child);
-    if (r == 0 && vfs_fork_prepare)
-        r = vfs_fork_prepare();
+    if (r == 0)
+        r = vfs_fork_prepare(true, &client);
     if (r == 0) {
         signal_block_all();
         r = rt_vfork(CLONE_VM | CLONE_VFORK | (unsigned)request->exit_signal,
                      (char *)stack + VFORK_STACK_SIZE - 64, vfork_main, child);
-        if (vfs_fork_parent)
-            vfs_fork_parent(r);
+        vfs_fork_parent(true, client, (int)r);
         signal_open_on_exit(t);
     }
     fd_table_free(child->process.fds);

@@ -5,14 +5,15 @@
 #include "platform/host.h"
 #include "runtime/fd_table.h"
 #include "runtime/guest.h"
-#include "runtime/hooks.h"
 #include "runtime/loader/load.h"
 #include "runtime/memory/memory.h"
+#include "runtime/net/net.h"
 #include "runtime/process/exec.h"
 #include "runtime/process/signal.h"
 #include "runtime/syscall/call.h"
 #include "runtime/syscall/entry.h"
 #include "runtime/syscall/sites.h"
+#include "runtime/vfs/vfs.h"
 
 #include <fcntl.h>
 #include <stdio.h>
@@ -57,10 +58,10 @@ static void print_stats(void)
 void process_exit(int status)
 {
     if (!process_self()->vfork_child) {
-        if (net_exit)
-            net_exit();
-        if (vfs_exit)
-            vfs_exit();
+        net_exit();
+        int r = vfs_exit();
+        if (r < 0)
+            (void)dprintf(g_stderr, "coffer-runtime: closing volumes: %s\n", strerrordesc_np(-r));
         if (g_dispatch_stats)
             print_stats();
     }

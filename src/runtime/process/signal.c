@@ -17,9 +17,6 @@
 #define SS_AUTODISARM_FLAG ((int)(1u << 31))
 #define MINSIGSTKSZ_KERNEL 2048
 
-void signal_host_handler(int signal, siginfo_t *info, void *context);
-void signal_host_sigsys(int signal, siginfo_t *info, void *context);
-
 static void host_action_set(int signal, uint64_t handler, uint64_t flags)
 {
     const struct signal_action action = {

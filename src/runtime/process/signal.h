@@ -30,7 +30,7 @@ struct signal_action {
 };
 
 struct signal_actions {
-    lock_word lock; /* protects changes; readers on the guest's side check `sequence` */
+    lock_word lock;            /* protects changes; readers on the guest's side check `sequence` */
     _Atomic uint32_t sequence; /* odd while a change is under way */
     struct signal_action of[SIGNAL_COUNT + 1];
 };
@@ -48,6 +48,10 @@ struct signal_frame {
     } uc;
     siginfo_t info;
 };
+
+/* The host's handlers (signal_host.c): SIGSYS, and all others. */
+void signal_host_sigsys(int signal, siginfo_t *info, void *context);
+void signal_host_handler(int signal, siginfo_t *info, void *context);
 
 /* Installs the runtime's own handlers. At start, and in nobody's child: fork() inherits them. */
 void signal_start(void);

@@ -215,8 +215,10 @@ static enum place settle_place(struct thread *t, int signal, struct ucontext *uc
         regs_to_context(r, g);
         settle_restart(g, r, action_of(t->process, signal).flags & SA_RESTART);
         t->delivering = false;
-        t->deferred_signal = 0;
-        atomic_fetch_and(&t->work, ~(uint32_t)THREAD_WORK_SIGNAL);
+        if (t->deferred_signal == signal)
+            t->deferred_signal = 0;
+        if (t->deferred_signal == 0 && !(t->held_signals & ~t->signal_mask))
+            atomic_fetch_and(&t->work, ~(uint32_t)THREAD_WORK_SIGNAL);
         t->in_runtime = 0;
         return PLACE_GUEST;
     }
@@ -238,10 +240,14 @@ static void abort_call(uint64_t *g)
 /* The runtime is at work: the signal comes again when it is done. */
 static void defer(struct thread *t, int signal, const siginfo_t *info, struct ucontext *uc)
 {
-    (void)call(SYS_rt_tgsigqueueinfo, t->process->pid, t->tid, signal, (long)info);
-    t->deferred_signal = signal;
+    if (SIGNAL_BIT(signal) & SIGNALS_OURS) { /* cannot be blocked at the host, so waits here */
+        t->held_signals |= SIGNAL_BIT(signal);
+    } else {
+        (void)call(SYS_rt_tgsigqueueinfo, t->process->pid, t->tid, signal, (long)info);
+        t->deferred_signal = signal;
+        *(uint64_t *)&uc->uc_sigmask = host_mask(~0ull);
+    }
     atomic_fetch_or(&t->work, THREAD_WORK_SIGNAL);
-    *(uint64_t *)&uc->uc_sigmask = host_mask(~0ull);
     abort_call((uint64_t *)&uc->uc_mcontext);
 }
 
@@ -277,14 +283,13 @@ void signal_host_handler(int signal, siginfo_t *info, void *context)
     struct thread *t = thread_self();
     struct ucontext *uc = context;
     uint64_t *g = (uint64_t *)&uc->uc_mcontext;
-    bool fault = info->si_code > 0 && (SIGNAL_BIT(signal) & (SIGNALS_OURS | SIGNAL_BIT(SIGILL) |
-                                                             SIGNAL_BIT(SIGFPE)));
+    bool fault = info->si_code > 0 &&
+                 (SIGNAL_BIT(signal) & (SIGNALS_OURS | SIGNAL_BIT(SIGILL) | SIGNAL_BIT(SIGFPE)));
     if (signal == SIGTRAP && sites_breakpoint(g[IP] - 1)) {
         g[IP] -= 1;
         return;
     }
-    if (fault && t->in_runtime && !t->delivering &&
-        !between(g[IP], rt_exit_begin, rt_exit_end)) {
+    if (fault && t->in_runtime && !t->delivering && !between(g[IP], rt_exit_begin, rt_exit_end)) {
         runtime_fault(signal, info, uc);
         return;
     }
@@ -352,6 +357,12 @@ int dispatch_work(struct regs *regs)
     if (t->deferred_signal > 0)
         for_signal &= ~SIGNAL_BIT(t->deferred_signal);
     t->delivering = true;
+    uint64_t held = t->held_signals & ~t->signal_mask;
+    if (held != 0) {
+        int signal = __builtin_ctzll(held) + 1;
+        t->held_signals &= ~SIGNAL_BIT(signal);
+        (void)call(SYS_tgkill, t->process->pid, t->tid, signal, 0);
+    }
     (void)call(SYS_rt_sigprocmask, SIG_SETMASK, (long)&for_signal, 0, 8);
     if (for_signal != open)
         (void)call(SYS_rt_sigprocmask, SIG_SETMASK, (long)&open, 0, 8);

@@ -54,10 +54,11 @@ const char *call_shapes(long nr);
 const char *call_why(long nr);
 const char *call_class_name(enum call_class class);
 
-/* Common handlers. */
-int64_t sys_pass(struct syscall_call *c);        /* to the host, interruptible */
-int64_t sys_deny_eperm(struct syscall_call *c);  /* -EPERM */
-int64_t sys_deny_enosys(struct syscall_call *c); /* -ENOSYS */
-int64_t sys_deny_einval(struct syscall_call *c); /* -EINVAL */
+/* Common handlers: to the host, interruptible; -EPERM; -ENOSYS; -EINVAL. */
+syscall_fn sys_pass, sys_deny_eperm, sys_deny_enosys, sys_deny_einval;
+
+#define CALL(nr_, name_, class_, fn_, shapes_, why_) syscall_fn fn_;
+#include "runtime/syscall/table.def"
+#undef CALL
 
 #endif

@@ -5,8 +5,8 @@
 #include "runtime/block.h"
 #include "runtime/fd_table.h"
 #include "runtime/guest.h"
-#include "runtime/hooks.h"
 #include "runtime/syscall/call.h"
+#include "runtime/vfs/vfs.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -237,9 +237,7 @@ int64_t sys_getdents64(struct syscall_call *c)
     SCOPED_FILE(f, c->args[0]);
     struct iovec iov = {(void *)c->args[1], MIN(c->args[2], (unsigned long)1 << 20)};
     if (!f)
-        return vfs_getdents_host
-                   ? vfs_getdents_host((int)c->args[0], (void *)c->args[1], c->args[2])
-                   : sys_pass(c);
+        return -EBADF;
     int r = guest_probe_write(&iov, 1);
     if (r < 0)
         return r;
@@ -310,8 +308,7 @@ int64_t sys_fcntl(struct syscall_call *c)
         return atomic_load(&f->flags);
     case F_SETFL: {
         int flags = atomic_load(&f->flags);
-        atomic_store(&f->flags,
-                     (flags & ~FLAGS_SETTABLE) | ((int)c->args[2] & FLAGS_SETTABLE));
+        atomic_store(&f->flags, (flags & ~FLAGS_SETTABLE) | ((int)c->args[2] & FLAGS_SETTABLE));
         return 0;
     }
     default:
@@ -330,8 +327,8 @@ int64_t sys_dup(struct syscall_call *c)
 static void detach_closing(int fd)
 {
     struct file *f = fd_detach(fd);
-    if (f && f->ops->closing)
-        f->ops->closing(f);
+    if (f)
+        vfs_closing(f);
     file_put(f);
 }
 

@@ -3,25 +3,21 @@
  * that a process which never traces pays no relocation and no private page for them. */
 #include "runtime/syscall/call.h"
 
-#define CALL(nr_, name_, class_, fn_, shapes_, why_) syscall_fn fn_;
-#include "runtime/syscall/table.def"
-#undef CALL
-
 const struct call_row call_table[CALL_NR_MAX] = {
-#define CALL(nr_, name_, class_, fn_, shapes_, why_) [nr_] = {fn_, CALL_##class_},
+#define CALL(nr_, name_, class_, fn_, args_, reason_) [nr_] = {fn_, CALL_##class_},
 #include "runtime/syscall/table.def"
 #undef CALL
 };
 
 static const struct call_texts {
-#define CALL(nr_, name_, class_, fn_, shapes_, why_) \
-    char name_##nr_[sizeof(#name_)];                 \
-    char shapes_##nr_[sizeof(shapes_)];              \
-    char why_##nr_[sizeof(why_)];
+#define CALL(nr_, name_, class_, fn_, args_, reason_) \
+    char n_##nr_[sizeof(#name_)];                     \
+    char s_##nr_[sizeof(args_)];                      \
+    char w_##nr_[sizeof(reason_)];
 #include "runtime/syscall/table.def"
 #undef CALL
 } call_texts = {
-#define CALL(nr_, name_, class_, fn_, shapes_, why_) #name_, shapes_, why_,
+#define CALL(nr_, name_, class_, fn_, args_, reason_) #name_, args_, reason_,
 #include "runtime/syscall/table.def"
 #undef CALL
 };
@@ -29,9 +25,9 @@ static const struct call_texts {
 static const struct {
     uint16_t name, shapes, why; /* offsets into call_texts; `name` 0 but for call 0: no row */
 } call_offsets[CALL_NR_MAX] = {
-#define CALL(nr_, name_, class_, fn_, shapes_, why_)                                             \
-    [nr_] = {offsetof(struct call_texts, name_##nr_), offsetof(struct call_texts, shapes_##nr_), \
-             offsetof(struct call_texts, why_##nr_)},
+#define CALL(nr_, name_, class_, fn_, args_, reason_)                                    \
+    [nr_] = {offsetof(struct call_texts, n_##nr_), offsetof(struct call_texts, s_##nr_), \
+             offsetof(struct call_texts, w_##nr_)},
 #include "runtime/syscall/table.def"
 #undef CALL
 };
