@@ -16,7 +16,7 @@
 
 static int open_path(const char *path, struct image *image)
 {
-    return vfs_program_open(AT_FDCWD, path, &image->fd, &image->file);
+    return vfs_program_open(path, &image->fd, &image->file);
 }
 
 static int open_descriptor(int fd, struct image *image)

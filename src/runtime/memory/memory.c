@@ -72,7 +72,7 @@ static void before_replacing(uint64_t from, uint64_t size)
 {
     sites_text_remove(from, size);
     if (vfs_any_mapping())
-        vfs_unmapping((void *)from, size);
+        vfs_unmapping(from, size);
 }
 
 static bool is_text(int prot, int flags, int fd)
@@ -243,7 +243,7 @@ int64_t sys_msync(struct syscall_call *c)
 {
     if (!memory_is_guest(c->args[0], c->args[1]))
         return -ENOMEM;
-    int r = vfs_any_mapping() ? vfs_msync((void *)c->args[0], c->args[1], (int)c->args[2]) : 0;
+    int64_t r = vfs_any_mapping() ? vfs_msync(c->args[0], c->args[1], (int)c->args[2]) : 0;
     return r < 0 ? r : sys_pass(c);
 }
 
@@ -275,7 +275,7 @@ int64_t sys_mremap(struct syscall_call *c)
             return -ENOMEM;
     if (ranges_add(&g_guest, (uint64_t)at, (uint64_t)at + size) < 0)
         return -ENOMEM;
-    int r = vfs_any_mapping() ? vfs_remapped((void *)old, c->args[1], (void *)at, c->args[2]) : 0;
+    int r = vfs_any_mapping() ? vfs_remapped(old, c->args[1], (uint64_t)at, c->args[2]) : 0;
     return r < 0 ? r : at;
 }
 

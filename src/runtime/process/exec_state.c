@@ -9,6 +9,7 @@
 #include "runtime/fd_table.h"
 #include "runtime/process/exec.h"
 #include "runtime/process/process.h"
+#include "runtime/vfs/vfs.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -129,6 +130,11 @@ int exec_host(const struct program *program)
     put_strings(&o, &program->argv);
     put_strings(&o, &program->envp);
     put_config(&o, g_config);
+    struct buf shield = {0};
+    if (o.r == 0)
+        o.r = vfs_exec_save(&shield);
+    put_slice(&o, buf_slice(&shield));
+    buf_done(&shield);
     int fd = o.r < 0 ? o.r : write_sealed(&o.buf);
     buf_done(&o.buf);
     if (fd < 0)
@@ -276,8 +282,10 @@ int exec_continue(int fd, struct runtime_config *ret_config, struct error *e)
     ret_config->argv = get_strings(&in);
     ret_config->envp = get_strings(&in);
     get_config(&in, ret_config);
+    struct slice shield = get_slice(&in);
     if (in.rd.failed || reader_left(&in.rd) > 0)
         return error_set(e, -EBADMSG, "the state to continue from is malformed");
     ret_config->handover_fd = ret_config->handover_status_fd = -1;
-    return 0;
+    r = shield.size > 0 ? vfs_exec_restore(shield) : 0;
+    return r < 0 ? error_set(e, r, "cannot restore the file shield after exec") : 0;
 }

@@ -24,18 +24,6 @@
     (CLONE_PARENT_SETTID | CLONE_CHILD_SETTID | CLONE_CHILD_CLEARTID | CLONE_SETTLS | \
      CLONE_VFORK | CLONE_DETACHED)
 
-int fork_prepare(uint32_t *ret_client)
-{
-    int r = vfs_fork_prepare(false, ret_client);
-    if (r < 0)
-        return r;
-    lock_acquire(&g_threads_lock);
-    memory_fork_prepare();
-    sites_fork_prepare();
-    lock_acquire(&process_self()->fds->lock);
-    return 0;
-}
-
 static void release_locks(void)
 {
     lock_release(&process_self()->fds->lock);
@@ -44,13 +32,28 @@ static void release_locks(void)
     lock_release(&g_threads_lock);
 }
 
-void fork_parent(uint32_t client, long pid)
+int fork_prepare(void)
 {
-    release_locks();
-    vfs_fork_parent(false, client, (int)pid);
+    int r = vfs_fork_prepare();
+    if (r < 0)
+        return r;
+    lock_acquire(&g_threads_lock);
+    memory_fork_prepare();
+    sites_fork_prepare();
+    lock_acquire(&process_self()->fds->lock);
+    r = vfs_fork_lock();
+    if (r < 0)
+        release_locks();
+    return r;
 }
 
-void fork_child(uint32_t client)
+void fork_parent(long pid)
+{
+    vfs_fork_parent(pid);
+    release_locks();
+}
+
+void fork_child(void)
 {
     struct thread *t = thread_self();
     struct process *process = t->process;
@@ -59,14 +62,14 @@ void fork_child(uint32_t client)
     atomic_store(&process->thread_count, 1);
     process->pid = t->tid = (int)host_call(SYS_getpid);
     release_locks();
-    vfs_fork_child(client);
+    vfs_fork_child();
     fd_after_fork();
 }
 
 /* In the child, before any guest instruction. */
-static void begin_child(struct thread *t, const struct clone_request *request, uint32_t client)
+static void begin_child(struct thread *t, const struct clone_request *request)
 {
-    fork_child(client);
+    fork_child();
     t->clear_tid = request->flags & CLONE_CHILD_CLEARTID ? request->child_tid : 0;
     t->robust_head = 0;
     t->held_signals = 0;
@@ -89,21 +92,20 @@ int64_t process_fork(struct thread *t, const struct clone_request *request)
         return -EINVAL;
     if (request->exit_signal != SIGCHLD && request->exit_signal != 0)
         return -EINVAL;
-    uint32_t client = 0;
     signal_block_all();
-    int r = fork_prepare(&client);
+    int r = fork_prepare();
     if (r < 0) {
         signal_open_on_exit(t);
         return r;
     }
     long pid = fork();
     if (pid == 0) {
-        begin_child(t, request, client);
+        begin_child(t, request);
         return 0;
     }
     if (pid < 0)
         pid = -errno;
-    fork_parent(client, pid);
+    fork_parent(pid);
     signal_open_on_exit(t);
     if (pid > 0 && (request->flags & CLONE_PARENT_SETTID)) {
         const int tid = (int)pid;
@@ -163,12 +165,6 @@ int64_t process_vfork(struct thread *t, const struct clone_request *request)
 {
     if (t->process->vfork_child)
         return -EINVAL;
-    if (g_config->volume_count > 0) { /* a host exec could not take part in the volumes */
-        struct clone_request copy = *request;
-        copy.flags &= ~(uint64_t)(CLONE_VM | CLONE_VFORK);
-        return process_fork(t, &copy);
-    }
-    uint32_t client = 0;
     void *stack = mmap(NULL, VFORK_STACK_SIZE, PROT_READ | PROT_WRITE,
                        MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
     if (stack == MAP_FAILED)
@@ -176,12 +172,12 @@ int64_t process_vfork(struct thread *t, const struct clone_request *request)
     struct vfork_child *child = stack;
     int64_t r = vfork_prepare(t, request, child);
     if (r == 0)
-        r = vfs_fork_prepare(true, &client);
+        r = vfs_vfork_prepare(&child->process.vfs_client);
     if (r == 0) {
         signal_block_all();
         r = rt_vfork(CLONE_VM | CLONE_VFORK | (unsigned)request->exit_signal,
                      (char *)stack + VFORK_STACK_SIZE - 64, vfork_main, child);
-        vfs_fork_parent(true, client, (int)r);
+        vfs_vfork_parent(child->process.vfs_client, r);
         signal_open_on_exit(t);
     }
     fd_table_free(child->process.fds);

@@ -59,9 +59,7 @@ void process_exit(int status)
 {
     if (!process_self()->vfork_child) {
         net_exit();
-        int r = vfs_exit();
-        if (r < 0)
-            (void)dprintf(g_stderr, "coffer-runtime: closing volumes: %s\n", strerrordesc_np(-r));
+        vfs_exit();
         if (g_dispatch_stats)
             print_stats();
     }

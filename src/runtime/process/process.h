@@ -51,9 +51,9 @@ must_check int process_start(void);
 void robust_list_walk(struct thread *t);
 
 /* Around every fork: hooks of the shields and all locks. */
-must_check int fork_prepare(uint32_t *ret_client);
-void fork_parent(uint32_t client, long pid);
-void fork_child(uint32_t client);
+must_check int fork_prepare(void);
+void fork_parent(long pid);
+void fork_child(void);
 
 /* The runtime's own standard error: not changed by what the guest does to descriptor 2. */
 int process_stderr(void);
