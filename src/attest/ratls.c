@@ -26,10 +26,12 @@ static void openssl_freep(uint8_t **bytes)
     OPENSSL_free(*bytes);
 }
 
-int ratls_key_hash(const EVP_PKEY *key, uint8_t ret_hash[SHA256_SIZE])
+/* As the certificate has it: nothing is encoded again. */
+int ratls_key_hash(X509 *certificate, uint8_t ret_hash[SHA256_SIZE])
 {
     SCOPED(openssl_freep) uint8_t *der = NULL;
-    int size = key ? i2d_PUBKEY(key, &der) : -1;
+    X509_PUBKEY *key = X509_get_X509_PUBKEY(certificate);
+    int size = key ? i2d_X509_PUBKEY(key, &der) : -1;
     return size > 0 ? sha256(slice_of(der, (size_t)size), ret_hash) : -EIO;
 }
 
@@ -39,7 +41,7 @@ static int report_data_of(struct slice claims, uint8_t ret_data[EVIDENCE_REPORT_
     return sha256(claims, ret_data);
 }
 
-static int extension_make(const struct p256_key *key, const uint8_t nonce[RATLS_NONCE_SIZE],
+static int extension_make(X509 *certificate, const uint8_t nonce[RATLS_NONCE_SIZE],
                           ratls_evidence_fn *evidence, void *ctx, struct buf *ret_extension,
                           struct error *e)
 {
@@ -47,7 +49,7 @@ static int extension_make(const struct p256_key *key, const uint8_t nonce[RATLS_
     uint8_t report_data[EVIDENCE_REPORT_DATA_SIZE];
     struct ratls_claims claims;
     memcpy(claims.nonce, nonce, RATLS_NONCE_SIZE);
-    int r = ratls_key_hash(p256_pkey(key), claims.key_hash);
+    int r = ratls_key_hash(certificate, claims.key_hash);
     if (r == 0)
         r = ratls_claims_write(&claims, &claims_bytes);
     if (r == 0)
@@ -89,25 +91,34 @@ static int certificate_fill(X509 *certificate, EVP_PKEY *pkey)
     return ok ? 0 : -EIO;
 }
 
+static int certificate_new(EVP_PKEY *pkey, X509 **ret_certificate)
+{
+    SCOPED(x509_freep) X509 *certificate = X509_new();
+    int r = certificate ? certificate_fill(certificate, pkey) : -ENOMEM;
+    if (r == 0)
+        *ret_certificate = TAKE(certificate);
+    return r;
+}
+
 int ratls_certificate(const struct p256_key *key, const uint8_t nonce[RATLS_NONCE_SIZE],
-                      ratls_evidence_fn *evidence, void *ctx, X509 **ret_certificate,
-                      struct error *e)
+                      ratls_evidence_fn *evidence, void *ctx, X509 **certificate, struct error *e)
 {
     SCOPED(buf_done) struct buf extension = {0};
-    SCOPED(x509_freep) X509 *certificate = X509_new();
     EVP_PKEY *pkey = p256_pkey(key);
-    int r = evidence ? extension_make(key, nonce, evidence, ctx, &extension, e) : 0;
-    if (r < 0)
-        return r;
-    r = certificate ? certificate_fill(certificate, pkey) : -ENOMEM;
-    if (r == 0 && evidence)
-        r = extension_add(certificate, buf_slice(&extension));
-    if (r == 0 && X509_sign(certificate, pkey, EVP_sha256()) <= 0)
-        r = -EIO;
+    int r = *certificate ? 0 : certificate_new(pkey, certificate);
     if (r < 0)
         return error_set(e, r, "cannot make a certificate");
-    *ret_certificate = TAKE(certificate);
-    return 0;
+    if (X509_get_ext_count(*certificate) > 0)
+        X509_EXTENSION_free(X509_delete_ext(*certificate, 0));
+    if (evidence) {
+        r = extension_make(*certificate, nonce, evidence, ctx, &extension, e);
+        if (r < 0)
+            return r;
+        r = extension_add(*certificate, buf_slice(&extension));
+    }
+    if (r == 0 && X509_sign(*certificate, pkey, EVP_sha256()) <= 0)
+        r = -EIO;
+    return r < 0 ? error_set(e, r, "cannot sign a certificate") : 0;
 }
 
 /* -ENODATA: there is none. Two of them would be two opinions about one key: -EBADMSG. */
@@ -148,7 +159,7 @@ static int binding_verify(X509 *certificate, const uint8_t nonce[RATLS_NONCE_SIZ
     struct ratls_claims claims;
     int r = ratls_claims_parse(claims_bytes, &claims);
     if (r == 0)
-        r = ratls_key_hash(X509_get0_pubkey(certificate), key_hash);
+        r = ratls_key_hash(certificate, key_hash);
     if (r == 0)
         r = report_data_of(claims_bytes, report_data);
     if (r < 0)

@@ -31,11 +31,12 @@
 typedef int ratls_evidence_fn(void *ctx, const uint8_t report_data[EVIDENCE_REPORT_DATA_SIZE],
                               struct buf *ret_evidence, struct error *e);
 
-/* A new self-signed certificate for `key`, with evidence that answers `nonce`, or without any if
- * `evidence` is NULL (for a key that is known already). The caller frees it. 0, -EIO, or what
- * `evidence` returned. */
+/* A self-signed certificate for `key`, with evidence that answers `nonce`, or without any if
+ * `evidence` is NULL (for a key that is known already). *certificate is NULL or what an earlier call
+ * made for the same key: that one is then changed in place, since encoding the key costs more than
+ * all the rest. The caller frees it. 0, -EIO, or what `evidence` returned. */
 must_check int ratls_certificate(const struct p256_key *key, const uint8_t nonce[RATLS_NONCE_SIZE],
-                                 ratls_evidence_fn *evidence, void *ctx, X509 **ret_certificate,
+                                 ratls_evidence_fn *evidence, void *ctx, X509 **certificate,
                                  struct error *e);
 
 /* Extracts the evidence of `certificate`, checks its signature, that it is bound to the
@@ -58,7 +59,8 @@ struct ratls_claims {
 must_check int ratls_claims_parse(struct slice claims, struct ratls_claims *ret_claims);
 must_check int ratls_claims_write(const struct ratls_claims *claims, struct buf *out);
 
-/* SHA-256 over a key's SubjectPublicKeyInfo (DER): how keys are named everywhere. 0 or -EIO. */
-must_check int ratls_key_hash(const EVP_PKEY *key, uint8_t ret_hash[SHA256_SIZE]);
+/* SHA-256 over the SubjectPublicKeyInfo (DER) of a certificate: how keys are named everywhere. 0 or
+ * -EIO. */
+must_check int ratls_key_hash(X509 *certificate, uint8_t ret_hash[SHA256_SIZE]);
 
 #endif

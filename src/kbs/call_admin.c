@@ -48,7 +48,7 @@ static int owner_hash(struct kbs_call *call, uint8_t ret_hash[SHA256_SIZE])
         return r;
     BIO *bio = BIO_new_mem_buf(pem, -1);
     X509 *certificate = bio ? PEM_read_bio_X509(bio, NULL, NULL, NULL) : NULL;
-    r = certificate ? ratls_key_hash(X509_get0_pubkey(certificate), ret_hash) : -EBADMSG;
+    r = certificate ? ratls_key_hash(certificate, ret_hash) : -EBADMSG;
     X509_free(certificate);
     BIO_free(bio);
     return r == -EBADMSG ? call_bad_request(call, "owner_certificate", "a certificate in PEM") : r;

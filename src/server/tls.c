@@ -12,6 +12,7 @@
 struct tls_server {
     SSL_CTX *ctx;
     struct p256_key *key;
+    X509 *certificate; /* of `key`; changed for each handshake */
     ratls_evidence_fn *evidence;
     void *evidence_ctx;
     struct tls_server_stats stats;
@@ -32,21 +33,20 @@ static struct tls_transport *transport_of(struct http_transport *http)
     return container_of(http, struct tls_transport, http);
 }
 
-/* The client's random is here, no certificate chosen yet: make one that answers it. */
+/* The client's random is here, no certificate chosen yet: make one that answers it. OpenSSL writes it
+ * out in the same call, so the next handshake may change it. */
 static int hello_answer(SSL *ssl, int *alert, void *arg)
 {
     struct tls_server *server = arg;
     const uint8_t *random = NULL;
-    X509 *certificate = NULL;
     struct error e = {0};
     *alert = SSL_AD_INTERNAL_ERROR;
     if (SSL_client_hello_get0_random(ssl, &random) != RATLS_NONCE_SIZE)
         return SSL_CLIENT_HELLO_ERROR;
     int r = ratls_certificate(server->key, random, server->evidence, server->evidence_ctx,
-                              &certificate, &e);
-    int ok = r == 0 && SSL_use_certificate(ssl, certificate) == 1 &&
+                              &server->certificate, &e);
+    int ok = r == 0 && SSL_use_certificate(ssl, server->certificate) == 1 &&
              SSL_use_PrivateKey(ssl, p256_pkey(server->key)) == 1;
-    X509_free(certificate);
     return ok ? SSL_CLIENT_HELLO_SUCCESS : SSL_CLIENT_HELLO_ERROR;
 }
 
@@ -91,6 +91,7 @@ void tls_server_free(struct tls_server *server)
     if (!server)
         return;
     SSL_CTX_free(server->ctx);
+    X509_free(server->certificate);
     p256_free(server->key);
     free(server);
 }
@@ -129,7 +130,7 @@ static void peer_judge(struct tls_transport *t)
     if (!peer->certificate)
         return;
     peer->kind = TLS_PEER_REFUSED;
-    int r = ratls_key_hash(X509_get0_pubkey(peer->certificate), peer->key_hash);
+    int r = ratls_key_hash(peer->certificate, peer->key_hash);
     if (r == 0 && SSL_get_server_random(t->ssl, nonce, sizeof nonce) == sizeof nonce)
         r = ratls_verify(peer->certificate, nonce, &peer->evidence, &peer->refusal);
     if (r == 0)

@@ -102,7 +102,6 @@ static int provision(char **argv, struct error *e)
                                         .handover_fd = -1,
                                         .handover_status_fd = -1,
                                         .patience_ms = strtoll(argv[9], NULL, 10)};
-    platform_set(&platform_sim);
     int r = sim_device_measure("/proc/self/exe", id.runtime, e);
     if (r == 0)
         r = sim_device_measure(argv[5], id.program, e);
@@ -121,9 +120,10 @@ int main(int argc, char **argv)
         fprintf(stderr, "nine arguments, please\n");
         return 2;
     }
-    int64_t start = host_realtime_ns();
+    platform_set(&platform_sim);
+    int64_t start = host_monotonic_ns();
     int r = provision(argv, &e);
-    printf("took %lld us\n", (long long)(host_realtime_ns() - start) / 1000);
+    printf("took %lld us\n", (long long)(host_monotonic_ns() - start) / 1000);
     result("provision", r, &e);
     if (r < 0)
         return 1;

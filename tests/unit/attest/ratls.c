@@ -54,6 +54,21 @@ TEST(a_certificate_carries_its_evidence)
     X509_free(certificate);
 }
 
+TEST(a_certificate_made_again_answers_the_new_nonce_only)
+{
+    SCOPED(p256_freep) struct p256_key *key = key_new();
+    X509 *certificate = certificate_sample(key);
+    static const uint8_t other[RATLS_NONCE_SIZE] = {9};
+    struct evidence ev;
+    REQUIRE(ratls_certificate(key, other, sample_evidence, NULL, &certificate, NULL) == 0);
+    CHECK_EQ(ratls_verify(certificate, other, &ev, NULL), 0);
+    CHECK_EQ(X509_verify(certificate, p256_pkey(key)), 1);
+    check_refused(certificate, g_nonce, REFUSAL_EVIDENCE_STALE);
+    REQUIRE(ratls_certificate(key, other, NULL, NULL, &certificate, NULL) == 0);
+    CHECK_EQ(ratls_verify(certificate, other, &ev, NULL), -ENODATA);
+    X509_free(certificate);
+}
+
 TEST(another_nonce_is_stale)
 {
     SCOPED(p256_freep) struct p256_key *key = key_new();
@@ -116,7 +131,7 @@ TEST(a_failing_platform_is_an_error_of_its_own)
     struct sim_identity id = sample_identity();
     REQUIRE(sim_device_set("/nowhere/device", &id, NULL) == 0);
     CHECK_EQ(ratls_certificate(key, g_nonce, sample_evidence, NULL, &certificate, NULL), -ENOENT);
-    CHECK(certificate == NULL);
+    X509_free(certificate);
 }
 
 TEST(the_extension_refuses_every_truncation_trailing_bytes_and_other_tags)
