@@ -24,7 +24,7 @@ LAYERS = {
     "kbs": SERVICES,
     "dms": SERVICES,
     "gateway": SERVICES,
-    "launcher": SERVICES,
+    "launcher": SERVICES + ["platform", "runtime"],  # its children become the runtime
     "load": ["base", "crypto", "attest", "volume", "server"],
     "cli": ["base", "crypto", "attest", "volume", "server"],
 }

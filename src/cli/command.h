@@ -19,6 +19,7 @@ struct command {
 
 int up_command(int argc, char **argv);
 int run_command(int argc, char **argv);
+int owner_command(int argc, char **argv);
 int tenant_command(int argc, char **argv);
 int doctor_command(int argc, char **argv);
 

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* coffer: the one command people call. Each command's own file does the work. */
+#include "attest/json_memory.h"
 #include "cli/command.h"
 #include "load/load.h"
 
@@ -28,9 +29,12 @@ static int version_command(int argc, char **argv)
 }
 
 static const struct command g_commands[] = {
-    {"up", "[FLAGS]", "Start the whole system on this machine", up_command},
+    {"up", "[--demo] [FLAGS]", "Start the whole system on this machine", up_command},
     {"run", "[FLAGS] -- PROGRAM [ARGUMENTS]", "Run a program shielded", run_command},
-    {"tenant", "list | stop NAME", "Clients of the running system", tenant_command},
+    {"owner", "new DIR | accept NAME --keys DIR | password NAME --keys DIR",
+     "What a client does with the key that owns its name", owner_command},
+    {"tenant", "add NAME --owner CERT | list | stop NAME", "Clients of the running system",
+     tenant_command},
     {"load", "run [FLAGS]", "Load the running system and report", load_all},
     {"doctor", "", "What this machine offers, what is missing and what that means", doctor_command},
     {"version", "", "The version", version_command},
@@ -66,6 +70,7 @@ static int unknown_command(const char *word)
 int main(int argc, char **argv)
 {
     (void)signal(SIGPIPE, SIG_IGN);
+    json_memory_wipes();
     if (argc < 2) {
         help_command(0, NULL);
         return EXIT_USAGE;

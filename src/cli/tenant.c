@@ -1,22 +1,18 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* `coffer tenant`: what the operator may do with clients: look, stop a server. */
+/* `coffer tenant`: what the operator may do with clients: reserve a name, look, stop a server. */
 #include "cli/command.h"
-
-#include "server/address.h"
+#include "cli/gateway_client.h"
+#include "cli/kbs_client.h"
 
 #include <errno.h>
 #include <jansson.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
-#include <sys/socket.h>
-#include <unistd.h>
 
-#define ANSWER_SIZE_MAX ((size_t)16 << 20)
-#define USAGE "list [--json] | stop NAME"
+#define USAGE "add NAME --owner CERT | list [--json] | stop NAME"
 
 struct tenant_options {
-    const char *state;
+    const char *state, *owner;
     bool json;
 };
 
@@ -26,68 +22,9 @@ struct tenant_options {
     }
 static const struct option_row g_rows[] = {
     ROW("state", TEXT, state, "DIR", "State directory of the running system"),
+    ROW("owner", TEXT, owner, "CERT", "add: the owner's certificate (PEM); its key signs policies"),
     ROW("json", FLAG, json, NULL, "list: as JSON"),
 };
-static int answer_read(int fd, struct buf *out)
-{
-    out->size_max = ANSWER_SIZE_MAX;
-    for (;;) {
-        uint8_t *to = buf_reserve(out, 16384);
-        ssize_t n = to ? read(fd, to, 16384) : -1;
-        if (n < 0)
-            return -EIO;
-        if (n == 0)
-            return 0;
-        out->size += (size_t)n;
-    }
-}
-
-/* HTTP/1.0 with a length the gateway gives: status line, head, empty line, body to the end. */
-static int answer_split(const struct buf *answer, unsigned *ret_status, struct slice *ret_body)
-{
-    static const char start[] = "HTTP/1.1 ";
-    const uint8_t *end = memmem(answer->bytes, answer->size, "\r\n\r\n", 4);
-    if (!end || answer->size < sizeof start + 3 ||
-        memcmp(answer->bytes, start, sizeof start - 1) != 0)
-        return -EBADMSG;
-    *ret_status = (unsigned)strtoul((const char *)answer->bytes + sizeof start - 1, NULL, 10);
-    *ret_body = slice_of(end + 4, answer->size - (size_t)(end + 4 - answer->bytes));
-    return 0;
-}
-
-/* One request to the gateway of the running system. `body` of the answer lies in `answer`. */
-static int gateway_ask(const char *state, const char *method, const char *path, struct buf *answer,
-                       struct slice *ret_body, struct error *e)
-{
-    SCOPED(buf_done) struct buf request = {0};
-    char socket_path[4096];
-    unsigned status = 0;
-    int n = snprintf(socket_path, sizeof socket_path, "%s/run/gateway", state);
-    if (n < 0 || (size_t)n >= sizeof socket_path)
-        return error_set(e, -ENAMETOOLONG, "the path of the state directory is too long");
-    int fd = address_connect_unix(socket_path, SOCK_STREAM, NULL);
-    if (fd < 0)
-        return error_set(e, -ECONNREFUSED,
-                         "no running system in '%s': start it with `coffer up`, or name its state "
-                         "directory with --state",
-                         state);
-    buf_printf(&request, "%s %s HTTP/1.1\r\nHost: gateway\r\nConnection: close\r\n\r\n", method,
-               path);
-    int r = request.failed ||
-                    send(fd, request.bytes, request.size, MSG_NOSIGNAL) != (ssize_t)request.size
-                ? -EIO
-                : answer_read(fd, answer);
-    close(fd);
-    if (r == 0)
-        r = answer_split(answer, &status, ret_body);
-    if (r < 0)
-        return error_set(e, r, "no answer from the gateway");
-    if (status != 200)
-        return error_set(e, -EREMOTEIO, "%.*s", (int)MIN(ret_body->size, (size_t)300),
-                         (const char *)ret_body->bytes);
-    return 0;
-}
-
 static const char *text_of(json_t *object, const char *name)
 {
     const char *text = json_string_value(json_object_get(object, name));
@@ -149,12 +86,48 @@ static int tenant_post(const char *state, const char *name, const char *act, str
     return gateway_ask(state, "POST", path, &answer, &body, e);
 }
 
+/* At the key broker with the operator's key, then at the gateway. */
+static int tenant_add(const char *state, const char *name, const char *owner, struct error *e)
+{
+    SCOPED(owner_keys_done) struct owner_keys operator= {0};
+    SCOPED(buf_done) struct buf certificate = {0}, address = {0}, pin = {0};
+    char path[4200];
+    if (!owner)
+        return error_set(e, -EINVAL,
+                         "add needs --owner CERT, the certificate of who will own the name "
+                         "(coffer owner new DIR makes one)");
+    snprintf(path, sizeof path, "%s/operator", state);
+    int r = owner_keys_load(path, &operator, e);
+    if (r == 0)
+        r = owner_file_read(owner, 64 << 10, &certificate, e);
+    snprintf(path, sizeof path, "%s/run/kbs-address", state);
+    if (r == 0)
+        r = owner_file_read(path, 4096, &address, e);
+    snprintf(path, sizeof path, "%s/run/kbs-pin", state);
+    if (r == 0)
+        r = owner_file_read(path, 4096, &pin, e);
+    if (r < 0)
+        return r;
+    struct kbs_client client = {buf_text(&address), buf_text(&pin), &operator};
+    if (!client.address || !client.pin)
+        return -ENOMEM;
+    r = kbs_client_tenant_add(&client, name, buf_slice(&certificate), false, e);
+    if (r == 0)
+        r = tenant_post(state, name, "", e);
+    if (r == 0)
+        printf("%s is reserved. Its owner goes on: coffer owner accept %s --keys DIR\n", name,
+               name);
+    return r;
+}
+
 static int tenant_run(const struct tenant_options *o, int count, char **argv, struct error *e)
 {
     char state[4096];
     int r = command_state(o->state, state, sizeof state, e);
     if (r < 0)
         return r;
+    if (count == 2 && strcmp(argv[0], "add") == 0)
+        return tenant_add(state, argv[1], o->owner, e);
     if (count == 1 && strcmp(argv[0], "list") == 0)
         return tenant_list(state, o, e);
     if (count == 2 && strcmp(argv[0], "stop") == 0)

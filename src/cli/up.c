@@ -17,13 +17,14 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#define USAGE "[FLAGS]"
+#define USAGE "[--demo] [FLAGS]"
 
 #define ROW(name, kind, member, fallback, value, help, min, max)                                  \
     {                                                                                             \
         name, OPTION_##kind, offsetof(struct up_options, member), fallback, value, help, min, max \
     }
 static const struct option_row g_rows[] = {
+    ROW("demo", FLAG, demo, NULL, NULL, "Make the client `demo` and print how to use it", 0, 0),
     ROW("state", TEXT, state, NULL, "DIR",
         "Where everything is kept ($XDG_STATE_HOME/coffer or ~/.local/state/coffer)", 0, 0),
     ROW("listen", TEXT, listen, "127.0.0.1:8443", "ADDRESS", "Where clients connect", 0, 0),
@@ -91,6 +92,9 @@ static int up_start(struct up *up, struct error *e)
     if (r < 0 || up->supervisor.is_stopping)
         return r;
     address_print(up);
+    r = up->options.demo ? up_demo(up, e) : 0;
+    if (r < 0)
+        return r;
     puts("\nCtrl-C stops everything.\nREADY");
     fflush(stdout);
     return 0;

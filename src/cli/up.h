@@ -12,7 +12,7 @@
 struct up_options {
     const char *state, *listen, *operator, * kbs, *domain;
     uint64_t idle_s, uid_base;
-    bool verbose;
+    bool demo, verbose;
 };
 
 struct up {
@@ -21,8 +21,8 @@ struct up {
     int lock_fd, log_fd, listen_fd, operator_fd;
     uint16_t port; /* clients connect there */
     uint16_t operator_port;
-    char kbs[64];           /* address of the key broker */
-    char kbs_pin[PATH_MAX]; /* file: whom to believe to be the key broker */
+    char kbs[64];       /* address of the key broker */
+    char kbs_pin[4096]; /* whom to believe to be the key broker */
     struct loop *loop;
     struct supervisor supervisor;
 };
@@ -40,5 +40,14 @@ must_check int up_wait_address(struct up *up, const char *address, const char *p
                                struct error *e);
 must_check int up_wait_unix(struct up *up, const char *path, int type, const char *program,
                             struct error *e);
+
+/* cli/up_kbs.c: the operator's key and the manifest, made once; then, by running the key broker's
+ * own command line `argv`, its pin; and the CA's certificate, from the running one. */
+must_check int up_kbs_prepare(struct up *up, struct error *e);
+must_check int up_kbs_pin(struct up *up, char *const *argv, struct error *e);
+must_check int up_kbs_ca(struct up *up, struct error *e);
+
+/* cli/up_demo.c: the client `demo`, made once, and what the user reads about it. */
+must_check int up_demo(struct up *up, struct error *e);
 
 #endif

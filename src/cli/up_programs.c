@@ -127,7 +127,7 @@ static int launcher_start(struct up *up, struct error *e)
     snprintf(socket_path, sizeof socket_path, "%s/run/launcher", up->state);
     words_add(&w, "--socket=%s", socket_path);
     words_add(&w, "--kbs=%s", up->kbs);
-    words_add(&w, "--kbs-pin=%s", up->kbs_pin);
+    words_add(&w, "--kbs-pin=%s/run/kbs-pin", up->state);
     words_add(&w, "--device=%s/device", up->state);
     words_add(&w, "--uid-base=%llu", (unsigned long long)up->options.uid_base);
     (void)unlink(socket_path); /* one of an earlier run must not look like an answer */
@@ -175,20 +175,34 @@ static int gateway_start(struct up *up, struct error *e)
     return r < 0 ? r : up_wait_unix(up, socket_path, SOCK_STREAM, "gateway", e);
 }
 
+static int kbs_words(const struct up *up, struct words *w, struct error *e)
+{
+    int r = words_begin(w, "coffer-kbs", e);
+    words_add(w, "--bootstrap=%s/manifest.yaml", up->state);
+    words_add(w, "--state=%s/kbs", up->state);
+    words_add(w, "--insecure__native=%s/device", up->state);
+    words_add(w, "--insecure__seal-to-signer");
+    return r;
+}
+
 static int kbs_start(struct up *up, struct error *e)
 {
     static struct words w;
-    char kbs[PATH_MAX];
-    int r = words_begin(&w, "coffer-runtime", e);
+    struct words pin = {0};
+    int r = up_kbs_prepare(up, e);
     if (r == 0)
-        r = command_sibling("coffer-kbs", kbs, sizeof kbs, e);
-    if (r < 0)
-        return r;
-    words_add(&w, "--");
-    words_add(&w, "%s", kbs);
+        r = kbs_words(up, &pin, e);
+    words_add(&pin, "--print-pin");
+    if (r == 0)
+        r = up_kbs_pin(up, pin.argv, e);
+    if (r == 0)
+        r = kbs_words(up, &w, e);
     words_add(&w, "--listen=%s", up->kbs);
-    r = words_start(up, &w, "kbs", KBS_STOP_NS, e);
-    return r < 0 ? r : up_wait_address(up, up->kbs, "the key broker", e);
+    if (r == 0)
+        r = words_start(up, &w, "kbs", KBS_STOP_NS, e);
+    if (r == 0)
+        r = up_wait_address(up, up->kbs, "the key broker", e);
+    return r < 0 ? r : up_kbs_ca(up, e);
 }
 
 int up_programs_start(struct up *up, struct error *e)
