@@ -38,6 +38,8 @@ struct volume_backend_ops {
                  size_t size);
     /* Makes writes up to `size` certain not to fail for want of space. -EOPNOTSUPP. */
     int (*reserve)(struct volume_backend *b, uint64_t file, uint64_t size);
+    /* Cuts what lies after `size`; nothing there is needed any more. */
+    int (*truncate)(struct volume_backend *b, uint64_t file, uint64_t size);
     int (*sync)(struct volume_backend *b, uint64_t file);
     int (*size)(struct volume_backend *b, uint64_t file, uint64_t *ret_size);
     /* Bytes that can still be had, for statfs. */

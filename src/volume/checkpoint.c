@@ -23,7 +23,7 @@ static int node_write(void *ctx, uint8_t level, const struct item_key *first, st
     if (v->batch.size + v->record.size > BATCH_SIZE_SOFT)
         r = batch_store(v);
     if (r == 0)
-        r = batch_room(v, bytes.size + TAG_SIZE, ROOM_FREEING);
+        r = batch_room(v, bytes.size + TAG_SIZE, ROOM_CHECKPOINT);
     if (r == 0)
         r = batch_append(v, UNIT_NODE, bytes.bytes, bytes.size, &offset);
     if (r < 0)
@@ -144,7 +144,7 @@ int checkpoint_write(struct volume *v)
         r = tree_flush(&v->tree);
     /* The table must be in a batch of the segment it calls active. */
     if (r == 0)
-        r = batch_room(v, v->segment_count * SEGMENT_STATE_SIZE, ROOM_FREEING);
+        r = batch_room(v, v->segment_count * SEGMENT_STATE_SIZE, ROOM_CHECKPOINT);
     if (r == 0)
         r = checkpoint_stage(v);
     if (r < 0)

@@ -31,14 +31,16 @@ bool clean_due(const struct volume *v)
     return garbage > v->tuning.garbage_size && garbage > v->live_size;
 }
 
-/* The segment with the smallest part alive. */
+/* The segment with the smallest part alive. On a full disk, one whose part fits where we are. */
 static struct segment *victim_choose(struct volume *v, bool hard)
 {
     struct segment *best = NULL;
+    const struct segment *active = hard && v->active ? segment_find(v, v->active) : NULL;
+    uint64_t fits = active ? (active->state.size - active->state.used) / 2 : UINT64_MAX;
     for (unsigned i = 0; i < v->segment_count; i++) {
         struct segment *s = &v->segments[i];
         if (s->state.id == v->active || s->state.id == v->batch.segment || s->doomed ||
-            s->unclean || s->state.live == 0)
+            s->unclean || s->state.live == 0 || s->state.live > fits)
             continue;
         if (s->state.live > (uint64_t)s->state.size * (hard ? 15 : 10) / 16)
             continue;

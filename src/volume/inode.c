@@ -4,7 +4,7 @@
 #include <errno.h>
 #include <stdlib.h>
 
-enum { RECLAIM_SLICE = 512 };
+enum { RECLAIM_SLICE = 64 };
 
 static struct inode **bucket_of(struct volume *v, uint64_t ino)
 {

@@ -109,6 +109,12 @@ static size_t checkpoint_projected(const struct volume *v)
     return (v->tree.dirty + 4u) * (NODE_SIZE_MAX + 64u) + v->segment_count * SEGMENT_STATE_SIZE;
 }
 
+/* Room for deleting what fills a segment or two, after which the segment can be given back. */
+static uint64_t reserve_size(const struct volume *v)
+{
+    return MAX((uint64_t)RESERVE_MIN, MIN((uint64_t)RESERVE_MAX, v->live_size / 16));
+}
+
 static uint32_t segment_soft_size(const struct volume *v)
 {
     uint64_t size = v->tuning.segment_size;
@@ -124,7 +130,7 @@ static int batch_begin(struct volume *v)
         return 0;
     struct segment *s = v->active ? segment_find(v, v->active) : NULL;
     if (!s || s->state.used >= segment_soft_size(v)) {
-        int r = segment_rotate(v);
+        int r = segment_rotate(v, reserve_size(v) + 2 * checkpoint_projected(v));
         if (r < 0 && (!s || v->stopped || r != -ENOSPC))
             return r; /* with no space for a new one the old one goes on */
         s = segment_find(v, v->active);
@@ -146,12 +152,14 @@ int batch_room(struct volume *v, size_t more, enum room room)
         return r;
     struct segment *s = segment_find(v, v->active);
     uint64_t least = v->batch.offset + batch_projected(v) + more + BATCH_ALIGN;
-    uint64_t want = least + RESERVE_SIZE + checkpoint_projected(v);
+    uint64_t want = least + reserve_size(v) + checkpoint_projected(v);
     if (want <= s->state.size)
         return 0;
     r = segment_grow(v, want, more >= PIECE_SIZE / 4);
-    if (r == -ENOSPC && room == ROOM_FREEING && least <= s->state.size)
+    if (r == -ENOSPC && room == ROOM_FREEING && least + checkpoint_projected(v) <= s->state.size)
         r = 0; /* this is what the reserve is for */
+    if (r == -ENOSPC && room == ROOM_CHECKPOINT && least <= s->state.size)
+        r = 0;
     return r;
 }
 
@@ -311,8 +319,10 @@ int batch_store(struct volume *v)
     int r = v->backend->ops->write(v->backend, b->segment, b->offset, b->bytes, b->size);
     if (r == -ENOSPC || r == -EDQUOT)
         return -ENOSPC;
-    if (r < 0)
-        return volume_stop(v, r);
+    if (r < 0) {
+        (void)volume_stop(v, r);
+        return -EIO;
+    }
     batch_finish(v);
     return 0;
 }

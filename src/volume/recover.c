@@ -493,6 +493,17 @@ static void garbage_remove(struct recovery *rc)
     }
 }
 
+/* The checkpoint was written before its segment had its last size. */
+static void size_update(struct volume *v, uint64_t file)
+{
+    struct segment *s = segment_find(v, file);
+    uint64_t size;
+    if (!s || v->backend->ops->size(v->backend, file, &size) < 0 || size > SEGMENT_SIZE_MAX)
+        return;
+    v->host_size += size - s->state.size;
+    s->state.size = (uint32_t)size;
+}
+
 static int recover(struct recovery *rc, const struct volume_head *head)
 {
     struct volume *v = rc->v;
@@ -519,6 +530,7 @@ static int recover(struct recovery *rc, const struct volume_head *head)
     if (r < 0)
         return r;
     garbage_remove(rc);
+    size_update(v, v->superblock.checkpoint.segment);
     if (v->cut_size > 0)
         LOG_WARNING("unsynced end of the log was cut", LOG_INT("bytes", v->cut_size),
                     LOG_INT("commit", rc->sequence));

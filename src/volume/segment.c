@@ -175,7 +175,7 @@ int segment_aead(struct volume *v, uint64_t id, struct aead **ret_aead)
 /* --- making and growing --- */
 
 /* A file for a new segment: one that was given back, or a new one. *ret_size is its size. */
-static int file_take(struct volume *v, uint64_t id, uint64_t *ret_size)
+static int file_take(struct volume *v, uint64_t id, uint64_t want, uint64_t *ret_size)
 {
     const struct volume_backend_ops *ops = v->backend->ops;
     v->names_dirty = true;
@@ -190,7 +190,7 @@ static int file_take(struct volume *v, uint64_t id, uint64_t *ret_size)
         return 0;
     }
     *ret_size = 0;
-    if (v->size_max && v->host_size + SEGMENT_STEP_MIN > v->size_max)
+    if (v->size_max && v->host_size + want > v->size_max)
         return -ENOSPC;
     return ops->create(v->backend, id);
 }
@@ -207,21 +207,65 @@ static int zeros_write(struct volume *v, uint64_t file, uint64_t from, uint64_t 
     return r;
 }
 
-/* Header and first step of space, in one write if the file is new. */
-static int segment_begin(struct volume *v, const struct segment_header *h, uint64_t *size)
+/* Header and first space, in one write if the file is new. */
+static int segment_begin(struct volume *v, const struct segment_header *h, uint64_t want,
+                         uint64_t *size)
 {
-    uint8_t *first = calloc(1, SEGMENT_STEP_MIN);
+    size_t n = (size_t)MIN(want, (uint64_t)SEGMENT_STEP_MIN);
+    if (*size >= n)
+        n = SEGMENT_HEADER_SIZE;
+    uint8_t *first = calloc(1, n);
     if (!first)
         return -ENOMEM;
     segment_header_encode(h, first);
-    size_t n = *size >= SEGMENT_STEP_MIN ? (size_t)SEGMENT_HEADER_SIZE : (size_t)SEGMENT_STEP_MIN;
     int r = v->backend->ops->write(v->backend, h->segment, 0, first, n);
     free(first);
     *size = MAX(*size, (uint64_t)n);
+    if (r == 0 && *size < want) {
+        r = zeros_write(v, h->segment, *size, want);
+        *size = want;
+    }
     return r;
 }
 
-int segment_rotate(struct volume *v)
+/* Space that was made ready in segments that are not appended to any more. */
+static void segments_cut(struct volume *v)
+{
+    for (unsigned i = 0; i < v->segment_count; i++) {
+        struct segment_state *s = &v->segments[i].state;
+        uint64_t size = round_up(s->used, BLOCK_SIZE);
+        if (s->id == v->active || size >= s->size ||
+            v->backend->ops->truncate(v->backend, s->id, size) < 0)
+            continue;
+        v->host_size -= s->size - size;
+        s->size = (uint32_t)size;
+    }
+}
+
+static int segment_file_make(struct volume *v, const struct segment_header *h, uint64_t size_min,
+                             uint64_t size_want)
+{
+    uint64_t size = 0;
+    int r = file_take(v, h->segment, size_min, &size);
+    if (r < 0)
+        return r;
+    r = segment_begin(v, h, size_want, &size);
+    if (r == -ENOSPC || r == -EDQUOT) {
+        size = 0;
+        r = segment_begin(v, h, size_min, &size);
+    }
+    struct segment_state state = {.id = h->segment,
+                                  .used = SEGMENT_HEADER_SIZE,
+                                  .size = (uint32_t)size,
+                                  .last_sequence = v->sequence};
+    if (r == 0)
+        r = segment_add(v, &state);
+    if (r < 0)
+        (void)v->backend->ops->remove(v->backend, h->segment);
+    return r == -EDQUOT ? -ENOSPC : r;
+}
+
+int segment_rotate(struct volume *v, uint64_t wanted)
 {
     SCOPED(key256_wipe) struct key256 key;
     struct segment_header h = {.epoch = v->epoch, .first_sequence = v->sequence + 1};
@@ -245,20 +289,10 @@ int segment_rotate(struct volume *v)
     struct aead *aead = NULL;
     if (r == 0)
         r = aead_new(&key, &aead);
-    uint64_t size = 0;
+    segments_cut(v); /* but not the old one: it goes on if there is no space for a new one */
+    uint64_t size_want = MAX(round_up(wanted, SEGMENT_STEP_MIN), (uint64_t)SEGMENT_STEP_MIN);
     if (r == 0)
-        r = file_take(v, h.segment, &size);
-    if (r == 0) {
-        r = segment_begin(v, &h, &size);
-        struct segment_state state = {.id = h.segment,
-                                      .used = SEGMENT_HEADER_SIZE,
-                                      .size = (uint32_t)size,
-                                      .last_sequence = v->sequence};
-        if (r == 0)
-            r = segment_add(v, &state);
-        if (r < 0)
-            (void)v->backend->ops->remove(v->backend, h.segment);
-    }
+        r = segment_file_make(v, &h, round_up(wanted / 2, BLOCK_SIZE), size_want);
     if (r < 0) {
         aead_free(aead);
         return r;
@@ -268,6 +302,7 @@ int segment_rotate(struct volume *v)
     segment->aead = aead;
     segment->aead_used = ++v->clock;
     v->active = h.segment;
+    segments_cut(v);
     return 0;
 }
 
@@ -293,6 +328,10 @@ int segment_grow(struct volume *v, uint64_t size, bool bulk)
         r = v->backend->ops->reserve(v->backend, s->state.id, want);
     if (r == -EOPNOTSUPP)
         r = zeros_write(v, s->state.id, have, want);
+    if (r == -ENOSPC && want > round_up(size, BLOCK_SIZE)) {
+        want = round_up(size, BLOCK_SIZE); /* not the whole step, then */
+        r = zeros_write(v, s->state.id, have, want);
+    }
     if (r < 0)
         return r == -EDQUOT ? -ENOSPC : r;
     s->state.size = (uint32_t)want;

@@ -24,8 +24,9 @@ enum {
     SEGMENT_SOFT_MAX = 64 << 20, /* a segment is left at this size in a large volume */
     SEGMENT_STEP_MIN = 64 << 10, /* space is made ready in these steps */
     SEGMENT_STEP_MAX = 4 << 20,
-    RESERVE_SIZE = 24 << 10, /* kept for deleting and for checkpoints */
+    RESERVE_MIN = 24 << 10, /* kept for deleting and for checkpoints */
     DIRTY_NODES_MAX = 128,
+    RESERVE_MAX = 256 << 10,
     CACHE_SIZE_DEFAULT = 256 << 10, /* of plaintext blocks */
     DIRTY_SIZE_MAX = 256 << 10,     /* of plaintext blocks that wait for a batch */
     NODES_MAX = 32,                 /* clean nodes in memory when nothing happens */
@@ -154,8 +155,9 @@ void segment_forget(struct volume *v, struct segment *segment);
 must_check int segment_header_read(struct volume *v, uint64_t id, struct segment_header *ret_header,
                                    struct key256 *ret_key);
 must_check int segment_aead(struct volume *v, uint64_t id, struct aead **ret_aead);
-/* A new active segment that begins with the next batch. The old one is synced first. */
-must_check int segment_rotate(struct volume *v);
+/* A new active segment of at least `size` that begins with the next batch. The old one is synced
+ * first. */
+must_check int segment_rotate(struct volume *v, uint64_t size);
 /* Makes the active segment's space ready up to `size`. -ENOSPC. */
 must_check int segment_grow(struct volume *v, uint64_t size, bool bulk);
 void segments_aead_drop(struct volume *v, unsigned keep);
@@ -167,7 +169,9 @@ must_check int superblock_read(struct volume *v, struct superblock *ret_superblo
 
 /* --- log.c --- */
 
-enum room { ROOM_DATA, ROOM_FREEING };
+/* What the room is for: data leaves a reserve, freeing leaves what a checkpoint takes, a checkpoint
+ * may take all. So deleting, and giving back what was deleted, work on a full disk. */
+enum room { ROOM_DATA, ROOM_FREEING, ROOM_CHECKPOINT };
 
 /* Begins a mutating operation that will add about `more` bytes to the log. */
 must_check int log_prepare(struct volume *v, size_t more, enum room room);

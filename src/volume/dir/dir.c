@@ -265,6 +265,17 @@ static int dir_reserve(struct volume_backend *b, uint64_t file, uint64_t size)
     return r;
 }
 
+static int dir_truncate(struct volume_backend *b, uint64_t file, uint64_t size)
+{
+    struct slot *slot;
+    int fd = fd_get(dir_of(b), file, 0, &slot);
+    if (fd < 0)
+        return fd;
+    int r = host_ftruncate(fd, size);
+    fd_put(dir_of(b), fd, slot);
+    return r;
+}
+
 static int dir_sync(struct volume_backend *b, uint64_t file)
 {
     struct slot *slot;
@@ -324,6 +335,7 @@ static const struct volume_backend_ops dir_ops = {
     .read = dir_read,
     .write = dir_write,
     .reserve = dir_reserve,
+    .truncate = dir_truncate,
     .sync = dir_sync,
     .size = dir_size,
     .space = dir_space,

@@ -202,6 +202,12 @@ static int fault_reserve(struct volume_backend *b, uint64_t file, uint64_t size)
     return r < 0 ? r : f->mem->ops->reserve(f->mem, file, size);
 }
 
+/* Not in the journal: only space that holds nothing is ever cut. */
+static int fault_truncate(struct volume_backend *b, uint64_t file, uint64_t size)
+{
+    return fault_of(b)->mem->ops->truncate(fault_of(b)->mem, file, size);
+}
+
 static int fault_sync(struct volume_backend *b, uint64_t file)
 {
     struct fault_backend *f = fault_of(b);
@@ -235,6 +241,7 @@ static const struct volume_backend_ops fault_ops = {
     .read = fault_read,
     .write = fault_write,
     .reserve = fault_reserve,
+    .truncate = fault_truncate,
     .sync = fault_sync,
     .size = fault_size,
     .space = fault_space,

@@ -172,6 +172,17 @@ static int mem_reserve(struct volume_backend *b, uint64_t number, uint64_t size)
     return r;
 }
 
+static int mem_truncate(struct volume_backend *b, uint64_t number, uint64_t size)
+{
+    struct mem_backend *m = mem_of(b);
+    (void)pthread_mutex_lock(&m->lock);
+    struct mem_file *file = *file_at(m, number);
+    if (file)
+        file->size = (size_t)MIN(size, (uint64_t)file->size);
+    (void)pthread_mutex_unlock(&m->lock);
+    return file ? 0 : -ENOENT;
+}
+
 static int mem_sync(struct volume_backend *b, uint64_t number)
 {
     struct mem_backend *m = mem_of(b);
@@ -221,6 +232,7 @@ static const struct volume_backend_ops mem_ops = {
     .read = mem_read,
     .write = mem_write,
     .reserve = mem_reserve,
+    .truncate = mem_truncate,
     .sync = mem_sync,
     .size = mem_size,
     .space = mem_space,
