@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* coffer-runtime: command line to runtime_config, then runtime_run(). */
+#include "crypto/provider.h"
 #include "platform/ops.h"
 #include "runtime/options.h"
 #include "runtime/runtime.h"
@@ -31,7 +32,9 @@ int main(int argc, char **argv, char **envp)
     struct error e = {0};
     runtime_continue(argc, argv);
     platform_set(&platform_sim);
-    int r = runtime_options(argc, argv, envp, &config, &e);
+    int r = crypto_start();
+    if (r == 0)
+        r = runtime_options(argc, argv, envp, &config, &e);
     if (r == RUNTIME_OPTIONS_HELP)
         return 0;
     if (r < 0) {

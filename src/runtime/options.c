@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "runtime/options.h"
+#include "runtime/options_shield.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -11,17 +12,35 @@ static const char usage[] =
     "\n"
     "Runs PROGRAM unmodified, with every system call it makes going through the runtime.\n"
     "\n"
-    "  --env NAME=VALUE    set a variable for the program (may be repeated)\n"
-    "  --cwd DIR           start the program in DIR\n"
-    "  --trace             one line per system call on standard error\n"
-    "  --stats             counters on standard error when the program ends\n"
-    "  --tee sim|auto      what protects memory; here always sim: nothing\n"
-    "  --help              this text\n";
+    "Files\n"
+    "  --volume DIR:/PATH[:ro]  keep /PATH on the encrypted volume in DIR (made if empty)\n"
+    "  --volume-key seal|FILE   key of the volumes: sealed to this platform (default), or 32 "
+    "bytes\n"
+    "                           (or 64 hexadecimal digits) in FILE\n"
+    "  --file-rule PATH=RULE    host, private (in memory), denied, or sha256:HEX\n"
+    "Network\n"
+    "  --tls-listen PORT        speak TLS on this port, plaintext to the program\n"
+    "  --tls-cert FILE, --tls-key FILE  its certificate chain and private key (PEM); without them\n"
+    "                           a fresh self-signed certificate\n"
+    "Program\n"
+    "  --env NAME=VALUE         set a variable for the program (may be repeated)\n"
+    "  --cwd DIR                start the program in DIR\n"
+    "  --trace                  one line per system call on standard error\n"
+    "  --stats                  counters on standard error when the program ends\n"
+    "Trust\n"
+    "  --tee sim|auto           what protects memory; on this build always sim: nothing\n"
+    "  --sim-device FILE        the file that plays the CPU (default ~/.coffer/sim-device)\n"
+    "  --manifest FILE          configuration that goes into the evidence\n"
+    "  --insecure__seal-to-signer  seal to the signer, not to this very program\n"
+    "  --kbs ADDR:PORT --kbs-pin TEXT|@FILE --tenant NAME --policy NAME --volume-dir DIR\n"
+    "                           become what the key broker's policy says\n"
+    "  --help                   this text\n";
 
 struct parse {
     char **argv;
     int argc, at;
     struct runtime_config *config;
+    struct options_shield *shield;
     struct error *e;
 };
 
@@ -60,7 +79,7 @@ static int set_variable(struct runtime_config *config, const char *assignment, s
     return 0;
 }
 
-static int set_tee(const char *tee, struct error *e)
+static int tee_check(const char *tee, struct error *e)
 {
     if (strcmp(tee, "sim") == 0 || strcmp(tee, "auto") == 0)
         return 0;
@@ -73,10 +92,67 @@ static bool flag_is(const char *argument, const char *name)
     return strncmp(argument, name, len) == 0 && (argument[len] == '\0' || argument[len] == '=');
 }
 
+static int set_cwd(struct parse *p, const char *value)
+{
+    p->config->cwd = value;
+    return 0;
+}
+
+static int set_env(struct parse *p, const char *value)
+{
+    return set_variable(p->config, value, p->e);
+}
+
+static int set_tee(struct parse *p, const char *value)
+{
+    return tee_check(value, p->e);
+}
+
+static int add_volume(struct parse *p, const char *value)
+{
+    return options_add_volume(p->config, value, p->e);
+}
+
+static int add_file_rule(struct parse *p, const char *value)
+{
+    return options_add_file_rule(p->config, value, p->e);
+}
+
+static int add_listen(struct parse *p, const char *value)
+{
+    return options_add_listen(p->config, value, p->e);
+}
+
+static const struct {
+    const char *name;
+    int (*set)(struct parse *p, const char *value);
+    size_t offset; /* or the member of struct options_shield that takes the text */
+} value_flags[] = {
+    {"--env", set_env, 0},
+    {"--cwd", set_cwd, 0},
+    {"--tee", set_tee, 0},
+    {"--volume", add_volume, 0},
+    {"--file-rule", add_file_rule, 0},
+    {"--tls-listen", add_listen, 0},
+#define TEXT_FLAG(name_, member_)                             \
+    {                                                         \
+        name_, NULL, offsetof(struct options_shield, member_) \
+    }
+    TEXT_FLAG("--volume-key", volume_key),
+    TEXT_FLAG("--tls-cert", tls_cert),
+    TEXT_FLAG("--tls-key", tls_key),
+    TEXT_FLAG("--sim-device", sim_device),
+    TEXT_FLAG("--manifest", manifest),
+    TEXT_FLAG("--kbs", kbs),
+    TEXT_FLAG("--kbs-pin", kbs_pin),
+    TEXT_FLAG("--tenant", tenant),
+    TEXT_FLAG("--policy", policy),
+    TEXT_FLAG("--volume-dir", volume_dir),
+};
+
 static int parse_flag(struct parse *p)
 {
     const char *flag = p->argv[p->at], *value = NULL;
-    int r;
     if (strcmp(flag, "--trace") == 0) {
         p->config->trace = true;
         return 0;
@@ -85,22 +161,24 @@ static int parse_flag(struct parse *p)
         p->config->stats = true;
         return 0;
     }
+    if (strcmp(flag, "--insecure__seal-to-signer") == 0) {
+        p->shield->seal_to_signer = true;
+        return 0;
+    }
     if (strcmp(flag, "--help") == 0) {
         (void)fputs(usage, stdout);
         return RUNTIME_OPTIONS_HELP;
     }
-    if (flag_is(flag, "--env")) {
-        r = value_of(p, "--env", &value);
-        return r < 0 ? r : set_variable(p->config, value, p->e);
-    }
-    if (flag_is(flag, "--cwd")) {
-        r = value_of(p, "--cwd", &value);
-        p->config->cwd = value;
-        return r;
-    }
-    if (flag_is(flag, "--tee")) {
-        r = value_of(p, "--tee", &value);
-        return r < 0 ? r : set_tee(value, p->e);
+    for (size_t i = 0; i < ARRAY_COUNT(value_flags); i++) {
+        if (!flag_is(flag, value_flags[i].name))
+            continue;
+        int r = value_of(p, value_flags[i].name, &value);
+        if (r < 0)
+            return r;
+        if (value_flags[i].set)
+            return value_flags[i].set(p, value);
+        *(const char **)(void *)((char *)p->shield + value_flags[i].offset) = value;
+        return 0;
     }
     return error_set(p->e, -EINVAL, "unknown flag '%s' (try --help)", flag);
 }
@@ -108,7 +186,9 @@ static int parse_flag(struct parse *p)
 int runtime_options(int argc, char **argv, char **envp, struct runtime_config *ret_config,
                     struct error *e)
 {
-    struct parse p = {.argv = argv, .argc = argc, .at = 1, .config = ret_config, .e = e};
+    struct options_shield shield = {0};
+    struct parse p = {
+        .argv = argv, .argc = argc, .at = 1, .config = ret_config, .shield = &shield, .e = e};
     ret_config->envp = envp;
     ret_config->handover_fd = ret_config->handover_status_fd = -1;
     for (; p.at < argc && argv[p.at][0] == '-' && argv[p.at][1] == '-'; p.at++) {
@@ -123,5 +203,5 @@ int runtime_options(int argc, char **argv, char **envp, struct runtime_config *r
     if (p.at >= argc)
         return error_set(e, -EINVAL, "no program given (try --help)");
     ret_config->argv = argv + p.at;
-    return 0;
+    return options_finish(ret_config, &shield, e);
 }

@@ -1,0 +1,341 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "runtime/options_shield.h"
+#include "attest/ratls.h"
+#include "base/buf.h"
+#include "base/hex.h"
+#include "crypto/crypto.h"
+#include "platform/host.h"
+#include "platform/linux/sim_device.h"
+#include "platform/ops.h"
+#include "runtime/provision/provision.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <openssl/pem.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define FILE_SIZE_MAX ((size_t)1 << 20)
+#define PATIENCE_MS 30000
+
+static const char *prefix_copy(const char *text, size_t len)
+{
+    while (len > 1 && text[len - 1] == '/')
+        len--;
+    return strndup(text, len);
+}
+
+static struct runtime_file_rule *rule_add(struct runtime_config *config, const char *prefix,
+                                          struct error *e)
+{
+    if (config->file_rule_count == RUNTIME_FILE_RULES_MAX || !prefix) {
+        (void)error_set(e, -EINVAL, "more than %d file rules", RUNTIME_FILE_RULES_MAX);
+        return NULL;
+    }
+    struct runtime_file_rule *rule = &config->file_rules[config->file_rule_count++];
+    *rule = (struct runtime_file_rule){.prefix = prefix};
+    return rule;
+}
+
+int options_add_volume(struct runtime_config *config, const char *value, struct error *e)
+{
+    const char *colon = strrchr(value, ':');
+    bool read_only = colon && strcmp(colon, ":ro") == 0;
+    if (read_only)
+        while (--colon > value && *colon != ':')
+            ;
+    if (!colon || colon == value || colon[1] != '/')
+        return error_set(e, -EINVAL, "--volume wants DIR:/PATH, not '%s'", value);
+    if (config->volume_count == RUNTIME_VOLUMES_MAX)
+        return error_set(e, -EINVAL, "more than %d volumes", RUNTIME_VOLUMES_MAX);
+    size_t path_len = strlen(colon + 1) - (read_only ? 3 : 0);
+    struct runtime_file_rule *rule = rule_add(config, prefix_copy(colon + 1, path_len), e);
+    if (!rule)
+        return -EINVAL;
+    rule->class = FILE_CLASS_ENCRYPTED;
+    rule->volume = config->volume_count;
+    rule->read_only = read_only;
+    config->volumes[config->volume_count++] = (struct runtime_volume){
+        .name = rule->prefix,
+        .host_dir = strndup(value, (size_t)(colon - value)),
+        .mode = VOLUME_MODE_NONE,
+        .create = !read_only,
+    };
+    return 0;
+}
+
+int options_add_file_rule(struct runtime_config *config, const char *value, struct error *e)
+{
+    const char *equals = strrchr(value, '=');
+    if (value[0] != '/' || !equals)
+        return error_set(e, -EINVAL, "--file-rule wants /PATH=RULE, not '%s'", value);
+    const char *class = equals + 1;
+    struct runtime_file_rule *rule =
+        rule_add(config, prefix_copy(value, (size_t)(equals - value)), e);
+    if (!rule)
+        return -EINVAL;
+    if (strcmp(class, "host") == 0)
+        rule->class = FILE_CLASS_HOST;
+    else if (strcmp(class, "private") == 0)
+        rule->class = FILE_CLASS_PRIVATE;
+    else if (strcmp(class, "denied") == 0)
+        rule->class = FILE_CLASS_DENIED;
+    else if (strncmp(class, "sha256:", 7) == 0 &&
+             hex_decode(slice_of_text(class + 7), rule->digest, sizeof(rule->digest)) == 0)
+        rule->class = FILE_CLASS_AUTHENTICATED;
+    else
+        return error_set(e, -EINVAL, "--file-rule: '%s' is not host, private, denied or sha256:HEX",
+                         class);
+    return 0;
+}
+
+int options_add_listen(struct runtime_config *config, const char *value, struct error *e)
+{
+    char *end;
+    long port = strtol(value, &end, 10);
+    if (*value < '0' || *value > '9' || *end || port < 1 || port > 65535)
+        return error_set(e, -EINVAL, "--tls-listen wants a port from 1 to 65535, not '%s'", value);
+    if (config->net_rule_count == RUNTIME_NET_RULES_MAX)
+        return error_set(e, -EINVAL, "more than %d network rules", RUNTIME_NET_RULES_MAX);
+    config->net_rules[config->net_rule_count++] = (struct runtime_net_rule){
+        .listen = true,
+        .class = NET_CLASS_TLS,
+        .port = (uint16_t)port,
+    };
+    return 0;
+}
+
+/* The whole file; what it returns lives as long as the process. */
+static int file_read(const char *path, struct slice *ret_bytes, struct error *e)
+{
+    int fd = host_openat(AT_FDCWD, path, O_RDONLY | O_CLOEXEC, 0);
+    if (fd < 0)
+        return error_set(e, fd, "cannot open '%s'", path);
+    char *bytes = malloc(FILE_SIZE_MAX);
+    ssize_t n = bytes ? host_pread(fd, bytes, FILE_SIZE_MAX, 0) : -ENOMEM;
+    host_close(fd);
+    if (n < 0 || n == (ssize_t)FILE_SIZE_MAX) {
+        free(bytes);
+        return error_set(e, n < 0 ? (int)n : -EFBIG, "cannot read '%s'", path);
+    }
+    char *fitted = realloc(bytes, n > 0 ? (size_t)n : 1);
+    *ret_bytes = slice_of(fitted ? fitted : bytes, (size_t)n);
+    return 0;
+}
+
+static int key_from_file(const char *path, struct key256 *ret_key, struct error *e)
+{
+    struct slice bytes;
+    int r = file_read(path, &bytes, e);
+    if (r < 0)
+        return r;
+    while (bytes.size == 65 && bytes.bytes[64] == '\n')
+        bytes.size--;
+    if (bytes.size == KEY256_SIZE)
+        memcpy(ret_key->bytes, bytes.bytes, KEY256_SIZE);
+    else if (bytes.size != 64 || hex_decode(bytes, ret_key->bytes, KEY256_SIZE) < 0)
+        r = error_set(e, -EINVAL, "'%s' is not 32 bytes or 64 hexadecimal digits", path);
+    secret_wipe((void *)(uintptr_t)bytes.bytes, bytes.size);
+    free((void *)(uintptr_t)bytes.bytes);
+    return r;
+}
+
+/* The key of one volume, and an identity that follows from it. */
+static int volume_finish(struct runtime_volume *volume, const struct options_shield *shield,
+                         struct error *e)
+{
+    char label[PATH_MAX + 16];
+    uint8_t digest[SHA256_SIZE];
+    int r;
+    (void)snprintf(label, sizeof(label), "volume:%s", volume->name);
+    if (shield->volume_key && strcmp(shield->volume_key, "seal") != 0)
+        r = key_from_file(shield->volume_key, &volume->key, e);
+    else
+        r = platform()->seal_key(slice_of_text(label), &volume->key, e);
+    if (r < 0)
+        return error_prefix(e, r, "key of volume '%s'", volume->name);
+    const struct slice parts[] = {slice_of_text("coffer volume id"), slice_of_text(label)};
+    r = hmac_sha256(slice_of(volume->key.bytes, KEY256_SIZE), parts, ARRAY_COUNT(parts), digest);
+    if (r < 0)
+        return error_set(e, r, "naming volume '%s'", volume->name);
+    memcpy(volume->id, digest, sizeof(volume->id));
+    return 0;
+}
+
+static int default_device(char path[PATH_MAX], struct error *e)
+{
+    const char *home = getenv("HOME");
+    if (!home || home[0] != '/')
+        return error_set(e, -ENOENT, "HOME is not set: say --sim-device FILE");
+    int n = snprintf(path, PATH_MAX, "%s/.coffer", home);
+    if (n < 0 || n >= PATH_MAX - 16)
+        return error_set(e, -ENAMETOOLONG, "HOME is too long");
+    int r = host_mkdirat(AT_FDCWD, path, 0700);
+    if (r < 0 && r != -EEXIST)
+        return error_set(e, r, "cannot make '%s'", path);
+    (void)snprintf(path + n, (size_t)(PATH_MAX - n), "/sim-device");
+    return 0;
+}
+
+/* The program's path as far as it matters for a measurement; searched like the loader does. */
+static const char *program_path(const struct runtime_config *config, char path[PATH_MAX])
+{
+    const char *name = config->argv[0], *search = getenv("PATH");
+    if (strchr(name, '/'))
+        return name;
+    for (const char *at = search ? search : "/usr/bin:/bin"; *at;) {
+        size_t len = strcspn(at, ":");
+        int n = snprintf(path, PATH_MAX, "%.*s/%s", (int)MIN(len, (size_t)PATH_MAX), at, name);
+        int fd = n > 0 && n < PATH_MAX ? host_openat(AT_FDCWD, path, O_PATH | O_CLOEXEC, 0) : -1;
+        if (fd >= 0) {
+            host_close(fd);
+            return path;
+        }
+        at += len + (at[len] == ':');
+    }
+    return name;
+}
+
+/* Volumes of the command line belong to whoever has the device, not to one program: without a
+ * manifest they are sealed to the (absent) signer. */
+static int identity_set(const struct runtime_config *config, const struct options_shield *shield,
+                        struct error *e)
+{
+    char device[PATH_MAX], program[PATH_MAX];
+    bool provisioned = shield->kbs || shield->manifest;
+    struct sim_identity id = {
+        .debug = true,
+        .insecure__seal_to_signer = shield->seal_to_signer || !provisioned,
+    };
+    struct slice manifest;
+    int r = 0;
+    if (shield->manifest) {
+        r = file_read(shield->manifest, &manifest, e);
+        if (r == 0)
+            r = sha256(manifest, id.config);
+    }
+    if (r == 0 && provisioned)
+        r = sim_device_measure("/proc/self/exe", id.runtime, e);
+    if (r == 0 && provisioned)
+        r = sim_device_measure(program_path(config, program), id.program, e);
+    if (r == 0 && !shield->sim_device)
+        r = default_device(device, e);
+    if (r == 0)
+        r = sim_device_set(shield->sim_device ? shield->sim_device : device, &id, e);
+    return r;
+}
+
+static int pem_slice(BIO *bio, struct slice *ret_pem)
+{
+    char *bytes;
+    long size = BIO_get_mem_data(bio, &bytes);
+    char *copy = size > 0 ? malloc((size_t)size) : NULL;
+    if (!copy)
+        return -ENOMEM;
+    memcpy(copy, bytes, (size_t)size);
+    *ret_pem = slice_of(copy, (size_t)size);
+    return 0;
+}
+
+/* A certificate for trying things out: nobody vouches for it. */
+static int tls_self_signed(struct runtime_tls *tls, struct error *e)
+{
+    const uint8_t nonce[RATLS_NONCE_SIZE] = {0};
+    SCOPED(p256_freep) struct p256_key *key = NULL;
+    X509 *certificate = NULL;
+    int r = p256_generate(&key);
+    if (r == 0)
+        r = ratls_certificate(key, nonce, NULL, NULL, &certificate, e);
+    BIO *chain = BIO_new(BIO_s_mem()), *private = BIO_new(BIO_s_mem());
+    if (r == 0 && (!chain || !private || PEM_write_bio_X509(chain, certificate) != 1 ||
+                   PEM_write_bio_PrivateKey(private, (EVP_PKEY *)p256_pkey(key), NULL, NULL, 0,
+                                            NULL, NULL) != 1))
+        r = -EIO;
+    if (r == 0)
+        r = pem_slice(chain, &tls->certificate_chain);
+    if (r == 0)
+        r = pem_slice(private, &tls->private_key);
+    BIO_free(chain);
+    BIO_free(private);
+    X509_free(certificate);
+    return r < 0 ? error_set(e, r, "cannot make a certificate") : 0;
+}
+
+static int tls_finish(struct runtime_config *config, const struct options_shield *shield,
+                      struct error *e)
+{
+    static struct runtime_tls tls = {.version_min = 0x0303};
+    int r;
+    if (!shield->tls_cert != !shield->tls_key)
+        return error_set(e, -EINVAL, "--tls-cert and --tls-key go together");
+    if (shield->tls_cert) {
+        r = file_read(shield->tls_cert, &tls.certificate_chain, e);
+        if (r == 0)
+            r = file_read(shield->tls_key, &tls.private_key, e);
+    } else {
+        r = tls_self_signed(&tls, e);
+    }
+    if (r == 0)
+        r = crypto_random(&tls.ticket_key, sizeof(tls.ticket_key));
+    tls.has_ticket_key = r == 0;
+    for (unsigned i = 0; i < config->net_rule_count; i++)
+        config->net_rules[i].tls = &tls;
+    return r;
+}
+
+static int provision(struct runtime_config *config, const struct options_shield *shield,
+                     struct error *e)
+{
+    char program[PATH_MAX];
+    if (!shield->kbs_pin || !shield->tenant || !shield->policy || !shield->volume_dir)
+        return error_set(e, -EINVAL,
+                         "--kbs needs --kbs-pin, --tenant, --policy and --volume-dir too");
+    if (config->volume_count > 0 || config->file_rule_count > 0 || config->net_rule_count > 0)
+        return error_set(e, -EINVAL, "with --kbs the policy alone says what is where");
+    struct slice pin = slice_of_text(shield->kbs_pin);
+    int r = 0;
+    if (shield->kbs_pin[0] == '@')
+        r = file_read(shield->kbs_pin + 1, &pin, e);
+    char *pin_text = r == 0 ? strndup((const char *)pin.bytes, pin.size) : NULL;
+    if (!pin_text)
+        return r < 0 ? r : -ENOMEM;
+    const struct provision_options options = {
+        .kbs = shield->kbs,
+        .kbs_pin = pin_text,
+        .tenant = shield->tenant,
+        .policy = shield->policy,
+        .program = strdup(program_path(config, program)),
+        .volume_dir = shield->volume_dir,
+        .handover_fd = -1,
+        .handover_status_fd = -1,
+        .patience_ms = PATIENCE_MS,
+    };
+    bool trace = config->trace, stats = config->stats;
+    r = provision_run(&options, config, e);
+    config->program = options.program;
+    config->trace = trace;
+    config->stats = stats;
+    free(pin_text);
+    return r;
+}
+
+int options_finish(struct runtime_config *config, const struct options_shield *shield,
+                   struct error *e)
+{
+    bool sealed = config->volume_count > 0 &&
+                  (!shield->volume_key || strcmp(shield->volume_key, "seal") == 0);
+    int r = 0;
+    if (sealed || shield->kbs || shield->manifest || shield->sim_device)
+        r = identity_set(config, shield, e);
+    if (r == 0 && shield->kbs)
+        return provision(config, shield, e);
+    if (r == 0 && (shield->kbs_pin || shield->tenant || shield->policy || shield->volume_dir))
+        return error_set(e, -EINVAL, "--kbs-pin, --tenant, --policy and --volume-dir need --kbs");
+    for (unsigned i = 0; r == 0 && i < config->volume_count; i++)
+        r = volume_finish(&config->volumes[i], shield, e);
+    if (r == 0 && config->net_rule_count > 0)
+        r = tls_finish(config, shield, e);
+    return r;
+}
