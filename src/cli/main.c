@@ -2,6 +2,7 @@
 /* coffer: the one command people call. Each command's own file does the work. */
 #include "attest/json_memory.h"
 #include "cli/command.h"
+#include "cli/volume_command.h"
 #include "load/load.h"
 
 #include <signal.h>
@@ -20,6 +21,11 @@ static int load_all(int argc, char **argv)
     return load_command(argc + 1, argv - 1);
 }
 
+static int volume_all(int argc, char **argv)
+{
+    return volume_command(argc + 1, argv - 1);
+}
+
 static int version_command(int argc, char **argv)
 {
     (void)argc;
@@ -36,6 +42,7 @@ static const struct command g_commands[] = {
     {"tenant", "add NAME --owner CERT | list | stop NAME", "Clients of the running system",
      tenant_command},
     {"load", "run [FLAGS]", "Load the running system and report", load_all},
+    {"volume", "VERB DIR [PATH]", "Create, list, read and check encrypted volumes", volume_all},
     {"doctor", "", "What this machine offers, what is missing and what that means", doctor_command},
     {"version", "", "The version", version_command},
     {"help", "", "This text", help_command},

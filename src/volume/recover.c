@@ -531,6 +531,7 @@ static int recover(struct recovery *rc, const struct volume_head *head)
         return r;
     garbage_remove(rc);
     size_update(v, v->superblock.checkpoint.segment);
+    v->host_size += SUPERBLOCK_SLOTS * SUPERBLOCK_SLOT_SIZE;
     if (v->cut_size > 0)
         LOG_WARNING("unsynced end of the log was cut", LOG_INT("bytes", v->cut_size),
                     LOG_INT("commit", rc->sequence));
