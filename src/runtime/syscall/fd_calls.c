@@ -250,6 +250,12 @@ int64_t sys_getdents(struct syscall_call *c)
     return -ENOSYS; /* no libc of today calls it */
 }
 
+/* A shielded socket is a real one at the host, which must know whether to wait. */
+static bool is_socket(const struct file *f)
+{
+    return strcmp(f->ops->name, "socket") == 0;
+}
+
 int64_t sys_ioctl(struct syscall_call *c)
 {
     SCOPED_FILE(f, c->args[0]);
@@ -267,7 +273,7 @@ int64_t sys_ioctl(struct syscall_call *c)
             atomic_fetch_or(&f->flags, O_NONBLOCK);
         else
             atomic_fetch_and(&f->flags, ~O_NONBLOCK);
-        return 0;
+        return is_socket(f) ? sys_pass(c) : 0;
     default:
         return f->ops->ioctl ? f->ops->ioctl(f, c->args[1], c->args[2]) : -ENOTTY;
     }
@@ -309,7 +315,7 @@ int64_t sys_fcntl(struct syscall_call *c)
     case F_SETFL: {
         int flags = atomic_load(&f->flags);
         atomic_store(&f->flags, (flags & ~FLAGS_SETTABLE) | ((int)c->args[2] & FLAGS_SETTABLE));
-        return 0;
+        return is_socket(f) ? sys_pass(c) : 0;
     }
     default:
         return f->ops->fcntl ? f->ops->fcntl(f, command, c->args[2]) : -EINVAL;
