@@ -8,6 +8,7 @@
 #include "platform/linux/sim_device.h"
 #include "platform/ops.h"
 #include "runtime/provision/provision.h"
+#include "volume/local.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -142,6 +143,30 @@ static int key_from_file(const char *path, struct key256 *ret_key, struct error 
     return r;
 }
 
+/* Key and head are files of the user's, as `coffer volume` keeps them. The backend that found them
+ * is closed: the file shield opens its own. */
+static int volume_local(struct runtime_volume *volume, struct error *e)
+{
+    struct local_volume *local = calloc(1, sizeof(*local)); /* its authority lives on */
+    char state[PATH_MAX];
+    int r = local ? local_state_dir(getenv("COFFER_STATE"), getenv("HOME"), state, sizeof(state))
+                  : -ENOMEM;
+    if (r < 0)
+        return error_set(e, r, "no place for volume keys: set COFFER_STATE or HOME");
+    r = local_volume_find(volume->host_dir, state, volume->create, local, e);
+    if (r < 0)
+        return r;
+    const struct volume_options options = local_volume_options(local);
+    volume->key = local->key;
+    memcpy(volume->id, local->id, sizeof(volume->id));
+    volume->authority = options.authority;
+    volume->mode = options.mode;
+    volume->create = local->is_empty;
+    volume_dir_close(TAKE(local->backend));
+    key256_wipe(&local->key);
+    return 0;
+}
+
 /* The key of one volume, and an identity that follows from it. */
 static int volume_finish(struct runtime_volume *volume, const struct options_shield *shield,
                          struct error *e)
@@ -149,8 +174,10 @@ static int volume_finish(struct runtime_volume *volume, const struct options_shi
     char label[PATH_MAX + 16];
     uint8_t digest[SHA256_SIZE];
     int r;
+    if (!shield->volume_key)
+        return volume_local(volume, e);
     (void)snprintf(label, sizeof(label), "volume:%s", volume->name);
-    if (shield->volume_key && strcmp(shield->volume_key, "seal") != 0)
+    if (strcmp(shield->volume_key, "seal") != 0)
         r = key_from_file(shield->volume_key, &volume->key, e);
     else
         r = platform()->seal_key(slice_of_text(label), &volume->key, e);
@@ -324,8 +351,8 @@ static int provision(struct runtime_config *config, const struct options_shield 
 int options_finish(struct runtime_config *config, const struct options_shield *shield,
                    struct error *e)
 {
-    bool sealed = config->volume_count > 0 &&
-                  (!shield->volume_key || strcmp(shield->volume_key, "seal") == 0);
+    bool sealed =
+        config->volume_count > 0 && shield->volume_key && strcmp(shield->volume_key, "seal") == 0;
     int r = 0;
     if (sealed || shield->kbs || shield->manifest || shield->sim_device)
         r = identity_set(config, shield, e);
