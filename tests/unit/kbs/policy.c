@@ -1,0 +1,216 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "kbs/policy.h"
+
+#include "kbs/yaml_tree.h"
+#include "tap.h"
+
+#include <errno.h>
+
+#define DIGEST "sha256:00112233445566778899aabbccddeeff00112233445566778899aabbccddeeff"
+
+/* Each line of a sample policy, so that a test can name the line that it breaks. */
+#define HEAD                                  \
+    "version: 1\n"                            \
+    "tenant: demo\n"                          \
+    "name: documents\n"                       \
+    "program: {measurements: [" DIGEST "]}\n" \
+    "command: {arguments: [server]}\n" /* line 5 */
+
+static struct policy *parse(const char *text)
+{
+    struct policy *policy = NULL;
+    struct error e = {0};
+    int r = policy_parse(slice_of_text(text), &policy, &e);
+    if (r < 0)
+        printf("# %s\n", e.text);
+    REQUIRE(r == 0);
+    return policy;
+}
+
+static void check_refused(const char *text, const char *start, const char *word)
+{
+    struct policy *policy = NULL;
+    struct error e = {0};
+    CHECK_EQ(policy_parse(slice_of_text(text), &policy, &e), -EINVAL);
+    CHECK(policy == NULL);
+    if (strncmp(e.text, start, strlen(start)) != 0 || !strstr(e.text, word)) {
+        printf("# \"%s\" lacks \"%s\" or \"%s\"\n", e.text, start, word);
+        CHECK(!"the error names line and reason");
+    }
+    policy_free(policy);
+}
+
+TEST(the_smallest_policy_refuses_the_simulation_and_gives_nothing)
+{
+    SCOPED(policy_freep) struct policy *p = parse(HEAD);
+    CHECK_TEXT(p->tenant, "demo");
+    CHECK_TEXT(p->name, "documents");
+    CHECK_EQ(p->who.tees, 1u << TEE_TDX | 1u << TEE_SNP | 1u << TEE_SGX);
+    CHECK_EQ(p->who.program.count, 1);
+    CHECK_EQ(p->who.program.digest[0][1], 0x11);
+    CHECK_EQ(p->who.allow_debug, false);
+    CHECK_EQ(p->argument_count, 1);
+    CHECK_EQ(p->volume_count + p->file_count + p->network_count + p->secret_count, 0);
+}
+
+TEST(a_whole_policy_is_read)
+{
+    SCOPED(policy_freep)
+    struct policy *p = parse(
+        HEAD
+        "tee: [sim, tdx]\n"
+        "allow_debug: true\n"
+        "runtime: {measurements: [" DIGEST ", " DIGEST "]}\n"
+        "tls: {names: [demo.localhost], allow_1_2: true, client_ca: pem}\n"
+        "volumes: [{name: data, mount: /data, mode: strict}]\n"
+        "files: [{path: /etc/hosts, class: host, read_only: true},\n"
+        "        {path: /bin/x, class: authenticated, digest: " DIGEST "}]\n"
+        "network: [{listen: 8443, class: handover}, {connect: '[::1]:53', class: plain},\n"
+        "          {connect: '*:*', class: denied},\n"
+        "          {connect: 'db.example:5432', class: tls, trust: pem, server_name: db}]\n"
+        "secrets:\n"
+        "  a: {kind: ascii, source: generate, size: 30, reveal: once}\n"
+        "  b: {kind: binary, source: given}\n"
+        "  c: {kind: ascii, source: import, import: {policy: other, secret: a}}\n"
+        "  k: {kind: private_key, source: generate}\n"
+        "  x: {kind: certificate, source: generate, key: k, names: [x.demo.localhost]}\n"
+        "secret_files: [{path: /run/b, secret: b, mode: '0440'}, {path: /run/x, secret: x}]\n");
+    CHECK_EQ(p->who.tees, 1u << TEE_SIM | 1u << TEE_TDX);
+    CHECK_EQ(p->who.tees_line, 6);
+    CHECK_EQ(p->who.allow_debug, true);
+    CHECK_EQ(p->who.runtime.count, 2);
+    CHECK_EQ(p->tls_allow_1_2, true);
+    CHECK_EQ(p->volumes[0].mode, POLICY_VOLUME_STRICT);
+    CHECK_EQ(p->files[0].read_only, true);
+    CHECK_EQ(p->files[1].digest[15], 0xff);
+    CHECK_EQ(p->network[0].class, POLICY_NET_HANDOVER);
+    CHECK_EQ(p->network[0].port, 8443);
+    CHECK_TEXT(p->network[1].address, "::1");
+    CHECK_EQ(p->network[1].port, 53);
+    CHECK(p->network[2].address == NULL && p->network[2].port == 0);
+    CHECK_TEXT(p->network[3].server_name, "db");
+    CHECK_EQ(p->secret_count, 5);
+    CHECK_EQ(p->secrets[0].size, 30);
+    CHECK_EQ(p->secrets[0].reveal_once, true);
+    CHECK_TEXT(p->secrets[2].from_policy, "other");
+    CHECK_EQ(p->secret_files[0].mode, 0440);
+    CHECK_EQ(p->secret_files[1].mode, 0400);
+}
+
+TEST(errors_name_their_line)
+{
+    check_refused(HEAD "what: 1\n", "line 6:", "'what'");
+    check_refused(HEAD "tee: [sgx2]\n", "line 6:", "sgx2");
+    check_refused(HEAD "tee: []\n", "line 6:", "empty");
+    check_refused(HEAD "tee: sim\n", "line 6:", "a list");
+    check_refused(HEAD "allow_debug: maybe\n", "line 6:", "true or false");
+    check_refused(HEAD "runtime: {measurements: [abc]}\n", "line 6:", "sha256:");
+    check_refused(HEAD "runtime: {measurements: []}\n", "line 6:", "empty");
+    check_refused(HEAD "volumes:\n  - {name: a, mount: /a, mode: none}\n"
+                       "  - {name: a, mount: /b, mode: none}\n",
+                  "line 8:", "two volumes");
+    check_refused(HEAD "volumes: [{name: a, mount: a, mode: none}]\n", "line 6:", "absolute");
+    check_refused(HEAD "volumes: [{name: a, mount: /a/../b, mode: none}]\n", "line 6:", "absolute");
+    check_refused(HEAD "volumes: [{name: a, mount: /a, mode: often}]\n", "line 6:", "often");
+    check_refused(HEAD "volumes: [{name: ../a, mount: /a, mode: none}]\n", "line 6:", "a-z");
+    check_refused(HEAD "files: [{path: /a, class: authenticated}]\n", "line 1:", "digest");
+    check_refused(HEAD "network: [{class: tls}]\n", "line 6:", "listen");
+    check_refused(HEAD "network: [{listen: 1, connect: 'a:1', class: tls}]\n", "line 6:", "either");
+    check_refused(HEAD "network: [{connect: 'a:1', class: tls}]\n", "line 6:", "trust");
+    check_refused(HEAD "network: [{connect: 'a:1', class: handover}]\n", "line 6:", "listening");
+    check_refused(HEAD "network: [{connect: 'a:99999', class: plain}]\n", "line 6:", "65535");
+    check_refused(HEAD "network: [{listen: -1, class: plain}]\n", "line 6:", "65535");
+    check_refused(HEAD "secret_files: [{path: /a, secret: no}]\n", "line 6:", "'no'");
+    check_refused(HEAD "secrets: {a: {kind: ascii}}\n", "line 1:", "source");
+    check_refused(HEAD "secrets: {a: {kind: ascii, source: generate, size: 4}}\n", "line 6:", "12");
+    check_refused(HEAD "secrets: {a: {kind: certificate, source: generate, names: [a]}}\n",
+                  "line 6:", "key");
+    check_refused(HEAD "secrets: {a: {kind: ascii, source: import}}\n", "line 1:", "import");
+    check_refused(HEAD "secrets: {A: {kind: ascii, source: given}}\n", "line 6:", "name");
+}
+
+TEST(what_must_be_there_is_missed)
+{
+    check_refused("", "line 1:", "");
+    check_refused("- a\n", "line 1:", "a map");
+    check_refused("version: 2\n", "line 1:", "from 1 to 1");
+    check_refused("version: 1\ntenant: demo\n", "line 1:", "name");
+    check_refused("version: 1\ntenant: Demo\nname: a\n", "line 2:", "a-z");
+    check_refused("version: 1\ntenant: demo\nname: a\nprogram: {}\n", "line 4:", "anything");
+    check_refused("version: 1\ntenant: demo\nname: a\nprogram: {signers: [" DIGEST "]}\n",
+                  "line 1:", "command");
+    check_refused("version: 1\ntenant: demo\nname: a\nprogram: {signers: [" DIGEST "]}\n"
+                  "command: {arguments: []}\n",
+                  "line 5:", "empty");
+}
+
+TEST(references_must_be_to_secrets_that_are_texts)
+{
+    check_refused(HEAD "secrets: {b: {kind: binary, source: given}}\n"
+                       "command: {arguments: [x]}\n",
+                  "line 7:", "twice");
+    check_refused("version: 1\ntenant: demo\nname: a\nprogram: {signers: [" DIGEST "]}\n"
+                  "command: {arguments: ['${secret.none}']}\n",
+                  "line 5:", "'none'");
+    check_refused("version: 1\ntenant: demo\nname: a\nprogram: {signers: [" DIGEST "]}\n"
+                  "command: {arguments: ['${HOME}']}\n",
+                  "line 5:", "${secret.NAME}");
+    check_refused("version: 1\ntenant: demo\nname: a\nprogram: {signers: [" DIGEST "]}\n"
+                  "secrets: {b: {kind: binary, source: given}}\n"
+                  "command: {arguments: [x], environment: {A: '${secret.b}'}}\n",
+                  "line 6:", "binary");
+}
+
+TEST(a_value_is_split_at_its_references)
+{
+    char name[POLICY_NAME_SIZE_MAX + 1];
+    struct slice before;
+    const char *text = "a${secret.one}b${secret.two}c";
+    CHECK_EQ(policy_reference_next(text, &before, name, &text), 0);
+    CHECK(slice_is_text(before, "a"));
+    CHECK_TEXT(name, "one");
+    CHECK_EQ(policy_reference_next(text, &before, name, &text), 0);
+    CHECK(slice_is_text(before, "b"));
+    CHECK_TEXT(name, "two");
+    CHECK_EQ(policy_reference_next(text, &before, name, &text), -ENOENT);
+    CHECK_TEXT(text, "c");
+    CHECK_EQ(policy_reference_next("${secret.x", &before, name, &text), -EINVAL);
+}
+
+TEST(yaml_with_anchors_tags_or_two_documents_is_refused)
+{
+    check_refused("a: &x [1]\n", "line 1:", "anchors");
+    check_refused("a: 1\nb: *x\n", "line 2:", "aliases");
+    check_refused("a: !!binary xx\n", "line 1:", "tags");
+    check_refused("a: 1\n---\nb: 2\n", "line 2:", "one YAML");
+    check_refused("a: 1\na: 2\n", "line 2:", "twice");
+    check_refused("a: [1, 2\nb: }\n", "line 2:", "not YAML");
+    check_refused("? [a]\n: b\n", "line 1:", "key");
+    check_refused("a: \"x\\0y\"\n", "line 1:", "NUL");
+    check_refused("[[[[[[[[[[[[[[[[[[[[[[[[[[1]]]]]]]]]]]]]]]]]]]]]]]]]]\n", "line 1:", "deep");
+}
+
+TEST(a_document_that_is_too_large_is_refused)
+{
+    static char text[YAML_SIZE_MAX + 2];
+    struct policy *policy = NULL;
+    memset(text, ' ', sizeof text - 1);
+    CHECK_EQ(policy_parse(slice_of_text(text), &policy, NULL), -EFBIG);
+    memset(text, 0, sizeof text);
+    for (size_t i = 0; i + 3 < 3 * (YAML_NODES_MAX + 10); i += 3)
+        memcpy(text + i, "- \n", 3);
+    CHECK(policy_parse(slice_of_text(text), &policy, NULL) < 0);
+}
+
+TEST(every_truncation_of_a_policy_is_refused_or_a_policy)
+{
+    static const char whole[] = HEAD "tee: [sim]\nvolumes: [{name: a, mount: /a, mode: none}]\n";
+    for (size_t size = 0; size < sizeof whole; size++) {
+        struct policy *policy = NULL;
+        int r = policy_parse(slice_of(whole, size), &policy, NULL);
+        CHECK((r == 0) == (policy != NULL));
+        policy_free(policy);
+    }
+}
+
+TAP_MAIN()
