@@ -46,7 +46,7 @@ static struct slice pem_take(BIO *bio)
 {
     char *bytes;
     long size = BIO_get_mem_data(bio, &bytes);
-    return slice_of(bytes, (size_t)size); /* with the BIO, for the life of the process */
+    return slice_of(bytes, (size_t)size);
 }
 
 static struct tls_context *context_make(void)
@@ -54,7 +54,9 @@ static struct tls_context *context_make(void)
     struct tls_context *context = NULL;
     EVP_PKEY *key = EVP_EC_gen("P-256");
     X509 *certificate = X509_new();
-    BIO *key_bio = BIO_new(BIO_s_mem()), *certificate_bio = BIO_new(BIO_s_mem());
+    static BIO *key_bio, *certificate_bio; /* the context borrows their bytes */
+    key_bio = BIO_new(BIO_s_mem());
+    certificate_bio = BIO_new(BIO_s_mem());
     HOLDS(key && certificate && key_bio && certificate_bio);
     X509_gmtime_adj(X509_getm_notBefore(certificate), 0);
     X509_gmtime_adj(X509_getm_notAfter(certificate), 86400);

@@ -36,7 +36,7 @@ void client_fail(struct client *c, enum load_error error)
     } else if (error == LOAD_ERROR_CONTENT) {
         c->results->errors[error]++;
     }
-    if (error == LOAD_ERROR_CONNECT || error == LOAD_ERROR_TLS)
+    if (!c->measured || error == LOAD_ERROR_CONNECT || error == LOAD_ERROR_TLS)
         c->not_before_ns = now_ns + CONNECT_PAUSE_NS;
     if (error != LOAD_ERROR_STATUS && error != LOAD_ERROR_CONTENT)
         connection_close(&c->connection);

@@ -37,7 +37,7 @@ struct client {
     int64_t intended_ns;          /* latency counts from here */
     int64_t started_ns;
     int64_t connect_ns;
-    int64_t not_before_ns; /* after a failure to connect: do not try again until then */
+    int64_t not_before_ns; /* after a failure to connect or prepare: a pause until then */
     enum load_error last_error;
     bool measured; /* this request counts */
     bool answered; /* a byte of the answer has come */

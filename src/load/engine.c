@@ -16,7 +16,7 @@
 #define SECOND_NS 1000000000ll
 #define TICK_NS 100000000ll /* how often time limits are looked at */
 #define EVENTS_MAX 256
-#define PREPARE_REQUESTS_MAX 8 /* of one client: then it is given up */
+#define PREPARE_REQUESTS_MAX 200 /* of one client: then it is given up */
 
 enum phase { PHASE_PREPARE, PHASE_MEASURE, PHASE_DRAIN, PHASE_REMOVE };
 
@@ -202,29 +202,51 @@ static int measure(struct engine *en)
     return r;
 }
 
+/* A client that is refused (too many sign-ins at once) tries again after a pause. */
+static bool is_preparing(const struct engine *en, const struct client *c)
+{
+    return c->state != CLIENT_IDLE ||
+           (c->begun < PREPARE_REQUESTS_MAX && !workload_is_ready(&en->workload, &c->memory));
+}
+
+static uint64_t preparing_count(const struct engine *en)
+{
+    uint64_t count = 0;
+    for (uint64_t i = 0; i < en->options->client_count; i++)
+        count += is_preparing(en, &en->clients[i]);
+    return count;
+}
+
+/* Says why nobody is ready, from what the first client met. */
+static int prepare_explain(const struct engine *en, struct error *e)
+{
+    const struct client *c = &en->clients[0];
+    const char *name = en->options->tenants[0].server_name;
+    if (c->response.status)
+        return error_set(e, -EREMOTEIO, "no client could make its folder: %s answered %u", name,
+                         c->response.status);
+    return error_set(e, -ECONNREFUSED,
+                     "no client could make its folder: no answer from %s for %s (%s)",
+                     en->options->gateway, name, load_error_names[c->last_error]);
+}
+
 static int prepare(struct engine *en, struct error *e)
 {
+    int r = 0;
+    int64_t until_ns = load_now_ns() + 2 * en->options->timeout_ns;
     phase_begin(en, PHASE_PREPARE);
-    int r = settle(en, load_now_ns() + 4 * en->options->timeout_ns);
-    for (uint64_t i = 0; i < en->options->client_count; i++)
-        if (en->clients[i].state != CLIENT_IDLE)
-            client_fail(&en->clients[i], LOAD_ERROR_TIMEOUT);
-    en->busy = 0;
-    uint64_t ready = 0;
-    for (uint64_t i = 0; i < en->options->client_count; i++)
-        ready += en->clients[i].memory.folder[0] != 0;
+    while (r == 0 && !interrupted && preparing_count(en) > 0 && load_now_ns() < until_ns)
+        r = turn(en, until_ns);
     if (r < 0 || interrupted)
         return error_set(e, r < 0 ? r : -EINTR, "interrupted while preparing");
-    if (ready > 0)
-        return 0;
-    const struct client *c = &en->clients[0];
-    return c->response.status
-               ? error_set(e, -EREMOTEIO, "no client could make its folder: %s answered %u",
-                           en->options->tenants[0].server_name, c->response.status)
-               : error_set(e, -ECONNREFUSED,
-                           "no client could make its folder: no answer from %s for %s (%s)",
-                           en->options->gateway, en->options->tenants[0].server_name,
-                           load_error_names[c->last_error]);
+    for (uint64_t i = 0; i < en->options->client_count; i++) {
+        struct client *c = &en->clients[i];
+        if (c->state != CLIENT_IDLE)
+            client_fail(c, LOAD_ERROR_TIMEOUT);
+        en->results->unready += !workload_is_ready(&en->workload, &c->memory);
+    }
+    en->busy = 0;
+    return en->results->unready == en->options->client_count ? prepare_explain(en, e) : 0;
 }
 
 static int descriptors_raise(uint64_t wanted, struct error *e)

@@ -42,7 +42,7 @@ void results_done(struct results *r)
 
 bool results_are_good(const struct results *r, const struct load_options *options)
 {
-    return r->answered > 0 && r->errors[LOAD_ERROR_CONTENT] == 0 &&
+    return r->answered > 0 && r->unready == 0 && r->errors[LOAD_ERROR_CONTENT] == 0 &&
            (double)r->failed <= options->errors_max * (double)(r->answered + r->failed);
 }
 
@@ -95,6 +95,8 @@ static void text_errors(const struct results *r, struct buf *out)
     for (unsigned i = 0; i < ARRAY_COUNT(r->statuses); i++)
         if (r->statuses[i] > 0)
             buf_printf(out, "; HTTP %u: %llu", i, (unsigned long long)r->statuses[i]);
+    if (r->unready > 0)
+        buf_printf(out, "; %llu clients could not prepare", (unsigned long long)r->unready);
     buf_append_text(out, "\n");
 }
 
@@ -190,7 +192,8 @@ int results_json(const struct results *r, const struct load_options *options, st
                "{\"clients\": %llu, \"tenants\": %zu, \"tls\": %s, \"elapsed_s\": %.6f,\n"
                " \"rate_per_s\": %.3f, \"open_loop\": %s, \"answered\": %llu, \"failed\": %llu,\n"
                " \"requests_per_s\": %.3f, \"bytes_up\": %llu, \"bytes_down\": %llu,\n"
-               " \"handshakes\": %llu, \"resumed\": %llu, \"reconnects\": %llu, \"good\": %s,\n",
+               " \"handshakes\": %llu, \"resumed\": %llu, \"reconnects\": %llu, \"good\": %s,\n"
+               " \"unready\": %llu,\n",
                (unsigned long long)options->client_count, options->tenant_count,
                options->endpoint.tls ? "true" : "false", (double)r->elapsed_ns / 1e9,
                (double)options->rate_per_ks / 1000, options->rate_per_ks > 0 ? "true" : "false",
@@ -198,7 +201,7 @@ int results_json(const struct results *r, const struct load_options *options, st
                per_second(r, (double)r->answered), (unsigned long long)r->bytes_up,
                (unsigned long long)r->bytes_down, (unsigned long long)r->handshakes,
                (unsigned long long)r->resumed, (unsigned long long)r->reconnects,
-               results_are_good(r, options) ? "true" : "false");
+               results_are_good(r, options) ? "true" : "false", (unsigned long long)r->unready);
     json_operations(r, out);
     json_errors(r, out);
     buf_append_text(out, " \"all\": ");

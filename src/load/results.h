@@ -29,6 +29,7 @@ struct results {
     struct histogram all; /* of all operations */
     uint64_t answered;
     uint64_t failed;
+    uint64_t unready; /* clients that could not be made ready: their requests did not start */
     uint64_t errors[LOAD_ERROR_COUNT];
     uint64_t statuses[600];
     struct histogram start_up; /* ns, per tenant: connecting to first byte of the first answer */

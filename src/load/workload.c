@@ -279,6 +279,12 @@ void workload_next(const struct workload *w, struct workload_client *client,
     make(w, client, tenant, q, operation);
 }
 
+bool workload_is_ready(const struct workload *w, const struct workload_client *client)
+{
+    return client->folder[0] &&
+           (w->profile == LOAD_WRITE || client->document_count >= PREPARED_DOCUMENTS);
+}
+
 bool workload_prepare(const struct workload *w, struct workload_client *client,
                       const struct load_tenant *tenant, struct request *q)
 {
@@ -286,7 +292,7 @@ bool workload_prepare(const struct workload *w, struct workload_client *client,
         make(w, client, tenant, q, OPERATION_MAKE_FOLDER);
         return true;
     }
-    if (w->profile == LOAD_WRITE || client->document_count >= PREPARED_DOCUMENTS)
+    if (workload_is_ready(w, client))
         return false;
     document_new(w, client, &q->document);
     if (w->size_count > 1)

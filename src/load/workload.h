@@ -86,6 +86,7 @@ void workload_next(const struct workload *w, struct workload_client *client,
 /* Fills `q` with the next step of making ready, or of leaving nothing behind; false: none left. */
 must_check bool workload_prepare(const struct workload *w, struct workload_client *client,
                                  const struct load_tenant *tenant, struct request *q);
+bool workload_is_ready(const struct workload *w, const struct workload_client *client);
 must_check bool workload_remove(struct workload_client *client, const struct load_tenant *tenant,
                                 struct request *q);
 
