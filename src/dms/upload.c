@@ -190,6 +190,15 @@ void upload_cancel(struct call *call)
     call->form = NULL;
 }
 
+/* HTML says how forms write a '"' in a file name: as %22, and nothing else so. */
+static void quotes_restore(char *name)
+{
+    for (char *at = name; (at = strstr(at, "%22")) != NULL; at++) {
+        *at = '"';
+        memmove(at + 1, at + 3, strlen(at + 3) + 1);
+    }
+}
+
 static int form_part(void *arg, struct slice head)
 {
     struct call *call = arg;
@@ -207,6 +216,8 @@ static int form_part(void *arg, struct slice head)
     int r = multipart_parameter(arena, disposition, "filename", &form->file_name);
     if (r < 0 && r != -ENOENT)
         return r;
+    if (form->file_name)
+        quotes_restore(form->file_name);
     struct slice type = multipart_header(head, "Content-Type");
     char *copy = arena_text(arena, type);
     if (!copy)

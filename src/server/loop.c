@@ -316,8 +316,8 @@ int loop_on_stop_signal(struct loop *loop, loop_fn *fn, void *arg)
     loop->on_signal = fn;
     loop->on_signal_arg = arg;
     signal_wake_fd = loop->wake_fd;
-    if (sigaction(SIGPIPE, &ignore, NULL) < 0 || sigaction(SIGTERM, &caught, NULL) < 0 ||
-        sigaction(SIGINT, &caught, NULL) < 0)
+    if (sigaction(SIGPIPE, &ignore, NULL) < 0 || sigaction(SIGXFSZ, &ignore, NULL) < 0 ||
+        sigaction(SIGTERM, &caught, NULL) < 0 || sigaction(SIGINT, &caught, NULL) < 0)
         return -errno;
     return 0;
 }

@@ -85,8 +85,8 @@ void loop_defer_stop(struct loop *loop, struct loop_task *task);
  * is full, nothing will be called. */
 must_check int loop_post(struct loop *loop, loop_fn *fn, void *arg);
 
-/* Calls fn(arg) at SIGTERM and SIGINT, once for any number of them in a turn; also ignores SIGPIPE.
- * One loop per process. 0 or -errno. */
+/* Calls fn(arg) at SIGTERM and SIGINT, once for any number of them in a turn; also ignores SIGPIPE
+ * and SIGXFSZ, which write() reports as errors then. One loop per process. 0 or -errno. */
 must_check int loop_on_stop_signal(struct loop *loop, loop_fn *fn, void *arg);
 
 #endif
