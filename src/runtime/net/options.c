@@ -1,0 +1,170 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "runtime/net/options.h"
+
+#include "platform/host.h"
+#include "runtime/net/identity.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+
+enum { PEM_SIZE_MAX = 1 << 20 };
+
+/* What the flags said; one command line per process. */
+static struct {
+    const char *certificate, *certificate_out, *key, *client_ca;
+    const char *trust[RUNTIME_NET_RULES_MAX]; /* by rule: the file of --tls-connect */
+    bool allow_1_2;
+    bool listens;
+} g_options;
+
+static struct runtime_tls g_identity;
+
+static const struct {
+    const char *flag;
+    bool wants_value;
+} FLAGS[] = {{"--tls-listen", true},   {"--tls-cert", true},      {"--tls-key", true},
+             {"--tls-cert-out", true}, {"--tls-client-ca", true}, {"--tls-1.2", false},
+             {"--tls-connect", true}};
+
+bool net_option_known(const char *flag, bool *ret_wants_value)
+{
+    for (size_t i = 0; i < ARRAY_COUNT(FLAGS); i++)
+        if (strcmp(flag, FLAGS[i].flag) == 0) {
+            *ret_wants_value = FLAGS[i].wants_value;
+            return true;
+        }
+    return false;
+}
+
+static int port_parse(const char *text, const char *end, uint16_t *ret_port)
+{
+    char *stopped;
+    errno = 0;
+    unsigned long port = strtoul(text, &stopped, 10);
+    if (errno != 0 || stopped != end || end == text || *text < '0' || *text > '9' || port < 1 ||
+        port > UINT16_MAX)
+        return -EINVAL;
+    *ret_port = (uint16_t)port;
+    return 0;
+}
+
+static int rule_add(struct runtime_config *config, struct runtime_net_rule rule, struct error *e)
+{
+    if (config->net_rule_count == RUNTIME_NET_RULES_MAX)
+        return error_set(e, -EINVAL, "more than %d network rules", RUNTIME_NET_RULES_MAX);
+    config->net_rules[config->net_rule_count++] = rule;
+    return 0;
+}
+
+static int add_listen(struct runtime_config *config, const char *value, struct error *e)
+{
+    struct runtime_net_rule rule = {.listen = true, .class = NET_CLASS_TLS, .tls = &g_identity};
+    if (port_parse(value, value + strlen(value), &rule.port) < 0)
+        return error_set(e, -EINVAL, "--tls-listen wants a port from 1 to 65535, not '%s'", value);
+    g_options.listens = true;
+    return rule_add(config, rule, e);
+}
+
+/* HOST:PORT=CA; an IPv6 address stands in brackets. */
+static int add_connect(struct runtime_config *config, const char *value, struct error *e)
+{
+    struct runtime_net_rule rule = {.class = NET_CLASS_TLS};
+    const char *equals = strchr(value, '='), *host = value;
+    const char *colon = equals ? memrchr(value, ':', (size_t)(equals - value)) : NULL;
+    if (!colon || port_parse(colon + 1, equals, &rule.port) < 0)
+        return error_set(e, -EINVAL, "--tls-connect wants HOST:PORT=CA-FILE, not '%s'", value);
+    size_t len = (size_t)(colon - value);
+    if (len > 2 && host[0] == '[' && host[len - 1] == ']') {
+        host++;
+        len -= 2;
+    }
+    char *copy = strndup(host, len);
+    if (!copy || len == 0) {
+        free(copy);
+        return error_set(e, -EINVAL, "--tls-connect: no host in '%s'", value);
+    }
+    rule.address = copy;
+    g_options.trust[MIN(config->net_rule_count, RUNTIME_NET_RULES_MAX - 1u)] = equals + 1;
+    return rule_add(config, rule, e);
+}
+
+int net_option(struct runtime_config *config, const char *flag, const char *value, struct error *e)
+{
+    if (strcmp(flag, "--tls-listen") == 0)
+        return add_listen(config, value, e);
+    if (strcmp(flag, "--tls-connect") == 0)
+        return add_connect(config, value, e);
+    if (strcmp(flag, "--tls-cert") == 0)
+        g_options.certificate = value;
+    else if (strcmp(flag, "--tls-key") == 0)
+        g_options.key = value;
+    else if (strcmp(flag, "--tls-cert-out") == 0)
+        g_options.certificate_out = value;
+    else if (strcmp(flag, "--tls-client-ca") == 0)
+        g_options.client_ca = value;
+    else if (strcmp(flag, "--tls-1.2") == 0)
+        g_options.allow_1_2 = true;
+    else
+        return error_set(e, -EINVAL, "unknown flag '%s'", flag);
+    return 0;
+}
+
+static int file_read(const char *path, struct slice *ret_bytes, struct error *e)
+{
+    uint64_t size = 0;
+    int fd = host_openat(AT_FDCWD, path, O_RDONLY | O_CLOEXEC, 0);
+    if (fd < 0)
+        return error_set(e, fd, "cannot open '%s'", path);
+    int r = host_fstat_size(fd, &size, NULL);
+    uint8_t *bytes = r == 0 && size > 0 && size <= PEM_SIZE_MAX ? malloc(size) : NULL;
+    ssize_t n = bytes ? host_pread(fd, bytes, size, 0) : -EINVAL;
+    host_close(fd);
+    if (n <= 0) {
+        free(bytes);
+        return error_set(e, -EINVAL, "'%s' cannot be read as PEM", path);
+    }
+    *ret_bytes = slice_of(bytes, (size_t)n);
+    return 0;
+}
+
+static int file_write(const char *path, struct slice bytes, struct error *e)
+{
+    int fd = host_openat(AT_FDCWD, path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644);
+    int r = fd < 0 ? fd : host_pwrite(fd, bytes.bytes, bytes.size, 0);
+    host_close(fd);
+    return r < 0 ? error_set(e, r, "cannot write '%s'", path) : 0;
+}
+
+static int identity_new(struct error *e)
+{
+    struct buf certificate = {0}, key = {0}; /* kept */
+    int r = identity_make(host_realtime_ns() / 1000000000, &certificate, &key, e);
+    if (r < 0)
+        return r;
+    g_identity.certificate_chain = buf_slice(&certificate);
+    g_identity.private_key = buf_slice(&key);
+    return g_options.certificate_out
+               ? file_write(g_options.certificate_out, g_identity.certificate_chain, e)
+               : 0;
+}
+
+int net_options_finish(struct runtime_config *config, struct error *e)
+{
+    int r = 0;
+    g_identity.version_min = g_options.allow_1_2 ? 0x0303 : 0x0304;
+    if (!g_options.certificate != !g_options.key)
+        return error_set(e, -EINVAL, "--tls-cert and --tls-key belong together");
+    if (g_options.certificate) {
+        r = file_read(g_options.certificate, &g_identity.certificate_chain, e);
+        r = r < 0 ? r : file_read(g_options.key, &g_identity.private_key, e);
+    } else if (g_options.listens) {
+        r = identity_new(e);
+    }
+    if (r == 0 && g_options.client_ca)
+        r = file_read(g_options.client_ca, &g_identity.client_ca, e);
+    for (unsigned i = 0; i < config->net_rule_count && r == 0; i++)
+        if (g_options.trust[i])
+            r = file_read(g_options.trust[i], &config->net_rules[i].trust_pem, e);
+    return r;
+}
