@@ -175,14 +175,30 @@ static int gateway_start(struct up *up, struct error *e)
     return r < 0 ? r : up_wait_unix(up, socket_path, SOCK_STREAM, "gateway", e);
 }
 
-static int kbs_words(const struct up *up, struct words *w, struct error *e)
+/* Under the runtime like any other program, its state on a volume whose key only this key broker
+ * on this machine can derive again. `print_pin` only asks who it will be. */
+static int kbs_words(const struct up *up, struct words *w, bool print_pin, struct error *e)
 {
-    int r = words_begin(w, "coffer-kbs", e);
-    words_add(w, "--bootstrap=%s/manifest.yaml", up->state);
-    words_add(w, "--state=%s/kbs", up->state);
-    words_add(w, "--insecure__native=%s/device", up->state);
+    char kbs[PATH_MAX];
+    int r = words_begin(w, "coffer-runtime", e);
+    if (r == 0)
+        r = command_sibling("coffer-kbs", kbs, sizeof kbs, e);
+    if (r < 0)
+        return r;
+    words_add(w, "--sim-device=%s/device", up->state);
+    words_add(w, "--manifest=%s/manifest.yaml", up->state);
     words_add(w, "--insecure__seal-to-signer");
-    return r;
+    words_add(w, "--volume-key=seal");
+    if (!print_pin)
+        words_add(w, "--volume=%s/kbs:/state", up->state);
+    words_add(w, "--");
+    words_add(w, "%s", kbs);
+    words_add(w, "--bootstrap=%s/manifest.yaml", up->state);
+    if (print_pin)
+        words_add(w, "--print-pin");
+    else
+        words_add(w, "--state=/state");
+    return 0;
 }
 
 static int kbs_start(struct up *up, struct error *e)
@@ -191,12 +207,11 @@ static int kbs_start(struct up *up, struct error *e)
     struct words pin = {0};
     int r = up_kbs_prepare(up, e);
     if (r == 0)
-        r = kbs_words(up, &pin, e);
-    words_add(&pin, "--print-pin");
+        r = kbs_words(up, &pin, true, e);
     if (r == 0)
         r = up_kbs_pin(up, pin.argv, e);
     if (r == 0)
-        r = kbs_words(up, &w, e);
+        r = kbs_words(up, &w, false, e);
     words_add(&w, "--listen=%s", up->kbs);
     if (r == 0)
         r = words_start(up, &w, "kbs", KBS_STOP_NS, e);
