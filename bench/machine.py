@@ -25,6 +25,15 @@ def describe():
             f"load average {load:.2f} at the start")
 
 
+def program(build, name):
+    """The program `name` of a build directory: `coffer` is at its top, others in their folders."""
+    for folder in (build, *sorted(os.scandir(os.path.join(build, "src")), key=lambda d: d.path)):
+        path = os.path.join(folder, name)
+        if os.access(path, os.X_OK) and os.path.isfile(path):
+            return path
+    raise RuntimeError(f"no program {name} under {build}")
+
+
 def median(values):
     return statistics.median(values) if values else float("nan")
 

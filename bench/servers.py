@@ -46,7 +46,7 @@ class Server:
         self.processes.append(machine.start(command, log, environment))
 
     def program(self, name):
-        return os.path.join(self.build, name)
+        return machine.program(self.build, name)
 
     def dms(self, data, port):
         return [self.program("coffer-dms"), "--data", data, "--port", str(port)]
