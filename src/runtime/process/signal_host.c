@@ -170,7 +170,7 @@ static void deliver(struct thread *t, int signal, const siginfo_t *info, struct 
 {
     struct signal_action action = action_of(t->process, signal);
     bool fault = info->si_code > 0 && (SIGNAL_BIT(signal) & SIGNALS_OURS);
-    bool blocked = t->signal_mask & SIGNAL_BIT(signal);
+    bool blocked = t->signal_mask & SIGNALS_OURS & SIGNAL_BIT(signal);
     uint64_t *mask = (uint64_t *)&uc->uc_sigmask;
     *mask = host_mask(t->signal_mask);
     if (action.handler == (uint64_t)SIG_IGN && !fault)
