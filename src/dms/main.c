@@ -3,6 +3,7 @@
  * runtime its connections are TLS and its directory is an encrypted volume. */
 #include "base/options.h"
 #include "dms/dms.h"
+#include "dms/first_user.h"
 #include "dms/worker.h"
 #include "server/log_stderr.h"
 
@@ -12,7 +13,6 @@
 #include <stdlib.h>
 #include <sys/random.h>
 #include <sys/stat.h>
-#include <time.h>
 #include <unistd.h>
 
 #define SETTING(member) offsetof(struct dms_options, member)
@@ -85,43 +85,6 @@ static int jansson_start(void)
         return -EIO;
     json_object_seed(seed | 1);
     json_set_alloc_funcs(malloc, wiping_free);
-    return 0;
-}
-
-/* The first user of an empty store, from the environment, which then forgets the password. */
-static int first_user_settle(struct dms *dms, struct error *e)
-{
-    const char *name = getenv("COFFER_DMS_FIRST_USER");
-    char *password = getenv("COFFER_DMS_FIRST_PASSWORD");
-    char hash[PASSWORD_HASH_SIZE];
-    int64_t users, admins;
-    int r = user_counts(dms->store, &users, &admins);
-    if (r < 0)
-        return error_set(e, r, "cannot read the users");
-    if (users == 0 && !password)
-        LOG_WARNING("no users, and no first password is set: nobody can sign in");
-    if (users == 0 && password) {
-        struct timespec now = {0};
-        (void)clock_gettime(CLOCK_REALTIME, &now);
-        if (strlen(password) < PASSWORD_SIZE_MIN || strlen(password) > PASSWORD_SIZE_MAX)
-            return error_set(e, -EINVAL, "COFFER_DMS_FIRST_PASSWORD has %d to %d bytes",
-                             PASSWORD_SIZE_MIN, PASSWORD_SIZE_MAX);
-        r = password_hash_now(slice_of_text(password), hash);
-        if (r == 0)
-            r = user_add(dms->store, name && *name ? name : "admin", ROLE_ADMIN, hash,
-                         !dms->settings.keep_first_password, (int64_t)now.tv_sec * 1000);
-        if (r == 0)
-            r = store_commit(dms->store);
-        if (r < 0)
-            return error_set(e, r, "cannot add the first user");
-        LOG_NOTICE("first user added");
-    }
-    if (dms->settings.keep_first_password)
-        LOG_WARNING("keep-first-password is set: a one-time password may stay in use");
-    if (password) {
-        secret_wipe(password, strlen(password));
-        (void)unsetenv("COFFER_DMS_FIRST_PASSWORD");
-    }
     return 0;
 }
 

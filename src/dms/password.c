@@ -15,6 +15,7 @@ enum {
     ARGON_MEMORY_KIB = 19456, /* OWASP's first choice for Argon2id: 19 MiB, 2 passes, 1 lane */
     ARGON_PASSES = 2,
     ARGON_LANES = 1,
+    FINGERPRINT_MEMORY_KIB = 1024,
     ARGON_HASH_SIZE = 32,
     SALT_SIZE = 16,
     CACHE_COUNT = 32,
@@ -127,7 +128,8 @@ static void memory_unmap(uint8_t *memory, size_t size)
     (void)munmap(memory, size); /* the kernel clears pages before anyone else has them */
 }
 
-static int argon(struct slice password, const uint8_t salt[SALT_SIZE], uint8_t *out)
+static int argon(struct slice password, const uint8_t salt[SALT_SIZE], uint32_t memory_kib,
+                 uint32_t passes, uint8_t *out)
 {
     argon2_context context = {
         .out = out,
@@ -136,8 +138,8 @@ static int argon(struct slice password, const uint8_t salt[SALT_SIZE], uint8_t *
         .pwdlen = (uint32_t)password.size,
         .salt = (uint8_t *)(uintptr_t)salt,
         .saltlen = SALT_SIZE,
-        .t_cost = ARGON_PASSES,
-        .m_cost = ARGON_MEMORY_KIB,
+        .t_cost = passes,
+        .m_cost = memory_kib,
         .lanes = ARGON_LANES,
         .threads = 1,
         .version = ARGON2_VERSION_13,
@@ -161,7 +163,7 @@ int password_hash_now(struct slice password, char hash[PASSWORD_HASH_SIZE])
     uint8_t salt[SALT_SIZE], out[ARGON_HASH_SIZE];
     if (getrandom(salt, sizeof salt, 0) != sizeof salt)
         return -EIO;
-    int r = argon(password, salt, out);
+    int r = argon(password, salt, ARGON_MEMORY_KIB, ARGON_PASSES, out);
     if (r < 0)
         return r;
     char *to = hash;
@@ -192,11 +194,38 @@ static int hash_check(struct slice password, const char *hash)
     const char *at = known ? hash + strlen(prefix) : "";
     known = known && hex_take(&at, salt, sizeof salt) == 0 && *at++ == '$' &&
             hex_take(&at, wanted, sizeof wanted) == 0;
-    int r = argon(password, salt, got);
+    int r = argon(password, salt, ARGON_MEMORY_KIB, ARGON_PASSES, got);
     if (r == 0)
         r = ct_verify(got, wanted, sizeof got) == 0 && known ? 0 : -EKEYREJECTED;
     secret_wipe(got, sizeof got);
     return r;
+}
+
+/* SALT$HASH in hexadecimal. */
+int password_fingerprint(struct slice password, char text[FINGERPRINT_SIZE])
+{
+    uint8_t salt[SALT_SIZE], out[ARGON_HASH_SIZE];
+    if (getrandom(salt, sizeof salt, 0) != sizeof salt)
+        return -EIO;
+    int r = argon(password, salt, FINGERPRINT_MEMORY_KIB, 1, out);
+    if (r < 0)
+        return r;
+    hex_put(&text, salt, sizeof salt);
+    *text++ = '$';
+    hex_put(&text, out, sizeof out);
+    return 0;
+}
+
+int password_fingerprint_check(struct slice password, const char *text)
+{
+    uint8_t salt[SALT_SIZE], wanted[ARGON_HASH_SIZE], got[ARGON_HASH_SIZE];
+    if (hex_take(&text, salt, sizeof salt) < 0 || *text++ != '$' ||
+        hex_take(&text, wanted, sizeof wanted) < 0)
+        return -EKEYREJECTED;
+    int r = argon(password, salt, FINGERPRINT_MEMORY_KIB, 1, got);
+    if (r < 0)
+        return r;
+    return ct_verify(got, wanted, sizeof got) == 0 ? 0 : -EKEYREJECTED;
 }
 
 /* The memory of what was verified */

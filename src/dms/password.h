@@ -50,6 +50,13 @@ void password_cancel(struct password_work *work);
 /* For a first user, before the loop runs. 0 or -ENOMEM. */
 must_check int password_hash_now(struct slice password, char hash[PASSWORD_HASH_SIZE]);
 
+/* A fingerprint to see whether a first password is another than last time: salted, and slow enough
+ * for what machines make up, yet fast enough for every start (about 1 ms). */
+#define FINGERPRINT_SIZE 100
+must_check int password_fingerprint(struct slice password, char text[FINGERPRINT_SIZE]);
+/* 0 if it is that of `password`, -EKEYREJECTED if not. */
+must_check int password_fingerprint_check(struct slice password, const char *text);
+
 void digest_sha256(struct slice bytes, uint8_t digest[DIGEST_SIZE]);
 
 #endif

@@ -35,6 +35,7 @@ static const char schema[] =
     "created_ms INTEGER NOT NULL);"
     "CREATE TABLE session(hash BLOB PRIMARY KEY, user INTEGER NOT NULL, "
     "expires_s INTEGER NOT NULL) WITHOUT ROWID;"
+    "CREATE TABLE setting(name TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;"
     "INSERT INTO node VALUES(1, 0, 1, '', 1, 0, 0, '', '', 0, 0, 0, 0, 0, 0, NULL);"
     "PRAGMA user_version = 1;";
 

@@ -206,6 +206,11 @@ must_check int session_remove(struct store *store, const uint8_t hash[TOKEN_HASH
 /* All of a user's, but the one with hash `except` (may be NULL). */
 must_check int session_remove_all(struct store *store, int64_t user, const uint8_t *except);
 
+/* Small facts about the store itself, by name. -ENOENT. */
+must_check int setting_get(struct store *store, struct arena *arena, const char *name,
+                           char **ret_value);
+must_check int setting_set(struct store *store, const char *name, const char *value);
+
 struct store_counts {
     int64_t documents, folders, trashed;
 };

@@ -89,6 +89,8 @@
     S(SESSION_REMOVE, "DELETE FROM session WHERE hash = ?1")                                       \
     S(SESSION_REMOVE_ALL, "DELETE FROM session WHERE user = ?1 AND hash IS NOT ?2")                \
     S(SESSION_EXPIRE, "DELETE FROM session WHERE expires_s <= ?1")                                 \
+    S(SETTING_GET, "SELECT value FROM setting WHERE name = ?1")                                    \
+    S(SETTING_SET, "INSERT OR REPLACE INTO setting(name, value) VALUES(?1, ?2)")                   \
     S(COUNT_NODES,                                                                                 \
       "SELECT coalesce(sum(kind = 2 AND trash = 0), 0), "                                          \
       "coalesce(sum(kind = 1 AND trash = 0), 0), coalesce(sum(trash <> 0), 0) FROM node")

@@ -150,3 +150,21 @@ int session_remove_all(struct store *store, int64_t user, const uint8_t *except)
     struct slice kept = except ? slice_of(except, TOKEN_HASH_SIZE) : (struct slice){0};
     return store_step_end(store, store_run(store, STMT_SESSION_REMOVE_ALL, "ib", user, kept));
 }
+
+int setting_get(struct store *store, struct arena *arena, const char *name, char **ret_value)
+{
+    SCOPED(stmt_donep) sqlite3_stmt *stmt = store_query(store, STMT_SETTING_GET, "s", name);
+    int r = stmt ? store_step(store, stmt) : -EIO;
+    if (r <= 0)
+        return r < 0 ? r : -ENOENT;
+    *ret_value = column_text(stmt, 0, arena);
+    return *ret_value ? 0 : -ENOMEM;
+}
+
+int setting_set(struct store *store, const char *name, const char *value)
+{
+    int r = store_step_begin(store);
+    if (r < 0)
+        return r;
+    return store_step_end(store, store_run(store, STMT_SETTING_SET, "ss", name, value));
+}

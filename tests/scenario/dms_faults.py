@@ -266,6 +266,13 @@ def a_first_password_is_used_once_and_must_be_changed():
         server.start()  # the first password is still in its environment
         tap.equal(server.get("").status, 200)
         tap.equal(server.get("", "-u", f"{user}:{secret}").status, 401)
+        # Another one is the owner's way back in.
+        server.stop()
+        server.environment["COFFER_DMS_FIRST_PASSWORD"] = "a third password"
+        server.start()
+        tap.equal(server.get("").status, 401)
+        server.auth = f"{user}:a third password"
+        tap.equal(server.ask("/api/me").json["password_change_required"], True)
 
 
 @tap.test
