@@ -73,10 +73,21 @@ static int program_load(const char *path, int fd, const struct stat *st,
         r = -errno;
     if (r < 0)
         return error_set(e, r, "cannot measure program '%s' (%s)", path, strerror(-r));
+    /* Mapped here too, so that its pages are seen as what they are: shared by all servers, also
+     * while there is one only. */
+    program.bytes = mmap(NULL, (size_t)st->st_size, PROT_READ, MAP_SHARED | MAP_POPULATE, copy, 0);
+    if (program.bytes == MAP_FAILED)
+        return error_set(e, -ENOMEM, "cannot map program '%s'", path);
     program.fd = copy;
     copy = -1;
     *ret_program = program;
     return 0;
+}
+
+static void program_done(struct program *program)
+{
+    munmap(program->bytes, (size_t)program->st.st_size);
+    close(program->fd);
 }
 
 int program_get(struct program_cache *cache, const char *path, const struct program **ret_program,
@@ -99,7 +110,7 @@ int program_get(struct program_cache *cache, const char *path, const struct prog
     if (r < 0)
         return r;
     if (cache->count == PROGRAM_CACHE_MAX)
-        close(cache->entries[cache->next].fd);
+        program_done(&cache->entries[cache->next]);
     else
         cache->count++;
     cache->entries[cache->next] = program;
@@ -111,6 +122,6 @@ int program_get(struct program_cache *cache, const char *path, const struct prog
 void program_cache_done(struct program_cache *cache)
 {
     for (unsigned i = 0; i < cache->count; i++)
-        close(cache->entries[i].fd);
+        program_done(&cache->entries[i]);
     *cache = (struct program_cache){0};
 }

@@ -19,6 +19,7 @@ struct program {
     char path[PROGRAM_PATH_SIZE];
     struct stat st; /* device, inode, size and times say whether it is still the same */
     int fd;         /* sealed; belongs to the cache */
+    void *bytes;    /* its mapping, st.st_size long */
     uint8_t digest[SHA256_SIZE];
 };
 
