@@ -233,7 +233,7 @@ static int identity_set(const struct runtime_config *config, const struct option
     char device[PATH_MAX], program[PATH_MAX];
     bool provisioned = shield->kbs || shield->manifest;
     struct sim_identity id = {
-        .debug = true,
+        .debug = config->trace, /* what it does is then told to the host */
         .insecure__seal_to_signer = shield->seal_to_signer || !provisioned,
     };
     struct slice manifest;

@@ -2,7 +2,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """The key broker with real processes: owners, operators, attested runtimes, crashes.
 
-usage: kbs.py COFFER-KBS PROVISION-PROBE
+usage: kbs.py COFFER-KBS PROVISION-PROBE [COFFER-RUNTIME]
+
+With the runtime, the key broker runs under it, its state on an encrypted volume of its own.
 """
 import base64
 import contextlib
@@ -22,6 +24,7 @@ import http.client
 import tap
 
 KBS, PROBE = (os.path.abspath(path) for path in sys.argv[1:3])
+RUNTIME = os.path.abspath(sys.argv[3]) if len(sys.argv) > 3 else None
 
 
 def openssl(*arguments, data=None):
@@ -102,17 +105,28 @@ class System:
                     "lease_term_s: 1\n")
         self.port = 0
         self.start()
-        self.pin = subprocess.run([KBS, "--bootstrap", self.manifest, "--print-pin",
-                                   "--log-level", "error", "--insecure__native", self.device],
-                                  check=True, stdout=subprocess.PIPE, text=True).stdout.strip()
+        command = self.command("--print-pin", "--log-level", "error", state=None)
+        self.pin = subprocess.run(command, check=True, stdout=subprocess.PIPE,
+                                  text=True).stdout.strip()
+
+    def command(self, *flags, device=None, manifest=None, state="/state"):
+        """The key broker's command line, natively or under the runtime."""
+        device, manifest = device or self.device, manifest or self.manifest
+        directory = self.directory + "/state"
+        if not RUNTIME:
+            where = ["--state", directory] if state else []
+            return [KBS, "--bootstrap", manifest, "--insecure__native", device, *where, *flags]
+        volume = ["--volume-key", "seal", "--volume", directory + ":/state"] if state else []
+        where = ["--state", "/state"] if state else []
+        return [RUNTIME, "--sim-device", device, "--manifest", manifest, *volume, "--", KBS,
+                "--bootstrap", manifest, *where, *flags]
 
     def start(self):
         port_file = self.directory + "/port"
         with contextlib.suppress(FileNotFoundError):
             os.unlink(port_file)
         self.process = subprocess.Popen(
-            [KBS, "--bootstrap", self.manifest, "--state", self.directory + "/state", "--listen",
-             f"127.0.0.1:{self.port}", "--port-file", port_file, "--insecure__native", self.device],
+            self.command("--listen", f"127.0.0.1:{self.port}", "--port-file", port_file),
             stderr=self.log)
         tap.until(lambda: os.path.exists(port_file), "the key broker is ready")
         with open(port_file, encoding="utf-8") as f:
@@ -461,7 +475,10 @@ def no_secret_is_on_the_disk_or_in_the_log(s):
     for path in glob.glob(s.directory + "/state/*"):
         with open(path, "rb") as f:
             content = f.read()
-        for secret in (s.password.encode(), b"T0ken", b"PRIVATE KEY"):
+        secrets = [s.password.encode(), b"T0ken", b"PRIVATE KEY"]
+        if RUNTIME:
+            secrets += [b"documents", b"acme", b"SQLite", b"kbs.db", b"provisioned"]
+        for secret in secrets:
             tap.true(secret not in content, f"{secret} not in {path}")
     tap.true(s.password not in s.logs() and "T0ken" not in s.logs(), "no secret in the log")
 
@@ -469,28 +486,26 @@ def no_secret_is_on_the_disk_or_in_the_log(s):
 @tap.test
 def state_of_another_device_or_manifest_is_not_opened(s):
     s.kill()
-    arguments = [KBS, "--state", s.directory + "/state", "--listen", "127.0.0.1:0"]
-    foreign = subprocess.run(arguments + ["--bootstrap", s.manifest, "--insecure__native",
-                                          s.directory + "/foreign-device"],
-                             stderr=subprocess.PIPE, text=True, check=False)
-    tap.true(foreign.returncode == 1 and "unseal" in foreign.stderr, foreign.stderr)
+    wanted = "volume" if RUNTIME else "unseal"
+    command = s.command("--listen", "127.0.0.1:0", device=s.directory + "/foreign-device")
+    foreign = subprocess.run(command, stderr=subprocess.PIPE, text=True, check=False)
+    tap.true(foreign.returncode != 0 and wanted in foreign.stderr, foreign.stderr)
     with open(s.manifest, encoding="utf-8") as f:
         text = f.read()
     with open(s.directory + "/changed.yaml", "w", encoding="utf-8") as f:
         f.write(text + "# changed\n")
-    changed = subprocess.run(arguments + ["--bootstrap", s.directory + "/changed.yaml",
-                                          "--insecure__native", s.device],
-                             stderr=subprocess.PIPE, text=True, check=False)
-    tap.true(changed.returncode == 1 and "unseal" in changed.stderr, changed.stderr)
+    command = s.command("--listen", "127.0.0.1:0", manifest=s.directory + "/changed.yaml")
+    changed = subprocess.run(command, stderr=subprocess.PIPE, text=True, check=False)
+    tap.true(changed.returncode != 0 and wanted in changed.stderr, changed.stderr)
     s.start()
 
 
 @tap.test
 def a_second_key_broker_on_the_same_state_does_not_start(s):
-    second = subprocess.run([KBS, "--state", s.directory + "/state", "--listen", "127.0.0.1:0",
-                             "--bootstrap", s.manifest, "--insecure__native", s.device],
-                            stderr=subprocess.PIPE, text=True, check=False)
-    tap.true(second.returncode == 1 and "locked" in second.stderr, second.stderr)
+    second = subprocess.run(s.command("--listen", "127.0.0.1:0"), stderr=subprocess.PIPE,
+                            text=True, check=False)
+    wanted = "volume" if RUNTIME else "locked"
+    tap.true(second.returncode != 0 and wanted in second.stderr, second.stderr)
 
 
 @tap.test
