@@ -127,6 +127,7 @@ static int checkpoint_publish(struct volume *v, const struct position *at)
     sb->checkpoint_sequence = v->sequence;
     memcpy(sb->checkpoint_tag, v->tag, sizeof sb->checkpoint_tag);
     sb->durable_sequence = v->durable_sequence;
+    sb->closed = v->closing;
     int r = superblock_write(v);
     if (r < 0)
         return volume_stop(v, r);

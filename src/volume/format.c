@@ -51,6 +51,7 @@ void superblock_encode_secret(const struct superblock *sb, uint8_t out[SUPERBLOC
     writer_u64(&wr, sb->checkpoint_sequence);
     writer_bytes(&wr, sb->checkpoint_tag, sizeof sb->checkpoint_tag);
     writer_u64(&wr, sb->durable_sequence);
+    writer_u8(&wr, sb->closed);
     writer_zeros(&wr, SUPERBLOCK_SECRET_SIZE - writer_size(&wr));
 }
 
@@ -65,6 +66,7 @@ int superblock_decode_secret(struct slice in, struct superblock *sb)
     sb->checkpoint_sequence = reader_u64(&rd);
     reader_copy(&rd, sb->checkpoint_tag, sizeof sb->checkpoint_tag);
     sb->durable_sequence = reader_u64(&rd);
+    sb->closed = reader_u8(&rd) == 1;
     return reader_ok(&rd) && sb->checkpoint.segment != 0 ? 0 : -EBADMSG;
 }
 

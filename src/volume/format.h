@@ -54,6 +54,7 @@ struct superblock {
     uint64_t checkpoint_sequence;
     uint8_t checkpoint_tag[VOLUME_TAG_SIZE];
     uint64_t durable_sequence; /* everything up to here was synced before this was written */
+    bool closed;               /* nothing follows the checkpoint in its segment */
 };
 
 struct segment_header {

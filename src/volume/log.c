@@ -118,7 +118,7 @@ static uint64_t reserve_size(const struct volume *v)
 static uint32_t segment_soft_size(const struct volume *v)
 {
     uint64_t size = v->tuning.segment_size;
-    while (size < SEGMENT_SOFT_MAX && size < v->live_size / 8)
+    while (size < SEGMENT_SOFT_MAX && size < v->live_size / 4)
         size *= 2;
     return (uint32_t)size;
 }

@@ -256,13 +256,12 @@ static int walk_step(struct recovery *rc)
     return r == 0 || is_hard(r) ? r : -ENODATA;
 }
 
-/* Is there, after the end of the chain, a record that says that more had been synced? Also counts
- * what lies there in vain. */
-static int tail_scan(struct recovery *rc, bool *ret_damage)
+/* Counts what lies in vain after the end of the chain, in its segment. Is there a record that says
+ * that more had been synced? */
+static int segment_scan(struct recovery *rc, bool *ret_damage)
 {
     struct volume *v = rc->v;
     uint64_t size;
-    *ret_damage = false;
     int r = v->backend->ops->size(v->backend, rc->segment, &size);
     if (r < 0)
         return r == -ENOENT ? 0 : r;
@@ -275,7 +274,8 @@ static int tail_scan(struct recovery *rc, bool *ret_damage)
         for (ssize_t i = 0; i + BATCH_HEADER_SIZE <= n; i += BATCH_ALIGN) {
             struct batch_header h;
             uint8_t tag[VOLUME_TAG_SIZE];
-            if (batch_header_decode(slice_of(bytes + i, BATCH_HEADER_SIZE), &h) < 0 ||
+            if (bytes[i] == 0 || /* as nearly everywhere */
+                batch_header_decode(slice_of(bytes + i, BATCH_HEADER_SIZE), &h) < 0 ||
                 h.sequence <= rc->sequence ||
                 batch_read(v, rc->segment, (uint32_t)(at + (uint64_t)i), &h, &record, tag) < 0)
                 continue;
@@ -283,6 +283,16 @@ static int tail_scan(struct recovery *rc, bool *ret_damage)
             *ret_damage = *ret_damage || h.durable_sequence > rc->sequence;
         }
     }
+    return 0;
+}
+
+static int tail_scan(struct recovery *rc, bool *ret_damage)
+{
+    const struct superblock *sb = &rc->v->superblock;
+    *ret_damage = false;
+    int r = 0;
+    if (!sb->closed || rc->sequence != sb->checkpoint_sequence)
+        r = segment_scan(rc, ret_damage);
     for (size_t i = 0; i < rc->candidate_count; i++) {
         const struct candidate *c = &rc->candidates[i];
         /* A segment is begun only when all before it is on the disk. */
@@ -290,7 +300,7 @@ static int tail_scan(struct recovery *rc, bool *ret_damage)
             c->header.first_sequence > rc->sequence + 1)
             *ret_damage = true;
     }
-    return 0;
+    return r;
 }
 
 static int end_judge(struct recovery *rc, const struct volume_head *head)
@@ -489,7 +499,7 @@ static void garbage_remove(struct recovery *rc)
             continue;
         if (s)
             segment_forget(v, s);
-        (void)v->backend->ops->remove(v->backend, c->file);
+        segment_give_back(v, c->file);
     }
 }
 

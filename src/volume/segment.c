@@ -341,25 +341,33 @@ int segment_grow(struct volume *v, uint64_t size, bool bulk)
 
 /* --- giving back --- */
 
+/* A file that nothing lives in: to be used again if it is not too large for that, else removed. One
+ * that stays by mistake is garbage, and found as such by the next open. */
+void segment_give_back(struct volume *v, uint64_t file)
+{
+    uint64_t size, free_size = 0;
+    for (unsigned i = 0; i < v->free_count; i++)
+        free_size += v->free[i].size;
+    if (v->free_count < FREE_SEGMENTS_MAX && v->backend->ops->size(v->backend, file, &size) == 0 &&
+        size >= SEGMENT_STEP_MIN && free_size + size <= v->live_size / 2) {
+        v->free[v->free_count++] = (struct free_segment){file, size};
+        v->host_size += size;
+        return;
+    }
+    v->names_dirty = true;
+    (void)v->backend->ops->remove(v->backend, file);
+}
+
 void segments_release(struct volume *v)
 {
     for (unsigned i = 0; i < v->segment_count;) {
-        struct segment *s = &v->segments[i];
-        if (!s->doomed) {
+        uint64_t file = v->segments[i].state.id;
+        if (!v->segments[i].doomed) {
             i++;
             continue;
         }
-        struct free_segment freed = {s->state.id, s->state.size};
-        segment_forget(v, s);
-        bool keep = v->free_count < FREE_SEGMENTS_MAX && freed.size <= v->live_size / 2;
-        if (keep) {
-            v->free[v->free_count++] = freed;
-            v->host_size += freed.size;
-            continue;
-        }
-        v->names_dirty = true;
-        /* A file that stays is garbage, and found as such by the next open. */
-        (void)v->backend->ops->remove(v->backend, freed.file);
+        segment_forget(v, &v->segments[i]);
+        segment_give_back(v, file);
     }
 }
 

@@ -27,13 +27,14 @@ enum {
     RESERVE_MIN = 24 << 10, /* kept for deleting and for checkpoints */
     DIRTY_NODES_MAX = 128,
     RESERVE_MAX = 256 << 10,
-    CACHE_SIZE_DEFAULT = 256 << 10, /* of plaintext blocks */
+    CLOSE_CLEAN_MAX = 4 << 20,
+    CACHE_SIZE_DEFAULT = 128 << 10, /* of plaintext blocks */
     DIRTY_SIZE_MAX = 256 << 10,     /* of plaintext blocks that wait for a batch */
     NODES_MAX = 32,                 /* clean nodes in memory when nothing happens */
     DIRTY_INODES_MAX = 1024,
     INODES_IDLE_MAX = 32,
     AEADS_MAX = 4,
-    FREE_SEGMENTS_MAX = 2,
+    FREE_SEGMENTS_MAX = 4,
     INODE_BUCKETS = 64,
     BLOCK_BUCKETS = 64,
     HOLDS_MAX = 1 << 20,
@@ -111,7 +112,7 @@ struct volume {
     struct segment *segments; /* ascending by id */
     unsigned segment_count, segment_capacity;
     uint64_t active; /* segment that is appended to; 0: none yet in this opening */
-    struct free_segment free[FREE_SEGMENTS_MAX + 1];
+    struct free_segment free[FREE_SEGMENTS_MAX];
     unsigned free_count;
     bool names_dirty;
     uint64_t clock;
@@ -140,6 +141,7 @@ struct volume {
     uint64_t host_size;
     uint64_t live_size;
     uint64_t cut_size;
+    bool closing;    /* the checkpoint that comes is the last of this opening */
     uint64_t victim; /* segment being cleaned; 0: none */
     uint32_t victim_offset;
 };
@@ -163,6 +165,7 @@ must_check int segment_grow(struct volume *v, uint64_t size, bool bulk);
 void segments_aead_drop(struct volume *v, unsigned keep);
 /* Gives back what the published checkpoint does not need. */
 void segments_release(struct volume *v);
+void segment_give_back(struct volume *v, uint64_t file);
 void live_add(struct volume *v, uint64_t segment, int64_t size);
 must_check int superblock_write(struct volume *v);
 must_check int superblock_read(struct volume *v, struct superblock *ret_superblock);

@@ -9,10 +9,10 @@
 #include <stdlib.h>
 #include <sys/stat.h>
 
-static const struct volume_tuning TUNING_DEFAULT = {.segment_size = 1 << 20,
+static const struct volume_tuning TUNING_DEFAULT = {.segment_size = 512 << 10,
                                                     .checkpoint_size = 1 << 20,
                                                     .checkpoint_count = 1024,
-                                                    .garbage_size = 1 << 20};
+                                                    .garbage_size = 768 << 10};
 
 static void volume_free(struct volume *v)
 {
@@ -185,11 +185,12 @@ int volume_open(const struct volume_options *options, struct volume **ret_volume
 static int close_locked(struct volume *v)
 {
     int r = v->stopped ? -EROFS : log_write(v);
-    if (r == 0 && v->record_count > 0)
-        r = checkpoint_write(v);
-    /* Left by the last opening, most of it dead now. */
-    if (r == 0 && v->active != 0 && clean_due(v))
+    /* So that many short openings leave no trail of segments; a large volume has other times. */
+    if (r == 0 && v->active != 0 && v->live_size < CLOSE_CLEAN_MAX && clean_due(v))
         r = clean_slice(v, true);
+    v->closing = true;
+    if ((r == 0 || r == -ENOSPC) && (v->record_count > 0 || v->active != 0))
+        r = checkpoint_write(v);
     if (r == 0 || r == -ENOSPC)
         r = durable_now(v);
     if (!v->has_authority || r == -EROFS)

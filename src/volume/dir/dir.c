@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* A volume's files in a directory on the host: `volume` is the superblock, a segment's name is its
- * number in 16 hexadecimal digits, `lock` is empty. At most four descriptors: the directory, the
- * lock, and two files. The lock belongs to the open file description, so it passes to the child of
+ * number in 16 hexadecimal digits, `lock` is empty. Descriptors: the directory, the lock, and up to
+ * eight files while they are in use; two that nobody used lately stay. The lock belongs to the open file description, so it passes to the child of
  * a fork and lives until both have let go. */
 #include "platform/host.h"
 #include "volume/backend.h"
@@ -15,7 +15,7 @@
 #include <sys/statfs.h>
 #include <sys/syscall.h>
 
-enum { SLOT_COUNT = 2, NAME_SIZE = 24 };
+enum { SLOT_COUNT = 8, SLOTS_AT_REST = 2, IDLE_USES = 256, NAME_SIZE = 24 };
 
 /* An open file. A slot in use by a thread is not given to another file. */
 struct slot {
@@ -102,6 +102,22 @@ static struct slot *slot_of(struct dir_backend *d, uint64_t file)
         if (d->slots[i].file == file && d->slots[i].fd >= 0 && !d->slots[i].is_gone)
             return &d->slots[i];
     return NULL;
+}
+
+/* Closes what was not used for a while, but the newest. */
+static void slots_trim(struct dir_backend *d)
+{
+    for (unsigned i = 0; i < SLOT_COUNT; i++) {
+        struct slot *s = &d->slots[i];
+        unsigned newer = 0;
+        for (unsigned k = 0; k < SLOT_COUNT; k++)
+            newer += d->slots[k].fd >= 0 && d->slots[k].used_at > s->used_at;
+        if (s->fd >= 0 && s->users == 0 && newer >= SLOTS_AT_REST &&
+            s->used_at + IDLE_USES < d->clock) {
+            host_close(s->fd);
+            *s = (struct slot){.fd = -1};
+        }
+    }
 }
 
 /* A descriptor for the file until fd_put(); `flags`: O_CREAT | O_EXCL or 0. */
@@ -284,6 +300,9 @@ static int dir_sync(struct volume_backend *b, uint64_t file)
         return fd;
     int r = host_fdatasync(fd);
     fd_put(dir_of(b), fd, slot);
+    (void)pthread_mutex_lock(&dir_of(b)->lock);
+    slots_trim(dir_of(b));
+    (void)pthread_mutex_unlock(&dir_of(b)->lock);
     return r;
 }
 
