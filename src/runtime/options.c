@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "runtime/options.h"
+#include "runtime/net/options.h"
 #include "runtime/options_shield.h"
 
 #include <errno.h>
@@ -18,11 +19,7 @@ static const char usage[] =
     "bytes\n"
     "                           (or 64 hexadecimal digits) in FILE\n"
     "  --file-rule PATH=RULE    host, private (in memory), denied, or sha256:HEX\n"
-    "Network\n"
-    "  --tls-listen PORT        speak TLS on this port, plaintext to the program\n"
-    "  --tls-cert FILE, --tls-key FILE  its certificate chain and private key (PEM); without them\n"
-    "                           a fresh self-signed certificate\n"
-    "Program\n"
+    "Network\n" NET_OPTIONS_USAGE "Program\n"
     "  --env NAME=VALUE         set a variable for the program (may be repeated)\n"
     "  --cwd DIR                start the program in DIR\n"
     "  --trace                  one line per system call on standard error\n"
@@ -118,11 +115,6 @@ static int add_file_rule(struct parse *p, const char *value)
     return options_add_file_rule(p->config, value, p->e);
 }
 
-static int add_listen(struct parse *p, const char *value)
-{
-    return options_add_listen(p->config, value, p->e);
-}
-
 static const struct {
     const char *name;
     int (*set)(struct parse *p, const char *value);
@@ -133,14 +125,11 @@ static const struct {
     {"--tee", set_tee, 0},
     {"--volume", add_volume, 0},
     {"--file-rule", add_file_rule, 0},
-    {"--tls-listen", add_listen, 0},
 #define TEXT_FLAG(name_, member_)                             \
     {                                                         \
         name_, NULL, offsetof(struct options_shield, member_) \
     }
     TEXT_FLAG("--volume-key", volume_key),
-    TEXT_FLAG("--tls-cert", tls_cert),
-    TEXT_FLAG("--tls-key", tls_key),
     TEXT_FLAG("--sim-device", sim_device),
     TEXT_FLAG("--manifest", manifest),
     TEXT_FLAG("--kbs", kbs),
@@ -149,6 +138,18 @@ static const struct {
     TEXT_FLAG("--policy", policy),
     TEXT_FLAG("--volume-dir", volume_dir),
 };
+
+static int parse_net_flag(struct parse *p, const char *flag)
+{
+    char name[32];
+    const char *value = NULL;
+    bool wants_value;
+    (void)snprintf(name, sizeof(name), "%.*s", (int)strcspn(flag, "="), flag);
+    if (!net_option_known(name, &wants_value))
+        return error_set(p->e, -EINVAL, "unknown flag '%s' (try --help)", flag);
+    int r = wants_value ? value_of(p, name, &value) : 0;
+    return r < 0 ? r : net_option(p->config, name, value, p->e);
+}
 
 static int parse_flag(struct parse *p)
 {
@@ -180,7 +181,7 @@ static int parse_flag(struct parse *p)
         *(const char **)(void *)((char *)p->shield + value_flags[i].offset) = value;
         return 0;
     }
-    return error_set(p->e, -EINVAL, "unknown flag '%s' (try --help)", flag);
+    return parse_net_flag(p, flag);
 }
 
 int runtime_options(int argc, char **argv, char **envp, struct runtime_config *ret_config,

@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "runtime/options_shield.h"
-#include "attest/ratls.h"
 #include "base/buf.h"
 #include "base/hex.h"
 #include "crypto/crypto.h"
 #include "platform/host.h"
 #include "platform/linux/sim_device.h"
 #include "platform/ops.h"
+#include "runtime/net/options.h"
 #include "runtime/provision/provision.h"
 #include "volume/local.h"
 
@@ -89,22 +89,6 @@ int options_add_file_rule(struct runtime_config *config, const char *value, stru
     else
         return error_set(e, -EINVAL, "--file-rule: '%s' is not host, private, denied or sha256:HEX",
                          class);
-    return 0;
-}
-
-int options_add_listen(struct runtime_config *config, const char *value, struct error *e)
-{
-    char *end;
-    long port = strtol(value, &end, 10);
-    if (*value < '0' || *value > '9' || *end || port < 1 || port > 65535)
-        return error_set(e, -EINVAL, "--tls-listen wants a port from 1 to 65535, not '%s'", value);
-    if (config->net_rule_count == RUNTIME_NET_RULES_MAX)
-        return error_set(e, -EINVAL, "more than %d network rules", RUNTIME_NET_RULES_MAX);
-    config->net_rules[config->net_rule_count++] = (struct runtime_net_rule){
-        .listen = true,
-        .class = NET_CLASS_TLS,
-        .port = (uint16_t)port,
-    };
     return 0;
 }
 
@@ -254,64 +238,6 @@ static int identity_set(const struct runtime_config *config, const struct option
     return r;
 }
 
-static int pem_slice(BIO *bio, struct slice *ret_pem)
-{
-    char *bytes;
-    long size = BIO_get_mem_data(bio, &bytes);
-    char *copy = size > 0 ? malloc((size_t)size) : NULL;
-    if (!copy)
-        return -ENOMEM;
-    memcpy(copy, bytes, (size_t)size);
-    *ret_pem = slice_of(copy, (size_t)size);
-    return 0;
-}
-
-/* A certificate for trying things out: nobody vouches for it. */
-static int tls_self_signed(struct runtime_tls *tls, struct error *e)
-{
-    const uint8_t nonce[RATLS_NONCE_SIZE] = {0};
-    SCOPED(p256_freep) struct p256_key *key = NULL;
-    X509 *certificate = NULL;
-    int r = p256_generate(&key);
-    if (r == 0)
-        r = ratls_certificate(key, nonce, NULL, NULL, &certificate, e);
-    BIO *chain = BIO_new(BIO_s_mem()), *private = BIO_new(BIO_s_mem());
-    if (r == 0 && (!chain || !private || PEM_write_bio_X509(chain, certificate) != 1 ||
-                   PEM_write_bio_PrivateKey(private, (EVP_PKEY *)p256_pkey(key), NULL, NULL, 0,
-                                            NULL, NULL) != 1))
-        r = -EIO;
-    if (r == 0)
-        r = pem_slice(chain, &tls->certificate_chain);
-    if (r == 0)
-        r = pem_slice(private, &tls->private_key);
-    BIO_free(chain);
-    BIO_free(private);
-    X509_free(certificate);
-    return r < 0 ? error_set(e, r, "cannot make a certificate") : 0;
-}
-
-static int tls_finish(struct runtime_config *config, const struct options_shield *shield,
-                      struct error *e)
-{
-    static struct runtime_tls tls = {.version_min = 0x0303};
-    int r;
-    if (!shield->tls_cert != !shield->tls_key)
-        return error_set(e, -EINVAL, "--tls-cert and --tls-key go together");
-    if (shield->tls_cert) {
-        r = file_read(shield->tls_cert, &tls.certificate_chain, e);
-        if (r == 0)
-            r = file_read(shield->tls_key, &tls.private_key, e);
-    } else {
-        r = tls_self_signed(&tls, e);
-    }
-    if (r == 0)
-        r = crypto_random(&tls.ticket_key, sizeof(tls.ticket_key));
-    tls.has_ticket_key = r == 0;
-    for (unsigned i = 0; i < config->net_rule_count; i++)
-        config->net_rules[i].tls = &tls;
-    return r;
-}
-
 static int provision(struct runtime_config *config, const struct options_shield *shield,
                      struct error *e)
 {
@@ -363,6 +289,6 @@ int options_finish(struct runtime_config *config, const struct options_shield *s
     for (unsigned i = 0; r == 0 && i < config->volume_count; i++)
         r = volume_finish(&config->volumes[i], shield, e);
     if (r == 0 && config->net_rule_count > 0)
-        r = tls_finish(config, shield, e);
+        r = net_options_finish(config, e);
     return r;
 }

@@ -9,7 +9,6 @@
 /* Flags as they were given; NULL: not given. */
 struct options_shield {
     const char *volume_key;
-    const char *tls_cert, *tls_key;
     const char *sim_device, *manifest;
     const char *kbs, *kbs_pin, *tenant, *policy, *volume_dir;
     bool seal_to_signer;
@@ -20,8 +19,6 @@ must_check int options_add_volume(struct runtime_config *config, const char *val
                                   struct error *e);
 must_check int options_add_file_rule(struct runtime_config *config, const char *value,
                                      struct error *e);
-must_check int options_add_listen(struct runtime_config *config, const char *value,
-                                  struct error *e);
 
 /* When all flags are known and config->argv is set: identity, keys, certificates, and the key
  * broker if there is one. */

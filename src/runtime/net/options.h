@@ -15,14 +15,16 @@
 
 #include "runtime/config.h"
 
-#define NET_OPTIONS_USAGE                                                                 \
-    "  --tls-listen PORT   what the program accepts on PORT is TLS (repeat)\n"            \
-    "  --tls-cert FILE     certificate and chain, PEM; default: one made for localhost\n" \
-    "  --tls-key FILE      its private key, PEM\n"                                        \
-    "  --tls-cert-out FILE write the certificate that was made, for clients to trust\n"   \
-    "  --tls-client-ca FILE  demand client certificates under this authority\n"           \
-    "  --tls-1.2           allow TLS 1.2 too\n"                                           \
-    "  --tls-connect HOST:PORT=CA  connections to HOST:PORT are TLS, signed by CA (PEM)\n"
+/* clang-format off */
+#define NET_OPTIONS_USAGE                                                                         \
+    "  --tls-listen PORT        speak TLS on this port, plaintext to the program (repeat)\n"      \
+    "  --tls-cert FILE, --tls-key FILE  its certificate chain and private key (PEM); without\n"   \
+    "                           them a fresh certificate for localhost\n"                         \
+    "  --tls-cert-out FILE      write that certificate, for clients to trust\n"                   \
+    "  --tls-client-ca FILE     demand client certificates under this authority\n"                \
+    "  --tls-1.2                allow TLS 1.2 too\n"                                              \
+    "  --tls-connect HOST:PORT=CA  make connections to HOST:PORT TLS, signed by CA (PEM)\n"
+/* clang-format on */
 
 /* Is `flag` (with its dashes, without a value) one of the above, and does it want a value? */
 bool net_option_known(const char *flag, bool *ret_wants_value);
