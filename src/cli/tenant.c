@@ -39,7 +39,8 @@ static void row_print(json_t *t)
     if (start_ms > 0)
         snprintf(start, sizeof start, "%.1f ms", start_ms);
     if (private_kib)
-        snprintf(memory, sizeof memory, "%.2f MiB",
+        snprintf(memory, sizeof memory, "%s%.2f MiB",
+                 json_is_true(json_object_get(t, "memory_is_estimate")) ? "~" : "",
                  (double)(json_integer_value(private_kib) +
                           json_integer_value(json_object_get(t, "kernel_kib"))) /
                      1024);

@@ -55,12 +55,11 @@ static int proc_read(const char *path, char *text, size_t size, struct slice *re
     return r;
 }
 
-int memory_of_process(int pid, int64_t *ret_private_kib, int64_t *ret_kernel_kib)
+static int private_read(int pid, int64_t *ret_kib)
 {
     char path[64], text[8192];
     struct slice file = {0};
-    int64_t clean = 0, dirty = 0, huge = 0, tables = 0, threads = 0;
-
+    int64_t clean = 0, dirty = 0, huge = 0;
     snprintf(path, sizeof path, "/proc/%d/smaps_rollup", pid);
     int r = proc_read(path, text, sizeof text, &file);
     if (r == 0)
@@ -69,18 +68,31 @@ int memory_of_process(int pid, int64_t *ret_private_kib, int64_t *ret_kernel_kib
         r = memory_field_parse(file, "Private_Dirty", &dirty);
     if (r == 0 && memory_field_parse(file, "Private_Hugetlb", &huge) < 0)
         huge = 0;
-    snprintf(path, sizeof path, "/proc/%d/status", pid);
     if (r == 0)
-        r = proc_read(path, text, sizeof text, &file);
+        *ret_kib = clean + dirty + huge;
+    return r;
+}
+
+int memory_of_process(int pid, struct memory *ret_memory)
+{
+    char path[64], text[8192];
+    struct slice file = {0};
+    struct memory memory = {0};
+    int64_t tables = 0, threads = 0;
+
+    memory.is_estimate = private_read(pid, &memory.private_kib) < 0;
+    snprintf(path, sizeof path, "/proc/%d/status", pid);
+    int r = proc_read(path, text, sizeof text, &file);
+    if (r == 0 && memory.is_estimate)
+        r = memory_field_parse(file, "RssAnon", &memory.private_kib);
     if (r == 0)
         r = memory_field_parse(file, "VmPTE", &tables);
     if (r == 0)
         r = memory_field_parse(file, "Threads", &threads);
-    if (r < 0)
-        return r;
-    *ret_private_kib = clean + dirty + huge;
-    *ret_kernel_kib = tables + threads * KERNEL_KIB_PER_THREAD;
-    return 0;
+    memory.kernel_kib = tables + threads * KERNEL_KIB_PER_THREAD;
+    if (r == 0)
+        *ret_memory = memory;
+    return r;
 }
 
 uint64_t memory_available(void)

@@ -10,9 +10,16 @@
  * -ERANGE if it is no number below 2^40. */
 must_check int memory_field_parse(struct slice text, const char *name, int64_t *ret_kib);
 
-/* Private: pages no other process shares. Kernel: page tables and the stacks and task structures of
- * its threads. -errno if /proc does not tell (not our process, or it is gone). */
-must_check int memory_of_process(int pid, int64_t *ret_private_kib, int64_t *ret_kernel_kib);
+struct memory {
+    int64_t private_kib; /* pages that no other process shares */
+    int64_t kernel_kib;  /* page tables, and stacks and task structures of its threads */
+    /* Only root may see which pages of another, untraceable process are shared: then this counts
+     * all its anonymous ones, some of which it still shares with the launcher. */
+    bool is_estimate;
+};
+
+/* -errno if /proc does not tell (it is gone). */
+must_check int memory_of_process(int pid, struct memory *ret_memory);
 
 /* MemAvailable in bytes; UINT64_MAX if unknown, so that nothing is held back. */
 uint64_t memory_available(void);

@@ -5,7 +5,6 @@
 #include "base/log.h"
 #include "base/reader.h"
 #include "base/writer.h"
-#include "gateway/memory.h"
 #include "server/address.h"
 
 #include <errno.h>
@@ -30,7 +29,7 @@ struct server {
     uint64_t request;
     int pid;           /* 0: not known */
     bool is_its_child; /* of the launcher that is there now */
-    int64_t private_kib, kernel_kib;
+    struct memory memory;
     struct server *next, **at;
 };
 
@@ -191,7 +190,7 @@ static int server_new(struct servers *servers, struct tenant *t, int fds[2],
     s->tenant = t;
     s->page = page;
     s->request = ++servers->request_last;
-    s->private_kib = s->kernel_kib = -1;
+    s->memory.private_kib = -1;
     s->next = servers->first;
     s->at = &servers->first;
     if (s->next)
@@ -516,12 +515,12 @@ bool servers_launcher_is_there(const struct servers *servers)
 void servers_view(const struct tenant *t, bool fresh, struct server_view *ret_view)
 {
     struct server *s = t->server;
-    *ret_view = (struct server_view){.private_kib = -1, .kernel_kib = -1};
+    *ret_view = (struct server_view){.memory.private_kib = -1};
     if (!s)
         return;
     const struct handover_status *page = s->page;
-    if (fresh && (s->pid <= 0 || memory_of_process(s->pid, &s->private_kib, &s->kernel_kib) < 0))
-        s->private_kib = s->kernel_kib = -1;
+    if (fresh && (s->pid <= 0 || memory_of_process(s->pid, &s->memory) < 0))
+        s->memory.private_kib = -1;
     *ret_view = (struct server_view){
         .pid = s->pid,
         .active_ns = atomic_load_explicit(&page->active_ns, memory_order_relaxed),
@@ -529,7 +528,6 @@ void servers_view(const struct tenant *t, bool fresh, struct server_view *ret_vi
         .handshakes = atomic_load_explicit(&page->handshakes, memory_order_relaxed),
         .handshakes_failed = atomic_load_explicit(&page->handshakes_failed, memory_order_relaxed),
         .volume_bytes = atomic_load_explicit(&page->volume_bytes, memory_order_relaxed),
-        .private_kib = s->private_kib,
-        .kernel_kib = s->kernel_kib,
+        .memory = s->memory,
     };
 }

@@ -7,6 +7,7 @@
 
 #include "base/buf.h"
 #include "gateway/agent.h"
+#include "gateway/memory.h"
 #include "server/loop.h"
 
 struct servers_settings {
@@ -30,13 +31,12 @@ extern const struct agent_ops servers_ops; /* ctx: the servers */
 void servers_set_agent(struct servers *servers, struct agent *agent, void (*changed)(void *),
                        void *ctx);
 
-/* What a dashboard shows of a tenant's server. Zeros without a server. Memory: private and kernel,
- * in KiB; -1 where the kernel does not tell us. `fresh` allows a look into /proc that takes about
+/* What a dashboard shows of a tenant's server. Zeros without a server. `fresh` allows a look into /proc that takes about
  * 0.2 ms; otherwise the last one counts. */
 struct server_view {
     int pid;
     uint64_t active_ns, connections, handshakes, handshakes_failed, volume_bytes;
-    int64_t private_kib, kernel_kib;
+    struct memory memory; /* private_kib -1: not known */
 };
 void servers_view(const struct tenant *t, bool fresh, struct server_view *ret_view);
 

@@ -2,7 +2,6 @@
 /* Counters only, and names of tenants to the operator who gave them; never names of documents. */
 #include "base/metrics.h"
 #include "gateway/gateway.h"
-#include "gateway/memory.h"
 
 #include <errno.h>
 
@@ -110,9 +109,10 @@ static void tenant_json(const struct gateway *gateway, const struct tenant *t, b
                    view.pid, (unsigned long long)view.connections,
                    (unsigned long long)view.handshakes, (unsigned long long)view.handshakes_failed,
                    (unsigned long long)view.volume_bytes);
-    if (view.private_kib >= 0)
-        buf_printf(out, ",\"private_kib\":%lld,\"kernel_kib\":%lld", (long long)view.private_kib,
-                   (long long)view.kernel_kib);
+    if (view.memory.private_kib >= 0)
+        buf_printf(out, ",\"private_kib\":%lld,\"kernel_kib\":%lld,\"memory_is_estimate\":%s",
+                   (long long)view.memory.private_kib, (long long)view.memory.kernel_kib,
+                   view.memory.is_estimate ? "true" : "false");
     buf_append_text(out, "}");
 }
 
@@ -138,8 +138,9 @@ static void tenant_row(const struct gateway *gateway, const struct tenant *t, bo
     buf_printf(out, "<tr class=%s><td>%s.%s<td>%s", tenant_state_name(t->state), t->name,
                gateway->domain, tenant_state_name(t->state));
     buf_printf(out, "<td class=n>%.1f", (double)t->start_ns / 1e6);
-    if (view.private_kib >= 0)
-        buf_printf(out, "<td class=n>%.2f", (double)(view.private_kib + view.kernel_kib) / 1024);
+    if (view.memory.private_kib >= 0)
+        buf_printf(out, "<td class=n>%s%.2f", view.memory.is_estimate ? "~" : "",
+                   (double)(view.memory.private_kib + view.memory.kernel_kib) / 1024);
     else
         buf_append_text(out, "<td class=n>&ndash;");
     buf_printf(out, "<td class=n>%llu<td class=n>%llu<td class=n>%llu<td>",

@@ -16,9 +16,10 @@
 /* Handlers and masks of the launcher are none of the server's. */
 static void signals_reset(void)
 {
+    static const int caught[] = {SIGPIPE, SIGTERM, SIGINT}; /* by loop_on_stop_signal() */
     sigset_t none;
-    for (int n = 1; n < NSIG; n++)
-        (void)signal(n, SIG_DFL); /* those that cannot be changed stay */
+    for (size_t i = 0; i < ARRAY_COUNT(caught); i++)
+        (void)signal(caught[i], SIG_DFL);
     sigemptyset(&none);
     (void)sigprocmask(SIG_SETMASK, &none, NULL);
 }

@@ -33,10 +33,10 @@ TEST(fields_are_found_by_their_whole_name)
 
 TEST(this_process_and_this_machine_use_memory)
 {
-    int64_t private_kib = 0, kernel_kib = 0;
-    CHECK_EQ(memory_of_process(getpid(), &private_kib, &kernel_kib), 0);
-    CHECK(private_kib > 0 && kernel_kib > 0);
-    CHECK(memory_of_process(0, &private_kib, &kernel_kib) < 0);
+    struct memory memory = {.private_kib = -1};
+    CHECK_EQ(memory_of_process(getpid(), &memory), 0);
+    CHECK(memory.private_kib > 0 && memory.kernel_kib > 0 && !memory.is_estimate);
+    CHECK(memory_of_process(0, &memory) < 0);
     CHECK(memory_available() > 1 << 20);
 }
 
