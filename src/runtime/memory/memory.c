@@ -75,9 +75,9 @@ static void before_replacing(uint64_t from, uint64_t size)
         vfs_unmapping(from, size);
 }
 
-static bool is_text(int prot, int flags, int fd)
+static bool is_text(int prot, int flags)
 {
-    return fd >= 0 && (prot & PROT_EXEC) && !(prot & PROT_WRITE) && (flags & MAP_PRIVATE);
+    return !(flags & MAP_ANONYMOUS) && (prot & PROT_READ) && (prot & PROT_EXEC) && !(prot & PROT_WRITE) && (flags & MAP_PRIVATE);
 }
 
 static int64_t map_locked(uint64_t address, uint64_t size, int prot, int flags, int fd,
@@ -112,7 +112,7 @@ static int64_t map_locked(uint64_t address, uint64_t size, int prot, int flags, 
         (void)host_call(SYS_munmap, at, whole);
         return -ENOMEM;
     }
-    if (is_text(prot, flags, file ? -1 : fd))
+    if (is_text(prot, flags))
         sites_text_add((uint64_t)at, whole);
     return at;
 }
