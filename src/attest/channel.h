@@ -55,6 +55,9 @@ const struct evidence *channel_peer(const struct channel *channel);
 void channel_close(struct channel *channel);
 /* Frees without a byte: the other end of a fork uses this connection. */
 void channel_abandon(struct channel *channel);
+/* Optional, once before many forks: makes OpenSSL find its algorithms, so that no child has to. Leaves
+ * no key behind. 0 or -EIO. */
+must_check int channel_warm(void);
 void channel_closep(struct channel **channel);
 
 #endif

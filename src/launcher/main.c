@@ -82,6 +82,8 @@ static int warm_up(struct error *e)
         r = sim_device_measure("/proc/self/exe", g_identity.runtime, e);
     if (r == 0)
         r = crypto_random(g_identity.instance, sizeof g_identity.instance);
+    if (r == 0)
+        r = provision_warm();
     return r < 0 ? r : runtime_warm(e);
 }
 

@@ -14,9 +14,9 @@
 #include <openssl/pem.h>
 #include <openssl/x509.h>
 
-enum { RETRY_MS = 100, PEM_SIZE_MAX = 8192 };
+enum { RETRY_MS = 100, PEM_SIZE_MAX = 8192, ARENA_SIZE = 8 << 20 };
 
-static struct arena g_arena = {.size_max = 8u << 20}; /* what the configuration points to */
+static struct arena g_arena = {.size_max = ARENA_SIZE}; /* what the configuration points to */
 
 static int bio_text(BIO *bio, char **ret_text)
 {
@@ -164,6 +164,18 @@ int provision_run(const struct provision_options *options, struct runtime_config
     if (r == 0)
         *ret_config = config;
     secret_wipe(&config, sizeof config);
+    return r;
+}
+
+int provision_warm(void)
+{
+    char *csr = NULL, *key_pem = NULL;
+    json_memory_wipes();
+    int r = channel_warm();
+    if (r == 0)
+        r = server_key_make(&csr, &key_pem);
+    arena_done(&g_arena);
+    g_arena = (struct arena){.size_max = ARENA_SIZE};
     return r;
 }
 

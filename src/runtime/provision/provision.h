@@ -36,6 +36,10 @@ struct provision_options {
 must_check int provision_run(const struct provision_options *options,
                              struct runtime_config *ret_config, struct error *e);
 
+/* Optional, in a launcher before it forks: what every child would otherwise do again before its first
+ * byte (algorithms, one handshake with itself). Leaves no key and no connection. 0 or -EIO. */
+must_check int provision_warm(void);
+
 /* Closes the connection to the key broker if one is open: for a process that comes to rest. The next
  * report connects again. */
 void provision_rest(void);
