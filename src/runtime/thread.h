@@ -29,6 +29,7 @@ enum thread_work {
 };
 
 struct fd_table;
+struct volume_file;
 struct signal_actions;
 
 /* What fork() copies and CLONE_THREAD shares. A child of vfork() has one of its own although it
@@ -38,7 +39,8 @@ struct process {
     struct fd_table *fds;
     struct signal_actions *actions;
     bool vfork_child;
-    uint32_t vfs_client; /* of a child of vfork(): see vfs/vfs.h */
+    uint32_t vfs_client;         /* of a child of vfork(): see vfs/vfs.h */
+    struct volume_file *vfs_cwd; /* of a child of vfork(): its working directory on a volume */
     _Atomic int thread_count; /* guest threads alive */
 };
 

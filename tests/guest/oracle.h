@@ -9,15 +9,15 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define T(call)                                                             \
-    do {                                                                    \
-        errno = 0;                                                          \
-        long oracle_r = (long)(call);                                       \
-        if (oracle_r == -1)                                                 \
+#define T(call)                                                              \
+    do {                                                                     \
+        errno = 0;                                                           \
+        long oracle_r = (long)(call);                                        \
+        if (oracle_r == -1)                                                  \
             printf("%d: %s: %s\n", __LINE__, #call, strerrorname_np(errno)); \
-        else                                                                \
-            printf("%d: %s: %ld\n", __LINE__, #call, oracle_r);             \
-        fflush(stdout);                                                     \
+        else                                                                 \
+            printf("%d: %s: %ld\n", __LINE__, #call, oracle_r);              \
+        fflush(stdout);                                                      \
     } while (0)
 
 #endif

@@ -70,7 +70,8 @@ static void opening(void)
 static void reading_and_writing(void)
 {
     int fd = open("b", O_CREAT | O_RDWR | O_TRUNC, 0600);
-    struct iovec out[3] = {{"one", 3}, {"", 0}, {"three", 5}};
+    char one[] = "one", none[] = "", three[] = "three";
+    struct iovec out[3] = {{one, 3}, {none, 0}, {three, 5}};
     struct iovec in[2] = {{g_text, 4}, {g_text + 100, 100}};
     T(writev(fd, out, 3));
     T(preadv(fd, in, 2, 1));

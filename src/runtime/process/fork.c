@@ -172,12 +172,12 @@ int64_t process_vfork(struct thread *t, const struct clone_request *request)
     struct vfork_child *child = stack;
     int64_t r = vfork_prepare(t, request, child);
     if (r == 0)
-        r = vfs_vfork_prepare(&child->process.vfs_client);
+        r = vfs_vfork_prepare(&child->process);
     if (r == 0) {
         signal_block_all();
         r = rt_vfork(CLONE_VM | CLONE_VFORK | (unsigned)request->exit_signal,
                      (char *)stack + VFORK_STACK_SIZE - 64, vfork_main, child);
-        vfs_vfork_parent(child->process.vfs_client, r);
+        vfs_vfork_parent(&child->process, r);
         signal_open_on_exit(t);
     }
     fd_table_free(child->process.fds);

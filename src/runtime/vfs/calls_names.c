@@ -50,13 +50,15 @@ static int64_t mkdir_place(struct path_job *job, struct place *p)
 
 int64_t sys_mkdir(struct syscall_call *c)
 {
-    struct path_job job = {.c = c, .dir_arg = NO_ARG, .a = c->args[1], .writes = true};
+    struct path_job job = {
+        .c = c, .dir_arg = NO_ARG, .a = c->args[1], .flags = PLACE_NAME, .writes = true};
     return path_run(&job, mkdir_place);
 }
 
 int64_t sys_mkdirat(struct syscall_call *c)
 {
-    struct path_job job = {.c = c, .path_arg = 1, .a = c->args[2], .writes = true};
+    struct path_job job = {
+        .c = c, .path_arg = 1, .a = c->args[2], .flags = PLACE_NAME, .writes = true};
     return path_run(&job, mkdir_place);
 }
 
@@ -77,15 +79,23 @@ static int64_t mknod_place(struct path_job *job, struct place *p)
 
 int64_t sys_mknod(struct syscall_call *c)
 {
-    struct path_job job = {
-        .c = c, .dir_arg = NO_ARG, .a = c->args[1], .b = (uint32_t)c->args[2], .writes = true};
+    struct path_job job = {.c = c,
+                           .dir_arg = NO_ARG,
+                           .a = c->args[1],
+                           .b = (uint32_t)c->args[2],
+                           .flags = PLACE_NAME,
+                           .writes = true};
     return path_run(&job, mknod_place);
 }
 
 int64_t sys_mknodat(struct syscall_call *c)
 {
-    struct path_job job = {
-        .c = c, .path_arg = 1, .a = c->args[2], .b = (uint32_t)c->args[3], .writes = true};
+    struct path_job job = {.c = c,
+                           .path_arg = 1,
+                           .a = c->args[2],
+                           .b = (uint32_t)c->args[3],
+                           .flags = PLACE_NAME,
+                           .writes = true};
     return path_run(&job, mknod_place);
 }
 
@@ -101,8 +111,12 @@ static int64_t do_symlink(struct syscall_call *c, int dir_arg, int path_arg)
     int64_t r = path_copy(target, c->args[0]);
     if (r <= 0)
         return r < 0 ? r : -ENOENT;
-    struct path_job job = {
-        .c = c, .dir_arg = dir_arg, .path_arg = path_arg, .more = target, .writes = true};
+    struct path_job job = {.c = c,
+                           .dir_arg = dir_arg,
+                           .path_arg = path_arg,
+                           .more = target,
+                           .flags = PLACE_NAME,
+                           .writes = true};
     return path_run(&job, symlink_place);
 }
 
@@ -139,6 +153,8 @@ static int64_t unlink_place(struct path_job *job, struct place *p)
         return -ENOENT;
     if (p->last != WALK_LAST_NAME || S_ISDIR(p->attr.mode))
         return -EISDIR;
+    if (p->trailing_slash)
+        return -ENOTDIR;
     int r = may_remove(p);
     if (r < 0)
         return r;
@@ -172,19 +188,19 @@ static int64_t rmdir_place(struct path_job *job, struct place *p)
 
 int64_t sys_unlink(struct syscall_call *c)
 {
-    struct path_job job = {.c = c, .dir_arg = NO_ARG, .writes = true};
+    struct path_job job = {.c = c, .dir_arg = NO_ARG, .flags = PLACE_NAME, .writes = true};
     return path_run(&job, unlink_place);
 }
 
 int64_t sys_rmdir(struct syscall_call *c)
 {
-    struct path_job job = {.c = c, .dir_arg = NO_ARG, .writes = true};
+    struct path_job job = {.c = c, .dir_arg = NO_ARG, .flags = PLACE_NAME, .writes = true};
     return path_run(&job, rmdir_place);
 }
 
 int64_t sys_unlinkat(struct syscall_call *c)
 {
-    struct path_job job = {.c = c, .path_arg = 1, .writes = true};
+    struct path_job job = {.c = c, .path_arg = 1, .flags = PLACE_NAME, .writes = true};
     if (c->args[2] & ~(uint64_t)AT_REMOVEDIR)
         return -EINVAL;
     return path_run(&job, c->args[2] & AT_REMOVEDIR ? rmdir_place : unlink_place);
@@ -277,7 +293,7 @@ static int check_renamed(const struct place *from, const struct place *to, uint6
         return -EEXIST;
     if ((flags & RENAME_EXCHANGE) && to->ino == 0)
         return -ENOENT;
-    if (to->trailing_slash && !S_ISDIR(from->attr.mode))
+    if ((from->trailing_slash || to->trailing_slash) && !S_ISDIR(from->attr.mode))
         return -ENOTDIR;
     if (from->mount->read_only || to->mount->read_only)
         return -EROFS;
@@ -336,6 +352,7 @@ static int64_t do_rename(struct syscall_call *c, bool at, uint64_t flags)
     t.c = c;
     t.from_job = (struct path_job){.c = c, .dir_arg = at ? 0 : NO_ARG, .path_arg = at ? 1 : 0};
     t.to_job = (struct path_job){.c = c, .dir_arg = at ? 2 : NO_ARG, .path_arg = at ? 3 : 1};
+    t.from_job.flags = t.to_job.flags = PLACE_NAME;
     return run_both(&t, rename_places, flags);
 }
 
@@ -391,6 +408,7 @@ static int64_t do_link(struct syscall_call *c, bool at, uint64_t flags)
     t.from_job.flags = (flags & AT_SYMLINK_FOLLOW ? PLACE_FOLLOW : 0) |
                        (flags & AT_EMPTY_PATH ? PLACE_EMPTY_PATH : 0);
     t.to_job = (struct path_job){.c = c, .dir_arg = at ? 2 : NO_ARG, .path_arg = at ? 3 : 1};
+    t.to_job.flags = PLACE_NAME;
     return run_both(&t, link_places, 0);
 }
 

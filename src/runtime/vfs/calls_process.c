@@ -14,17 +14,6 @@
 #include <string.h>
 #include <sys/syscall.h>
 
-/* Takes the reference; NULL: the working directory is the host's again. */
-static void set_cwd(struct volume_file *vf)
-{
-    lock_acquire(&g_fs.cwd_lock);
-    struct volume_file *old = g_fs.cwd;
-    g_fs.cwd = vf;
-    lock_release(&g_fs.cwd_lock);
-    if (old)
-        file_put(&old->file);
-}
-
 static int64_t enter(const struct inode_ref *ref)
 {
     struct volume_file *vf;
@@ -36,7 +25,7 @@ static int64_t enter(const struct inode_ref *ref)
         r = volume_file_open(ref->mount, ref->volume, ref->ino, ref->attr.mode,
                              O_PATH | O_DIRECTORY, 0, (struct slice){0}, &vf);
     if (r == 0)
-        set_cwd(vf);
+        fs_set_cwd(vf);
     return r;
 }
 
@@ -52,7 +41,7 @@ static int64_t chdir_place(struct path_job *job, struct place *p)
 static int64_t host_took(int64_t r)
 {
     if (r == 0)
-        set_cwd(NULL);
+        fs_set_cwd(NULL);
     return r;
 }
 
@@ -97,14 +86,11 @@ int64_t sys_fchdir(struct syscall_call *c)
 int64_t sys_getcwd(struct syscall_call *c)
 {
     char path[PATH_MAX];
-    int64_t n = 0;
-    lock_acquire(&g_fs.cwd_lock);
-    bool ours = g_fs.cwd != NULL;
-    if (ours)
-        n = volume_file_path(g_fs.cwd, path, sizeof path);
-    lock_release(&g_fs.cwd_lock);
-    if (!ours)
+    struct volume_file *cwd = fs_cwd();
+    if (!cwd)
         return sys_pass(c);
+    int64_t n = volume_file_path(cwd, path, sizeof path);
+    file_put(&cwd->file);
     if (n < 0)
         return n;
     if ((uint64_t)n + 1 > c->args[1])

@@ -28,7 +28,6 @@ struct saved_file {
     uint32_t kind, mount, volume, handle, type, flags, name_size;
     uint64_t ino, dir;
     int64_t offset;
-    uint32_t locked;
     char name[VOLUME_NAME_MAX + 1];
 };
 
@@ -58,7 +57,6 @@ static void describe(struct file *f, int fd, struct saved_file *ret)
     ret->type = vf->type;
     ret->ino = vf->ino;
     ret->dir = vf->dir;
-    ret->locked = vf->locked;
     ret->name_size = vf->name_size;
     memcpy(ret->name, vf->name, vf->name_size);
 }
@@ -67,13 +65,13 @@ static int save_files(struct buf *state, uint32_t *ret_count)
 {
     struct saved_file saved;
     int r = 0;
-    lock_acquire(&g_fs.cwd_lock);
-    if (g_fs.cwd) {
-        describe(&g_fs.cwd->file, AT_FDCWD, &saved);
+    struct volume_file *cwd = fs_cwd();
+    if (cwd) {
+        describe(&cwd->file, AT_FDCWD, &saved);
         r = buf_append(state, &saved, sizeof saved);
         (*ret_count)++;
+        file_put(&cwd->file);
     }
-    lock_release(&g_fs.cwd_lock);
     int limit = fd_limit();
     for (int fd = 0; r == 0 && fd < limit; fd++) {
         struct file *f = fd_get(fd);
@@ -144,7 +142,6 @@ static int restore_volume_file(const struct saved_file *saved)
                               slice_of(saved->name, saved->name_size), &vf);
     if (r < 0)
         return r;
-    vf->locked = saved->locked;
     if (saved->fd == AT_FDCWD) {
         g_fs.cwd = vf;
         return 0;

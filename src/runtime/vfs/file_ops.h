@@ -18,6 +18,9 @@ int64_t volume_file_stat(struct file *f, struct statx *ret_stat);
 int64_t volume_file_sync(struct file *f, bool data_only);
 int64_t volume_file_flock(struct file *f, int operation);              /* locks.c */
 int64_t volume_file_fcntl(struct file *f, int cmd, unsigned long arg); /* locks.c */
+/* A descriptor of `vf` is being closed: the process's POSIX locks on the file end. locks.c */
+void locks_closing(struct volume_file *vf);
+void locks_after_fork(void);
 int64_t volume_file_mmap(struct file *f, void *addr, size_t size, int prot, int flags,
                          uint64_t offset); /* mapping.c */
 int64_t file_mmap_private(struct file *f, void *addr, size_t size, int prot, int flags,

@@ -2,6 +2,8 @@
 /* No write key lives in two processes: before the first fork of a process with volumes, these move
  * to a volume server, and the process keeps nothing of them but the way there. */
 #include "platform/host.h"
+#include "runtime/thread.h"
+#include "runtime/vfs/file_ops.h"
 #include "runtime/vfs/mapping.h"
 #include "runtime/vfs/restore.h"
 #include "runtime/vfs/ring.h"
@@ -152,25 +154,35 @@ void vfs_fork_child(void)
     volume_file_after_fork();
     static_file_after_fork();
     mapping_after_fork();
+    locks_after_fork();
     atomic_store(&g_fs.cwd_lock, 0);
     atomic_store(&g_fs.creds_lock, 0);
     g_fs.client = g_child;
     atomic_store(&g_fs.gate, 0);
 }
 
-int vfs_vfork_prepare(uint32_t *ret_client)
+int vfs_vfork_prepare(struct process *child)
 {
     int r = vfs_fork_prepare();
-    *ret_client = 0;
-    if (r < 0 || !g_fs.remote)
+    child->vfs_client = 0;
+    child->vfs_cwd = NULL;
+    if (r < 0)
         return r;
-    fs_gate_close();
-    r = second_client(ret_client);
-    fs_gate_open();
+    if (g_fs.remote) {
+        fs_gate_close();
+        r = second_client(&child->vfs_client);
+        fs_gate_open();
+    }
+    if (r == 0)
+        child->vfs_cwd = fs_cwd();
     return r;
 }
 
-void vfs_vfork_parent(uint32_t client, long pid)
+/* What the child did to itself is not the parent's: its identity, its directory. */
+void vfs_vfork_parent(struct process *child, long pid)
 {
-    child_is(client, pid);
+    child_is(child->vfs_client, pid);
+    if (child->vfs_cwd)
+        file_put(&child->vfs_cwd->file);
+    fs_creds_changed();
 }

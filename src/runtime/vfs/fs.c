@@ -3,6 +3,7 @@
 
 #include "base/log.h"
 #include "platform/host.h"
+#include "runtime/thread.h"
 #include "runtime/vfs/volume_client.h"
 #include "runtime/vfs/volume_file.h"
 
@@ -52,7 +53,8 @@ void fs_gate_open(void)
 
 int64_t fs_request_ungated(struct request *rq)
 {
-    rq->client = g_fs.client;
+    const struct process *process = process_self();
+    rq->client = process->vfork_child ? process->vfs_client : g_fs.client;
     if (g_fs.owner)
         return owner_execute(g_fs.owner, rq);
     return g_fs.remote ? volume_client_call(g_fs.remote, rq) : -ENODEV;
@@ -74,6 +76,34 @@ struct file_position *fs_position(uint32_t handle, struct file_position *own)
 _Atomic uint32_t *fs_unlock_count(void)
 {
     return g_fs.remote ? volume_client_unlock_count(g_fs.remote) : g_fs.owner->unlock_count;
+}
+
+/* --- the working directory --- */
+
+static struct volume_file **cwd_slot(void)
+{
+    struct process *process = process_self();
+    return process->vfork_child ? &process->vfs_cwd : &g_fs.cwd;
+}
+
+struct volume_file *fs_cwd(void)
+{
+    lock_acquire(&g_fs.cwd_lock);
+    struct volume_file *vf = *cwd_slot();
+    if (vf)
+        atomic_fetch_add(&vf->file.references, 1);
+    lock_release(&g_fs.cwd_lock);
+    return vf;
+}
+
+void fs_set_cwd(struct volume_file *vf)
+{
+    lock_acquire(&g_fs.cwd_lock);
+    struct volume_file *old = *cwd_slot();
+    *cwd_slot() = vf;
+    lock_release(&g_fs.cwd_lock);
+    if (old)
+        file_put(&old->file);
 }
 
 /* --- rules --- */

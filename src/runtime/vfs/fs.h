@@ -50,8 +50,8 @@ struct fs {
     struct owner *owner;          /* NULL: there is none, or it is in the volume server */
     struct volume_client *remote; /* the way to the volume server */
     uint32_t client;
-    _Atomic int gate; /* requests under way; FS_GATE_CLOSED while a fork goes on */
-    lock_word cwd_lock;
+    _Atomic int gate;        /* requests under way; FS_GATE_CLOSED while a fork goes on */
+    lock_word cwd_lock;      /* protects: cwd, and vfs_cwd of struct process */
     struct volume_file *cwd; /* a directory on a volume; NULL: the host's */
     _Atomic uint32_t umask;
     lock_word creds_lock;
@@ -81,6 +81,11 @@ int64_t fs_request_ungated(struct request *rq);
 
 /* The guest's identity may have changed. */
 void fs_creds_changed(void);
+
+/* The working directory if it is on a volume, with a reference; NULL: the host's. And the other way
+ * round: takes the reference. A child of vfork() has one of its own. */
+must_check struct volume_file *fs_cwd(void);
+void fs_set_cwd(struct volume_file *vf);
 
 /* Who the guest is now. */
 struct creds fs_creds(void);

@@ -18,15 +18,18 @@ static bool overlaps(const struct lock_range *a, const struct lock_range *b)
 const struct lock_range *lock_conflict(const struct lock_table *table,
                                        const struct lock_range *want)
 {
+    const struct lock_range *first = NULL;
     for (const struct lock_range *range = table->ranges; range; range = range->next) {
         if (is_mine(range, want) || !overlaps(range, want))
             continue;
         if ((range->kind == LOCK_KIND_FLOCK) != (want->kind == LOCK_KIND_FLOCK))
             continue;
-        if (range->type == F_WRLCK || want->type == F_WRLCK)
-            return range;
+        if (range->type != F_WRLCK && want->type != F_WRLCK)
+            continue;
+        if (!first || range->start < first->start)
+            first = range;
     }
-    return NULL;
+    return first;
 }
 
 /* Cuts [start, end] out of everything the owner of `want` holds. `*spare` serves the one split that

@@ -29,7 +29,7 @@ struct lock_table {
     unsigned count;
 };
 
-/* The first lock that stands against `want` (type not F_UNLCK), or NULL. */
+/* The lock that begins first of those that stand against `want` (type not F_UNLCK), or NULL. */
 const struct lock_range *lock_conflict(const struct lock_table *table,
                                        const struct lock_range *want);
 

@@ -9,9 +9,73 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/futex.h>
+#include <string.h>
 #include <sys/file.h>
 #include <sys/syscall.h>
 #include <unistd.h>
+
+/* Files on which this process has asked for POSIX locks: at any close of one they must be forgotten.
+ * With more files than fit, every close asks. protects: all below */
+#define LOCKED_MAX 64
+static lock_word g_lock;
+static struct {
+    uint32_t volume;
+    uint64_t ino; /* 0: free */
+} g_locked[LOCKED_MAX];
+static bool g_overflow;
+static _Atomic bool g_any;
+
+static void note_locked(const struct volume_file *vf)
+{
+    unsigned free_slot = LOCKED_MAX;
+    lock_acquire(&g_lock);
+    atomic_store(&g_any, true);
+    for (unsigned i = 0; i < LOCKED_MAX; i++) {
+        if (g_locked[i].ino == vf->ino && g_locked[i].volume == vf->volume) {
+            free_slot = i;
+            break;
+        }
+        if (g_locked[i].ino == 0 && free_slot == LOCKED_MAX)
+            free_slot = i;
+    }
+    if (free_slot < LOCKED_MAX) {
+        g_locked[free_slot].ino = vf->ino;
+        g_locked[free_slot].volume = vf->volume;
+    } else {
+        g_overflow = true;
+    }
+    lock_release(&g_lock);
+}
+
+static bool take_locked(const struct volume_file *vf)
+{
+    bool found = false;
+    lock_acquire(&g_lock);
+    for (unsigned i = 0; i < LOCKED_MAX && !found; i++) {
+        found = g_locked[i].ino == vf->ino && g_locked[i].volume == vf->volume;
+        if (found)
+            g_locked[i].ino = 0;
+    }
+    found |= g_overflow;
+    lock_release(&g_lock);
+    return found;
+}
+
+void locks_closing(struct volume_file *vf)
+{
+    struct request rq = {.op = REQUEST_LOCK_FORGET, .handle = vf->handle};
+    if (atomic_load(&g_any) && take_locked(vf))
+        (void)fs_request(&rq);
+}
+
+/* The child of a fork has none of its parent's POSIX locks. */
+void locks_after_fork(void)
+{
+    memset(g_locked, 0, sizeof g_locked);
+    g_overflow = false;
+    atomic_store(&g_any, false);
+    atomic_store(&g_lock, 0);
+}
 
 /* Asks until granted. A signal that comes while waiting ends the call. */
 static int64_t lock_until(struct request *rq, bool waits)
@@ -149,6 +213,6 @@ int64_t volume_file_fcntl(struct file *f, int cmd, unsigned long arg)
         (rq.lock.type == F_WRLCK && access == O_RDONLY))
         return -EBADF;
     if (!ofd)
-        vf->locked = true;
+        note_locked(vf);
     return lock_until(&rq, waits);
 }

@@ -121,9 +121,15 @@ static int finish_on_volume(struct journey *j, const struct request *rq)
     p->name[rq->name_size] = '\0';
     size_t size = strlen(j->rest);
     p->trailing_slash = size > 0 && j->rest[size - 1] == '/';
-    if (p->trailing_slash && p->ino != 0 && !S_ISDIR(p->attr.mode))
+    if (p->trailing_slash && p->ino != 0 && !S_ISDIR(p->attr.mode) && !(j->flags & PLACE_NAME))
         return -ENOTDIR;
     return 1;
+}
+
+static uint32_t walk_flags(unsigned flags)
+{
+    return (flags & PLACE_FOLLOW ? REQUEST_FOLLOW : 0) |
+           (flags & PLACE_NAME ? REQUEST_NO_FOLLOW_EVER : 0);
 }
 
 /* 1: arrived. 0: go on. */
@@ -135,7 +141,7 @@ static int step_on_volume(struct journey *j)
         .op = REQUEST_WALK,
         .volume = j->volume,
         .ino = j->ino,
-        .flags = j->flags & PLACE_FOLLOW ? REQUEST_FOLLOW : 0,
+        .flags = walk_flags(j->flags),
         .creds = creds.privileged ? NULL : &creds,
         .in = slice_of_text(j->rest),
         .out = link,
@@ -243,7 +249,8 @@ static int step_down_host(struct journey *j, const char *name, size_t size, bool
             enter_volume(j, mount);
         return 0;
     }
-    bool follows = !is_last || j->place->trailing_slash || (j->flags & PLACE_FOLLOW);
+    bool trailing = j->place->trailing_slash && !(j->flags & PLACE_NAME);
+    bool follows = !is_last || trailing || (j->flags & PLACE_FOLLOW);
     if (is_magic_link(j, name, size))
         follows = false;
     if (follows) {
@@ -329,12 +336,8 @@ static int starting_file(int dir_fd, struct file **ret_file)
 {
     *ret_file = NULL;
     if (dir_fd == AT_FDCWD) {
-        lock_acquire(&g_fs.cwd_lock);
-        if (g_fs.cwd) {
-            *ret_file = &g_fs.cwd->file;
-            atomic_fetch_add(&g_fs.cwd->file.references, 1);
-        }
-        lock_release(&g_fs.cwd_lock);
+        struct volume_file *cwd = fs_cwd();
+        *ret_file = cwd ? &cwd->file : NULL;
     } else if (dir_fd >= 0) {
         *ret_file = fd_get(dir_fd);
         if (is_host_directory(*ret_file)) {

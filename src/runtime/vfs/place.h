@@ -18,7 +18,8 @@ enum place_kind {
 enum place_flag {
     PLACE_FOLLOW = 1 << 0,     /* a link in the last component too */
     PLACE_EMPTY_PATH = 1 << 1, /* "" is the descriptor itself */
-    PLACE_CREATES = 1 << 2,    /* the last component need not exist (messages only) */
+    PLACE_NAME = 1 << 2,       /* the name itself, for calls that make or remove it: a link in the
+                                * last component is never followed, trailing slash or not */
 };
 
 struct place {

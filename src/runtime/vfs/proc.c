@@ -67,8 +67,10 @@ static int find_fd(const char *text, unsigned flags, struct place *p)
 
 static int find_cwd(const char *rest, unsigned flags, struct place *p)
 {
-    if (!g_fs.cwd)
+    struct volume_file *cwd = fs_cwd();
+    if (!cwd)
         return 0;
+    file_put(&cwd->file);
     if (*rest == '\0' && !(flags & PLACE_FOLLOW))
         return self_place("cwd", NULL, p);
     rest += strspn(rest, "/");
@@ -148,9 +150,10 @@ int64_t proc_readlink(struct place *place, char *text, size_t size)
     if (strcmp(place->path, "fd") == 0)
         return text_of_fd(place->file, text, size);
     if (strcmp(place->path, "cwd") == 0) {
-        lock_acquire(&g_fs.cwd_lock);
-        int64_t n = g_fs.cwd ? volume_file_path(g_fs.cwd, text, size) : -ENOENT;
-        lock_release(&g_fs.cwd_lock);
+        struct volume_file *cwd = fs_cwd();
+        int64_t n = cwd ? volume_file_path(cwd, text, size) : -ENOENT;
+        if (cwd)
+            file_put(&cwd->file);
         return n;
     }
     size_t n = strnlen(g_fs.program, sizeof g_fs.program);

@@ -56,7 +56,8 @@ enum request_op {
 enum request_flag {
     REQUEST_FOLLOW = 1 << 0, /* WALK: follow a symbolic link in the last component too */
     REQUEST_APPEND = 1 << 1,
-    REQUEST_DATA_ONLY = 1 << 2, /* SYNC: as fdatasync(2) */
+    REQUEST_NO_FOLLOW_EVER = 1 << 3, /* WALK: not even before a trailing slash */
+    REQUEST_DATA_ONLY = 1 << 2,      /* SYNC: as fdatasync(2) */
 };
 
 /* Who asks, for permission checks. `privileged` passes them all (CAP_DAC_OVERRIDE). */

@@ -16,10 +16,12 @@
 #define RING_PATIENCE_NS 500000000 /* between looks whether the other side still lives */
 
 enum slot_state { SLOT_FREE, SLOT_CLAIMED, SLOT_REQUESTED, SLOT_SERVING, SLOT_DONE };
+#define SLOT_OF(state, client) ((int)(state) | (int)(client) << 8)
+#define SLOT_STATE(word) ((word)&0xff)
+#define SLOT_CLIENT(word) ((uint32_t)(word) >> 8)
 
 struct ring_slot {
-    _Atomic int state; /* futex */
-    _Atomic uint32_t client;
+    _Atomic int state; /* futex; enum slot_state, and above it whose: SLOT_OF() */
     bool has_creds;
     struct creds creds;
     struct request request; /* pointers mean nothing; sizes do */

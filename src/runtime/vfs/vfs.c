@@ -5,6 +5,7 @@
 #include "platform/host.h"
 #include "runtime/fd_table.h"
 #include "runtime/vfs/calls.h"
+#include "runtime/vfs/file_ops.h"
 #include "runtime/vfs/host_directory.h"
 #include "runtime/vfs/mapping.h"
 #include "runtime/vfs/permission.h"
@@ -318,12 +319,12 @@ int vfs_program_open(const char *path, int *ret_fd, struct file **ret_file)
 
 static int64_t cwd_text(char *text, size_t size)
 {
-    lock_acquire(&g_fs.cwd_lock);
-    bool ours = g_fs.cwd != NULL;
-    int64_t n = ours ? volume_file_path(g_fs.cwd, text, size) : 0;
-    lock_release(&g_fs.cwd_lock);
-    if (ours)
+    struct volume_file *cwd = fs_cwd();
+    int64_t n = cwd ? volume_file_path(cwd, text, size) : 0;
+    if (cwd) {
+        file_put(&cwd->file);
         return n;
+    }
     n = host_call(SYS_getcwd, text, size);
     return n > 0 && (uint64_t)n <= size ? n - 1 : -ENOENT;
 }
@@ -373,8 +374,6 @@ bool vfs_any_mapping(void)
 void vfs_closing(struct file *f)
 {
     struct volume_file *vf = volume_file_of(f);
-    if (!vf || !vf->locked)
-        return;
-    struct request rq = {.op = REQUEST_LOCK_FORGET, .handle = vf->handle};
-    (void)fs_request(&rq);
+    if (vf)
+        locks_closing(vf);
 }

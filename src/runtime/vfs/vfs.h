@@ -43,11 +43,12 @@ must_check int vfs_fork_lock(void);
 void vfs_fork_parent(long pid);
 void vfs_fork_child(void);
 
-/* Around vfork: requests go on. The child's process struct keeps *ret_client (0: nothing to do). If
- * the child became another program by a host exec, that is a client from then on; parent() comes
- * when the child has left the parent's memory. */
-must_check int vfs_vfork_prepare(uint32_t *ret_client);
-void vfs_vfork_parent(uint32_t client, long pid);
+/* Around vfork: requests go on. The child's process struct keeps what is its own. If the child
+ * became another program by a host exec, that is a client from then on; parent() comes when the
+ * child has left the parent's memory, and before its descriptor table is freed. */
+struct process;
+must_check int vfs_vfork_prepare(struct process *child);
+void vfs_vfork_parent(struct process *child, long pid);
 
 /* State for that host exec: what save() appends, restore() takes in the new process, before
  * vfs_init(). The hidden descriptors it names stay open across the exec. */

@@ -35,20 +35,18 @@ static bool server_lives(struct volume_client *client)
 }
 
 /* A free slot, claimed; NULL once the server is gone. */
-static struct ring_slot *claim(struct volume_client *client)
+static struct ring_slot *claim(struct volume_client *client, uint32_t id)
 {
     struct ring *ring = client->ring;
-    unsigned start = g_fs.client * 5;
+    unsigned start = id * 5;
     while (server_lives(client)) {
         int freed = atomic_load(&ring->freed);
         for (unsigned i = 0; i < RING_SLOTS; i++) {
             struct ring_slot *slot = &ring->slots[(start + i) % RING_SLOTS];
             int expected = SLOT_FREE;
             if (atomic_load_explicit(&slot->state, memory_order_relaxed) == SLOT_FREE &&
-                atomic_compare_exchange_strong(&slot->state, &expected, SLOT_CLAIMED)) {
-                atomic_store(&slot->client, g_fs.client);
+                atomic_compare_exchange_strong(&slot->state, &expected, SLOT_OF(SLOT_CLAIMED, id)))
                 return slot;
-            }
         }
         atomic_fetch_add(&ring->waiting, 1);
         ring_wait(&ring->freed, freed);
@@ -75,16 +73,16 @@ static void ring_bell(struct ring *ring)
 static bool await_answer(struct volume_client *client, struct ring_slot *slot)
 {
     for (unsigned i = 0; i < RING_SPINS; i++) {
-        if (atomic_load_explicit(&slot->state, memory_order_acquire) == SLOT_DONE)
+        if (SLOT_STATE(atomic_load_explicit(&slot->state, memory_order_acquire)) == SLOT_DONE)
             return true;
         ring_pause();
     }
     for (;;) {
         int state = atomic_load(&slot->state);
-        if (state == SLOT_DONE)
+        if (SLOT_STATE(state) == SLOT_DONE)
             return true;
         ring_wait(&slot->state, state);
-        if (atomic_load(&slot->state) != SLOT_DONE && !server_lives(client))
+        if (SLOT_STATE(atomic_load(&slot->state)) != SLOT_DONE && !server_lives(client))
             return false;
     }
 }
@@ -92,7 +90,8 @@ static bool await_answer(struct volume_client *client, struct ring_slot *slot)
 /* One request that fits a slot. */
 static int64_t call_once(struct volume_client *client, struct request *rq)
 {
-    struct ring_slot *slot = claim(client);
+    uint32_t id = rq->client;
+    struct ring_slot *slot = claim(client, id);
     if (!slot)
         return -EIO;
     uint8_t *data = client->ring->data[slot - client->ring->slots];
@@ -106,7 +105,7 @@ static int64_t call_once(struct volume_client *client, struct request *rq)
         memcpy(data, rq->in.bytes, rq->in.size);
     if (rq->in2.size > 0)
         memcpy(data + rq->in.size, rq->in2.bytes, rq->in2.size);
-    atomic_store(&slot->state, SLOT_REQUESTED);
+    atomic_store(&slot->state, SLOT_OF(SLOT_REQUESTED, id));
     ring_bell(client->ring);
     if (!await_answer(client, slot))
         return -EIO;

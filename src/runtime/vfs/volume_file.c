@@ -99,7 +99,6 @@ int volume_file_adopt(const struct mount *mount, const struct request *opened, u
     vf->ino = opened->ino;
     vf->dir = opened->dir;
     vf->type = mode & S_IFMT;
-    vf->locked = false;
     vf->own_position = (struct file_position){0};
     vf->position = fs_position(vf->handle, &vf->own_position);
     set_name(vf, name);

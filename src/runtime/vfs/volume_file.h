@@ -20,7 +20,6 @@ struct volume_file {
     uint64_t ino;
     uint64_t dir;  /* where it was opened; 0: unnamed */
     uint32_t type; /* S_IFMT bits */
-    bool locked;   /* POSIX locks were asked for: forget them at every close */
     struct file_position own_position;
     struct file_position *position;
     struct volume_file *next, *previous; /* all of this process, under the list's lock */

@@ -35,6 +35,8 @@ struct server {
     int change_fd;        /* eventfd: the set of clients has changed */
     pthread_mutex_t lock; /* protects: pidfds, client_count */
     int pidfds[OWNER_CLIENTS_MAX];
+    uint32_t serials[OWNER_CLIENTS_MAX]; /* counts who has had this number: a late word of a
+                                          * death must not end the next */
     unsigned client_count;
 };
 
@@ -50,15 +52,20 @@ static void note_change(struct server *s)
 
 /* Takes back the slots of a client that is gone. False while one of them is being served: its
  * files must not be closed under the hand that uses them. */
-static bool slots_are_quiet(struct server *s, uint32_t client)
+static bool slots_are_quiet(struct server *s, uint32_t client, uint32_t serial)
 {
     bool quiet = true;
+    pthread_mutex_lock(&s->lock);
+    if (s->serials[client] != serial) {
+        pthread_mutex_unlock(&s->lock);
+        return true;
+    }
     for (unsigned i = 0; i < RING_SLOTS; i++) {
         struct ring_slot *slot = &s->ring->slots[i];
         int state = atomic_load(&slot->state);
-        if (state == SLOT_FREE || atomic_load(&slot->client) != client)
+        if (SLOT_STATE(state) == SLOT_FREE || SLOT_CLIENT(state) != client)
             continue;
-        if (state == SLOT_SERVING ||
+        if (SLOT_STATE(state) == SLOT_SERVING ||
             !atomic_compare_exchange_strong(&slot->state, &state, SLOT_FREE)) {
             quiet = false;
             continue;
@@ -66,13 +73,21 @@ static bool slots_are_quiet(struct server *s, uint32_t client)
         atomic_fetch_add(&s->ring->freed, 1);
         ring_wake(&s->ring->freed, INT_MAX);
     }
+    pthread_mutex_unlock(&s->lock);
     return quiet;
 }
 
+#define SERIAL_ANY UINT32_MAX
+
 /* Returns how many clients are left. */
-static unsigned client_gone(struct server *s, uint32_t client)
+static unsigned client_gone(struct server *s, uint32_t client, uint32_t serial)
 {
     pthread_mutex_lock(&s->lock);
+    if (serial != SERIAL_ANY && serial != s->serials[client]) {
+        pthread_mutex_unlock(&s->lock);
+        return 1;
+    }
+    s->serials[client]++;
     if (s->owner->clients[client].live) {
         owner_client_end(s->owner, client);
         s->client_count--;
@@ -92,7 +107,7 @@ static int64_t client_pid(struct server *s, struct request *rq)
         return -EINVAL;
     int fd = (int)syscall(SYS_pidfd_open, (pid_t)rq->ino, 0);
     if (fd < 0) {
-        client_gone(s, rq->handle); /* it is dead and buried already */
+        client_gone(s, rq->handle, SERIAL_ANY); /* it is dead and buried already */
         return 0;
     }
     pthread_mutex_lock(&s->lock);
@@ -106,12 +121,10 @@ static int64_t client_pid(struct server *s, struct request *rq)
 
 static int64_t client_fork(struct server *s, struct request *rq)
 {
+    pthread_mutex_lock(&s->lock);
     int64_t r = owner_execute(s->owner, rq);
-    if (r == 0) {
-        pthread_mutex_lock(&s->lock);
-        s->client_count++;
-        pthread_mutex_unlock(&s->lock);
-    }
+    s->client_count += r == 0;
+    pthread_mutex_unlock(&s->lock);
     return r;
 }
 
@@ -125,13 +138,14 @@ static int64_t execute(struct server *s, struct request *rq)
     case REQUEST_CLIENT_PID:
         return client_pid(s, rq);
     case REQUEST_CLIENT_DROP:
-        return rq->handle < OWNER_CLIENTS_MAX ? (int64_t)client_gone(s, rq->handle) : -EINVAL;
+        return rq->handle < OWNER_CLIENTS_MAX ? (int64_t)client_gone(s, rq->handle, SERIAL_ANY)
+                                              : -EINVAL;
     default:
         return owner_execute(s->owner, rq);
     }
 }
 
-static void serve(struct server *s, unsigned index)
+static void serve(struct server *s, unsigned index, uint32_t client)
 {
     struct ring_slot *slot = &s->ring->slots[index];
     uint8_t *data = s->ring->data[index];
@@ -140,7 +154,7 @@ static void serve(struct server *s, unsigned index)
     uint8_t names[2 * REQUEST_TEXT_MAX];
     uint64_t in_size = (uint64_t)rq.in.size + rq.in2.size;
     int64_t result = -EINVAL;
-    rq.client = atomic_load(&slot->client);
+    rq.client = client;
     rq.creds = slot->has_creds ? &creds : NULL;
     if (rq.in.size <= RING_DATA_SIZE && rq.in2.size <= RING_DATA_SIZE &&
         rq.out_size <= RING_DATA_SIZE && round_up(in_size, 64) + rq.out_size <= RING_DATA_SIZE) {
@@ -157,7 +171,7 @@ static void serve(struct server *s, unsigned index)
     }
     slot->request = rq;
     slot->result = result;
-    atomic_store(&slot->state, SLOT_DONE);
+    atomic_store(&slot->state, SLOT_OF(SLOT_DONE, client));
     ring_wake(&slot->state, 1);
 }
 
@@ -165,11 +179,12 @@ static bool serve_any(struct server *s)
 {
     bool served = false;
     for (unsigned i = 0; i < RING_SLOTS; i++) {
-        int expected = SLOT_REQUESTED;
-        if (atomic_load_explicit(&s->ring->slots[i].state, memory_order_relaxed) ==
-                SLOT_REQUESTED &&
-            atomic_compare_exchange_strong(&s->ring->slots[i].state, &expected, SLOT_SERVING)) {
-            serve(s, i);
+        _Atomic int *word = &s->ring->slots[i].state;
+        int now = atomic_load_explicit(word, memory_order_relaxed);
+        uint32_t client = SLOT_CLIENT(now);
+        if (SLOT_STATE(now) == SLOT_REQUESTED && client < OWNER_CLIENTS_MAX &&
+            atomic_compare_exchange_strong(word, &now, SLOT_OF(SLOT_SERVING, client))) {
+            serve(s, i, client);
             served = true;
         }
     }
@@ -199,7 +214,7 @@ static void *worker_main(void *arg)
 static void wait_for_end(struct server *s)
 {
     static struct pollfd polled[OWNER_CLIENTS_MAX + 1];
-    static uint32_t clients[OWNER_CLIENTS_MAX + 1];
+    static uint32_t clients[OWNER_CLIENTS_MAX + 1], serials[OWNER_CLIENTS_MAX + 1];
     for (;;) {
         nfds_t count = 1;
         polled[0] = (struct pollfd){.fd = s->change_fd, .events = POLLIN};
@@ -209,6 +224,7 @@ static void wait_for_end(struct server *s)
             if (s->pidfds[i] <= 0)
                 continue;
             clients[count] = i;
+            serials[count] = s->serials[i];
             polled[count++] = (struct pollfd){.fd = s->pidfds[i], .events = POLLIN};
         }
         pthread_mutex_unlock(&s->lock);
@@ -223,8 +239,8 @@ static void wait_for_end(struct server *s)
         for (nfds_t i = 1; i < count; i++) {
             if (!(polled[i].revents & POLLIN))
                 continue;
-            if (slots_are_quiet(s, clients[i]))
-                client_gone(s, clients[i]);
+            if (slots_are_quiet(s, clients[i], serials[i]))
+                client_gone(s, clients[i], serials[i]);
             else
                 busy = true;
         }

@@ -100,7 +100,7 @@ static int64_t step_down(struct walk *w, struct slice name, bool is_last, bool *
         r = volume_getattr(w->volume, ino, &attr);
     if (r < 0)
         return r;
-    bool trailing = is_last && w->at < w->size;
+    bool trailing = is_last && w->at < w->size && !(rq->flags & REQUEST_NO_FOLLOW_EVER);
     if (S_ISLNK(attr.mode) && (!is_last || trailing || (rq->flags & REQUEST_FOLLOW))) {
         ssize_t n = volume_readlink(w->volume, ino, rq->out, rq->out_size);
         if (n < 0)

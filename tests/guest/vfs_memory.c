@@ -1,0 +1,243 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Files as memory, and files that several processes have open. */
+#include <fcntl.h>
+#include <pthread.h>
+#include <spawn.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "oracle.h"
+
+#define PAGE 4096
+
+extern char **environ;
+
+static int make(const char *name, size_t size)
+{
+    int fd = open(name, O_CREAT | O_TRUNC | O_RDWR, 0600);
+    for (size_t at = 0; at < size; at++) {
+        char byte = (char)('a' + at % 26);
+        if (write(fd, &byte, 1) != 1)
+            printf("short\n");
+    }
+    return fd;
+}
+
+static void private_mapping(void)
+{
+    int fd = make("private", PAGE + 100);
+    char *at = mmap(NULL, 2 * PAGE, PROT_READ | PROT_WRITE, MAP_PRIVATE, fd, 0);
+    printf("%.4s %.4s %d\n", at, at + PAGE, at[PAGE + 100]);
+    memcpy(at, "XXXX", 4);
+    char text[5] = "";
+    T(pread(fd, text, 4, 0));
+    printf("%s\n", text);
+    T(mprotect(at, PAGE, PROT_READ));
+    T(munmap(at, 2 * PAGE));
+    at = mmap(NULL, PAGE, PROT_READ, MAP_PRIVATE, fd, PAGE);
+    printf("%.4s\n", at);
+    T(munmap(at, PAGE));
+    T((long)mmap(NULL, PAGE, PROT_READ, MAP_PRIVATE, fd, 100));
+    T((long)mmap(NULL, 0, PROT_READ, MAP_PRIVATE, fd, 0));
+    close(fd);
+    fd = open("private", O_WRONLY);
+    T((long)mmap(NULL, PAGE, PROT_READ, MAP_PRIVATE, fd, 0));
+    T((long)mmap(NULL, PAGE, PROT_WRITE, MAP_SHARED, fd, 0));
+    close(fd);
+    fd = open("private", O_RDONLY);
+    T((long)mmap(NULL, PAGE, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0));
+    close(fd);
+}
+
+static void shared_mapping(void)
+{
+    char text[16] = "";
+    int fd = make("shared", 2 * PAGE);
+    char *a = mmap(NULL, 2 * PAGE, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+    char *b = mmap(NULL, PAGE, PROT_READ, MAP_SHARED, fd, PAGE);
+    memcpy(a + PAGE, "through a", 9);
+    printf("%.9s\n", b);
+    T(pwrite(fd, "by pwrite", 9, PAGE + 20));
+    printf("%.9s\n", b + 20);
+    memcpy(a, "mapped", 6);
+    T(pread(fd, text, 6, 0));
+    printf("%s\n", text);
+    int other = open("shared", O_RDWR);
+    T(pread(other, text, 9, PAGE));
+    printf("%s\n", text);
+    T(msync(a, 2 * PAGE, MS_SYNC));
+    T(munmap(a, PAGE));
+    memcpy(a + PAGE + 100, "tail", 4);
+    T(munmap(a + PAGE, PAGE));
+    T(pread(other, text, 4, PAGE + 100));
+    printf("%.4s\n", text);
+    T(munmap(b, PAGE));
+    T(pread(other, text, 4, PAGE + 100));
+    printf("%.4s\n", text);
+    a = mmap(NULL, PAGE, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+    close(fd);
+    close(other);
+    memcpy(a + 50, "after close", 11);
+    T(munmap(a, PAGE));
+    fd = open("shared", O_RDWR);
+    T(pread(fd, text, 11, 50));
+    printf("%s\n", text);
+    a = mmap(NULL, PAGE, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+    T(ftruncate(fd, 10));
+    T(ftruncate(fd, PAGE));
+    printf("%d %c\n", a[10], a[9]);
+    T(munmap(a, PAGE));
+    close(fd);
+}
+
+static void growing(void)
+{
+    int fd = make("grow", PAGE);
+    char *a = mmap(NULL, PAGE, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+    T(ftruncate(fd, 4 * PAGE));
+    T(pwrite(fd, "third", 5, 2 * PAGE));
+    memcpy(a, "first", 5);
+    a = mremap(a, PAGE, 4 * PAGE, MREMAP_MAYMOVE);
+    printf("%.5s %.5s\n", a, a + 2 * PAGE);
+    memcpy(a + 3 * PAGE, "fourth", 6);
+    T(munmap(a, 4 * PAGE));
+    char text[8] = "";
+    T(pread(fd, text, 6, 3 * PAGE));
+    printf("%s\n", text);
+    close(fd);
+}
+
+static void over_fork(void)
+{
+    int fd = make("fork", PAGE), status;
+    volatile char *a = mmap(NULL, PAGE, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+    T(lseek(fd, 10, SEEK_SET));
+    pid_t child = fork();
+    if (child == 0) {
+        a[0] = '!';
+        lseek(fd, 5, SEEK_CUR);
+        int other = open("fork", O_RDWR);
+        volatile char *b = mmap(NULL, PAGE, PROT_READ | PROT_WRITE, MAP_SHARED, other, 0);
+        b[1] = '?';
+        _exit(write(fd, "child", 5) != 5);
+    }
+    T(waitpid(child, &status, 0) == child);
+    printf("child %d\n", status);
+    printf("%c%c\n", a[0], a[1]);
+    T(lseek(fd, 0, SEEK_CUR));
+    char text[8] = "";
+    T(pread(fd, text, 5, 15));
+    printf("%s\n", text);
+    T(munmap((char *)a, PAGE));
+    close(fd);
+}
+
+/* Many appenders, none of whose lines may be torn or lost. */
+static void append_lines(int who, int count)
+{
+    int fd = open("log", O_WRONLY | O_APPEND | O_CREAT, 0600);
+    char line[64];
+    for (int i = 0; i < count; i++) {
+        int n = snprintf(line, sizeof line, "process %d line %d\n", who, i);
+        if (write(fd, line, (size_t)n) != n)
+            _exit(1);
+    }
+    close(fd);
+}
+
+static void appending(void)
+{
+    int status, bad = 0, lines = 0;
+    for (int who = 0; who < 4; who++)
+        if (fork() == 0) {
+            append_lines(who, 100);
+            _exit(0);
+        }
+    for (int i = 0; i < 4; i++) {
+        wait(&status);
+        bad |= status;
+    }
+    FILE *log = fopen("log", "r");
+    char line[128];
+    int next[4] = {0}, who, number;
+    while (log && fgets(line, sizeof line, log)) {
+        lines++;
+        if (sscanf(line, "process %d line %d", &who, &number) != 2 || who > 3 ||
+            number != next[who]++)
+            bad = 1;
+    }
+    if (log)
+        fclose(log);
+    printf("%d lines, bad %d\n", lines, bad);
+}
+
+static void *thread_main(void *arg)
+{
+    append_lines((int)(long)arg, 50);
+    return NULL;
+}
+
+static void threads_and_unlinked(void)
+{
+    pthread_t threads[4];
+    unlink("log");
+    for (long i = 0; i < 4; i++)
+        pthread_create(&threads[i], NULL, thread_main, (void *)i);
+    for (int i = 0; i < 4; i++)
+        pthread_join(threads[i], NULL);
+    int fd = open("log", O_RDWR), status;
+    T(lseek(fd, 0, SEEK_END) > 0);
+    T(unlink("log"));
+    pid_t child = fork();
+    if (child == 0)
+        _exit(pwrite(fd, "unlinked", 8, 0) != 8);
+    T(waitpid(child, &status, 0) == child);
+    char text[9] = "";
+    T(pread(fd, text, 8, 0));
+    printf("%s %d\n", text, status);
+    close(fd);
+}
+
+/* posix_spawn(): a child of vfork() and another program that gets descriptors. */
+static void spawning(void)
+{
+    char shell[] = "sh", option[] = "-c";
+    char script[] = "read line; echo got $line; echo out >&5; echo made > by-child; cat by-child";
+    char *const argv[] = {shell, option, script, NULL};
+    int status, in = open("in", O_CREAT | O_RDWR, 0600);
+    pid_t child;
+    T(write(in, "first\nsecond\n", 13));
+    T(lseek(in, 0, SEEK_SET));
+    posix_spawn_file_actions_t actions;
+    posix_spawn_file_actions_init(&actions);
+    posix_spawn_file_actions_adddup2(&actions, in, 0);
+    posix_spawn_file_actions_addopen(&actions, 5, "spawned", O_CREAT | O_WRONLY, 0600);
+    fflush(stdout);
+    T(mkdir("there", 0700) | chdir("there") | chdir(".."));
+    int spawned = posix_spawn(&child, "/bin/sh", &actions, NULL, argv, environ);
+    T(waitpid(child, &status, 0) == child);
+    printf("spawned %d, child %d\n", spawned, status);
+    posix_spawn_file_actions_destroy(&actions);
+    T(lseek(in, 0, SEEK_CUR));
+    close(in);
+    char text[8] = "";
+    int out = open("spawned", O_RDONLY);
+    T(read(out, text, 8));
+    printf("%s", text);
+    close(out);
+}
+
+int main(int argc, char **argv)
+{
+    T(argc == 2 && chdir(argv[1]) == 0);
+    private_mapping();
+    shared_mapping();
+    growing();
+    over_fork();
+    appending();
+    threads_and_unlinked();
+    spawning();
+    return 0;
+}
