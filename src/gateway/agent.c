@@ -150,8 +150,9 @@ static uint64_t back_off_ns(const struct agent *agent, unsigned failed_in_row)
 static void tenant_failed(struct agent *agent, struct tenant *t, const char *why, uint64_t now_ns)
 {
     bool was_healthy = t->state == TENANT_RUNNING && now_ns - t->asked_ns >= HEALTHY_NS;
-    if (why || !t->error[0])
-        snprintf(t->error, sizeof t->error, "%s", why ? why : "went away unasked");
+    /* A running start that has an error was killed for it. */
+    if (t->state == TENANT_QUEUED || !t->error[0])
+        snprintf(t->error, sizeof t->error, "%s", why ? why : AGENT_ERROR_UNKNOWN);
     if (t->state == TENANT_RUNNING)
         agent->counts.crashes++;
     else

@@ -18,6 +18,7 @@
 
 #define AGENT_TENANT_NAME_SIZE 64 /* one DNS label and a NUL */
 #define AGENT_ERROR_SIZE 320
+#define AGENT_ERROR_UNKNOWN "went away unasked" /* until its exit code is known */
 
 enum tenant_state {
     TENANT_ABSENT,

@@ -383,7 +383,7 @@ static void server_exited(struct servers *servers, int pid, const char *why)
             continue;
         struct tenant *t = servers->gone[i].tenant;
         servers->gone[i] = (struct gone){0};
-        if (t->error[0])
+        if (strcmp(t->error, AGENT_ERROR_UNKNOWN) == 0)
             snprintf(t->error, sizeof t->error, "%s", why);
         LOG_NOTICE("document server has exited", LOG_TEXT("tenant", t->name), LOG_TEXT("how", why));
     }
