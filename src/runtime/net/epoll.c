@@ -237,7 +237,7 @@ static int timeout_ms(int64_t deadline_ns)
 {
     if (deadline_ns < 0)
         return -1;
-    int64_t left = deadline_ns - host_monotonic_ns();
+    int64_t left = deadline_ns - net_now_ns();
     return left <= 0 ? 0 : (int)MIN((left + 999999) / 1000000, (int64_t)INT_MAX);
 }
 

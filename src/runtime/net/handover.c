@@ -90,7 +90,7 @@ int handover_listen(struct net_socket *s, int fd)
         return (int)r;
     s->listening = true;
     g_net.drain_pid = (int)host_call(SYS_getpid);
-    atomic_store(&g_net.status->active_ns, (uint64_t)host_monotonic_ns());
+    atomic_store(&g_net.status->active_ns, (uint64_t)net_now_ns());
     handover_say(HANDOVER_READY, 0);
     return 0;
 }

@@ -109,10 +109,13 @@ void socket_after(struct net_socket *s, struct socket_was was, bool write_blocke
 /* TLS_* bits, doing what the socket allows; a foreign connection has failed. Under the lock. */
 unsigned socket_advance(struct net_socket *s);
 
-/* Waits at the host until `events` hold or the deadline (host_monotonic_ns(); negative: none) has
+/* Waits at the host until `events` hold or the deadline (net_now_ns(); negative: none) has
  * passed. 0, -EAGAIN (too late), or a signal's code as a restartable call gives it. */
 must_check int64_t socket_wait(struct net_socket *s, short events, int64_t deadline_ns);
 
+/* The monotonic clock, through the vDSO: waits ask for it each time, and a system call for that would
+ * be one in four of a busy server's. The host may lie, as about all time. */
+int64_t net_now_ns(void);
 int64_t deadline_after(int64_t timeout_ns);
 
 int64_t net_socket_read(struct file *f, const struct iovec *iov, int count, int64_t offset,

@@ -53,7 +53,7 @@ void linger_add(struct tls_conn *tls, int fd)
         return;
     }
     tls_conn_set_fd(tls, copy);
-    *free_one = (struct lingering){tls, copy, host_monotonic_ns() + LINGER_NS};
+    *free_one = (struct lingering){tls, copy, net_now_ns() + LINGER_NS};
     atomic_fetch_add(&g_lingering_count, 1);
 }
 
@@ -63,7 +63,7 @@ int64_t linger_turn(void)
         return NET_TIMEOUT_NONE;
     gate_enter();
     lock_acquire(&g_lock);
-    int64_t now = host_monotonic_ns();
+    int64_t now = net_now_ns();
     for (struct lingering *l = g_lingering; l < g_lingering + LINGER_COUNT_MAX; l++)
         if (l->tls && (tls_conn_shutdown(l->tls) != -EAGAIN || now > l->until_ns))
             lingering_drop(l);
@@ -74,8 +74,8 @@ int64_t linger_turn(void)
 
 void linger_finish(int64_t timeout_ns)
 {
-    int64_t until = host_monotonic_ns() + timeout_ns;
-    while (linger_turn() >= 0 && host_monotonic_ns() < until) {
+    int64_t until = net_now_ns() + timeout_ns;
+    while (linger_turn() >= 0 && net_now_ns() < until) {
         struct pollfd fds[LINGER_COUNT_MAX];
         unsigned count = 0;
         for (struct lingering *l = g_lingering; l < g_lingering + LINGER_COUNT_MAX; l++)

@@ -140,7 +140,7 @@ static int64_t set_wait(struct poll_set *set, int64_t timeout_ns, const uint64_t
         unsigned ready = set_ask(set);
         int64_t left = ready > 0 || timeout_ns == 0 ? 0
                        : deadline < 0               ? NET_TIMEOUT_NONE
-                                      : MAX(deadline - host_monotonic_ns(), (int64_t)0);
+                                                    : MAX(deadline - net_now_ns(), (int64_t)0);
         int64_t linger_ns = linger_turn();
         bool cut = linger_ns >= 0 && (left < 0 || left > linger_ns);
         int64_t n = host_wait(set, cut ? linger_ns : left, mask);

@@ -16,7 +16,7 @@ static bool may_log(void)
     static struct log_limit limit;
     static lock_word lock;
     SCOPED(lock_leave) lock_word *held = lock_enter(&lock);
-    return log_allows(&limit, host_monotonic_ns() / 1000000000, REFUSALS_PER_MINUTE);
+    return log_allows(&limit, net_now_ns() / 1000000000, REFUSALS_PER_MINUTE);
 }
 
 static bool is_literal(const char *name, uint8_t *ret_address, int *ret_family)

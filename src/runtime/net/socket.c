@@ -163,7 +163,7 @@ static void log_failure(const struct net_socket *s, bool established)
     static struct log_limit limit;
     static lock_word lock;
     SCOPED(lock_leave) lock_word *held = lock_enter(&lock);
-    if (log_allows(&limit, host_monotonic_ns() / 1000000000, FAILURES_PER_MINUTE))
+    if (log_allows(&limit, net_now_ns() / 1000000000, FAILURES_PER_MINUTE))
         LOG_NOTICE(established ? "TLS connection failed" : "TLS handshake failed",
                    LOG_INT("port", s->rule->port),
                    LOG_TEXT("side", s->rule->listen ? "server" : "client"),
@@ -194,10 +194,19 @@ unsigned socket_advance(struct net_socket *s)
 
 /* --- waiting --------------------------------------------------------------------------------- */
 
+int64_t net_now_ns(void)
+{
+    struct timespec now;
+    if (clock_gettime(CLOCK_MONOTONIC, &now) != 0 || now.tv_sec < 0 ||
+        now.tv_sec > INT64_MAX / 2000000000)
+        return 0;
+    return (int64_t)now.tv_sec * 1000000000 + now.tv_nsec;
+}
+
 int64_t deadline_after(int64_t timeout_ns)
 {
     int64_t deadline;
-    if (timeout_ns < 0 || __builtin_add_overflow(host_monotonic_ns(), timeout_ns, &deadline))
+    if (timeout_ns < 0 || __builtin_add_overflow(net_now_ns(), timeout_ns, &deadline))
         return NET_TIMEOUT_NONE;
     return deadline;
 }
@@ -209,7 +218,7 @@ int64_t socket_wait(struct net_socket *s, short events, int64_t deadline_ns)
     if (p.fd < 0)
         return -EBADF;
     if (deadline_ns >= 0) {
-        int64_t left = MAX(deadline_ns - host_monotonic_ns(), (int64_t)0);
+        int64_t left = MAX(deadline_ns - net_now_ns(), (int64_t)0);
         timeout = (struct timespec){left / 1000000000, left % 1000000000};
         limit = &timeout;
     }

@@ -40,8 +40,8 @@ struct tls_conn {
     bool has_received;   /* a byte ever */
     bool received;       /* for tls_conn_take_received() */
     bool blocked;        /* the last read of the socket was -EAGAIN */
-    bool drained;        /* the socket gave less than it was asked for */
-    bool trusts_drained; /* do not ask a drained socket again */
+    bool drained;        /* the socket gave less than it was asked for, when it was asked last */
+    bool trusts_drained; /* something was read: what has come since will make its own event */
     bool socket_ended;   /* end of the stream below TLS */
     int socket_error;    /* -errno of the socket */
     char failure[FAILURE_SIZE];
@@ -416,7 +416,7 @@ int64_t tls_conn_read(struct tls_conn *conn, const struct iovec *iov, int count,
         if (peek || (size_t)r < iov[i].iov_len)
             break;
     }
-    conn->drained = conn->trusts_drained = false;
+    conn->trusts_drained = false;
     conn_answer(conn);
     if (done > 0 || conn->ended || r == -ENODATA)
         return (int64_t)done;
@@ -555,11 +555,11 @@ unsigned tls_conn_state(const struct tls_conn *conn)
 unsigned tls_conn_advance(struct tls_conn *conn)
 {
     uint8_t byte;
+    conn->drained = false;      /* somebody was told of new bytes, perhaps */
     (void)conn_handshake(conn); /* whatever came of it is in the state */
     if (conn->established && !conn->failed && !conn->ended && SSL_pending(conn->ssl) == 0) {
-        conn->drained = conn->trusts_drained = false;
+        conn->trusts_drained = false;
         (void)read_some(conn, &byte, 1, true); /* leaves a record decrypted, or the end noted */
-        conn->drained = false;
     }
     conn_answer(conn);
     return tls_conn_state(conn);
