@@ -233,6 +233,14 @@ int64_t sys_rseq(struct syscall_call *c)
     return r;
 }
 
+void rseq_forget(struct thread *t)
+{
+    if (t->rseq_address != 0)
+        (void)host_call(SYS_rseq, t->rseq_address, t->rseq_size, RSEQ_FLAG_UNREGISTER,
+                        t->rseq_signature);
+    t->rseq_address = 0;
+}
+
 int64_t sys_gettid(struct syscall_call *c)
 {
     return c->thread->tid;

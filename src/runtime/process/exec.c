@@ -134,9 +134,7 @@ struct program *exec_take(struct thread *t)
     t->clear_tid = t->robust_head = 0;
     t->trap_site = 0;
     t->in_runtime = 1;
-    if (t->rseq_address)
-        (void)host_call(SYS_rseq, t->rseq_address, t->rseq_size, 1, t->rseq_signature);
-    t->rseq_address = 0;
+    rseq_forget(t);
     signal_reset_for_exec(t);
     close_marked();
     memory_release_guest();

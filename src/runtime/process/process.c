@@ -133,6 +133,7 @@ void thread_exit(struct thread *t, int status)
         process_exit(status);
     signal_block_all();
     robust_list_walk(t);
+    rseq_forget(t);
     if (t->clear_tid != 0) {
         const int zero = 0;
         if (guest_put(t->clear_tid, &zero) == 0)

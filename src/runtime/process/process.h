@@ -47,6 +47,9 @@ void process_lead(struct thread *t, int how) __attribute__((noreturn));
 /* thread_adopt() for the leader. */
 must_check int process_start(void);
 
+/* Takes the guest's rseq area back from the kernel, which would write to it after it is gone. */
+void rseq_forget(struct thread *t);
+
 /* What the kernel does with a robust list (set_robust_list(2)) when a thread ends. */
 void robust_list_walk(struct thread *t);
 
