@@ -111,7 +111,7 @@ static int authority_report(void *ctx, const uint8_t id[VOLUME_ID_SIZE],
     (void)ctx;
     int r = head_send("/v1/volume/report", id, head);
     int64_t now_ns = host_monotonic_ns(), before_ns = atomic_exchange(&g_reported_ns, now_ns);
-    if (now_ns - before_ns > BUSY_MS * 1000000ll)
+    if (g_openings_left == 0 && now_ns - before_ns > BUSY_MS * 1000000ll)
         link_rest();
     return r;
 }
@@ -121,7 +121,8 @@ static int authority_close(void *ctx, const uint8_t id[VOLUME_ID_SIZE],
 {
     (void)ctx;
     int r = head_send("/v1/volume/close", id, head);
-    link_rest();
+    if (g_openings_left == 0)
+        link_rest();
     return r;
 }
 

@@ -9,7 +9,7 @@
 /* How long open() waits for another owner's lease, and for a key broker that is away. */
 void authority_set_patience(int64_t patience_ms);
 
-/* After so many openings nothing follows at once, and the connection is closed. */
+/* Until so many openings have come the connection stays: at start one call follows the other. */
 void authority_expect_openings(unsigned count);
 
 extern const struct volume_authority authority_kbs;

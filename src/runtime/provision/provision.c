@@ -137,6 +137,15 @@ static int config_fill(const struct provision_options *options, const json_t *an
     return r;
 }
 
+/* A volume that is made first is opened for that, too. */
+static unsigned openings_count(const struct runtime_config *config)
+{
+    unsigned count = 0;
+    for (unsigned i = 0; i < config->volume_count; i++)
+        count += config->volumes[i].create ? 2 : 1;
+    return count;
+}
+
 int provision_run(const struct provision_options *options, struct runtime_config *ret_config,
                   struct error *e)
 {
@@ -160,7 +169,7 @@ int provision_run(const struct provision_options *options, struct runtime_config
     /* The volumes are opened next, over the same connection. */
     if (r < 0 || config.volume_count == 0)
         link_rest();
-    authority_expect_openings(config.volume_count);
+    authority_expect_openings(openings_count(&config));
     if (r == 0)
         *ret_config = config;
     secret_wipe(&config, sizeof config);
