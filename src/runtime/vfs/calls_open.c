@@ -6,6 +6,7 @@
 #include "runtime/vfs/handlers.h"
 #include "runtime/vfs/host_directory.h"
 #include "runtime/vfs/permission.h"
+#include "runtime/vfs/special.h"
 #include "runtime/vfs/static_file.h"
 #include "runtime/vfs/volume_file.h"
 
@@ -166,7 +167,13 @@ static int64_t open_file_again(struct place *p, int flags)
         int r = static_file_open(mount, flags, &f);
         return r < 0 ? r : install(f, flags);
     }
-    int r = place_inode(p, &ref);
+    int r, special = special_kind_of(p->file);
+    if (special >= 0) {
+        struct file *f;
+        r = special_open((enum special_kind)special, flags, &f);
+        return r < 0 ? r : install(f, flags);
+    }
+    r = place_inode(p, &ref);
     if (r < 0)
         return r == -EROFS ? -EACCES : r;
     struct volume_file *vf = volume_file_of(p->file);
@@ -184,6 +191,9 @@ static int64_t open_place(struct path_job *job, struct place *p)
     case PLACE_STATIC:
         r = static_file_open(p->mount, (flags & ~NOT_KEPT) | (flags & (O_CREAT | O_EXCL | O_TRUNC)),
                              &f);
+        break;
+    case PLACE_SPECIAL:
+        r = special_open((enum special_kind)p->mount->volume, flags, &f);
         break;
     case PLACE_DEVICE:
         r = device_open(p->path, flags & ~NOT_KEPT, &f);

@@ -6,6 +6,7 @@
 #include "runtime/vfs/device.h"
 #include "runtime/vfs/handlers.h"
 #include "runtime/vfs/permission.h"
+#include "runtime/vfs/special.h"
 #include "runtime/vfs/static_file.h"
 #include "runtime/vfs/volume_file.h"
 
@@ -27,6 +28,9 @@ static int64_t statx_of(struct place *p, struct statx *ret_stat)
         return 0;
     case PLACE_STATIC:
         return static_file_statx(p->mount, ret_stat);
+    case PLACE_SPECIAL:
+        special_statx((enum special_kind)p->mount->volume, ret_stat);
+        return 0;
     case PLACE_DEVICE:
         return device_statx(p->path, ret_stat);
     case PLACE_FILE:
@@ -142,7 +146,7 @@ static int64_t link_text(struct place *p, char *text, size_t size)
     struct inode_ref ref;
     if (p->kind == PLACE_SELF)
         return proc_readlink(p, text, size);
-    if (p->kind == PLACE_STATIC || p->kind == PLACE_DEVICE)
+    if (p->kind == PLACE_STATIC || p->kind == PLACE_DEVICE || p->kind == PLACE_SPECIAL)
         return -EINVAL;
     int r = place_inode(p, &ref);
     if (r < 0)
@@ -220,7 +224,7 @@ static int64_t put_statfs(unsigned long to, uint32_t volume, bool read_only)
 static int64_t statfs_place(struct path_job *job, struct place *p)
 {
     struct inode_ref ref;
-    if (p->kind == PLACE_STATIC || p->kind == PLACE_DEVICE) {
+    if (p->kind == PLACE_STATIC || p->kind == PLACE_DEVICE || p->kind == PLACE_SPECIAL) {
         struct statfs st = {.f_type = TMPFS_MAGIC,
                             .f_bsize = 4096,
                             .f_frsize = 4096,

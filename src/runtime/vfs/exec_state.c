@@ -8,6 +8,7 @@
 #include "runtime/thread.h"
 #include "runtime/vfs/restore.h"
 #include "runtime/vfs/ring.h"
+#include "runtime/vfs/special.h"
 #include "runtime/vfs/static_file.h"
 #include "runtime/vfs/vfs.h"
 #include "runtime/vfs/volume_client.h"
@@ -20,7 +21,7 @@
 
 #define STATE_MAGIC 0x53464356u
 
-enum saved_kind { SAVED_VOLUME = 1, SAVED_STATIC = 2 };
+enum saved_kind { SAVED_VOLUME = 1, SAVED_STATIC = 2, SAVED_SPECIAL = 3 };
 
 /* One open file; what a kind does not use is 0. */
 struct saved_file {
@@ -43,6 +44,12 @@ static void describe(struct file *f, int fd, struct saved_file *ret)
 {
     *ret = (struct saved_file){.fd = fd, .flags = (uint32_t)atomic_load(&f->flags)};
     const struct volume_file *vf = volume_file_of(f);
+    int special = special_kind_of(f);
+    if (special >= 0) {
+        ret->kind = SAVED_SPECIAL;
+        ret->type = (uint32_t)special;
+        return;
+    }
     const struct mount *mount = vf ? vf->mount : static_file_mount(f);
     if (!mount)
         return;
@@ -159,6 +166,15 @@ static int restore_static_file(const struct saved_file *saved)
     return fd_replace(saved->fd, f);
 }
 
+static int restore_special(const struct saved_file *saved)
+{
+    struct file *f;
+    if (saved->type >= SPECIAL_COUNT)
+        return -EBADMSG;
+    int r = special_open((enum special_kind)saved->type, (int)saved->flags, &f);
+    return r < 0 ? r : fd_replace(saved->fd, f);
+}
+
 static int restore_file(struct reader *rd, uint32_t *ret_handle)
 {
     struct saved_file saved;
@@ -166,7 +182,14 @@ static int restore_file(struct reader *rd, uint32_t *ret_handle)
     if (rd->failed || !is_sane(&saved))
         return -EBADMSG;
     *ret_handle = saved.kind == SAVED_VOLUME ? saved.handle : 0;
-    return saved.kind == SAVED_VOLUME ? restore_volume_file(&saved) : restore_static_file(&saved);
+    switch (saved.kind) {
+    case SAVED_VOLUME:
+        return restore_volume_file(&saved);
+    case SAVED_SPECIAL:
+        return restore_special(&saved);
+    default:
+        return restore_static_file(&saved);
+    }
 }
 
 int restore_apply(struct error *e)

@@ -142,7 +142,8 @@ const char *fs_mount_name_in(const struct mount *mount, const char *dir, size_t 
 
 bool fs_mount_is_directory(const struct mount *mount)
 {
-    return mount->kind != MOUNT_SECRET && mount->kind != MOUNT_AUTHENTICATED;
+    return mount->kind != MOUNT_SECRET && mount->kind != MOUNT_AUTHENTICATED &&
+           mount->kind != MOUNT_SPECIAL;
 }
 
 int fs_refuse(const char *path, const struct mount *mount)

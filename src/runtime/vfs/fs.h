@@ -21,7 +21,8 @@ enum mount_kind {
     MOUNT_VOLUME, /* encrypted or private */
     MOUNT_AUTHENTICATED,
     MOUNT_SECRET,
-    MOUNT_DEVICE, /* /dev/coffer */
+    MOUNT_DEVICE,  /* /dev/coffer */
+    MOUNT_SPECIAL, /* /dev/null and the like; `volume` says which */
     MOUNT_DENIED,
 };
 

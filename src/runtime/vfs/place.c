@@ -201,7 +201,7 @@ static int classify(struct journey *j)
     } else {
         if (j->here_size != m->prefix_size)
             return -ENOTDIR;
-        p->kind = PLACE_STATIC;
+        p->kind = m->kind == MOUNT_SPECIAL ? PLACE_SPECIAL : PLACE_STATIC;
     }
     return 1;
 }
@@ -290,7 +290,7 @@ static int step_on_host(struct journey *j)
         return 0;
     }
     const struct mount *mount = fs_mount_at(j->here, j->here_size);
-    if (mount && (mount->kind == MOUNT_SECRET || mount->kind == MOUNT_AUTHENTICATED))
+    if (mount && !fs_mount_is_directory(mount))
         return -ENOTDIR;
     return step_down_host(j, name, size, is_last);
 }

@@ -3,6 +3,7 @@
  * or a placeholder instead of a shielded file. */
 #include "platform/host.h"
 #include "runtime/vfs/calls.h"
+#include "runtime/vfs/special.h"
 #include "runtime/vfs/static_file.h"
 #include "runtime/vfs/volume_file.h"
 
@@ -57,7 +58,7 @@ static int find_fd(const char *text, unsigned flags, struct place *p)
         return 0;
     if (!(flags & PLACE_FOLLOW))
         return self_place("fd", f, p);
-    if (!volume_file_of(f) && !static_file_mount(f)) {
+    if (!volume_file_of(f) && !static_file_mount(f) && special_kind_of(f) < 0) {
         file_put(f); /* a socket: the host knows how to refuse */
         return 0;
     }
@@ -139,6 +140,9 @@ static int64_t text_of_fd(struct file *f, char *text, size_t size)
     if (vf)
         return volume_file_path(vf, text, size);
     const struct mount *mount = static_file_mount(f);
+    int special = special_kind_of(f);
+    if (special >= 0)
+        return snprintf(text, size, "%s", special_path((enum special_kind)special));
     int n = mount
                 ? snprintf(text, size, "%s", mount->prefix)
                 : snprintf(text, size, "socket:[%llu]", (unsigned long long)(uintptr_t)f % 100000);

@@ -11,6 +11,7 @@
 #include "runtime/vfs/permission.h"
 #include "runtime/vfs/private_volume.h"
 #include "runtime/vfs/restore.h"
+#include "runtime/vfs/special.h"
 #include "runtime/vfs/static_file.h"
 #include "runtime/vfs/volume_client.h"
 #include "runtime/vfs/volume_file.h"
@@ -131,11 +132,23 @@ static int learn_rules(const struct runtime_config *config, struct error *e)
                       e);
     if (r == 0)
         r = add_mount((struct mount){.prefix = DEVICE_PREFIX, .kind = MOUNT_DEVICE}, e);
+    bool denies = config->has_policy;
+    for (unsigned i = 0; i < config->file_rule_count; i++)
+        denies |= config->file_rules[i].class == FILE_CLASS_DENIED;
+    for (unsigned i = 0; r == 0 && i < SPECIAL_COUNT; i++) {
+        const char *path = special_path((enum special_kind)i);
+        bool wanted = denies || i == SPECIAL_RANDOM || i == SPECIAL_URANDOM;
+        if (wanted && !fs_mount_at(path, strlen(path)))
+            r = add_mount((struct mount){.prefix = path, .kind = MOUNT_SPECIAL, .volume = i}, e);
+    }
     for (unsigned i = 0; r == 0 && i < g_fs.mount_count; i++) {
         struct mount *mount = &g_fs.mounts[i];
         if (mount->kind == MOUNT_HOST)
             continue;
         mount->hidden = !host_has(mount->prefix);
+        /* Found by their own names; a host link that leads to the host's is the host's affair. */
+        if (mount->kind == MOUNT_SPECIAL)
+            continue;
         if (!mount->hidden)
             g_fs.shadowing = true;
         else if (mount->kind != MOUNT_DEVICE)
