@@ -9,8 +9,9 @@ import sys
 import tempfile
 
 
-def run(command):
-    done = subprocess.run(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+def run(command, scratch):
+    env = dict(os.environ, COFFER_STATE=os.path.join(scratch, "state"))
+    done = subprocess.run(command, env=env, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
                           stderr=subprocess.STDOUT, timeout=120, check=False)
     return done.stdout.decode(errors="replace"), done.returncode
 
@@ -19,8 +20,9 @@ def compare(runtime, program, scratch):
     """What differs, as lines; empty if nothing does."""
     plain, store = os.path.join(scratch, "plain"), os.path.join(scratch, "store")
     os.mkdir(plain, 0o755)
-    wanted, wanted_code = run([program, plain])
-    got, got_code = run([runtime, "--volume", store + ":/data", "--", program, "/data"])
+    wanted, wanted_code = run([program, plain], scratch)
+    got, got_code = run([runtime, "--volume", store + ":/data", "--", program, "/data"],
+                        scratch)
     lines = list(difflib.unified_diff(wanted.splitlines(), got.splitlines(), "native", "shielded",
                                       lineterm="", n=1))
     if wanted_code != got_code:

@@ -9,11 +9,11 @@
 enum place_kind {
     PLACE_HOST,
     PLACE_VOLUME,
-    PLACE_STATIC, /* authenticated or secret: a read-only file in memory */
-    PLACE_DEVICE, /* /dev/coffer and below */
+    PLACE_STATIC,  /* authenticated or secret: a read-only file in memory */
+    PLACE_DEVICE,  /* /dev/coffer and below */
     PLACE_SPECIAL, /* /dev/null and the like */
-    PLACE_SELF,   /* /proc/self/...: `path` holds what follows */
-    PLACE_FILE,   /* the open file `file` itself (AT_EMPTY_PATH, /proc/self/fd/N) */
+    PLACE_SELF,    /* /proc/self/...: `path` holds what follows */
+    PLACE_FILE,    /* the open file `file` itself (AT_EMPTY_PATH, /proc/self/fd/N) */
 };
 
 enum place_flag {

@@ -23,8 +23,11 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/syscall.h>
+#include <time.h>
 
 #define DEVICE_PREFIX "/dev/coffer"
+#define BUSY_PATIENCE_NS INT64_C(5000000000)
+#define BUSY_PAUSE_NS 5000000
 
 static struct volume_backend *g_backends[RUNTIME_VOLUMES_MAX];
 
@@ -167,6 +170,23 @@ static int place_all_inside(struct error *e)
 
 /* --- volumes --- */
 
+/* A family that was killed leaves a volume server that commits and then lets go: wait for it. */
+static int open_patiently(const struct volume_options *options, struct volume **ret_volume,
+                          struct error *e)
+{
+    int64_t give_up_at_ns = host_monotonic_ns() + BUSY_PATIENCE_NS;
+    for (;;) {
+        struct error now = {0};
+        int r = volume_open(options, ret_volume, &now);
+        if (r != -EBUSY || host_monotonic_ns() > give_up_at_ns) {
+            *e = now;
+            return r;
+        }
+        struct timespec pause = {.tv_nsec = BUSY_PAUSE_NS};
+        (void)host_call(SYS_nanosleep, &pause, NULL);
+    }
+}
+
 static int open_volume(const struct runtime_config *config, unsigned index, struct error *e)
 {
     const struct runtime_volume *rv = &config->volumes[index];
@@ -189,7 +209,7 @@ static int open_volume(const struct runtime_config *config, unsigned index, stru
             return error_prefix(e, r, "making volume '%s'", rv->name);
         }
     }
-    r = volume_open(&options, &g_fs.owner->volumes[index], e);
+    r = open_patiently(&options, &g_fs.owner->volumes[index], e);
     return r < 0 ? error_prefix(e, r, "opening volume '%s' in '%s'", rv->name, rv->host_dir) : 0;
 }
 
