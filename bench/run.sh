@@ -50,6 +50,15 @@ add 'Document server' python3 bench/dms.py "$build" --rounds "${BENCH_ROUNDS:-5}
 add 'Starting a document server' python3 bench/tenants.py "$build" \
     --json "$build/bench-tenants.json"
 add 'Starting a program' python3 bench/start.py "$build" --json "$build/bench-start.json"
+# shellcheck disable=SC2317 # called by add
+calls()
+{
+    printf '## System calls, threads, processes\n\n```text\n'
+    python3 bench/runtime.py "$build/src/runtime/coffer-runtime" "$build/bench/runtime-calls" \
+        "${BENCH_ROUNDS:-5}" || return 1
+    printf '```\n\n'
+}
+add 'System calls, threads, processes' calls
 for program in "$build"/bench/bench-*; do
     [ -x "$program" ] && [ -f "$program" ] && add "$(basename "$program")" micro "$program"
 done

@@ -1,0 +1,137 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What a system call, a thread, a process costs. Prints "name nanoseconds" per line, the median of
+ * several batches. Run natively and under coffer-runtime by bench/runtime.py. */
+#include <fcntl.h>
+#include <pthread.h>
+#include <spawn.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+#define BATCHES 9
+
+extern char **environ;
+static int zero_fd, pipe_ends[2];
+
+static double now_ns(void)
+{
+    struct timespec t;
+    (void)clock_gettime(CLOCK_MONOTONIC, &t);
+    return (double)t.tv_sec * 1e9 + (double)t.tv_nsec;
+}
+
+static int compare(const void *a, const void *b)
+{
+    double x = *(const double *)a, y = *(const double *)b;
+    return (x > y) - (x < y);
+}
+
+static void measure(const char *name, void (*once)(void), int count)
+{
+    double batch[BATCHES];
+    for (int i = 0; i < count / 4 + 1; i++)
+        once();
+    for (int b = 0; b < BATCHES; b++) {
+        double start = now_ns();
+        for (int i = 0; i < count; i++)
+            once();
+        batch[b] = (now_ns() - start) / count;
+    }
+    qsort(batch, BATCHES, sizeof(batch[0]), compare);
+    printf("%s %.0f\n", name, batch[BATCHES / 2]);
+}
+
+static void call_getppid(void)
+{
+    (void)getppid();
+}
+
+static void call_read(void)
+{
+    char byte;
+    (void)!read(zero_fd, &byte, 1);
+}
+
+static void call_trapped(void)
+{
+    long r;
+    __asm__ volatile("syscall" : "=a"(r) : "a"(SYS_getppid) : "rcx", "r11", "memory");
+}
+
+static void call_clock(void)
+{
+    struct timespec t;
+    (void)clock_gettime(CLOCK_MONOTONIC, &t);
+}
+
+static void call_open(void)
+{
+    close(open("/dev/null", O_RDONLY));
+}
+
+static void call_pipe(void)
+{
+    char byte = 'x';
+    (void)!write(pipe_ends[1], &byte, 1);
+    (void)!read(pipe_ends[0], &byte, 1);
+}
+
+static void *nothing(void *arg)
+{
+    return arg;
+}
+
+static void one_thread(void)
+{
+    pthread_t t;
+    if (pthread_create(&t, NULL, nothing, NULL) == 0)
+        pthread_join(t, NULL);
+}
+
+static void one_fork(void)
+{
+    pid_t child = fork();
+    if (child == 0)
+        _exit(0);
+    waitpid(child, NULL, 0);
+}
+
+static void fork_and_exec(void)
+{
+    pid_t child = fork();
+    if (child == 0) {
+        execl("/bin/true", "true", (char *)NULL);
+        _exit(127);
+    }
+    waitpid(child, NULL, 0);
+}
+
+static void one_spawn(void)
+{
+    static char name[] = "true";
+    char *const argv[] = {name, NULL};
+    pid_t child;
+    if (posix_spawn(&child, "/bin/true", NULL, NULL, argv, environ) == 0)
+        waitpid(child, NULL, 0);
+}
+
+int main(void)
+{
+    zero_fd = open("/dev/zero", O_RDONLY);
+    if (zero_fd < 0 || pipe(pipe_ends) < 0)
+        return 1;
+    measure("getppid", call_getppid, 20000);
+    measure("read", call_read, 20000);
+    measure("trapped", call_trapped, 2000);
+    measure("clock_gettime", call_clock, 20000);
+    measure("open+close", call_open, 5000);
+    measure("pipe", call_pipe, 10000);
+    measure("thread", one_thread, 100);
+    measure("fork", one_fork, 20);
+    measure("fork+exec", fork_and_exec, 10);
+    measure("spawn", one_spawn, 10);
+    return 0;
+}
