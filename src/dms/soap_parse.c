@@ -206,20 +206,13 @@ static void XMLCALL on_start(void *arg, const char *name, const char **attribute
         stop(parser, r);
 }
 
-static int stream_ends(struct soap_parser *parser)
-{
-    if (!parser->message.has_content)
-        return 0;
-    return base64_finish(&parser->decoder);
-}
-
 static void XMLCALL on_end(void *arg, const char *name)
 {
     struct soap_parser *parser = arg;
     (void)name;
     int r = 0;
     if (parser->stack[parser->depth] == ELEMENT_STREAM)
-        r = stream_ends(parser);
+        r = base64_finish(&parser->decoder);
     if (parser->target) {
         if (*parser->target || !buf_text(&parser->text))
             r = -EBADMSG; /* twice */

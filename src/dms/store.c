@@ -39,12 +39,13 @@ static const char schema[] =
     "INSERT INTO node VALUES(1, 0, 1, '', 1, 0, 0, '', '', 0, 0, 0, 0, 0, 0, NULL);"
     "PRAGMA user_version = 1;";
 
-/* Small, and without shared memory: this process is the only one. FULL: a commit is durable. */
+/* The cache is given back at rest (store_rest()). No shared memory: this process is the only one.
+ * FULL: a commit is durable. */
 static const char pragmas[] = "PRAGMA locking_mode = EXCLUSIVE;"
                               "PRAGMA journal_mode = WAL;"
                               "PRAGMA synchronous = FULL;"
                               "PRAGMA secure_delete = ON;"
-                              "PRAGMA cache_size = -256;"
+                              "PRAGMA cache_size = -2048;"
                               "PRAGMA temp_store = MEMORY;"
                               "PRAGMA mmap_size = 0;"
                               "PRAGMA wal_autocheckpoint = 1000;"

@@ -538,6 +538,10 @@ static int watch_settle(struct http_conn *conn)
         events |= conn->transport->read_waits;
     if (conn->write_blocked && (response->started || conn->out.size > 0))
         events |= conn->transport->write_waits;
+    /* Most answers come within the turn: only if more arrives meanwhile it is worth a system call
+     * not to be told. */
+    if (events == 0 && conn->watch.events == conn->transport->read_waits)
+        return 0;
     return loop_watch_change(conn->server->loop, &conn->watch, events);
 }
 
@@ -572,6 +576,11 @@ static void conn_event(void *arg, uint32_t events)
         conn->write_blocked = false;
     if ((events & broken) && !wants_input(conn)) {
         conn_destroy(conn, -ECONNRESET);
+        return;
+    }
+    bool unwanted = !wants_input(conn) && !conn->write_blocked && conn->watch.events != 0;
+    if (unwanted && loop_watch_change(conn->server->loop, &conn->watch, 0) < 0) {
+        conn_destroy(conn, -ENOMEM);
         return;
     }
     conn_advance(conn);

@@ -1,0 +1,350 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "dms/store.h"
+#include "tap.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+static struct store *store;
+static struct arena arena;
+static char directory[64];
+static const struct actor actor = {"ada", 1000};
+
+static void start(void)
+{
+    struct error e = {0};
+    snprintf(directory, sizeof directory, "/tmp/coffer-store-XXXXXX");
+    REQUIRE(mkdtemp(directory));
+    REQUIRE(store_open(directory, &store, &e) == 0);
+}
+
+static void reopen(void)
+{
+    struct error e = {0};
+    store_close(store);
+    REQUIRE(store_open(directory, &store, &e) == 0);
+}
+
+static void folder_remove(const char *path)
+{
+    DIR *dir = opendir(path);
+    for (struct dirent *entry; dir && (entry = readdir(dir)) != NULL;) {
+        char inner[512];
+        if (strcmp(entry->d_name, ".") == 0 || strcmp(entry->d_name, "..") == 0)
+            continue;
+        snprintf(inner, sizeof inner, "%s/%s", path, entry->d_name);
+        if (entry->d_type == DT_DIR)
+            folder_remove(inner);
+        else
+            unlink(inner);
+    }
+    closedir(dir);
+    rmdir(path);
+}
+
+static void stop(void)
+{
+    store_close(store);
+    arena_done(&arena);
+    folder_remove(directory);
+}
+
+static size_t files_in(const char *name)
+{
+    char path[128];
+    size_t count = 0;
+    snprintf(path, sizeof path, "%s/%s", directory, name);
+    DIR *dir = opendir(path);
+    REQUIRE(dir);
+    for (struct dirent *entry; (entry = readdir(dir)) != NULL;)
+        count += entry->d_name[0] != '.';
+    closedir(dir);
+    return count;
+}
+
+static struct content_draft draft_of(size_t size, char fill)
+{
+    static char block[100000];
+    struct content_draft draft = {.fd = -1};
+    memset(block, fill, sizeof block);
+    while (size > 0) {
+        size_t piece = size < sizeof block ? size : sizeof block;
+        REQUIRE(content_draft_write(store, &draft, slice_of(block, piece)) == 0);
+        size -= piece;
+    }
+    return draft;
+}
+
+static int64_t document(int64_t parent, const char *name, size_t size, char fill)
+{
+    struct content_draft draft = draft_of(size, fill);
+    int64_t key = -1;
+    REQUIRE(content_sync(&draft, store_incoming_fd(store)) == 0);
+    int r = document_create(store, &actor, parent, name, "text/plain", &draft, &key);
+    content_drop(store, &draft);
+    return r < 0 ? r : key;
+}
+
+static bool has_content(int64_t key, size_t size, char fill)
+{
+    struct node node;
+    struct buf bytes = {0};
+    int fd = -1;
+    int64_t count;
+    if (node_get(store, &arena, key, &node) < 0 ||
+        content_load(store, node.content, &bytes, &fd, &count) < 0 || count != (int64_t)size)
+        return false;
+    if (fd >= 0) {
+        uint8_t *to = buf_reserve(&bytes, size);
+        REQUIRE(to && read(fd, to, size) == (ssize_t)size);
+        bytes.size = size;
+        close(fd);
+    }
+    bool same = bytes.size == size;
+    for (size_t i = 0; i < bytes.size; i++)
+        same &= bytes.bytes[i] == (uint8_t)fill;
+    buf_done(&bytes);
+    return same;
+}
+
+TEST(contents_of_every_size_are_there_after_a_commit_and_a_new_start)
+{
+    static const size_t sizes[] = {0, 1, STORE_INLINE_MAX, STORE_INLINE_MAX + 1, 300000};
+    int64_t keys[ARRAY_COUNT(sizes)];
+    start();
+    for (size_t i = 0; i < ARRAY_COUNT(sizes); i++) {
+        char name[16];
+        snprintf(name, sizeof name, "%zu", sizes[i]);
+        keys[i] = document(STORE_ROOT, name, sizes[i], 'a');
+        CHECK(keys[i] > 0);
+        CHECK(has_content(keys[i], sizes[i], 'a')); /* before the commit, too */
+    }
+    CHECK_EQ(store_commit(store), 0);
+    CHECK_EQ(files_in("incoming"), 0);
+    CHECK_EQ(files_in("content"), 2);
+    reopen();
+    for (size_t i = 0; i < ARRAY_COUNT(sizes); i++)
+        CHECK(has_content(keys[i], sizes[i], 'a'));
+    stop();
+}
+
+TEST(what_is_not_committed_is_gone_and_leaves_no_file)
+{
+    struct node node;
+    start();
+    int64_t key = document(STORE_ROOT, "doc", 100000, 'a');
+    CHECK(store_in_transaction(store));
+    reopen();
+    CHECK_EQ(node_get(store, &arena, key, &node), -ENOENT);
+    CHECK_EQ(files_in("incoming"), 0);
+    CHECK_EQ(files_in("content"), 0);
+    /* What a crash leaves behind: an upload never committed. */
+    struct content_draft draft = draft_of(100000, 'b');
+    close(draft.fd);
+    CHECK_EQ(files_in("incoming"), 1);
+    reopen();
+    CHECK_EQ(files_in("incoming"), 0);
+    buf_done(&draft.bytes);
+    stop();
+}
+
+TEST(a_committed_content_is_found_though_it_was_not_moved_before_the_crash)
+{
+    char from[400], to[400];
+    start();
+    int64_t key = document(STORE_ROOT, "doc", 100000, 'a');
+    CHECK_EQ(store_commit(store), 0);
+    struct node node;
+    struct buf bytes = {0};
+    int fd;
+    int64_t size;
+    snprintf(from, sizeof from, "%s/content", directory);
+    DIR *dir = opendir(from);
+    for (struct dirent *entry; (entry = readdir(dir)) != NULL;)
+        if (entry->d_name[0] != '.') {
+            snprintf(from, sizeof from, "%s/content/%s", directory, entry->d_name);
+            snprintf(to, sizeof to, "%s/incoming/%s", directory, entry->d_name);
+        }
+    closedir(dir);
+    REQUIRE(rename(from, to) == 0);
+    CHECK(has_content(key, 100000, 'a'));
+    reopen();
+    CHECK_EQ(files_in("incoming"), 0);
+    CHECK(has_content(key, 100000, 'a'));
+    /* And one that is lost altogether is an error, not an empty document. */
+    REQUIRE(unlink(from) == 0);
+    CHECK_EQ(node_get(store, &arena, key, &node), 0);
+    CHECK_EQ(content_load(store, node.content, &bytes, &fd, &size), -ENOENT);
+    stop();
+}
+
+TEST(a_step_that_fails_undoes_only_itself)
+{
+    start();
+    int64_t first = document(STORE_ROOT, "same", 100000, 'a');
+    CHECK(first > 0);
+    CHECK_EQ(document(STORE_ROOT, "same", 100000, 'b'), -EEXIST);
+    CHECK_EQ(document(STORE_ROOT, "bad/name", 100000, 'b'), -EINVAL);
+    CHECK_EQ(document(999, "orphan", 100000, 'b'), -ENOENT);
+    CHECK_EQ(document(first, "in a document", 10, 'b'), -ENOENT);
+    int64_t last = document(STORE_ROOT, "other", 10, 'c');
+    CHECK_EQ(store_commit(store), 0);
+    CHECK_EQ(files_in("incoming"), 0);
+    CHECK_EQ(files_in("content"), 1);
+    CHECK(has_content(first, 100000, 'a'));
+    CHECK(has_content(last, 10, 'c'));
+    stop();
+}
+
+TEST(copies_and_versions_share_contents_and_the_last_reference_deletes_the_file)
+{
+    int64_t copy;
+    struct node node;
+    start();
+    int64_t key = document(STORE_ROOT, "doc", 100000, 'a');
+    CHECK_EQ(document_copy(store, &actor, key, STORE_ROOT, "copy", &copy), 0);
+    struct content_draft draft = draft_of(50000, 'b');
+    CHECK_EQ(document_update(store, &actor, key, NULL, &draft), 0);
+    content_drop(store, &draft);
+    CHECK_EQ(version_restore(store, &actor, key, 1), 0);
+    CHECK_EQ(store_commit(store), 0);
+    CHECK_EQ(files_in("content"), 2);
+    CHECK(has_content(key, 100000, 'a'));
+    CHECK_EQ(node_get(store, &arena, key, &node), 0);
+    CHECK_EQ(node.version, 3);
+    CHECK_EQ(node_purge(store, key), -ENOENT); /* not in the trash */
+    CHECK_EQ(node_trash(store, &actor, key), 0);
+    CHECK_EQ(node_purge(store, key), 0);
+    CHECK_EQ(store_commit(store), 0);
+    CHECK_EQ(files_in("content"), 1);
+    CHECK(has_content(copy, 100000, 'a'));
+    CHECK_EQ(node_trash(store, &actor, copy), 0);
+    CHECK_EQ(node_purge(store, copy), 0);
+    CHECK_EQ(store_commit(store), 0);
+    CHECK_EQ(files_in("content"), 0);
+    stop();
+}
+
+static int count_node(void *arg, const struct node *node)
+{
+    (void)node;
+    ++*(int *)arg;
+    return 0;
+}
+
+static int search(const char *words)
+{
+    int count = 0;
+    bool more;
+    int r = node_search(store, words, NULL, NULL, INT64_MAX, 100, count_node, &count, &more);
+    return r < 0 ? r : count;
+}
+
+TEST(the_index_follows_every_change)
+{
+    struct property property = {(char[]){"color"}, (char[]){"deep blue"}};
+    int64_t copy;
+    start();
+    int64_t key = document(STORE_ROOT, "Annual-Report_2024.pdf", 10, 'a');
+    CHECK_EQ(search("annual"), 1);
+    CHECK_EQ(search("REP 202"), 1);
+    CHECK_EQ(search("pdf annual none"), 0);
+    CHECK_EQ(search("blue"), 0);
+    CHECK_EQ(properties_set(store, &actor, key, &property, 1), 0);
+    CHECK_EQ(search("blue report"), 1);
+    CHECK_EQ(document_copy(store, &actor, key, STORE_ROOT, "twin", &copy), 0);
+    CHECK_EQ(search("blue"), 2);
+    CHECK_EQ(node_move(store, &actor, key, STORE_ROOT, "letter"), 0);
+    CHECK_EQ(search("annual"), 0);
+    CHECK_EQ(search("letter blue"), 1);
+    CHECK_EQ(properties_set(store, &actor, key, NULL, 0), 0);
+    CHECK_EQ(search("blue"), 1);
+    CHECK_EQ(node_trash(store, &actor, key), 0);
+    CHECK_EQ(search("letter"), 0);
+    CHECK_EQ(node_restore(store, &actor, key, 0), 0);
+    CHECK_EQ(search("letter"), 1);
+    CHECK_EQ(search("  "), -EINVAL);
+    CHECK_EQ(search("\" OR ) * NEAR("), 0);
+    CHECK_EQ(store_commit(store), 0);
+    store_rest(store);
+    CHECK_EQ(search("letter"), 1);
+    stop();
+}
+
+TEST(trees_are_deleted_and_restored_whole_and_cannot_loop)
+{
+    int64_t a, b, c;
+    struct node node;
+    int count = 0;
+    bool more;
+    start();
+    CHECK_EQ(folder_create(store, &actor, STORE_ROOT, "a", &a), 0);
+    CHECK_EQ(folder_create(store, &actor, a, "b", &b), 0);
+    CHECK_EQ(folder_create(store, &actor, b, "c", &c), 0);
+    int64_t early = document(c, "early", 10, 'x'), late = document(c, "late", 10, 'x');
+    CHECK_EQ(node_move(store, &actor, a, c, "a"), -EINVAL);
+    CHECK_EQ(node_move(store, &actor, a, a, "a"), -EINVAL);
+    CHECK_EQ(node_trash(store, &actor, STORE_ROOT), -EINVAL);
+    CHECK_EQ(node_trash(store, &actor, early), 0);
+    CHECK_EQ(node_trash(store, &actor, b), 0);
+    CHECK_EQ(node_get(store, &arena, late, &node), 0);
+    CHECK_EQ(node.trash, b);
+    CHECK_EQ(node_trashed(store, INT64_MAX, 10, count_node, &count, &more), 0);
+    CHECK_EQ(count, 2);
+    CHECK_EQ(node_restore(store, &actor, early, 0), -ENOENT); /* its folder is in the trash */
+    CHECK_EQ(node_restore(store, &actor, b, 0), 0);
+    CHECK_EQ(node_get(store, &arena, early, &node), 0);
+    CHECK_EQ(node.trash, early); /* was deleted on its own and stays so */
+    CHECK_EQ(node_trash(store, &actor, a), 0);
+    CHECK_EQ(node_purge(store, a), 0);
+    CHECK_EQ(node_get(store, &arena, early, &node), -ENOENT);
+    CHECK_EQ(store_commit(store), 0);
+    int64_t at = STORE_ROOT;
+    int depth = 0, r;
+    while ((r = folder_create(store, &actor, at, "deep", &at)) == 0)
+        depth++;
+    CHECK_EQ(r, -EINVAL);
+    CHECK_EQ(depth, STORE_DEPTH_MAX);
+    stop();
+}
+
+TEST(names_that_could_mislead_are_refused)
+{
+    static const char *const bad[] = {"", ".", "..", "a/b", "a\nb", "\x7f", "\xff", "\xc0\xae"};
+    char longest[STORE_NAME_SIZE_MAX + 2];
+    memset(longest, 'a', sizeof longest);
+    longest[STORE_NAME_SIZE_MAX + 1] = 0;
+    for (size_t i = 0; i < ARRAY_COUNT(bad); i++)
+        CHECK_EQ(node_name_check(bad[i]), -EINVAL);
+    CHECK_EQ(node_name_check(longest), -EINVAL);
+    longest[STORE_NAME_SIZE_MAX] = 0;
+    CHECK_EQ(node_name_check(longest), 0);
+    CHECK_EQ(node_name_check("...a \xc3\xa4\\:*?\"<>|"), 0);
+}
+
+TEST(sessions_end_and_are_stored_as_hashes)
+{
+    uint8_t one[TOKEN_HASH_SIZE] = {1}, two[TOKEN_HASH_SIZE] = {2};
+    struct user user;
+    int64_t who;
+    start();
+    CHECK_EQ(user_add(store, "ada", ROLE_ADMIN, "hash", false, 1), 0);
+    CHECK_EQ(user_add(store, "ada", ROLE_USER, "hash", false, 1), -EEXIST);
+    CHECK_EQ(user_find(store, &arena, "ada", &user), 0);
+    CHECK_EQ(session_add(store, one, user.key, 100, 0), 0);
+    CHECK_EQ(session_add(store, two, user.key, 100, 0), 0);
+    CHECK_EQ(session_find(store, one, 99, &who), 0);
+    CHECK_EQ(who, user.key);
+    CHECK_EQ(session_find(store, one, 100, &who), -ENOENT);
+    CHECK_EQ(session_remove_all(store, user.key, two), 0);
+    CHECK_EQ(session_find(store, one, 0, &who), -ENOENT);
+    CHECK_EQ(session_find(store, two, 0, &who), 0);
+    CHECK_EQ(user_remove(store, user.key), 0);
+    CHECK_EQ(session_find(store, two, 0, &who), -ENOENT);
+    CHECK_EQ(store_commit(store), 0);
+    stop();
+}
+
+TAP_MAIN()
