@@ -10,12 +10,13 @@
 #include <stdio.h>
 #include <string.h>
 
-#define USAGE "new DIR | accept NAME --keys DIR [--policy FILE] | password NAME --keys DIR"
+#define USAGE \
+    "new DIR | accept NAME --keys DIR [--policy FILE | --program FILE] | password NAME --keys DIR"
 #define POLICY_SIZE_MAX ((size_t)256 << 10)
 #define TEXT_SIZE_MAX ((size_t)4096)
 
 struct owner_options {
-    const char *state, *keys, *policy, *kbs, *kbs_pin;
+    const char *state, *keys, *policy, *program, *kbs, *kbs_pin;
 };
 
 #define ROW(name, member, value, help)                                                     \
@@ -25,6 +26,7 @@ struct owner_options {
 static const struct option_row g_rows[] = {
     ROW("keys", keys, "DIR", "The owner's key and certificate, from `coffer owner new`"),
     ROW("policy", policy, "FILE", "accept: this policy instead of the usual one for documents"),
+    ROW("program", program, "FILE", "accept: the usual policy for another document server"),
     ROW("state", state, "DIR", "State directory of the running system, to find the key broker"),
     ROW("kbs", kbs, "ADDRESS", "The key broker, if it runs elsewhere"),
     ROW("kbs-pin", kbs_pin, "FILE", "Whom to believe to be the key broker, if it runs elsewhere"),
@@ -76,8 +78,8 @@ static int policy_read(const struct owner_options *o, const char *tenant, struct
     char program[PATH_MAX];
     if (o->policy)
         return owner_file_read(o->policy, POLICY_SIZE_MAX, out, e);
-    int r = command_sibling("coffer-dms", program, sizeof program, e);
-    return r < 0 ? r : documents_policy(tenant, program, out, e);
+    int r = o->program ? 0 : command_sibling("coffer-dms", program, sizeof program, e);
+    return r < 0 ? r : documents_policy(tenant, o->program ? o->program : program, out, e);
 }
 
 static int owner_accept(const struct owner_options *o, const char *tenant,

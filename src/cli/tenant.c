@@ -90,7 +90,7 @@ static int tenant_post(const char *state, const char *name, const char *act, str
 /* At the key broker with the operator's key, then at the gateway. */
 static int tenant_add(const char *state, const char *name, const char *owner, struct error *e)
 {
-    SCOPED(owner_keys_done) struct owner_keys operator= {0};
+    SCOPED(owner_keys_done) struct owner_keys operator_keys = {0};
     SCOPED(buf_done) struct buf certificate = {0}, address = {0}, pin = {0};
     char path[4200];
     if (!owner)
@@ -98,7 +98,7 @@ static int tenant_add(const char *state, const char *name, const char *owner, st
                          "add needs --owner CERT, the certificate of who will own the name "
                          "(coffer owner new DIR makes one)");
     snprintf(path, sizeof path, "%s/operator", state);
-    int r = owner_keys_load(path, &operator, e);
+    int r = owner_keys_load(path, &operator_keys, e);
     if (r == 0)
         r = owner_file_read(owner, 64 << 10, &certificate, e);
     snprintf(path, sizeof path, "%s/run/kbs-address", state);
@@ -109,7 +109,7 @@ static int tenant_add(const char *state, const char *name, const char *owner, st
         r = owner_file_read(path, 4096, &pin, e);
     if (r < 0)
         return r;
-    struct kbs_client client = {buf_text(&address), buf_text(&pin), &operator};
+    struct kbs_client client = {buf_text(&address), buf_text(&pin), &operator_keys};
     if (!client.address || !client.pin)
         return -ENOMEM;
     r = kbs_client_tenant_add(&client, name, buf_slice(&certificate), false, e);

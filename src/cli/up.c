@@ -28,11 +28,13 @@ static const struct option_row g_rows[] = {
     ROW("state", TEXT, state, NULL, "DIR",
         "Where everything is kept ($XDG_STATE_HOME/coffer or ~/.local/state/coffer)", 0, 0),
     ROW("listen", TEXT, listen, "127.0.0.1:8443", "ADDRESS", "Where clients connect", 0, 0),
-    ROW("operator", TEXT, operator, "127.0.0.1:8444", "ADDRESS",
+    ROW("operator", TEXT, page, "127.0.0.1:8444", "ADDRESS",
         "The operator's page, /metrics and /tenants", 0, 0),
     ROW("kbs", TEXT, kbs, "127.0.0.1:0", "ADDRESS", "Where the key broker listens; port 0: any", 0,
         0),
     ROW("domain", TEXT, domain, "localhost", "NAME", "Clients are TENANT.NAME", 0, 0),
+    ROW("program", TEXT, program, NULL, "FILE",
+        "Another document server: a static program that serves HTTP on port 8080", 0, 0),
     ROW("idle-s", UINT, idle_s, "300", "S",
         "Stop a document server after so long without a request; 0: never", 0, 1000000),
     ROW("uid-base", UINT, uid_base, "200000", "UID",
@@ -47,7 +49,7 @@ static int sockets_open(struct up *up, struct error *e)
     up->listen_fd = address_listen(o->listen, "--listen", &up->port, e);
     if (up->listen_fd < 0)
         return up->listen_fd;
-    up->operator_fd = address_listen(o->operator, "--operator", &up->operator_port, e);
+    up->operator_fd = address_listen(o->page, "--operator", &up->operator_port, e);
     if (up->operator_fd < 0)
         return up->operator_fd;
     /* The key broker opens its own; this finds out early whether it can, and a free port. */
@@ -66,6 +68,16 @@ static void on_stop_signal(void *arg)
     if (!up->supervisor.is_stopping)
         fputs("\nStopping.\n", stderr);
     supervisor_stop(&up->supervisor);
+}
+
+static int program_choose(struct up *up, struct error *e)
+{
+    const char *given = up->options.program;
+    if (!given)
+        return command_sibling("coffer-dms", up->program, sizeof up->program, e);
+    if (!realpath(given, up->program))
+        return error_set(e, -errno, "--program: no file '%s'", given);
+    return 0;
 }
 
 static void descriptors_raise(void)
@@ -106,6 +118,8 @@ static int up_run(struct up *up, struct error *e)
     int r = command_state(up->options.state, up->state, sizeof up->state, e);
     if (r == 0)
         r = up_state_open(up, e);
+    if (r == 0)
+        r = program_choose(up, e);
     if (r == 0)
         r = sockets_open(up, e);
     if (r < 0)

@@ -10,7 +10,7 @@
 #define UP_ARGS_MAX 40
 
 struct up_options {
-    const char *state, *listen, *operator, * kbs, *domain;
+    const char *state, *listen, *page, *kbs, *domain, *program;
     uint64_t idle_s, uid_base;
     bool demo, verbose;
 };
@@ -21,8 +21,9 @@ struct up {
     int lock_fd, log_fd, listen_fd, operator_fd;
     uint16_t port; /* clients connect there */
     uint16_t operator_port;
-    char kbs[64];       /* address of the key broker */
-    char kbs_pin[4096]; /* whom to believe to be the key broker */
+    char program[PATH_MAX]; /* the document server */
+    char kbs[64];           /* address of the key broker */
+    char kbs_pin[4096];     /* whom to believe to be the key broker */
     struct loop *loop;
     struct supervisor supervisor;
 };

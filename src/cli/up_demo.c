@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* `coffer up --demo`: one process plays the operator, who reserves a name, and the client, who owns
  * it. In earnest these are two people, and the second trusts the first with nothing but the name. */
-#include "cli/command.h"
 #include "cli/documents.h"
 #include "cli/gateway_client.h"
 #include "cli/up.h"
@@ -12,10 +11,10 @@
 
 #define TENANT "demo"
 
-static int tenant_reserve(const struct up *up, const struct owner_keys *operator,
+static int tenant_reserve(const struct up *up, const struct owner_keys *operator_keys,
                           struct slice certificate, struct error *e)
 {
-    struct kbs_client client = {up->kbs, up->kbs_pin, operator};
+    struct kbs_client client = {up->kbs, up->kbs_pin, operator_keys};
     SCOPED(buf_done) struct buf answer = {0};
     struct slice body = {0};
     int r = kbs_client_tenant_add(&client, TENANT, certificate, true, e);
@@ -27,10 +26,7 @@ static int owner_accept(const struct up *up, const struct owner_keys *owner,
 {
     SCOPED(buf_done) struct buf policy = {0};
     struct kbs_client client = {up->kbs, up->kbs_pin, owner};
-    char program[PATH_MAX];
-    int r = command_sibling("coffer-dms", program, sizeof program, e);
-    if (r == 0)
-        r = documents_policy(TENANT, program, &policy, e);
+    int r = documents_policy(TENANT, up->program, &policy, e);
     return r < 0 ? r : documents_accept(&client, TENANT, buf_slice(&policy), ret_password, e);
 }
 
@@ -75,13 +71,13 @@ static void demo_print(const struct up *up, const char *password)
 
 int up_demo(struct up *up, struct error *e)
 {
-    SCOPED(owner_keys_done) struct owner_keys operator= {0}, owner = {0};
+    SCOPED(owner_keys_done) struct owner_keys operator_keys = {0}, owner = {0};
     SCOPED(buf_done) struct buf certificate = {0}, password = {0};
     char operator_dir[PATH_MAX + 32], owner_dir[PATH_MAX + 32], path[PATH_MAX + 64];
     snprintf(operator_dir, sizeof operator_dir, "%s/operator", up->state);
     snprintf(owner_dir, sizeof owner_dir, "%s/demo-owner", up->state);
     snprintf(path, sizeof path, "%s/" OWNER_CERTIFICATE_FILE, owner_dir);
-    int r = owner_keys_load(operator_dir, &operator, e);
+    int r = owner_keys_load(operator_dir, &operator_keys, e);
     if (r == 0)
         r = owner_keys_get(owner_dir, TENANT, &owner, e);
     if (r == 0)
@@ -89,7 +85,7 @@ int up_demo(struct up *up, struct error *e)
     if (r == 0 && !buf_text(&certificate))
         r = -ENOMEM;
     if (r == 0)
-        r = tenant_reserve(up, &operator, buf_slice(&certificate), e);
+        r = tenant_reserve(up, &operator_keys, buf_slice(&certificate), e);
     if (r == 0)
         r = owner_accept(up, &owner, &password, e);
     if (r < 0 && r != -EALREADY)

@@ -18,15 +18,15 @@
 
 #define PIN_SIZE_MAX 4096
 
-static int manifest_write(const struct up *up, const char *path, const struct owner_keys *operator,
-                          struct error * e)
+static int manifest_write(const struct up *up, const char *path,
+                          const struct owner_keys *operator_keys, struct error *e)
 {
     SCOPED(buf_done) struct buf text = {0};
     uint8_t hash[SHA256_SIZE];
     char hex[2 * SHA256_SIZE + 1];
     if (access(path, F_OK) == 0)
         return 0; /* another manifest would be another key broker, which could not unseal */
-    int r = ratls_key_hash(operator->certificate, hash);
+    int r = ratls_key_hash(operator_keys->certificate, hash);
     if (r < 0)
         return error_set(e, r, "the operator's key has no hash");
     hex_encode(slice_of(hash, sizeof hash), hex);
@@ -72,12 +72,12 @@ static int program_capture(const struct up *up, char *const *argv, struct buf *o
 
 int up_kbs_prepare(struct up *up, struct error *e)
 {
-    SCOPED(owner_keys_done) struct owner_keys operator= {0};
+    SCOPED(owner_keys_done) struct owner_keys operator_keys = {0};
     char dir[PATH_MAX + 32], manifest[PATH_MAX + 32];
     snprintf(dir, sizeof dir, "%s/operator", up->state);
     snprintf(manifest, sizeof manifest, "%s/manifest.yaml", up->state);
-    int r = owner_keys_get(dir, "operator", &operator, e);
-    return r < 0 ? r : manifest_write(up, manifest, &operator, e);
+    int r = owner_keys_get(dir, "operator", &operator_keys, e);
+    return r < 0 ? r : manifest_write(up, manifest, &operator_keys, e);
 }
 
 static int run_file_write(const struct up *up, const char *name, struct slice text, struct error *e)

@@ -151,10 +151,8 @@ static int socket_share(int fd, struct error *e)
 static int gateway_start(struct up *up, struct error *e)
 {
     static struct words w;
-    char dms[PATH_MAX], socket_path[PATH_MAX + 16];
+    char socket_path[PATH_MAX + 16];
     int r = words_begin(&w, "coffer-gateway", e);
-    if (r == 0)
-        r = command_sibling("coffer-dms", dms, sizeof dms, e);
     if (r == 0)
         r = socket_share(up->listen_fd, e);
     if (r == 0)
@@ -166,7 +164,7 @@ static int gateway_start(struct up *up, struct error *e)
     words_add(&w, "--listen-fd=%d", up->listen_fd);
     words_add(&w, "--operator-fd=%d", up->operator_fd);
     words_add(&w, "--domain=%s", up->options.domain);
-    words_add(&w, "--program=%s", dms);
+    words_add(&w, "--program=%s", up->program);
     words_add(&w, "--idle-s=%llu", (unsigned long long)up->options.idle_s);
     words_add(&w, "--uid-base=%llu", (unsigned long long)up->options.uid_base);
     snprintf(socket_path, sizeof socket_path, "%s/run/gateway", up->state);

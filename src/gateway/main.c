@@ -22,7 +22,7 @@
 #define S_TO_NS(n) ((n)*1000000000U)
 
 struct options {
-    const char *listen, *operator, * state, *domain, *program, *policy;
+    const char *listen, *page, *state, *domain, *program, *policy;
     uint64_t listen_fd, operator_fd;
     uint64_t half_open_max, half_open_per_address_max, hello_ms;
     uint64_t idle_s, starts_at_once, memory_reserve_mib, memory_per_server_mib;
@@ -39,8 +39,8 @@ static const struct option_row g_rows[] = {
     ROW("listen", TEXT, listen, "127.0.0.1:8443", "ADDRESS", "Where clients connect", 0, 0),
     ROW("listen-fd", UINT, listen_fd, "1000000", "FD", "Listen on this inherited socket", 0,
         FD_NONE),
-    ROW("operator", TEXT, operator, "127.0.0.1:8444", "ADDRESS", "The operator's page and /metrics",
-        0, 0),
+    ROW("operator", TEXT, page, "127.0.0.1:8444", "ADDRESS", "The operator's page and /metrics", 0,
+        0),
     ROW("operator-fd", UINT, operator_fd, "1000000", "FD", "The same, an inherited socket", 0,
         FD_NONE),
     ROW("domain", TEXT, domain, "localhost", "NAME", "Clients are TENANT.NAME", 0, 0),
@@ -224,7 +224,7 @@ static int gateway_run(const struct options *o, struct error *e)
     int listen_fd = listen_or_inherit(o->listen, o->listen_fd, "--listen", e);
     if (listen_fd < 0)
         return listen_fd;
-    int page_fd = listen_or_inherit(o->operator, o->operator_fd, "--operator", e);
+    int page_fd = listen_or_inherit(o->page, o->operator_fd, "--operator", e);
     if (page_fd < 0)
         return page_fd;
     int local_fd = address_listen_unix(local, SOCK_STREAM, e);

@@ -128,7 +128,7 @@ class System:
             self.password = new
         return new
 
-    def add_tenant(self, name):
+    def add_tenant(self, name, *accept_flags):
         """Another client with an owner of its own; returns its one-time password."""
         keys = os.path.join(self.state, name + "-owner")
         for args in (("owner", "new", keys),
@@ -136,7 +136,7 @@ class System:
             done = self.coffer(*args)
             if done.returncode != 0:
                 raise AssertionError(f"coffer {args}: {done.stderr}")
-        done = self.coffer("owner", "accept", name, "--keys", keys)
+        done = self.coffer("owner", "accept", name, "--keys", keys, *accept_flags)
         match = re.search(r"^Password +(\S+) ", done.stdout, re.M)
         if not match:
             raise AssertionError(f"coffer owner accept: {done.stdout}{done.stderr}")

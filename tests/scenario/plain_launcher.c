@@ -2,24 +2,21 @@
 /* The launcher with servers that are not shielded: they speak the hand-over protocol in plain text
  * and try, on command, what a server that was broken into would try. For the scenarios of gateway,
  * agent and launcher alone. A connection carries a ClientHello, a newline, a command, a newline. */
+#include "attempts.h"
 #include "base/handover.h"
 #include "base/writer.h"
 #include "launcher/launcher.h"
 #include "server/address.h"
 #include "server/log_stderr.h"
 
-#include <arpa/inet.h>
 #include <errno.h>
 #include <fcntl.h>
-#include <netinet/in.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/mman.h>
-#include <sys/ptrace.h>
 #include <sys/socket.h>
-#include <sys/un.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
@@ -41,38 +38,6 @@ static void tell(enum handover_type type, uint64_t id)
         _exit(0);
 }
 
-/* Each answers 0 or errno: what the kernel said to the attempt. */
-static int attempt_open(const char *path, int flags)
-{
-    int fd = open(path, flags | O_CLOEXEC, 0600);
-    if (fd < 0)
-        return errno;
-    close(fd);
-    return 0;
-}
-
-static int attempt_connect(const char *port)
-{
-    struct sockaddr_in address = {.sin_family = AF_INET,
-                                  .sin_port = htons((uint16_t)strtoul(port, NULL, 10)),
-                                  .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
-    int fd = socket(AF_INET, SOCK_STREAM, 0);
-    int r = connect(fd, (struct sockaddr *)&address, sizeof address) < 0 ? errno : 0;
-    close(fd);
-    return r;
-}
-
-static int attempt_abstract(const char *name)
-{
-    struct sockaddr_un address = {.sun_family = AF_UNIX};
-    int fd = socket(AF_UNIX, SOCK_STREAM, 0);
-    memcpy(address.sun_path + 1, name, MIN(strlen(name), sizeof address.sun_path - 1));
-    socklen_t size = (socklen_t)(offsetof(struct sockaddr_un, sun_path) + 1 + strlen(name));
-    int r = connect(fd, (struct sockaddr *)&address, size) < 0 ? errno : 0;
-    close(fd);
-    return r;
-}
-
 static int attempt_evidence(void)
 {
     uint8_t bytes[4 + LAUNCH_REPORT_DATA_SIZE] = {LAUNCH_CHILD_WANTS_EVIDENCE}, answer[1024];
@@ -82,29 +47,15 @@ static int attempt_evidence(void)
     return answer[0] == LAUNCH_CHILD_EVIDENCE ? 0 : EPERM;
 }
 
-static int attempt(const char *what, const char *on)
+static int attempt_here(const char *what, const char *on)
 {
-    pid_t pid = (pid_t)strtol(on, NULL, 10);
-    if (strcmp(what, "signal") == 0)
-        return kill(pid, SIGCONT) < 0 ? errno : 0;
-    if (strcmp(what, "trace") == 0)
-        return ptrace(PTRACE_SEIZE, pid, 0, 0) < 0 ? errno : 0;
-    if (strcmp(what, "read") == 0)
-        return attempt_open(on, O_RDONLY);
-    if (strcmp(what, "write") == 0)
-        return attempt_open(on, O_WRONLY | O_CREAT);
-    if (strcmp(what, "own") == 0) {
-        char path[200];
-        snprintf(path, sizeof path, "%s/%s", g_job->volume_dir, on);
-        return attempt_open(path, O_RDWR | O_CREAT);
-    }
-    if (strcmp(what, "connect") == 0)
-        return attempt_connect(on);
-    if (strcmp(what, "abstract") == 0)
-        return attempt_abstract(on);
+    char path[300];
     if (strcmp(what, "evidence") == 0)
         return attempt_evidence();
-    return ENOSYS;
+    if (strcmp(what, "own") != 0)
+        return attempt(what, on);
+    snprintf(path, sizeof path, "%s/%s", g_job->volume_dir, on);
+    return attempt_open(path, O_RDWR | O_CREAT);
 }
 
 /* Reads up to the second newline after the hello's end; false if the client has gone. */
@@ -150,7 +101,7 @@ static void serve(int fd)
             count += fcntl(i, F_GETFD) >= 0;
         dprintf(fd, "%d\n", count);
     } else {
-        dprintf(fd, "%d\n", attempt(word, argument));
+        dprintf(fd, "%d\n", attempt_here(word, argument));
     }
 }
 
