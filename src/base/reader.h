@@ -18,7 +18,9 @@ struct reader {
 
 static inline struct reader reader_over(struct slice bytes)
 {
-    return (struct reader){bytes.bytes, bytes.bytes + bytes.size, false};
+    static const uint8_t nothing[1]; /* NULL + 0 is undefined, and NULL means failed */
+    const uint8_t *at = bytes.bytes ? bytes.bytes : nothing;
+    return (struct reader){at, bytes.bytes ? at + bytes.size : at, false};
 }
 
 static inline size_t reader_left(const struct reader *rd)

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Syncing, reporting, and checkpoints: the index is written out and the superblock points at it,
- * so that an open replays little and dead segments can be given back. */
-#include "platform/host.h"
+/* Checkpoints: the index is written out, and once that is durable and reported the superblock points
+ * at it, so that an open replays little and dead segments can be given back. */
 #include "volume/store.h"
 
 #include <errno.h>
@@ -47,41 +46,6 @@ static void node_dropped(void *ctx, const struct node_ref *ref)
 const struct tree_store volume_tree_store = {
     .read = node_read, .write = node_write, .dropped = node_dropped};
 
-/* --- durability --- */
-
-int durable_now(struct volume *v)
-{
-    if (v->durable_sequence < v->sequence) {
-        int r = v->backend->ops->sync(v->backend, v->active);
-        if (r == 0 && v->names_dirty)
-            r = v->backend->ops->sync_names(v->backend);
-        if (r < 0)
-            return volume_stop(v, r);
-        v->names_dirty = false;
-        v->durable_sequence = v->sequence;
-    }
-    return head_report(v);
-}
-
-/* Called with the newest batch durable. */
-int head_report(struct volume *v)
-{
-    if (!v->has_authority || v->reported_sequence == v->sequence)
-        return 0;
-    struct volume_head head = {.epoch = v->epoch, .sequence = v->sequence};
-    memcpy(head.tag, v->tag, sizeof head.tag);
-    int r = v->authority.report(v->authority.ctx, v->id, &head);
-    if (r == 0) {
-        v->reported_sequence = v->sequence;
-        v->reported_ns = host_monotonic_ns();
-        return 0;
-    }
-    if (r == -EAGAIN)
-        return r;
-    (void)volume_stop(v, -EROFS); /* fenced, or an authority that makes no sense */
-    return -EROFS;
-}
-
 /* --- checkpoints --- */
 
 bool checkpoint_due(const struct volume *v)
@@ -101,12 +65,13 @@ static int checkpoint_stage(struct volume *v)
     for (unsigned i = 0; i < v->segment_count; i++) {
         struct segment *s = &v->segments[i];
         /* Dead as of here, and not needed to replay what comes after. */
-        s->doomed = s->doomed || (s->state.live == 0 && s->state.id != v->active);
-        c.segment_count += !s->doomed;
+        if (s->doomed_by == 0 && s->state.live == 0 && s->state.id != v->active)
+            s->doomed_by = v->sequence + 1;
+        c.segment_count += s->doomed_by == 0;
     }
     op_checkpoint(&v->record, &c);
     for (unsigned i = 0; i < v->segment_count; i++)
-        if (!v->segments[i].doomed)
+        if (v->segments[i].doomed_by == 0)
             segment_state_append(&v->record, &v->segments[i].state);
     if (v->record.failed) {
         v->record.failed = false;
@@ -116,27 +81,28 @@ static int checkpoint_stage(struct volume *v)
     return 0;
 }
 
-/* The checkpoint is durable and reported: from now on recovery begins here. */
-static int checkpoint_publish(struct volume *v, const struct position *at)
+int checkpoint_publish(struct volume *v)
 {
     struct superblock *sb = &v->superblock;
+    if (v->stopped)
+        return -EROFS;
     memcpy(sb->id, v->id, sizeof sb->id);
     sb->generation++;
     sb->epoch = v->epoch;
-    sb->checkpoint = *at;
-    sb->checkpoint_sequence = v->sequence;
-    memcpy(sb->checkpoint_tag, v->tag, sizeof sb->checkpoint_tag);
+    sb->checkpoint = v->pending;
+    sb->checkpoint_sequence = v->pending_sequence;
+    memcpy(sb->checkpoint_tag, v->pending_tag, sizeof sb->checkpoint_tag);
     sb->durable_sequence = v->durable_sequence;
     sb->closed = v->closing;
     int r = superblock_write(v);
     if (r < 0)
         return volume_stop(v, r);
-    v->record_bytes = v->record_count = 0;
-    segments_release(v);
+    v->pending_sequence = 0;
+    segments_release(v, sb->checkpoint_sequence);
     return 0;
 }
 
-int checkpoint_write(struct volume *v)
+int checkpoint_log(struct volume *v)
 {
     if (v->stopped)
         return -EROFS;
@@ -154,12 +120,22 @@ int checkpoint_write(struct volume *v)
     r = batch_store(v);
     if (r < 0)
         return r;
-    struct segment *s = segment_find(v, at.segment);
-    at.size = s->state.used - at.offset;
-    r = durable_now(v);
+    at.size = segment_find(v, at.segment)->state.used - at.offset;
+    v->pending = at;
+    v->pending_sequence = v->sequence;
+    memcpy(v->pending_tag, v->tag, sizeof v->pending_tag);
+    v->record_bytes = v->record_count = 0;
+    return 0;
+}
+
+int checkpoint_write(struct volume *v)
+{
+    int r = checkpoint_log(v);
+    if (r == 0)
+        r = durable_now(v);
     if (r == -EAGAIN)
         return 0; /* the older checkpoint stays the one to begin at, and nothing is given back */
-    return r < 0 ? r : checkpoint_publish(v, &at);
+    return r < 0 ? r : checkpoint_publish(v);
 }
 
 void upkeep(struct volume *v)
@@ -170,7 +146,7 @@ void upkeep(struct volume *v)
     if (!v->stopped && r == 0 && v->batch.size + v->record.size > BATCH_SIZE_SOFT)
         r = log_write(v);
     if (!v->stopped && r == 0 && checkpoint_due(v))
-        r = checkpoint_write(v);
+        r = checkpoint_log(v);
     if (!v->stopped && r == 0 && clean_due(v))
         r = clean_slice(v, false);
     (void)r; /* what failed is tried again, or has stopped the volume and answers the next call */

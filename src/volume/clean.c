@@ -15,7 +15,7 @@ static void garbage_count(const struct volume *v, uint64_t *ret_garbage, uint64_
     *ret_garbage = *ret_dead = 0;
     for (unsigned i = 0; i < v->segment_count; i++) {
         const struct segment *s = &v->segments[i];
-        if (s->state.id == v->active || s->doomed)
+        if (s->state.id == v->active || s->doomed_by != 0)
             continue;
         *ret_garbage += s->state.size - MIN(s->state.live, (uint64_t)s->state.size);
         *ret_dead += s->state.live == 0 ? s->state.size : 0;
@@ -39,7 +39,7 @@ static struct segment *victim_choose(struct volume *v, bool hard)
     uint64_t fits = active ? (active->state.size - active->state.used) / 2 : UINT64_MAX;
     for (unsigned i = 0; i < v->segment_count; i++) {
         struct segment *s = &v->segments[i];
-        if (s->state.id == v->active || s->state.id == v->batch.segment || s->doomed ||
+        if (s->state.id == v->active || s->state.id == v->batch.segment || s->doomed_by != 0 ||
             s->unclean || s->state.live == 0 || s->state.live > fits)
             continue;
         if (s->state.live > (uint64_t)s->state.size * (hard ? 15 : 10) / 16)
@@ -125,7 +125,7 @@ static int batch_move(struct volume *v, size_t *moved)
     return 0;
 }
 
-static int victim_clean(struct volume *v, size_t budget)
+static int victim_clean(struct volume *v, size_t budget, bool hard)
 {
     size_t moved = 0;
     int r = 0;
@@ -154,7 +154,7 @@ static int victim_clean(struct volume *v, size_t budget)
                       LOG_INT("bytes", s->state.live));
             s->unclean = true;
         }
-        r = checkpoint_write(v);
+        r = hard ? checkpoint_write(v) : checkpoint_log(v);
     }
     return r;
 }
@@ -166,8 +166,10 @@ int clean_slice(struct volume *v, bool hard)
         return -EROFS;
     garbage_count(v, &garbage, &dead);
     int r = 0;
-    if (dead > 0 && (hard || dead > garbage / 2))
+    if (dead > 0 && hard)
         r = checkpoint_write(v);
+    else if (dead > garbage / 2)
+        return v->pending_sequence ? 0 : checkpoint_log(v);
     else if (hard && v->victim == 0)
         r = log_write(v); /* what waits in memory may free a segment */
     if (r < 0)
@@ -179,5 +181,5 @@ int clean_slice(struct volume *v, bool hard)
         v->victim = s->state.id;
         v->victim_offset = SEGMENT_HEADER_SIZE;
     }
-    return victim_clean(v, hard ? SIZE_MAX : (size_t)SLICE_SIZE);
+    return victim_clean(v, hard ? SIZE_MAX : (size_t)SLICE_SIZE, hard);
 }

@@ -176,8 +176,7 @@ static ssize_t write_pieces(struct volume *v, uint64_t ino, uint64_t *offset, co
         volume_lock(v);
         ssize_t n =
             write_piece(v, ino, &at, bytes + done, MIN(size - done, (size_t)PIECE_SIZE), append);
-        upkeep(v);
-        volume_unlock(v);
+        volume_finish(v);
         if (n < 0)
             return done > 0 ? (ssize_t)done : n;
         if (append && done == 0)
@@ -360,8 +359,7 @@ int volume_allocate(struct volume *v, uint64_t ino, int mode, uint64_t offset, u
         return -EOPNOTSUPP;
     volume_lock(v);
     int r = allocate(v, ino, mode, offset, end);
-    upkeep(v);
-    volume_unlock(v);
+    volume_finish(v);
     return r;
 }
 
@@ -407,7 +405,6 @@ int volume_seek(struct volume *v, uint64_t ino, uint64_t offset, int whence, uin
     }
     if (r == 0)
         r = seek(v, inode, offset, whence, ret_offset);
-    upkeep(v);
-    volume_unlock(v);
+    volume_finish(v);
     return r;
 }

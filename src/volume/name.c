@@ -231,8 +231,7 @@ int volume_make(struct volume *v, uint64_t dir, struct slice name, const struct 
         return r;
     volume_lock(v);
     r = make(v, dir, name, attr, target, ret_ino);
-    upkeep(v);
-    volume_unlock(v);
+    volume_finish(v);
     return r;
 }
 
@@ -264,8 +263,7 @@ int volume_make_unnamed(struct volume *v, const struct volume_attr *attr, uint64
         return -EINVAL;
     volume_lock(v);
     int r = make_unnamed(v, attr, ret_ino);
-    upkeep(v);
-    volume_unlock(v);
+    volume_finish(v);
     return r;
 }
 
@@ -309,8 +307,7 @@ int volume_link(struct volume *v, uint64_t ino, uint64_t dir, struct slice name)
         return r;
     volume_lock(v);
     r = link_make(v, ino, dir, name);
-    upkeep(v);
-    volume_unlock(v);
+    volume_finish(v);
     return r;
 }
 
@@ -351,8 +348,7 @@ static int name_remove_locked(struct volume *v, uint64_t dir, struct slice name,
         return r;
     volume_lock(v);
     r = name_remove(v, dir, name, want_dir);
-    upkeep(v);
-    volume_unlock(v);
+    volume_finish(v);
     return r;
 }
 
@@ -504,8 +500,7 @@ int volume_rename(struct volume *v, uint64_t dir, struct slice name, uint64_t ne
     struct rename rn = {.from_name = name, .to_name = new_name, .flags = flags};
     volume_lock(v);
     r = rename_locked(v, dir, new_dir, &rn);
-    upkeep(v);
-    volume_unlock(v);
+    volume_finish(v);
     return r;
 }
 

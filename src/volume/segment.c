@@ -358,11 +358,11 @@ void segment_give_back(struct volume *v, uint64_t file)
     (void)v->backend->ops->remove(v->backend, file);
 }
 
-void segments_release(struct volume *v)
+void segments_release(struct volume *v, uint64_t sequence)
 {
     for (unsigned i = 0; i < v->segment_count;) {
         uint64_t file = v->segments[i].state.id;
-        if (!v->segments[i].doomed) {
+        if (v->segments[i].doomed_by == 0 || v->segments[i].doomed_by > sequence) {
             i++;
             continue;
         }

@@ -47,7 +47,7 @@ struct segment {
     struct segment_state state;
     struct aead *aead;  /* NULL: its key is not in memory */
     uint64_t aead_used; /* when, by v->clock */
-    bool doomed;        /* not in the newest checkpoint; given back once that is published */
+    uint64_t doomed_by; /* the checkpoint that does without it; given back once that is published */
     bool unclean;       /* could not be cleaned */
 };
 
@@ -85,8 +85,10 @@ struct batch {
 };
 
 struct volume {
-    pthread_mutex_t lock;      /* protects everything here but what says otherwise */
-    pthread_mutex_t sync_lock; /* one sync at a time; taken before `lock`, or without it */
+    pthread_mutex_t sync_lock;   /* one sync at a time; taken before `lock` */
+    pthread_mutex_t lock;        /* protects everything here but what says otherwise */
+    pthread_mutex_t report_lock; /* heads go to the authority one by one, never an older after a
+                                    newer; protects reported_*; taken after `lock` or alone */
 
     struct volume_backend *backend;
     struct volume_authority authority;
@@ -125,6 +127,10 @@ struct volume {
     uint64_t reported_sequence;
     int64_t reported_ns;               /* by the monotonic clock, of the last answer */
     size_t record_bytes, record_count; /* since the last checkpoint */
+    struct position pending;           /* the newest checkpoint, on its way to the superblock */
+    uint64_t pending_sequence;         /* 0: none */
+    uint64_t pending_tried;            /* volume_finish() has tried to publish this one */
+    uint8_t pending_tag[VOLUME_TAG_SIZE];
 
     struct superblock superblock; /* as last written */
     struct tree tree;
@@ -164,7 +170,7 @@ must_check int segment_rotate(struct volume *v, uint64_t size);
 must_check int segment_grow(struct volume *v, uint64_t size, bool bulk);
 void segments_aead_drop(struct volume *v, unsigned keep);
 /* Gives back what the published checkpoint does not need. */
-void segments_release(struct volume *v);
+void segments_release(struct volume *v, uint64_t sequence);
 void segment_give_back(struct volume *v, uint64_t file);
 void live_add(struct volume *v, uint64_t segment, int64_t size);
 must_check int superblock_write(struct volume *v);
@@ -210,13 +216,24 @@ int volume_stop(struct volume *v, int r);
 
 /* --- checkpoint.c --- */
 
+/* Writes a checkpoint into the log; it waits to be published. */
+must_check int checkpoint_log(struct volume *v);
+/* The waiting checkpoint is durable and reported: the superblock points at it from now on. */
+must_check int checkpoint_publish(struct volume *v);
+/* Both, with all that takes, while everybody waits: for closing and for a full disk. */
 must_check int checkpoint_write(struct volume *v);
 bool checkpoint_due(const struct volume *v);
-/* Syncs up to the newest batch and reports it. */
-must_check int durable_now(struct volume *v);
-must_check int head_report(struct volume *v);
 /* After an operation: writes what is over its limit, checkpoints, cleans, trims. */
 void upkeep(struct volume *v);
+
+/* --- sync.c --- */
+
+/* Syncs up to the newest batch and reports it. -EAGAIN: it could not be reported now. */
+must_check int durable_now(struct volume *v);
+/* Ends an operation that may have changed something: upkeep, unlock, and a waiting checkpoint on its
+ * way, others going on meanwhile. */
+void volume_finish(struct volume *v);
+
 extern const struct tree_store volume_tree_store;
 
 /* --- clean.c --- */

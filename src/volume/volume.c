@@ -32,6 +32,7 @@ static void volume_free(struct volume *v)
         v->backend->ops->unlock(v->backend);
     (void)pthread_mutex_destroy(&v->lock);
     (void)pthread_mutex_destroy(&v->sync_lock);
+    (void)pthread_mutex_destroy(&v->report_lock);
     secret_wipe(v, sizeof *v);
     free(v);
 }
@@ -50,6 +51,7 @@ static int volume_new(const struct volume_options *o, struct volume **ret_volume
         return error_set(e, -ENOMEM, "no memory for the volume");
     (void)pthread_mutex_init(&v->lock, NULL);
     (void)pthread_mutex_init(&v->sync_lock, NULL);
+    (void)pthread_mutex_init(&v->report_lock, NULL);
     v->backend = o->backend;
     v->mode = o->mode;
     v->size_max = o->size_max;
@@ -83,7 +85,7 @@ static int authority_open(struct volume *v, struct volume_head *ret_head, struct
     int r = v->authority.open(v->authority.ctx, v->id, v->opening_id, ret_head, e);
     if (r < 0)
         return error_prefix(e, r, "the volume's freshness authority");
-    v->reported_ns = host_monotonic_ns();
+    v->reported_ns = host_monotonic_ns(); /* nobody else knows this volume yet */
     return 0;
 }
 
@@ -217,80 +219,6 @@ void volume_abandon(struct volume *v)
     volume_free(v);
 }
 
-/* --- syncing --- */
-
-static int report(struct volume *v, const struct volume_head *head)
-{
-    int64_t now = host_monotonic_ns();
-    if (!v->has_authority || v->reported_sequence >= head->sequence)
-        return 0;
-    if (v->mode == VOLUME_MODE_NONE ||
-        (v->mode == VOLUME_MODE_PERIODIC && now - v->reported_ns < REPORT_INTERVAL_NS))
-        return 0;
-    int r = v->authority.report(v->authority.ctx, v->id, head);
-    if (r == -EAGAIN)
-        return v->mode == VOLUME_MODE_PERIODIC && now - v->reported_ns < TERM_NS ? 0 : -EIO;
-    volume_lock(v);
-    if (r == 0) {
-        v->reported_sequence = MAX(v->reported_sequence, head->sequence);
-        v->reported_ns = now;
-    } else {
-        (void)volume_stop(v, -EROFS);
-        LOG_ERROR("the volume has another owner now", LOG_INT("error", r));
-    }
-    volume_unlock(v);
-    return r < 0 ? -EROFS : 0;
-}
-
-/* With sync_lock held: brings what was written up to `head` to the disk, then to the authority.
- * Others read and write meanwhile. */
-static int sync_to(struct volume *v, const struct volume_head *head, uint64_t active)
-{
-    const struct volume_backend_ops *ops = v->backend->ops;
-    volume_lock(v);
-    bool durable = v->durable_sequence >= head->sequence, names = v->names_dirty;
-    v->names_dirty = v->names_dirty && durable;
-    volume_unlock(v);
-    if (!durable) {
-        int r = ops->sync(v->backend, active);
-        if (r == 0 && names)
-            r = ops->sync_names(v->backend);
-        volume_lock(v);
-        /* A segment that is gone was synced, or all in it superseded, before. */
-        if (r == -ENOENT && v->durable_sequence >= head->sequence)
-            r = 0;
-        if (r < 0)
-            (void)volume_stop(v, r);
-        else
-            v->durable_sequence = MAX(v->durable_sequence, head->sequence);
-        volume_unlock(v);
-        if (r < 0)
-            return -EIO;
-    }
-    return report(v, head);
-}
-
-int volume_sync(struct volume *v, uint64_t ino, bool data_only)
-{
-    (void)ino; /* one log: what one file depends on is everything before */
-    (void)data_only;
-    volume_lock(v);
-    int r = log_write(v);
-    struct volume_head head = {.epoch = v->epoch, .sequence = v->sequence};
-    memcpy(head.tag, v->tag, sizeof head.tag);
-    uint64_t active = v->active;
-    bool done = v->durable_sequence >= head.sequence &&
-                (!v->has_authority || v->reported_sequence >= head.sequence);
-    batch_trim(v);
-    volume_unlock(v);
-    if (r < 0 || done)
-        return r;
-    (void)pthread_mutex_lock(&v->sync_lock);
-    r = sync_to(v, &head, active);
-    (void)pthread_mutex_unlock(&v->sync_lock);
-    return r;
-}
-
 /* --- attributes, holds --- */
 
 int volume_getattr(struct volume *v, uint64_t ino, struct volume_attr *ret_attr)
@@ -337,8 +265,7 @@ int volume_setattr(struct volume *v, uint64_t ino, unsigned mask, const struct v
 {
     volume_lock(v);
     int r = setattr(v, ino, mask, attr);
-    upkeep(v);
-    volume_unlock(v);
+    volume_finish(v);
     return r;
 }
 
@@ -366,8 +293,7 @@ void volume_release(struct volume *v, uint64_t ino)
         if (inode->value.attr.nlink == 0)
             r = inode_reclaim(v, inode);
     }
-    upkeep(v);
-    volume_unlock(v);
+    volume_finish(v);
     (void)r;
 }
 

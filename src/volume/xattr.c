@@ -96,8 +96,7 @@ int volume_setxattr(struct volume *v, uint64_t ino, struct slice name, struct sl
         return -E2BIG;
     volume_lock(v);
     r = attribute_put(v, ino, name, value, flags);
-    upkeep(v);
-    volume_unlock(v);
+    volume_finish(v);
     return r;
 }
 
@@ -158,7 +157,6 @@ int volume_removexattr(struct volume *v, uint64_t ino, struct slice name)
         return r;
     volume_lock(v);
     r = attribute_remove(v, ino, name);
-    upkeep(v);
-    volume_unlock(v);
+    volume_finish(v);
     return r;
 }

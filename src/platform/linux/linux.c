@@ -12,13 +12,15 @@
  * one stretch of text that system-call dispatch lets through. */
 long linux_call(long nr, const long args[6])
 {
-    register long r10 __asm__("r10") = args[3];
-    register long r8 __asm__("r8") = args[4];
-    register long r9 __asm__("r9") = args[5];
+    /* All read before the registers are set: a sanitizer makes a call of each read. */
+    long a = args[0], b = args[1], c = args[2], d = args[3], e = args[4], f = args[5];
+    register long r10 __asm__("r10") = d;
+    register long r8 __asm__("r8") = e;
+    register long r9 __asm__("r9") = f;
     long result;
     __asm__ volatile("syscall"
                      : "=a"(result)
-                     : "a"(nr), "D"(args[0]), "S"(args[1]), "d"(args[2]), "r"(r10), "r"(r8), "r"(r9)
+                     : "a"(nr), "D"(a), "S"(b), "d"(c), "r"(r10), "r"(r8), "r"(r9)
                      : "rcx", "r11", "memory");
     return result;
 }

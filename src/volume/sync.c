@@ -1,0 +1,161 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* From the host's cache to its disk, from there to the authority, and after that to the superblock.
+ * Slow calls are made without v->lock, so that others read and write meanwhile. */
+#include "base/log.h"
+#include "platform/host.h"
+#include "volume/store.h"
+
+#include <errno.h>
+
+/* Tells the authority. 0: it knows this head or a newer one. -EAGAIN, -ESTALE or what it answered.
+ * v->lock may be held or not. */
+static int head_tell(struct volume *v, const struct volume_head *head)
+{
+    if (!v->has_authority)
+        return 0;
+    (void)pthread_mutex_lock(&v->report_lock);
+    int r = v->reported_sequence >= head->sequence
+                ? 0
+                : v->authority.report(v->authority.ctx, v->id, head);
+    if (r == 0 && v->reported_sequence < head->sequence) {
+        v->reported_sequence = head->sequence;
+        v->reported_ns = host_monotonic_ns();
+    }
+    (void)pthread_mutex_unlock(&v->report_lock);
+    return r;
+}
+
+static struct volume_head head_now(const struct volume *v)
+{
+    struct volume_head head = {.epoch = v->epoch, .sequence = v->sequence};
+    memcpy(head.tag, v->tag, sizeof head.tag);
+    return head;
+}
+
+int durable_now(struct volume *v)
+{
+    if (v->durable_sequence < v->sequence) {
+        int r = v->active ? v->backend->ops->sync(v->backend, v->active) : 0;
+        if (r == 0 && v->names_dirty)
+            r = v->backend->ops->sync_names(v->backend);
+        if (r < 0)
+            return volume_stop(v, r);
+        v->names_dirty = false;
+        v->durable_sequence = v->sequence;
+    }
+    struct volume_head head = head_now(v);
+    int r = head_tell(v, &head);
+    if (r == 0 || r == -EAGAIN)
+        return r;
+    (void)volume_stop(v, -EROFS); /* fenced, or an authority that makes no sense */
+    return -EROFS;
+}
+
+/* What an acknowledged sync needs of the authority. */
+static int head_tell_for_sync(struct volume *v, const struct volume_head *head, bool always)
+{
+    int64_t now = host_monotonic_ns();
+    (void)pthread_mutex_lock(&v->report_lock);
+    int64_t silent_ns = now - v->reported_ns;
+    (void)pthread_mutex_unlock(&v->report_lock);
+    if (!always && v->mode == VOLUME_MODE_NONE)
+        return 0;
+    if (!always && v->mode == VOLUME_MODE_PERIODIC && silent_ns < REPORT_INTERVAL_NS)
+        return 0;
+    int r = head_tell(v, head);
+    if (r == 0)
+        return 0;
+    if (r == -EAGAIN)
+        return v->mode == VOLUME_MODE_STRICT || silent_ns >= TERM_NS ? -EIO : 0;
+    volume_lock(v);
+    (void)volume_stop(v, -EROFS);
+    volume_unlock(v);
+    LOG_ERROR("the volume has another owner now", LOG_INT("error", r));
+    return -EROFS;
+}
+
+/* With sync_lock held: brings what was written up to `head` to the disk. */
+static int disk_sync(struct volume *v, const struct volume_head *head, uint64_t active)
+{
+    const struct volume_backend_ops *ops = v->backend->ops;
+    volume_lock(v);
+    bool durable = v->durable_sequence >= head->sequence, names = v->names_dirty;
+    int stopped = v->stopped;
+    v->names_dirty = v->names_dirty && durable;
+    volume_unlock(v);
+    if (durable)
+        return 0;
+    if (stopped)
+        return -EIO; /* a sync that failed once may have thrown away what it was for */
+    int r = ops->sync(v->backend, active);
+    if (r == 0 && names)
+        r = ops->sync_names(v->backend);
+    volume_lock(v);
+    /* A segment that is gone was synced, or all in it superseded, before. */
+    if (r == -ENOENT && v->durable_sequence >= head->sequence)
+        r = 0;
+    if (r < 0)
+        (void)volume_stop(v, r);
+    else
+        v->durable_sequence = MAX(v->durable_sequence, head->sequence);
+    volume_unlock(v);
+    return r < 0 ? -EIO : 0;
+}
+
+/* With sync_lock held: a waiting checkpoint goes to the superblock if all is there for it. */
+static void pending_publish(struct volume *v)
+{
+    (void)pthread_mutex_lock(&v->report_lock);
+    uint64_t reported = v->has_authority ? v->reported_sequence : UINT64_MAX;
+    (void)pthread_mutex_unlock(&v->report_lock);
+    volume_lock(v);
+    if (v->pending_sequence != 0 && v->durable_sequence >= v->pending_sequence &&
+        reported >= v->pending_sequence) {
+        int r = checkpoint_publish(v);
+        if (r < 0)
+            LOG_ERROR("the superblock cannot be written", LOG_INT("error", r));
+    }
+    volume_unlock(v);
+}
+
+static int sync_all(struct volume *v, const struct volume_head *head, uint64_t active, bool publish)
+{
+    (void)pthread_mutex_lock(&v->sync_lock);
+    int r = disk_sync(v, head, active);
+    if (r == 0)
+        r = head_tell_for_sync(v, head, publish);
+    if (r == 0)
+        pending_publish(v);
+    (void)pthread_mutex_unlock(&v->sync_lock);
+    return r;
+}
+
+int volume_sync(struct volume *v, uint64_t ino, bool data_only)
+{
+    (void)ino; /* one log: what one file depends on is everything before */
+    (void)data_only;
+    volume_lock(v);
+    int r = log_write(v);
+    struct volume_head head = head_now(v);
+    uint64_t active = v->active;
+    bool durable = v->durable_sequence >= head.sequence;
+    batch_trim(v);
+    volume_unlock(v);
+    if (r < 0 || (durable && !v->has_authority))
+        return r;
+    return sync_all(v, &head, active, false);
+}
+
+void volume_finish(struct volume *v)
+{
+    upkeep(v);
+    bool waiting = v->pending_sequence != v->pending_tried && v->pending_sequence != 0 &&
+                   !v->stopped && v->active != 0;
+    v->pending_tried = v->pending_sequence;
+    struct volume_head head = head_now(v);
+    uint64_t active = v->active;
+    volume_unlock(v);
+    /* Once for each: failing, it waits for the next sync, which says what that means. */
+    if (waiting && sync_all(v, &head, active, true) < 0)
+        LOG_DEBUG("a checkpoint could not be published yet");
+}

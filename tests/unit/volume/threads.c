@@ -1,0 +1,94 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Many threads on one volume: each sees its own writes, syncs are shared, nothing is torn. The
+ * thread sanitizer is the other judge. */
+#include "digest.h"
+#include "tap.h"
+
+#include <pthread.h>
+
+enum { THREADS = 6, STEPS = 150 };
+
+static struct volume *g_volume;
+
+static void *work(void *arg)
+{
+    static const struct volume_attr attr = {.mode = S_IFREG | 0600};
+    uintptr_t number = (uintptr_t)arg, failed = 0;
+    struct random rn = {number};
+    uint8_t bytes[9000], back[9000];
+    char name[16];
+    uint64_t ino;
+    (void)snprintf(name, sizeof name, "thread-%d", (int)number);
+    failed += volume_make(g_volume, VOLUME_ROOT_INO, slice_of_text(name), &attr, (struct slice){0},
+                          &ino) != 0;
+    for (int i = 0; i < STEPS; i++) {
+        size_t size = (size_t)random_below(&rn, sizeof bytes) + 1;
+        uint64_t at = random_below(&rn, 200000), found;
+        memset(bytes, (int)random_next(&rn), size);
+        failed += volume_write(g_volume, ino, at, bytes, size) != (ssize_t)size;
+        if (random_below(&rn, 4) == 0)
+            failed += volume_sync(g_volume, ino, true) != 0;
+        failed += volume_read(g_volume, ino, at, back, size) != (ssize_t)size;
+        failed += memcmp(bytes, back, size) != 0;
+        failed += volume_lookup(g_volume, VOLUME_ROOT_INO, slice_of_text(name), &found) != 0;
+        failed += found != ino;
+    }
+    return (void *)failed;
+}
+
+static void run(struct volume_backend *backend)
+{
+    pthread_t threads[THREADS];
+    struct test_authority authority;
+    struct volume_options options = test_options(backend);
+    struct error e = {0};
+    struct digest before, after;
+    test_authority_init(&authority);
+    options.authority = &authority.ops;
+    options.mode = VOLUME_MODE_STRICT;
+    options.tuning = &SMALL;
+    int r = volume_create(&options, 0, 0, &e);
+    if (r < 0)
+        printf("# %s (%d)\n", error_text(&e, r), r);
+    REQUIRE(r == 0);
+    REQUIRE(volume_open(&options, &g_volume, &e) == 0);
+    for (uintptr_t i = 0; i < THREADS; i++)
+        REQUIRE(pthread_create(&threads[i], NULL, work, (void *)i) == 0);
+    for (int i = 0; i < THREADS; i++) {
+        void *failed;
+        REQUIRE(pthread_join(threads[i], &failed) == 0);
+        CHECK_EQ((uintptr_t)failed, 0);
+    }
+    CHECK_EQ(volume_sync(g_volume, 0, false), 0);
+    CHECK_EQ(digest_volume(g_volume, &before), 0);
+    volume_abandon(g_volume);
+    REQUIRE(volume_open(&options, &g_volume, &e) == 0);
+    CHECK_EQ(digest_volume(g_volume, &after), 0);
+    CHECK(digest_equals(&before, &after));
+    CHECK_EQ(volume_check(g_volume, print_damage, NULL), 0);
+    CHECK_EQ(volume_close(g_volume), 0);
+}
+
+TEST(volume_in_memory_serves_many_threads)
+{
+    struct volume_backend *backend;
+    platform_set(&platform_sim);
+    REQUIRE(volume_mem_new(&backend) == 0);
+    run(backend);
+    volume_mem_free(backend);
+}
+
+TEST(volume_in_a_directory_serves_many_threads)
+{
+    char dir[] = "/tmp/coffer-threads-XXXXXX", command[64];
+    struct volume_backend *backend;
+    platform_set(&platform_sim);
+    REQUIRE(mkdtemp(dir));
+    REQUIRE(volume_dir_open(dir, false, &backend) == 0);
+    run(backend);
+    volume_dir_close(backend);
+    (void)snprintf(command, sizeof command, "rm -r %s", dir);
+    CHECK_EQ(system(command), 0);
+}
+
+TAP_MAIN()
