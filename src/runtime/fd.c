@@ -15,6 +15,7 @@
 #include <sys/syscall.h>
 
 _Atomic int g_fd_hidden_base;
+static _Atomic uint64_t g_reserved;    /* bit n: hidden base + n is held by a placeholder */
 static _Atomic int g_placeholder = -1; /* a hidden descriptor of /dev/null to duplicate */
 
 static struct fd_table *table_self(void)
@@ -198,9 +199,35 @@ int fd_hidden_base(void)
                                                                                    : expected;
 }
 
+/* A hidden number that only a placeholder holds; -1: none. */
+static int take_reserved(void)
+{
+    uint64_t bits = atomic_load(&g_reserved);
+    while (bits != 0) {
+        int i = __builtin_ctzll(bits);
+        if (atomic_compare_exchange_strong(&g_reserved, &bits, bits & ~(1ull << i)))
+            return fd_hidden_base() + i;
+    }
+    return -1;
+}
+
+void fd_reserve_hidden(void)
+{
+    int source = placeholder(), base = fd_hidden_base();
+    for (int i = 0; source >= 0 && i < FD_HIDDEN_COUNT; i++) {
+        int fd = (int)host_call(SYS_fcntl, source, F_DUPFD_CLOEXEC, base + i);
+        if (fd >= base && fd < base + FD_HIDDEN_COUNT)
+            atomic_fetch_or(&g_reserved, 1ull << (fd - base));
+        else if (fd >= 0)
+            host_close(fd);
+    }
+}
+
 int fd_hide(int fd)
 {
-    int hidden = (int)host_call(SYS_fcntl, fd, F_DUPFD_CLOEXEC, fd_hidden_base());
+    int reserved = take_reserved();
+    int hidden = reserved >= 0 ? (int)host_call(SYS_dup3, fd, reserved, O_CLOEXEC)
+                               : (int)host_call(SYS_fcntl, fd, F_DUPFD_CLOEXEC, fd_hidden_base());
     if (hidden >= 0)
         host_close(fd);
     return hidden;

@@ -54,6 +54,10 @@ must_check int fd_replace(int fd, struct file *f);
 /* One past the highest shielded descriptor ever. */
 int fd_limit(void);
 
+/* Occupies the rest of the hidden range: before the guest's limit rises above it, so that the host
+ * never gives the guest a number from it. */
+void fd_reserve_hidden(void);
+
 /* The lowest hidden number: the guest's descriptors end here. Settles the range on first use. */
 int fd_hidden_base(void);
 

@@ -55,6 +55,18 @@ static void duplicates(int fd)
     SAY(close(1023));
     SAY(getrlimit(RLIMIT_NOFILE, &limit));
     SAY_TRUE(limit.rlim_cur <= limit.rlim_max);
+    limit.rlim_cur = 3000;
+    SAY(setrlimit(RLIMIT_NOFILE, &limit));
+    int opened = 0, usable = 0, many[2000];
+    for (int i = 0; i < 2000; i++) { /* every descriptor that is given is the guest's */
+        many[i] = dup(fd);
+        opened += many[i] >= 0;
+        usable += fcntl(many[i], F_GETFD) == 0;
+    }
+    SAY(opened);
+    SAY(usable);
+    for (int i = 0; i < 2000; i++)
+        close(many[i]);
 }
 
 static void mapped(int fd)

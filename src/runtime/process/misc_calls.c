@@ -103,6 +103,8 @@ static int64_t limits(int pid, int resource, unsigned long new_at, unsigned long
         rlim_t least = (rlim_t)fd_hidden_base() + FD_HIDDEN_COUNT;
         if (new.rlim_cur > new.rlim_max)
             return -EINVAL;
+        if (new.rlim_cur > least)
+            fd_reserve_hidden();
         new.rlim_cur = MAX(new.rlim_cur, least);
         new.rlim_max = MAX(new.rlim_max, least);
     }

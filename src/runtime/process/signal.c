@@ -189,6 +189,18 @@ int64_t sys_rt_sigprocmask(struct syscall_call *c)
     return c->args[2] ? guest_put(c->args[2], &old) : 0;
 }
 
+/* With a copy of the mask that leaves ours open. */
+int64_t sys_rt_sigsuspend(struct syscall_call *c)
+{
+    uint64_t mask;
+    if (c->args[1] != 8)
+        return -EINVAL;
+    if (guest_get(&mask, c->args[0]) < 0)
+        return -EFAULT;
+    mask &= ~(SIGNALS_OURS | SIGNALS_UNBLOCKABLE);
+    return rt_block(SYS_rt_sigsuspend, &mask, 8);
+}
+
 int64_t sys_sigaltstack(struct syscall_call *c)
 {
     struct thread *t = c->thread;
