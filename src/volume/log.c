@@ -1,14 +1,19 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+#include "base/log.h"
 #include "platform/host.h"
 #include "volume/store.h"
 
 #include <errno.h>
+#include <inttypes.h>
+#include <stdatomic.h>
+#include <stdio.h>
 #include <stdlib.h>
 
 enum {
     BATCH_CAPACITY_MIN = 16 << 10,
     BATCH_CAPACITY_IDLE = 64 << 10,
     UNIT_AD_SIZE = 8,
+    DAMAGE_SAID_MAX = 20, /* events of one process; a damaged volume is read again and again */
     RECORD_AD_SIZE = BATCH_HEADER_SIZE + VOLUME_ID_SIZE + 8
 };
 
@@ -36,14 +41,29 @@ static struct slice unit_associated(uint64_t segment, uint8_t bytes[UNIT_AD_SIZE
     return writer_done(&wr);
 }
 
+int volume_damage(uint64_t segment, uint32_t offset, const char *what)
+{
+    static atomic_uint said;
+    char name[17];
+    snprintf(name, sizeof name, "%016" PRIx64, segment);
+    if (atomic_fetch_add_explicit(&said, 1, memory_order_relaxed) < DAMAGE_SAID_MAX)
+        LOG_ERROR("volume is damaged", LOG_TEXT("file", name), LOG_INT("offset", offset),
+                  LOG_TEXT("what", what),
+                  LOG_TEXT("to_do",
+                           "put the file back from a copy of the newest state, or read what "
+                           "is left"));
+    return -EBADMSG;
+}
+
 int unit_open(struct volume *v, struct aead *aead, enum unit_kind kind, uint64_t segment,
               uint32_t offset, const uint8_t *cipher, void *bytes, size_t size)
 {
     (void)v;
     uint8_t nonce[AEAD_NONCE_SIZE], associated[UNIT_AD_SIZE];
     nonce_make(kind, offset, nonce);
-    return aead_open(aead, nonce, unit_associated(segment, associated), cipher, size, cipher + size,
-                     bytes);
+    int r = aead_open(aead, nonce, unit_associated(segment, associated), cipher, size,
+                      cipher + size, bytes);
+    return r == -EBADMSG ? volume_damage(segment, offset, "bytes were changed") : r;
 }
 
 int log_read(struct volume *v, uint64_t segment, uint32_t offset, void *bytes, size_t size)
@@ -57,8 +77,8 @@ int log_read(struct volume *v, uint64_t segment, uint32_t offset, void *bytes, s
     }
     ssize_t n = v->backend->ops->read(v->backend, segment, offset, bytes, size);
     if (n < 0)
-        return n == -ENOENT ? -EBADMSG : (int)n;
-    return (size_t)n == size ? 0 : -EBADMSG;
+        return n == -ENOENT ? volume_damage(segment, offset, "the file is missing") : (int)n;
+    return (size_t)n == size ? 0 : volume_damage(segment, offset, "the file is too short");
 }
 
 int unit_read(struct volume *v, enum unit_kind kind, uint64_t segment, uint32_t offset, void *bytes,

@@ -160,6 +160,8 @@ int segment_aead(struct volume *v, uint64_t id, struct aead **ret_aead)
         SCOPED(key256_wipe) struct key256 key;
         struct segment_header header;
         int r = segment_header_read(v, id, &header, &key);
+        if (r == -EBADMSG)
+            return volume_damage(id, 0, "the file is missing, or its head was changed");
         if (r < 0)
             return r;
         segments_aead_drop(v, AEADS_MAX - 1);

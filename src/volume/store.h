@@ -182,6 +182,10 @@ must_check int superblock_read(struct volume *v, struct superblock *ret_superblo
  * may take all. So deleting, and giving back what was deleted, work on a full disk. */
 enum room { ROOM_DATA, ROOM_FREEING, ROOM_CHECKPOINT };
 
+/* Whoever reads gets an error number; what an operator can act on is said here, a few times per
+ * process. Returns -EBADMSG. */
+int volume_damage(uint64_t segment, uint32_t offset, const char *what);
+
 /* Begins a mutating operation that will add about `more` bytes to the log. */
 must_check int log_prepare(struct volume *v, size_t more, enum room room);
 /* As log_prepare() for what happens inside a batch: never writes one or checkpoints. */
