@@ -313,7 +313,7 @@ int main(int argc, char **argv)
     static double times[2][ARRAY_COUNT(g_benches)][ROUNDS_MAX];
     static double cpu[2][ARRAY_COUNT(g_benches)][ROUNDS_MAX];
     const char *env = getenv("BENCH_ROUNDS");
-    int rounds = env ? atoi(env) : 5;
+    int rounds = env ? (int)strtol(env, NULL, 10) : 5;
     rounds = MAX(1, MIN(rounds, (int)ROUNDS_MAX));
     platform_set(&platform_sim);
     memset(g_bytes, 'x', sizeof g_bytes);

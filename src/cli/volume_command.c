@@ -2,7 +2,6 @@
 #include "cli/volume_command.h"
 #include "base/hex.h"
 #include "base/options.h"
-#include "platform/ops.h"
 #include "volume/local.h"
 
 #include <errno.h>
@@ -273,7 +272,7 @@ int volume_command(int argc, char **argv)
         fputs("coffer volume: no --state and no HOME: where are the keys?\n", stderr);
         return EXIT_BAD_USAGE;
     }
-    platform_set(&platform_sim);
+    local_volume_use_host();
     job.dir = args[1];
     job.path = count > 2 ? args[2] : NULL;
     job.state_dir = state_dir;

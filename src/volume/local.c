@@ -13,6 +13,11 @@
 
 enum { PATH_SIZE = 4096, ID_TEXT_SIZE = 2 * VOLUME_ID_SIZE + 1 };
 
+void local_volume_use_host(void)
+{
+    platform_set(&platform_sim);
+}
+
 int local_state_dir(const char *coffer_state, const char *home, char *path, size_t size)
 {
     int n = -1;

@@ -33,6 +33,9 @@ void local_volume_done(struct local_volume *local);
 /* Backend, key, id, authority and mode (periodic); borrows from `local`. */
 struct volume_options local_volume_options(struct local_volume *local);
 
+/* For programs without a platform of their own: this one is a plain Linux process. */
+void local_volume_use_host(void);
+
 /* Where the state is kept unless told otherwise: $COFFER_STATE, or .local/state/coffer/volumes
  * under $HOME. 0, or -ENOENT if neither is set, -ENAMETOOLONG. The arguments are the values. */
 must_check int local_state_dir(const char *coffer_state, const char *home, char *path, size_t size);

@@ -11,7 +11,7 @@
 
 enum {
     BATCH_CAPACITY_MIN = 16 << 10,
-    BATCH_CAPACITY_IDLE = 64 << 10,
+    BATCH_CAPACITY_IDLE = 16 << 10,
     UNIT_AD_SIZE = 8,
     DAMAGE_SAID_MAX = 20, /* events of one process; a damaged volume is read again and again */
     RECORD_AD_SIZE = BATCH_HEADER_SIZE + VOLUME_ID_SIZE + 8

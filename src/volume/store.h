@@ -25,12 +25,12 @@ enum {
     SEGMENT_STEP_MIN = 64 << 10, /* space is made ready in these steps */
     SEGMENT_STEP_MAX = 4 << 20,
     RESERVE_MIN = 24 << 10, /* kept for deleting and for checkpoints */
-    DIRTY_NODES_MAX = 128,
+    DIRTY_NODES_MAX = 96,
     RESERVE_MAX = 256 << 10,
     CLOSE_CLEAN_MAX = 4 << 20,
-    CACHE_SIZE_DEFAULT = 128 << 10, /* of plaintext blocks */
-    DIRTY_SIZE_MAX = 256 << 10,     /* of plaintext blocks that wait for a batch */
-    NODES_MAX = 32,                 /* clean nodes in memory when nothing happens */
+    CACHE_SIZE_DEFAULT = 64 << 10, /* of plaintext blocks */
+    DIRTY_SIZE_MAX = 256 << 10,    /* of plaintext blocks that wait for a batch */
+    NODES_MAX = 16,                /* clean nodes in memory when nothing happens */
     DIRTY_INODES_MAX = 1024,
     INODES_IDLE_MAX = 32,
     AEADS_MAX = 4,

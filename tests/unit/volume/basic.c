@@ -223,7 +223,7 @@ TEST(volume_lists_large_directories_while_they_change)
     int n, total = 0;
     while ((n = volume_readdir(g_volume, d, cookie, entries, ARRAY_COUNT(entries))) > 0) {
         for (int i = 0; i < n; i++) {
-            int number = atoi(entries[i].name);
+            int number = (int)strtol(entries[i].name, NULL, 10);
             CHECK_EQ(entries[i].type, 8);
             seen[number]++;
             if (number % 2)
