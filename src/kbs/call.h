@@ -45,6 +45,10 @@ must_check int call_policy_load(struct kbs_call *call, const char *tenant, const
 must_check int kbs_audit(struct kbs *kbs, const char *event, const char *tenant, const char *policy,
                          const char *detail);
 
+struct lease_times kbs_lease_times(const struct kbs *kbs); /* call_volume.c */
+/* Members epoch, sequence and tag. */
+must_check int call_put_head(json_t *object, const struct lease_head *head);
+
 /* The value of a secret: found, imported, or generated and kept. In call_secret.c. */
 must_check int secret_value(struct kbs_call *call, const struct policy *policy, const char *name,
                             struct buf *ret_value);

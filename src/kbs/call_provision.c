@@ -83,6 +83,36 @@ static int command_answer(struct kbs_call *call, const struct policy *policy)
                             json_string(policy->directory ? policy->directory : "/"));
 }
 
+/* Opens the volume on the way, if that may be now: a start then costs one round trip and one commit.
+ * If another owner's lease is running, the runtime asks for it by itself and waits. */
+static int volume_open_now(struct kbs_call *call, const struct policy *policy,
+                           const struct policy_volume *volume, struct store_volume *stored,
+                           json_t *entry)
+{
+    static const uint8_t not_yet_named[LEASE_OPENING_SIZE];
+    struct kbs *kbs = call->kbs;
+    struct lease_owner owner = {.waits = volume->mode == POLICY_VOLUME_PERIODIC};
+    struct lease_times now = kbs_lease_times(kbs);
+    uint64_t wait_ms;
+    json_t *head = json_object();
+    memcpy(owner.session, call->peer->key_hash, sizeof owner.session);
+    memcpy(owner.instance, call->peer->evidence.instance, sizeof owner.instance);
+    int r = head ? lease_open(&stored->lease, &owner, not_yet_named, &now, &wait_ms) : -ENOMEM;
+    if (r == 0)
+        r = call_put_head(head, &stored->lease.head);
+    if (r < 0) {
+        json_decref(head);
+        return r == -EBUSY ? 0 : r;
+    }
+    r = call_put(entry, "head", head);
+    if (r == 0)
+        r = store_volume_put(kbs->store, stored->id, &stored->lease);
+    if (r < 0)
+        return r;
+    metric_add(&kbs->metrics[KBS_METRIC_VOLUME_OPENED], 1);
+    return kbs_audit(kbs, "volume opened", policy->tenant, policy->name, volume->name);
+}
+
 static int volume_answer(struct kbs_call *call, const struct policy *policy,
                          const struct policy_volume *volume, json_t *list)
 {
@@ -107,6 +137,8 @@ static int volume_answer(struct kbs_call *call, const struct policy *policy,
         r = call_put(entry, "key",
                      call_json_base64(slice_of(stored.key.bytes, sizeof stored.key.bytes)));
     key256_wipe(&stored.key);
+    if (r == 0 && json_is_true(json_object_get(call->in, "open")))
+        r = volume_open_now(call, policy, volume, &stored, entry);
     return r;
 }
 

@@ -37,20 +37,20 @@ static int volume_load(struct kbs_call *call, struct volume_call *ret)
     return r == -ENOENT ? call_refuse(call, REFUSAL_VOLUME, "id", NULL, NULL) : r;
 }
 
-static struct lease_times times_now(const struct kbs *kbs)
+struct lease_times kbs_lease_times(const struct kbs *kbs)
 {
     return (struct lease_times){.now_ms = kbs->now_ms(),
                                 .term_ms = kbs->manifest->lease_term_ms,
                                 .margin_ms = kbs->manifest->lease_margin_ms};
 }
 
-static int head_answer(struct kbs_call *call, const struct lease_head *head)
+int call_put_head(json_t *object, const struct lease_head *head)
 {
-    int r = call_put(call->out, "epoch", json_integer((json_int_t)head->epoch));
+    int r = call_put(object, "epoch", json_integer((json_int_t)head->epoch));
     if (r == 0)
-        r = call_put(call->out, "sequence", json_integer((json_int_t)head->sequence));
+        r = call_put(object, "sequence", json_integer((json_int_t)head->sequence));
     return r < 0 ? r
-                 : call_put(call->out, "tag", call_json_hex(slice_of(head->tag, sizeof head->tag)));
+                 : call_put(object, "tag", call_json_hex(slice_of(head->tag, sizeof head->tag)));
 }
 
 static int lease_refuse(struct kbs_call *call, int r)
@@ -94,7 +94,7 @@ int call_volume_open(struct kbs_call *call)
         r = owner_describe(call, &v, &owner);
     if (r < 0)
         return r;
-    struct lease_times now = times_now(call->kbs);
+    struct lease_times now = kbs_lease_times(call->kbs);
     r = lease_open(&v.lease, &owner, opening, &now, &wait_ms);
     if (r == -EBUSY) {
         r = call_put(call->out, "retry_after_ms", json_integer((json_int_t)wait_ms));
@@ -103,11 +103,19 @@ int call_volume_open(struct kbs_call *call)
     if (r == 0)
         r = store_volume_put(call->kbs->store, v.id, &v.lease);
     if (r == 0)
-        r = head_answer(call, &v.lease.head);
+        r = call_put_head(call->out, &v.lease.head);
     if (r < 0)
         return r;
     metric_add(&call->kbs->metrics[KBS_METRIC_VOLUME_OPENED], 1);
     return kbs_audit(call->kbs, "volume opened", v.session.tenant, v.session.policy, v.name);
+}
+
+/* An owner that was given its volume together with its configuration names its key here. */
+static int opening_parse(struct kbs_call *call, struct lease *lease)
+{
+    if (!json_object_get(call->in, "opening"))
+        return 0;
+    return call_hex(call, "opening", lease->opening, sizeof lease->opening);
 }
 
 static int head_parse(struct kbs_call *call, struct lease_head *ret)
@@ -127,10 +135,13 @@ int call_volume_report(struct kbs_call *call)
         r = head_parse(call, &head);
     if (r < 0)
         return r;
-    struct lease_times now = times_now(call->kbs);
+    struct lease_times now = kbs_lease_times(call->kbs);
     r = lease_report(&v.lease, call->peer->key_hash, &head, &now);
     if (r < 0)
         return lease_refuse(call, r);
+    r = opening_parse(call, &v.lease);
+    if (r < 0)
+        return r;
     metric_add(&call->kbs->metrics[KBS_METRIC_VOLUME_REPORTS], 1);
     return store_volume_put(call->kbs->store, v.id, &v.lease);
 }
@@ -144,11 +155,13 @@ int call_volume_close(struct kbs_call *call)
         r = head_parse(call, &head);
     if (r < 0)
         return r;
-    struct lease_times now = times_now(call->kbs);
+    struct lease_times now = kbs_lease_times(call->kbs);
     r = lease_close(&v.lease, call->peer->key_hash, &head, &now);
     if (r < 0)
         return lease_refuse(call, r);
-    r = store_volume_put(call->kbs->store, v.id, &v.lease);
+    r = opening_parse(call, &v.lease);
+    if (r == 0)
+        r = store_volume_put(call->kbs->store, v.id, &v.lease);
     return r < 0
                ? r
                : kbs_audit(call->kbs, "volume closed", v.session.tenant, v.session.policy, v.name);

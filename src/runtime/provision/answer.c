@@ -3,6 +3,7 @@
 
 #include "base/hex.h"
 #include "crypto/base64.h"
+#include "runtime/provision/authority.h"
 
 #include <errno.h>
 
@@ -151,6 +152,12 @@ static int volume_entry_read(struct context *c, const json_t *object)
     /* The name becomes a directory on the host. */
     if (strchr(v->name, '/') || v->name[0] == '.' || !v->name[0])
         return bad(c, "name");
+    const json_t *opened = json_object_get(object, "head");
+    struct volume_head head;
+    if (opened && authority_head_read(opened, &head) < 0)
+        return bad(c, "head");
+    if (opened)
+        authority_opened(v->id, &head);
     v->mode = (enum volume_mode)mode;
     v->create = json_is_true(json_object_get(object, "fresh"));
     config->volume_count++;

@@ -3,6 +3,7 @@
 
 #include "base/hex.h"
 #include "platform/host.h"
+#include "runtime/config.h"
 #include "runtime/provision/link.h"
 
 #include <errno.h>
@@ -15,6 +16,18 @@ static int64_t g_patience_ms;
 static _Atomic unsigned g_openings_left;
 static _Atomic int64_t g_reported_ns;
 
+/* What is known of each volume: a head that was given before it was asked for, and the name of the
+ * key that its log is written with. Written by open(), which comes before any other call for that
+ * volume. */
+struct known {
+    uint8_t id[VOLUME_ID_SIZE];
+    uint8_t opening[16];
+    struct volume_head head;
+    bool opened; /* `head` has not been taken yet */
+};
+static struct known g_known[RUNTIME_VOLUMES_MAX];
+static unsigned g_known_count;
+
 void authority_set_patience(int64_t patience_ms)
 {
     g_patience_ms = patience_ms;
@@ -22,10 +35,53 @@ void authority_set_patience(int64_t patience_ms)
 
 void authority_expect_openings(unsigned count)
 {
-    g_openings_left = count;
+    unsigned opened = 0;
+    for (unsigned i = 0; i < g_known_count; i++)
+        opened += g_known[i].opened;
+    g_openings_left = count - MIN(opened, count);
+    if (g_openings_left == 0)
+        link_rest();
 }
 
-static int head_read(const json_t *answer, struct volume_head *ret)
+static struct known *known_find(const uint8_t id[VOLUME_ID_SIZE])
+{
+    for (unsigned i = 0; i < g_known_count; i++)
+        if (memcmp(g_known[i].id, id, VOLUME_ID_SIZE) == 0)
+            return &g_known[i];
+    return NULL;
+}
+
+void authority_opened(const uint8_t id[VOLUME_ID_SIZE], const struct volume_head *head)
+{
+    if (g_known_count == RUNTIME_VOLUMES_MAX)
+        return;
+    struct known *known = &g_known[g_known_count++];
+    *known = (struct known){.head = *head, .opened = true};
+    memcpy(known->id, id, sizeof known->id);
+}
+
+/* True if open() has its answer already. */
+static bool known_take(const uint8_t id[VOLUME_ID_SIZE], const uint8_t opening[16],
+                       struct volume_head *ret_head)
+{
+    struct known *known = known_find(id);
+    if (!known)
+        return false;
+    memcpy(known->opening, opening, sizeof known->opening);
+    if (!known->opened)
+        return false;
+    known->opened = false;
+    *ret_head = known->head;
+    return true;
+}
+
+static void opening_done(void)
+{
+    if (g_openings_left > 0 && --g_openings_left == 0)
+        link_rest();
+}
+
+int authority_head_read(const json_t *answer, struct volume_head *ret)
 {
     const json_t *epoch = json_object_get(answer, "epoch");
     const json_t *sequence = json_object_get(answer, "sequence");
@@ -59,6 +115,8 @@ static int authority_open(void *ctx, const uint8_t id[VOLUME_ID_SIZE],
     char id_hex[2 * VOLUME_ID_SIZE + 1], opening_hex[33];
     int64_t deadline_ns = host_monotonic_ns() + g_patience_ms * 1000000;
     (void)ctx;
+    if (known_take(id, opening_key_id, ret_head))
+        return 0;
     hex_encode(slice_of(id, VOLUME_ID_SIZE), id_hex);
     hex_encode(slice_of(opening_key_id, 16), opening_hex);
     json_t *request = json_pack("{s:s, s:s}", "id", id_hex, "opening", opening_hex);
@@ -73,33 +131,35 @@ static int authority_open(void *ctx, const uint8_t id[VOLUME_ID_SIZE],
         if (r == 0 && status != 200)
             r = link_refused(answer, status, &why);
         if (r == 0)
-            r = head_read(answer, ret_head);
+            r = authority_head_read(answer, ret_head);
         json_decref(answer);
         if (r == 0 || delay_ms == 0 || host_monotonic_ns() + delay_ms * 1000000 > deadline_ns) {
             json_decref(request);
-            if (g_openings_left > 0 && --g_openings_left == 0)
-                link_rest();
+            opening_done();
             return r < 0 ? error_set(e, r, "%s", error_text(&why, r)) : 0;
         }
         link_sleep_ms(delay_ms);
     }
 }
 
-/* Refusals other than fencing mean as much: this owner must not go on. */
 static int head_send(const char *path, const uint8_t id[VOLUME_ID_SIZE],
                      const struct volume_head *head)
 {
-    char id_hex[2 * VOLUME_ID_SIZE + 1], tag_hex[2 * VOLUME_TAG_SIZE + 1];
+    char id_hex[2 * VOLUME_ID_SIZE + 1], tag_hex[2 * VOLUME_TAG_SIZE + 1], opening_hex[33];
+    const struct known *known = known_find(id);
     json_t *answer = NULL;
     unsigned status = 0;
     hex_encode(slice_of(id, VOLUME_ID_SIZE), id_hex);
     hex_encode(slice_of(head->tag, VOLUME_TAG_SIZE), tag_hex);
-    json_t *request =
-        json_pack("{s:s, s:I, s:I, s:s}", "id", id_hex, "epoch", (json_int_t)head->epoch,
-                  "sequence", (json_int_t)head->sequence, "tag", tag_hex);
+    if (known)
+        hex_encode(slice_of(known->opening, sizeof known->opening), opening_hex);
+    json_t *request = json_pack("{s:s, s:I, s:I, s:s, s:s*}", "id", id_hex, "epoch",
+                                (json_int_t)head->epoch, "sequence", (json_int_t)head->sequence,
+                                "tag", tag_hex, "opening", known ? opening_hex : NULL);
     int r = request ? link_call(path, request, false, &status, &answer, NULL) : -ENOMEM;
     json_decref(request);
     json_decref(answer);
+    /* Refusals other than fencing mean as much: this owner must not go on. */
     if (r < 0)
         return r == -EACCES || r == -EKEYREJECTED ? -ESTALE : -EAGAIN;
     return status == 200 ? 0 : status >= 500 ? -EAGAIN : -ESTALE;

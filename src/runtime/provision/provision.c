@@ -62,8 +62,8 @@ static int provision_ask(const struct provision_options *options, const char *cs
                          json_t **ret_answer, struct error *e)
 {
     int64_t deadline_ns = host_monotonic_ns() + options->patience_ms * 1000000;
-    json_t *request = json_pack("{s:s, s:s, s:s}", "tenant", options->tenant, "policy",
-                                options->policy, "csr", csr);
+    json_t *request = json_pack("{s:s, s:s, s:s, s:b}", "tenant", options->tenant, "policy",
+                                options->policy, "csr", csr, "open", 1);
     if (!request)
         return error_set(e, -ENOMEM, "no memory for a request");
     for (;;) {
@@ -137,7 +137,7 @@ static int config_fill(const struct provision_options *options, const json_t *an
     return r;
 }
 
-/* A volume that is made first is opened for that, too. */
+/* A volume that is made first is opened twice. */
 static unsigned openings_count(const struct runtime_config *config)
 {
     unsigned count = 0;
@@ -166,10 +166,8 @@ int provision_run(const struct provision_options *options, struct runtime_config
     if (r == 0)
         r = config_fill(options, answer, key_pem, &config, e);
     json_decref(answer);
-    /* The volumes are opened next, over the same connection. */
-    if (r < 0 || config.volume_count == 0)
-        link_rest();
-    authority_expect_openings(openings_count(&config));
+    /* What is still to be opened uses the same connection. */
+    authority_expect_openings(r < 0 ? 0 : openings_count(&config));
     if (r == 0)
         *ret_config = config;
     secret_wipe(&config, sizeof config);
