@@ -1,13 +1,18 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* coffer-runtime: command line to runtime_config, then runtime_run(). */
+#include "base/log.h"
 #include "crypto/provider.h"
+#include "platform/host.h"
 #include "platform/ops.h"
 #include "runtime/options.h"
+#include "runtime/process/process.h"
 #include "runtime/runtime.h"
 
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/syscall.h>
+#include <sys/uio.h>
 
 #define EXIT_USAGE 2
 #define EXIT_CANNOT_RUN 126
@@ -26,10 +31,21 @@ static int exit_code(int r)
     }
 }
 
+/* What the runtime refuses is said where the program's own errors go, and survives its closing
+ * them. */
+static void log_line(enum log_level level, struct slice line)
+{
+    struct iovec parts[] = {{(void *)(uintptr_t)line.bytes, line.size},
+                            {(void *)(uintptr_t) "\n", 1}};
+    (void)level;
+    (void)host_call(SYS_writev, process_stderr(), parts, ARRAY_COUNT(parts));
+}
+
 int main(int argc, char **argv, char **envp)
 {
     static struct runtime_config config;
     struct error e = {0};
+    log_set_sink(log_line, "coffer-runtime", LOG_LEVEL_WARNING);
     runtime_continue(argc, argv);
     platform_set(&platform_sim);
     int r = crypto_start();

@@ -16,8 +16,6 @@
 
 #define BATCH_MAX 64 /* events given at once; a program that wants more asks again */
 
-static const struct file_ops epoll_file_ops;
-
 static struct epoll_file *epoll_get(int fd)
 {
     struct file *f = fd_get(fd);
@@ -337,7 +335,7 @@ static int epoll_poll(struct file *f, int events, int *ret_host_events)
     return ep->ready_count > 0 ? events & (POLLIN | POLLRDNORM) : 0;
 }
 
-static const struct file_ops epoll_file_ops = {
+const struct file_ops epoll_file_ops = {
     .name = "epoll",
     .poll = epoll_poll,
     .release = epoll_release,

@@ -159,6 +159,11 @@ void handover_begun(uint64_t id);
 void handover_closed(uint64_t id);
 void handover_returned(uint64_t id);
 
+/* --- exec (net/exec.c) ------------------------------------------------------------------------- */
+
+/* Puts back what net_exec_restore() was given. 0, -EBADMSG or -ENOMEM. */
+must_check int exec_resume(void);
+
 /* --- what is still to be sent when a socket is closed (net/linger.c) -------------------------- */
 
 /* Takes over the connection (always) on a duplicate of `fd` if something is left to send. */

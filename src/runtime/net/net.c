@@ -27,7 +27,9 @@ int net_init(const struct runtime_config *config, struct error *e)
     if (r < 0)
         return r;
     r = gate_init();
-    return r < 0 ? error_set(e, r, "no memory for the network shield") : 0;
+    if (r == 0)
+        r = exec_resume();
+    return r < 0 ? error_set(e, r, "cannot start the network shield") : 0;
 }
 
 /* At exit the kernel closes what is open, which a peer would take for a cut stream. */

@@ -4,11 +4,18 @@
 #ifndef COFFER_RUNTIME_NET_NET_H
 #define COFFER_RUNTIME_NET_NET_H
 
+#include "base/buf.h"
 #include "runtime/config.h"
 
 /* Before the guest's first instruction; `config` must live as long as the process. Makes no TLS
  * context. 0, -EINVAL (rules that contradict each other, said in *e) or -ENOMEM. */
 must_check int net_init(const struct runtime_config *config, struct error *e);
+
+/* For a host exec of the runtime (a child of vfork): what of the shielded sockets lives on, appended
+ * to `state`; the others are marked to be closed by the host. And back again, before net_init(),
+ * after which `state` is no longer needed. 0, -ENOMEM or -EBADMSG. */
+must_check int net_exec_save(struct buf *state);
+must_check int net_exec_restore(struct slice state);
 
 /* Right before the process ends: says close_notify on what is open and waits, for at most two
  * seconds, until what the guest wrote has left. */

@@ -163,11 +163,14 @@ static void log_failure(const struct net_socket *s, bool established)
     static struct log_limit limit;
     static lock_word lock;
     SCOPED(lock_leave) lock_word *held = lock_enter(&lock);
-    if (log_allows(&limit, net_now_ns() / 1000000000, FAILURES_PER_MINUTE))
-        LOG_NOTICE(established ? "TLS connection failed" : "TLS handshake failed",
-                   LOG_INT("port", s->rule->port),
-                   LOG_TEXT("side", s->rule->listen ? "server" : "client"),
-                   LOG_TEXT("why", tls_conn_failure(s->tls)));
+    if (!log_allows(&limit, net_now_ns() / 1000000000, FAILURES_PER_MINUTE))
+        return;
+    /* Strangers fail at our door every day; a destination of our own is somebody's to set right. */
+    LOG_EVENT(s->rule->listen ? LOG_LEVEL_NOTICE : LOG_LEVEL_WARNING,
+              established ? "TLS connection failed" : "TLS handshake failed",
+              LOG_INT("port", s->rule->port),
+              LOG_TEXT("side", s->rule->listen ? "server" : "client"),
+              LOG_TEXT("why", tls_conn_failure(s->tls)));
 }
 
 void socket_after(struct net_socket *s, struct socket_was was, bool write_blocked)

@@ -45,6 +45,8 @@ struct watch {
     struct watch *next, *previous; /* ready list */
 };
 
+extern const struct file_ops epoll_file_ops;
+
 /* Marks: the upper bits are random and no user address has them, so no program's own data is one. */
 #define WATCH_SLOT_BITS 20
 #define WATCH_SLOT_MAX ((1u << WATCH_SLOT_BITS) - 2)

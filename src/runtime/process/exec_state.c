@@ -7,6 +7,7 @@
 #include "platform/host.h"
 #include "runtime/config.h"
 #include "runtime/fd_table.h"
+#include "runtime/net/net.h"
 #include "runtime/process/exec.h"
 #include "runtime/process/process.h"
 #include "runtime/vfs/vfs.h"
@@ -91,7 +92,8 @@ static void put_config(struct out *o, const struct runtime_config *c)
     for (unsigned i = 0; i < c->net_rule_count; i++) {
         const struct runtime_net_rule *rule = &c->net_rules[i];
         put_number(o, rule->listen);
-        put_number(o, rule->class);
+        /* The hand-over socket stays with the program it was made for. */
+        put_number(o, rule->class == NET_CLASS_HANDOVER ? NET_CLASS_DENIED : rule->class);
         put_text(o, rule->address);
         put_number(o, rule->port);
         put_tls(o, rule->tls);
@@ -133,6 +135,10 @@ int exec_host(const struct program *program)
     struct buf shield = {0};
     if (o.r == 0)
         o.r = vfs_exec_save(&shield);
+    put_slice(&o, buf_slice(&shield));
+    buf_clear(&shield);
+    if (o.r == 0)
+        o.r = net_exec_save(&shield);
     put_slice(&o, buf_slice(&shield));
     buf_done(&shield);
     int fd = o.r < 0 ? o.r : write_sealed(&o.buf);
@@ -282,10 +288,13 @@ int exec_continue(int fd, struct runtime_config *ret_config, struct error *e)
     ret_config->argv = get_strings(&in);
     ret_config->envp = get_strings(&in);
     get_config(&in, ret_config);
-    struct slice shield = get_slice(&in);
+    struct slice shield = get_slice(&in), sockets = get_slice(&in);
     if (in.rd.failed || reader_left(&in.rd) > 0)
         return error_set(e, -EBADMSG, "the state to continue from is malformed");
     ret_config->handover_fd = ret_config->handover_status_fd = -1;
     r = shield.size > 0 ? vfs_exec_restore(shield) : 0;
-    return r < 0 ? error_set(e, r, "cannot restore the file shield after exec") : 0;
+    if (r < 0)
+        return error_set(e, r, "cannot restore the file shield after exec");
+    r = net_exec_restore(sockets);
+    return r < 0 ? error_set(e, r, "cannot restore the network shield after exec") : 0;
 }
