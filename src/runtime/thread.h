@@ -41,7 +41,7 @@ struct process {
     bool vfork_child;
     uint32_t vfs_client;         /* of a child of vfork(): see vfs/vfs.h */
     struct volume_file *vfs_cwd; /* of a child of vfork(): its working directory on a volume */
-    _Atomic int thread_count; /* guest threads alive */
+    _Atomic int thread_count;    /* guest threads alive */
 };
 
 struct thread {

@@ -47,6 +47,8 @@ CASES = [
     ("exit status", ["sh", "-c", "exit 42"], ""),
     ("killed by a signal", ["sh", "-c", "kill -TERM $$"], ""),
     ("script with an interpreter line", ["./script", "a b", "c"], ""),
+    ("its own path", ["readlink", "/proc/self/exe"], ""),
+    ("a linked program's own path", ["bash", "-c", "ln -s /bin/readlink r; ./r /proc/self/exe; ./r /proc/$$/cwd | wc -l"], ""),
     ("environment", ["env", "-i", "A=b", "env"], ""),
     ("python threads and subprocesses", [PYTHON, "-c", THREADED_PYTHON], ""),
     ("python multiprocessing", [PYTHON, "-c",
@@ -59,12 +61,35 @@ CASES = [
     ("find and xargs", ["bash", "-c", "find /etc -maxdepth 1 -name 'host*' | sort | xargs ls -d"], ""),
 ]
 
+# Where they are installed: run-time compilers with signal handlers and threads of their own.
+OPTIONAL = [
+    ("node", ["node", "-e", "const w = require('worker_threads'), c = require('child_process');"
+     "console.log(c.execSync('echo child').toString());"
+     "new w.Worker(\"require('worker_threads').parentPort.postMessage(42)\", {eval: true})"
+     ".on('message', m => console.log(m))"], ""),
+    ("java", ["java", "-Xshare:auto", "Main.java"], ""),
+]
+
+JAVA = """public class Main { public static void main(String[] a) throws Exception {
+int[] n = new int[1]; Thread[] t = new Thread[6];
+for (int i = 0; i < 6; i++) { t[i] = new Thread(() -> { for (int k = 0; k < 50000; k++)
+synchronized (n) { n[0]++; } }); t[i].start(); }
+for (Thread x : t) x.join();
+System.out.println(n[0]);
+String s = a.length > 9 ? "" : null;
+try { s.length(); } catch (NullPointerException e) { System.out.println("null"); }
+System.gc();
+System.out.println(new String(new ProcessBuilder("echo", "child").start().getInputStream().readAllBytes()));
+} }"""
+
 
 def run(prefix, command, text):
     directory = tempfile.mkdtemp(prefix="coffer-guest-")
     try:
         with open(os.path.join(directory, "script"), "w", encoding="utf-8") as f:
             f.write("#!/bin/bash -e\necho \"$0\" \"$#\" \"$1\"\n")
+        with open(os.path.join(directory, "Main.java"), "w", encoding="utf-8") as f:
+            f.write(JAVA)
         os.chmod(os.path.join(directory, "script"), 0o755)
         done = subprocess.run(prefix + command, input=text.encode(), cwd=directory, timeout=60,
                               capture_output=True, check=False)
@@ -105,7 +130,8 @@ def refusals():
 
 def main():
     wanted = sys.argv[3:]
-    cases = [c for c in CASES if os.path.exists(c[1][0]) or not c[1][0].startswith(PROGRAMS)]
+    cases = CASES + [c for c in OPTIONAL if shutil.which(c[1][0])]
+    cases = [c for c in cases if os.path.exists(c[1][0]) or not c[1][0].startswith(PROGRAMS)]
     cases = [c for c in cases if not wanted or any(w in c[0] for w in wanted)]
     checks = [] if wanted else list(refusals())
     print("TAP version 13")

@@ -173,7 +173,7 @@ int program_load(struct program *p, struct regs *ret_regs)
     if (r < 0)
         return r;
     name_process(p);
-    vfs_program_is(p->path);
+    vfs_program_is(p->executable);
     *ret_regs = (struct regs){.rip = entry, .rsp = stack.at, .rflags = 0x202};
     return 0;
 }

@@ -25,6 +25,7 @@ void strings_done(struct strings *s);
 
 struct program {
     char path[PROGRAM_PATH_SIZE]; /* what was executed, a script's path for a script: AT_EXECFN */
+    char executable[PROGRAM_PATH_SIZE]; /* what was loaded, links followed: /proc/self/exe */
     struct strings argv, envp;
     struct image image, interpreter_image;
     struct elf elf, interpreter;

@@ -1,10 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Finding a program: scripts, interpreters, arguments. */
+#include "platform/host.h"
 #include "runtime/loader/load.h"
 
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/syscall.h>
 
 #define SCRIPT_LINE_SIZE 256
 #define SCRIPT_DEPTH_MAX 4
@@ -91,6 +94,20 @@ static int script_arguments(char *line, const char *script, struct strings *argv
     return r;
 }
 
+/* The host knows the path of what it has opened; a shielded file is known by how it was asked for. */
+static void resolve_executable(struct program *p, const char *path)
+{
+    char link[32];
+    long n = 0;
+    (void)snprintf(link, sizeof(link), "/proc/self/fd/%d", p->image.fd);
+    if (p->image.fd >= 0)
+        n = host_call(SYS_readlink, link, p->executable, sizeof(p->executable) - 1);
+    if (n > 0 && (size_t)n < sizeof(p->executable) && p->executable[0] == '/')
+        p->executable[n] = '\0';
+    else
+        (void)snprintf(p->executable, sizeof(p->executable), "%s", path);
+}
+
 /* Opens `path`; for a script goes on with its interpreter. */
 static int open_through_scripts(struct program *p, const char *path, int fd)
 {
@@ -103,8 +120,10 @@ static int open_through_scripts(struct program *p, const char *path, int fd)
         ssize_t n = image_read_some(&p->image, 0, line, SCRIPT_LINE_SIZE);
         if (n < 0)
             return (int)n;
-        if (n < 2 || line[0] != '#' || line[1] != '!')
+        if (n < 2 || line[0] != '#' || line[1] != '!') {
+            resolve_executable(p, path);
             return 0;
+        }
         char script[PROGRAM_PATH_SIZE];
         (void)memccpy(script, path, '\0', sizeof(script));
         script[sizeof(script) - 1] = '\0';

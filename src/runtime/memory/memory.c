@@ -77,7 +77,8 @@ static void before_replacing(uint64_t from, uint64_t size)
 
 static bool is_text(int prot, int flags)
 {
-    return !(flags & MAP_ANONYMOUS) && (prot & PROT_READ) && (prot & PROT_EXEC) && !(prot & PROT_WRITE) && (flags & MAP_PRIVATE);
+    return !(flags & MAP_ANONYMOUS) && (prot & PROT_READ) && (prot & PROT_EXEC) &&
+           !(prot & PROT_WRITE) && (flags & MAP_PRIVATE);
 }
 
 static int64_t map_locked(uint64_t address, uint64_t size, int prot, int flags, int fd,
