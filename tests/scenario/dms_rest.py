@@ -541,4 +541,5 @@ def the_examples_of_the_guide_work(server):
     tap.equal(done.returncode, 0, done.stdout[-1500:] + done.stderr)
 
 
-tap.main(lambda: dms_server.server(PROGRAM))
+if __name__ == "__main__":
+    tap.main(lambda: dms_server.server(PROGRAM))

@@ -37,6 +37,10 @@ class Asker:
     def __init__(self, url, auth, ca=None):
         self.url, self.auth, self.ca = url, auth, ca
 
+    def pid(self):
+        """The server's process, if it can be looked at."""
+        return None
+
     def command(self, path, *options, auth=None):
         command = ["curl", "-sS", "--path-as-is", "--max-time", "280"]
         if self.ca:
@@ -95,6 +99,9 @@ class Server(Asker):
         if must_listen:
             self.url = "http://127.0.0.1:" + tap.until(self.port, "the server listens")
         return self
+
+    def pid(self):
+        return self.process.pid
 
     def port(self):
         found = re.search(r"listening.* port=(\d+)", self.logs())
