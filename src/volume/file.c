@@ -145,7 +145,8 @@ static ssize_t write_piece(struct volume *v, uint64_t ino, uint64_t *offset, con
     struct inode *inode;
     size_t done = 0;
     ssize_t n = 0;
-    int r = log_prepare(v, size + size / BLOCK_SIZE * TAG_SIZE + 2 * UNIT_SIZE + 512, ROOM_DATA);
+    int r = log_prepare(v, size + size / BLOCK_SIZE * TAG_SIZE + 2 * UNIT_SIZE + 512,
+                        size >= BULK_SIZE_MIN ? ROOM_BULK : ROOM_DATA);
     if (r == 0)
         r = file_get(v, ino, &inode);
     if (r < 0)

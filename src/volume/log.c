@@ -135,6 +135,12 @@ static uint64_t reserve_size(const struct volume *v)
     return MAX((uint64_t)RESERVE_MIN, MIN((uint64_t)RESERVE_MAX, v->live_size / 16));
 }
 
+/* Room that large writes leave for small ones. */
+static uint64_t bulk_reserve_size(const struct volume *v)
+{
+    return MAX((uint64_t)BULK_RESERVE_MIN, MIN((uint64_t)BULK_RESERVE_MAX, v->live_size / 8));
+}
+
 static uint32_t segment_soft_size(const struct volume *v)
 {
     uint64_t size = v->tuning.segment_size;
@@ -173,6 +179,8 @@ int batch_room(struct volume *v, size_t more, enum room room)
     struct segment *s = segment_find(v, v->active);
     uint64_t least = v->batch.offset + batch_projected(v) + more + BATCH_ALIGN;
     uint64_t want = least + reserve_size(v) + checkpoint_projected(v);
+    if (room == ROOM_BULK)
+        want += bulk_reserve_size(v);
     if (want <= s->state.size)
         return 0;
     r = segment_grow(v, want, more >= PIECE_SIZE / 4);
@@ -201,7 +209,7 @@ int log_prepare(struct volume *v, size_t more, enum room room)
     if (r < 0 && r != -ENOSPC)
         return r;
     r = batch_room(v, more, room);
-    if (r == -ENOSPC && room == ROOM_DATA) {
+    if (r == -ENOSPC && room <= ROOM_DATA) {
         r = clean_slice(v, true);
         r = r < 0 ? r : batch_room(v, more, room);
     }

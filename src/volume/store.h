@@ -27,6 +27,9 @@ enum {
     RESERVE_MIN = 24 << 10, /* kept for deleting and for checkpoints */
     DIRTY_NODES_MAX = 96,
     RESERVE_MAX = 256 << 10,
+    BULK_SIZE_MIN = 16 << 10, /* a write from this size on is bulk */
+    BULK_RESERVE_MIN = 256 << 10,
+    BULK_RESERVE_MAX = 2 << 20,
     CLOSE_CLEAN_MAX = 4 << 20,
     CACHE_SIZE_DEFAULT = 64 << 10, /* of plaintext blocks */
     DIRTY_SIZE_MAX = 256 << 10,    /* of plaintext blocks that wait for a batch */
@@ -178,9 +181,10 @@ must_check int superblock_read(struct volume *v, struct superblock *ret_superblo
 
 /* --- log.c --- */
 
-/* What the room is for: data leaves a reserve, freeing leaves what a checkpoint takes, a checkpoint
- * may take all. So deleting, and giving back what was deleted, work on a full disk. */
-enum room { ROOM_DATA, ROOM_FREEING, ROOM_CHECKPOINT };
+/* What the room is for: large writes leave room for small ones, small ones a reserve, freeing leaves
+ * what a checkpoint takes, and a checkpoint may take all. So on a full disk a program can still note
+ * in its database that it deletes, deleting works, and so does giving back what was deleted. */
+enum room { ROOM_BULK, ROOM_DATA, ROOM_FREEING, ROOM_CHECKPOINT };
 
 /* Whoever reads gets an error number; what an operator can act on is said here, a few times per
  * process. Returns -EBADMSG. */
