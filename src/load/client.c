@@ -25,7 +25,10 @@ static void latency_record(struct client *c, int64_t now_ns)
 void client_fail(struct client *c, enum load_error error)
 {
     int64_t now_ns = load_now_ns();
+    bool later =
+        error == LOAD_ERROR_STATUS && (c->response.status == 429 || c->response.status == 503);
     c->last_error = error;
+    c->failures += !c->measured && !later;
     if (c->measured) {
         c->results->failed++;
         c->results->errors[error]++;

@@ -39,8 +39,9 @@ struct client {
     int64_t connect_ns;
     int64_t not_before_ns; /* after a failure to connect or prepare: a pause until then */
     enum load_error last_error;
-    bool measured; /* this request counts */
-    bool answered; /* a byte of the answer has come */
+    unsigned failures; /* outside the measured part, but those that said "later" (429, 503) */
+    bool measured;     /* this request counts */
+    bool answered;     /* a byte of the answer has come */
     bool retried;
 };
 

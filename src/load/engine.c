@@ -16,7 +16,7 @@
 #define SECOND_NS 1000000000ll
 #define TICK_NS 100000000ll /* how often time limits are looked at */
 #define EVENTS_MAX 256
-#define PREPARE_REQUESTS_MAX 200 /* of one client: then it is given up */
+#define PREPARE_FAILURES_MAX 4 /* of one client: then it is given up */
 
 enum phase { PHASE_PREPARE, PHASE_MEASURE, PHASE_DRAIN, PHASE_REMOVE };
 
@@ -52,7 +52,7 @@ static bool request_choose(struct engine *en, struct client *c, int64_t now_ns,
 {
     *ret_intended_ns = now_ns;
     if (en->phase == PHASE_PREPARE) {
-        return c->begun < PREPARE_REQUESTS_MAX && now_ns >= c->not_before_ns &&
+        return c->failures < PREPARE_FAILURES_MAX && now_ns >= c->not_before_ns &&
                workload_prepare(&en->workload, &c->memory, c->tenant, &c->request);
     }
     if (en->phase == PHASE_REMOVE)
@@ -206,7 +206,7 @@ static int measure(struct engine *en)
 static bool is_preparing(const struct engine *en, const struct client *c)
 {
     return c->state != CLIENT_IDLE ||
-           (c->begun < PREPARE_REQUESTS_MAX && !workload_is_ready(&en->workload, &c->memory));
+           (c->failures < PREPARE_FAILURES_MAX && !workload_is_ready(&en->workload, &c->memory));
 }
 
 static uint64_t preparing_count(const struct engine *en)

@@ -22,7 +22,6 @@ import tap
 from coffer_system import System
 
 BUILD = os.path.abspath(sys.argv[1])
-SECONDS_TO_REFUSE = 8  # a client waits while the server is tried again and again
 DOCUMENT = "an acknowledged document\n" * 400
 
 
@@ -58,6 +57,16 @@ def segments(s):
     return sorted(paths, key=os.path.getsize, reverse=True)
 
 
+def served_or_refused(s, name):
+    """curl's result, or a failed one as soon as the server has failed twice: a client waits while
+    the server is tried again and again."""
+    results = []
+    asking = threading.Thread(target=lambda: results.append(get(s, name, seconds=20)), daemon=True)
+    asking.start()
+    tap.until(lambda: results or s.tenant()["failures"] >= 2, "it is served or refused", 30)
+    return results[0] if results else subprocess.CompletedProcess([], 1, "", "server failed")
+
+
 @contextlib.contextmanager
 def disk_changed(s):
     """The system is stopped for a change of demo's volume. If the changed volume was refused, it is
@@ -70,7 +79,7 @@ def disk_changed(s):
 
     def ask(name="kept.txt"):
         s.start()
-        answers.append(get(s, name, seconds=SECONDS_TO_REFUSE))
+        answers.append(served_or_refused(s, name))
         other = get(s, "kept.txt", "acme")
         tap.equal(other.stdout, DOCUMENT, f"the other client's document: {other.stderr}")
         return answers[-1]
