@@ -17,7 +17,7 @@ struct child_job {
 };
 
 /* Becomes the server; returns only if that fails, with -errno and a text in `e`. */
-typedef int child_fn(const struct child_job *job, struct error *e);
+typedef int child_fn(struct child_job *job, struct error *e);
 
 /* After fork(), in the child. Does not return: exits with 1 after telling the launcher why. */
 void child_main(struct child_job *job, child_fn *run) __attribute__((noreturn));

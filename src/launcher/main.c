@@ -6,6 +6,7 @@
 #include "launcher/launcher.h"
 #include "platform/linux/launched.h"
 #include "platform/linux/sim_device.h"
+#include "runtime/fd.h"
 #include "runtime/provision/provision.h"
 #include "runtime/runtime.h"
 #include "server/address.h"
@@ -103,9 +104,27 @@ static int program_allow(const struct child_job *job, struct runtime_config *con
     return 0;
 }
 
-static int server_become(const struct child_job *job, struct error *e)
+/* What the runtime needs as long as it lives and its guest must not meet. */
+static int descriptors_hide(struct child_job *job, char volume_dir[64], struct error *e)
+{
+    job->line_fd = fd_hide(job->line_fd);
+    job->volume_fd = fd_hide(job->volume_fd);
+    if (job->line_fd < 0 || job->volume_fd < 0)
+        return error_set(e, -EMFILE, "no descriptor for what the runtime hides");
+    snprintf(volume_dir, 64, "/proc/self/fd/%d", job->volume_fd);
+    job->volume_dir = volume_dir;
+    return 0;
+}
+
+static int server_become(struct child_job *job, struct error *e)
 {
     static struct runtime_config config;
+    static char volume_dir[64];
+    platform_set(&platform_launched);
+    int r = descriptors_hide(job, volume_dir, e);
+    if (r < 0)
+        return r;
+    launched_set_line(job->line_fd);
     struct provision_options options = {
         .kbs = g_options.kbs,
         .kbs_pin = g_pin,
@@ -117,9 +136,7 @@ static int server_become(const struct child_job *job, struct error *e)
         .handover_status_fd = job->status_fd,
         .patience_ms = PATIENCE_MS,
     };
-    platform_set(&platform_launched);
-    launched_set_line(job->line_fd);
-    int r = provision_run(&options, &config, e);
+    r = provision_run(&options, &config, e);
     if (r == 0)
         r = program_allow(job, &config, e);
     return r < 0 ? r : runtime_run(&config, e);

@@ -105,7 +105,7 @@ static void serve(int fd)
     }
 }
 
-static int plain_server(const struct child_job *job, struct error *e)
+static int plain_server(struct child_job *job, struct error *e)
 {
     g_job = job;
     if (strcmp(job->tenant, "broken") == 0)

@@ -9,6 +9,7 @@ import errno
 import json
 import os
 import re
+import shutil
 import signal
 import socket
 import subprocess
@@ -149,6 +150,31 @@ def an_owner_gets_a_new_password(s):
     tap.true(match, done.stdout + done.stderr)
     password = s.sign_in("acme", match.group(1), "another-Password-9")
     tap.equal(get(s, "secret.txt", tenant="acme", password=password), "of acme")
+
+
+def put_back(away, volume):
+    """In the place of what a start may have made there, perhaps at this very moment."""
+    with contextlib.suppress(OSError):
+        shutil.rmtree(volume, ignore_errors=True)
+        os.rename(away, volume)
+        return True
+    return False
+
+
+@tap.test
+def a_deleted_volume_is_not_taken_for_an_empty_one(s):
+    s.coffer("tenant", "stop", "demo")
+    tap.until(lambda: s.tenant()["state"] == "absent", "stopped")
+    volume = s.state + "/tenants/demo/data"
+    os.rename(volume, s.state + "/away")
+    try:
+        tap.true(s.curl("/healthz", "-f", seconds=2).returncode != 0, "nothing is served")
+        tap.until(lambda: "no volume" in s.tenant()["error"], "the reason is shown")
+        tap.equal(s.curl("/healthz", tenant="acme").stdout, "ok\n", "the other client")
+    finally:
+        tap.until(lambda: put_back(s.state + "/away", volume), "the volume is back")
+    tap.until(lambda: s.curl("/healthz", seconds=20).stdout == "ok\n", "service", 40)
+    tap.equal(get(s, "before.txt"), "acknowledged")
 
 
 @tap.test
