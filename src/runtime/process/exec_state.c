@@ -77,7 +77,7 @@ static void put_config(struct out *o, const struct runtime_config *c)
 {
     put_number(o, c->has_policy);
     put_number(o, c->trace);
-    put_number(o, c->stats);
+    put_number(o, 0); /* counters are the first process's */
     put_number(o, c->cache_size);
     put_number(o, c->file_rule_count);
     for (unsigned i = 0; i < c->file_rule_count; i++) {

@@ -28,6 +28,7 @@ static struct signal_actions g_actions;
 static _Alignas(64) char g_leader_signal_stack[SIGNAL_STACK_SIZE];
 static _Atomic int g_exit_status; /* of the last thread that ended */
 static int g_stderr = 2;
+static int g_first_pid; /* prints the counters; its children do not */
 
 int process_stderr(void)
 {
@@ -60,7 +61,7 @@ void process_exit(int status)
     if (!process_self()->vfork_child) {
         net_exit();
         vfs_exit();
-        if (g_dispatch_stats)
+        if (g_dispatch_stats && process_self()->pid == g_first_pid)
             print_stats();
     }
     for (;;)
@@ -111,6 +112,7 @@ void process_run(struct program *program)
     uint64_t mask = 0;
     (void)host_call(SYS_rt_sigprocmask, SIG_BLOCK, 0, &mask, 8);
     t->signal_mask = mask;
+    g_first_pid = process_self()->pid;
     signal_block_all();
     signal_start();
     if (thread_begin(t, g_leader_signal_stack) < 0)
