@@ -41,10 +41,13 @@ static struct slice unit_associated(uint64_t segment, uint8_t bytes[UNIT_AD_SIZE
     return writer_done(&wr);
 }
 
-int volume_damage(uint64_t segment, uint32_t offset, const char *what)
+int volume_damage(struct volume *v, uint64_t segment, uint32_t offset, const char *what)
 {
     static atomic_uint said;
     char name[17];
+    if (v->recovering) /* the end of the log may well be torn; recovery judges and names */
+        return -EBADMSG;
+    v->damage = (struct position){.segment = segment, .offset = offset};
     snprintf(name, sizeof name, "%016" PRIx64, segment);
     if (atomic_fetch_add_explicit(&said, 1, memory_order_relaxed) < DAMAGE_SAID_MAX)
         LOG_ERROR("volume is damaged", LOG_TEXT("file", name), LOG_INT("offset", offset),
@@ -58,12 +61,11 @@ int volume_damage(uint64_t segment, uint32_t offset, const char *what)
 int unit_open(struct volume *v, struct aead *aead, enum unit_kind kind, uint64_t segment,
               uint32_t offset, const uint8_t *cipher, void *bytes, size_t size)
 {
-    (void)v;
     uint8_t nonce[AEAD_NONCE_SIZE], associated[UNIT_AD_SIZE];
     nonce_make(kind, offset, nonce);
     int r = aead_open(aead, nonce, unit_associated(segment, associated), cipher, size,
                       cipher + size, bytes);
-    return r == -EBADMSG ? volume_damage(segment, offset, "bytes were changed") : r;
+    return r == -EBADMSG ? volume_damage(v, segment, offset, "bytes were changed") : r;
 }
 
 int log_read(struct volume *v, uint64_t segment, uint32_t offset, void *bytes, size_t size)
@@ -77,8 +79,8 @@ int log_read(struct volume *v, uint64_t segment, uint32_t offset, void *bytes, s
     }
     ssize_t n = v->backend->ops->read(v->backend, segment, offset, bytes, size);
     if (n < 0)
-        return n == -ENOENT ? volume_damage(segment, offset, "the file is missing") : (int)n;
-    return (size_t)n == size ? 0 : volume_damage(segment, offset, "the file is too short");
+        return n == -ENOENT ? volume_damage(v, segment, offset, "the file is missing") : (int)n;
+    return (size_t)n == size ? 0 : volume_damage(v, segment, offset, "the file is too short");
 }
 
 int unit_read(struct volume *v, enum unit_kind kind, uint64_t segment, uint32_t offset, void *bytes,

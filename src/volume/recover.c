@@ -517,6 +517,7 @@ static void size_update(struct volume *v, uint64_t file)
 static int recover(struct recovery *rc, const struct volume_head *head)
 {
     struct volume *v = rc->v;
+    v->recovering = true;
     int r = checkpoint_read(rc);
     if (r == 0)
         r = candidates_read(rc);
@@ -533,6 +534,7 @@ static int recover(struct recovery *rc, const struct volume_head *head)
         r = head_check(rc, head);
     if (r == 0)
         r = tail_verify(rc, head);
+    v->recovering = false;
     if (r == 0)
         r = batches_apply(rc);
     if (r == 0)

@@ -161,7 +161,7 @@ int segment_aead(struct volume *v, uint64_t id, struct aead **ret_aead)
         struct segment_header header;
         int r = segment_header_read(v, id, &header, &key);
         if (r == -EBADMSG)
-            return volume_damage(id, 0, "the file is missing, or its head was changed");
+            return volume_damage(v, id, 0, "the file is missing, or its head was changed");
         if (r < 0)
             return r;
         segments_aead_drop(v, AEADS_MAX - 1);

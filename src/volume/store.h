@@ -106,8 +106,10 @@ struct volume {
     struct aead *wrap;  /* for segment keys */
     struct aead *super; /* for the superblock */
 
-    int stopped;  /* -errno: takes no more changes */
-    bool damaged; /* the index in memory is not to be trusted for a checkpoint */
+    int stopped;            /* -errno: takes no more changes */
+    bool recovering;        /* what does not verify may be a torn end */
+    struct position damage; /* found last; segment 0: none */
+    bool damaged;           /* the index in memory is not to be trusted for a checkpoint */
 
     uint64_t epoch; /* of this opening */
     uint8_t opening_id[16];
@@ -188,7 +190,7 @@ enum room { ROOM_BULK, ROOM_DATA, ROOM_FREEING, ROOM_CHECKPOINT };
 
 /* Whoever reads gets an error number; what an operator can act on is said here, a few times per
  * process. Returns -EBADMSG. */
-int volume_damage(uint64_t segment, uint32_t offset, const char *what);
+int volume_damage(struct volume *v, uint64_t segment, uint32_t offset, const char *what);
 
 /* Begins a mutating operation that will add about `more` bytes to the log. */
 must_check int log_prepare(struct volume *v, size_t more, enum room room);

@@ -178,6 +178,11 @@ int volume_open(const struct volume_options *options, struct volume **ret_volume
     if (r < 0)
         return r;
     r = orphans_reclaim(v);
+    if (r == -EBADMSG)
+        return error_set(e, r,
+                         "the volume is damaged: segment file %016llx, offset %u, is not what "
+                         "was written",
+                         (unsigned long long)v->damage.segment, v->damage.offset);
     if (r < 0 && r != -ENOSPC)
         return error_set(e, r, "unlinked files cannot be reclaimed");
     *ret_volume = TAKE(v);
