@@ -188,9 +188,17 @@ static int64_t accept_tls(struct syscall_call *c, struct net_socket *listener, i
     return r < 0 ? r : fd;
 }
 
+/* A connection that cannot be given to the guest; the agent need not keep it either. */
+static int64_t handover_drop(int fd, uint64_t id, int64_t r)
+{
+    host_close(fd);
+    handover_begun(id);
+    handover_closed(id);
+    return r;
+}
+
 static int64_t accept_handover(struct syscall_call *c, struct net_socket *listener, int flags)
 {
-    struct net_socket *s = NULL;
     struct sockaddr_storage name;
     socklen_t size;
     uint64_t id = 0;
@@ -206,20 +214,19 @@ static int64_t accept_handover(struct syscall_call *c, struct net_socket *listen
     }
     if (fd < 0)
         return fd;
-    int64_t r = sock_name(fd, SYS_getpeername, &name, &size);
+    int r = sock_name(fd, SYS_getpeername, &name, &size);
     if (r == 0)
         r = address_put(c->args[1], c->args[2], &name, size);
-    if (r == 0)
-        r = attach_new(fd, NET_TLS, listener->rule, flags, &s);
-    if (r < 0) {
+    struct net_socket *s = r == 0 ? socket_new(NET_TLS, listener->rule, flags) : NULL;
+    if (!s)
+        return handover_drop(fd, id, r < 0 ? r : -ENOMEM);
+    s->handover_id = id; /* before any thread can find it */
+    s->handed_over = true;
+    r = fd_attach(fd, &s->file);
+    if (r < 0) { /* its release has told the agent */
         host_close(fd);
-        handover_begun(id);
-        handover_closed(id);
         return r;
     }
-    s->handover_id = id;
-    s->handed_over = true;
-    socket_put(s);
     return fd;
 }
 

@@ -160,7 +160,8 @@ static int64_t poll_call(struct syscall_call *c, int64_t timeout_ns, const uint6
     unsigned count = (unsigned)c->args[1];
     if (count > COUNT_MAX)
         return -EINVAL;
-    struct pollfd *fds = count <= COUNT_ON_STACK ? on_stack : calloc(2 * count, sizeof *fds);
+    struct pollfd *fds =
+        count <= COUNT_ON_STACK ? on_stack : calloc(2 * (size_t)count, sizeof *fds);
     if (!fds)
         return -ENOMEM;
     int64_t r = guest_read(fds, c->args[0], count * sizeof *fds);
@@ -211,7 +212,7 @@ struct select_sets {
 
 static size_t select_size(const struct select_sets *sets)
 {
-    return (sets->count + 63) / 64 * 8;
+    return ((size_t)sets->count + 63) / 64 * 8;
 }
 
 static int select_read(struct select_sets *sets, const struct syscall_call *c)

@@ -5,6 +5,7 @@
 #include "crypto/provider.h"
 
 #include <arpa/inet.h>
+#include <assert.h>
 #include <errno.h>
 #include <openssl/crypto.h>
 #include <openssl/err.h>
@@ -192,6 +193,7 @@ int tls_context_new_server(const struct runtime_tls *tls, struct tls_context **r
     int r = context_new(TLS_server_method(), tls->version_min, &context, e);
     if (r < 0)
         return r;
+    assert(context);
     SSL_CTX *ctx = context->ssl_ctx;
     r = use_identity(ctx, tls, e);
     if (r == 0 && tls->client_ca.size > 0) {
@@ -221,6 +223,7 @@ int tls_context_new_client(struct slice trust_pem, const struct runtime_tls *ide
     int r = context_new(TLS_client_method(), identity ? identity->version_min : 0, &context, e);
     if (r < 0)
         return r;
+    assert(context);
     context->is_client = true;
     SSL_CTX_set_verify(context->ssl_ctx, SSL_VERIFY_PEER, NULL);
     r = use_trust(context->ssl_ctx, trust_pem, false, e);

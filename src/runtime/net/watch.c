@@ -115,10 +115,10 @@ static int slot_take(struct epoll_file *ep, struct watch *w)
         return -ENOSPC;
     if (slot == ep->slot_count) {
         uint32_t count = MAX(2 * ep->slot_count, SLOTS_FIRST);
-        struct watch **slots = reallocarray(ep->slots, count, sizeof *slots);
+        struct watch **slots = reallocarray(ep->slots, count, sizeof(struct watch *));
         if (!slots)
             return -ENOMEM;
-        memset(slots + ep->slot_count, 0, (count - ep->slot_count) * sizeof *slots);
+        memset(slots + ep->slot_count, 0, (count - ep->slot_count) * sizeof(struct watch *));
         ep->slots = slots;
         ep->slot_count = count;
     }
