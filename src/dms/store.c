@@ -11,10 +11,10 @@
 enum { SCHEMA_VERSION = 1 };
 
 static const char schema[] =
-    "CREATE TABLE content(key INTEGER PRIMARY KEY AUTOINCREMENT, size INTEGER NOT NULL, "
+    "CREATE TABLE content(key INTEGER PRIMARY KEY, size INTEGER NOT NULL, "
     "refs INTEGER NOT NULL, file TEXT, data BLOB);"
     "CREATE TABLE doomed(file TEXT PRIMARY KEY) WITHOUT ROWID;"
-    "CREATE TABLE node(key INTEGER PRIMARY KEY AUTOINCREMENT, parent INTEGER NOT NULL, "
+    "CREATE TABLE node(key INTEGER PRIMARY KEY, parent INTEGER NOT NULL, "
     "kind INTEGER NOT NULL, name TEXT NOT NULL, revision INTEGER NOT NULL, "
     "created_ms INTEGER NOT NULL, modified_ms INTEGER NOT NULL, created_by TEXT NOT NULL, "
     "modified_by TEXT NOT NULL, has_properties INTEGER NOT NULL, trash INTEGER NOT NULL, "
@@ -177,6 +177,50 @@ static void committing_drop(struct store *store, size_t from)
     store->committing.size = from;
 }
 
+/* A number among the settings; `otherwise` if it is not there. */
+static int number_load(struct store *store, const char *name, int64_t otherwise, int64_t *ret)
+{
+    SCOPED(arena_done) struct arena arena = {.size_max = 256};
+    char *text;
+    int r = setting_get(store, &arena, name, &text);
+    if (r == 0)
+        *ret = strtoll(text, NULL, 10);
+    else if (r == -ENOENT)
+        *ret = otherwise;
+    return r == -ENOENT ? 0 : r;
+}
+
+int number_store(struct store *store, const char *name, int64_t number)
+{
+    char text[24];
+    (void)snprintf(text, sizeof text, "%lld", (long long)number);
+    return store_run(store, STMT_SETTING_SET, "ss", name, text);
+}
+
+/* SQLite's AUTOINCREMENT would write one page more for each document. Instead the next key is the
+ * largest plus one, and a key that was the largest leaves its successor in the settings when it
+ * goes. */
+int keys_load(struct store *store)
+{
+    SCOPED(stmt_donep) sqlite3_stmt *stmt = store_query(store, STMT_KEYS_MAX, "");
+    if (!stmt || store_step(store, stmt) != 1)
+        return -EIO;
+    int64_t node_next = 0, content_next = 0;
+    int r = number_load(store, "node_next", 0, &node_next);
+    if (r == 0)
+        r = number_load(store, "content_next", 0, &content_next);
+    if (r == 0)
+        r = number_load(store, "indexed", STORE_ROOT, &store->indexed);
+    store->node_next = MAX(node_next, sqlite3_column_int64(stmt, 0) + 1);
+    store->content_next = MAX(content_next, sqlite3_column_int64(stmt, 1) + 1);
+    return r;
+}
+
+int key_retire(struct store *store, const char *setting, int64_t key, int64_t next)
+{
+    return key + 1 == next ? number_store(store, setting, next) : 0;
+}
+
 int store_step_begin(struct store *store)
 {
     int r = 0;
@@ -193,7 +237,7 @@ int store_step_end(struct store *store, int result)
 {
     if (result < 0) {
         committing_drop(store, store->step_mark);
-        if (store_run(store, STMT_UNDO, "") < 0)
+        if (store_run(store, STMT_UNDO, "") < 0 || keys_load(store) < 0)
             store->broken = true; /* so that the commit fails too */
     }
     if (store_run(store, STMT_RELEASE, "") < 0)
@@ -206,7 +250,8 @@ static void rolled_back(struct store *store)
     if (!sqlite3_get_autocommit(store->db))
         (void)!store_run(store, STMT_ROLLBACK, "");
     committing_drop(store, 0);
-    store->in_transaction = store->broken = false;
+    store->in_transaction = false;
+    store->broken = keys_load(store) < 0;
 }
 
 static void committed(struct store *store)
@@ -327,7 +372,9 @@ int store_open(const char *directory, struct store **ret_store, struct error *e)
         r = database_open(store, directory, e);
     if (r < 0)
         return r;
-    r = content_recover(store);
+    r = keys_load(store);
+    if (r == 0)
+        r = content_recover(store);
     if (r < 0)
         return error_set(e, r, "cannot settle what a crash left behind in '%s'", directory);
     *ret_store = TAKE(store);
@@ -364,6 +411,11 @@ void store_rest(struct store *store)
 {
     if (store->in_transaction)
         return;
+    if (search_pending(store) && store_step_begin(store) == 0) {
+        int r = store_step_end(store, search_settle(store));
+        if (store_commit(store) < 0 || r < 0)
+            return; /* the next search tries again */
+    }
     if (store->purged) /* merges the index, so that words of purged documents are gone from it */
         (void)sqlite3_exec(store->db, "INSERT INTO search(search) VALUES('optimize')", NULL, NULL,
                            NULL);

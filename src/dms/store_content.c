@@ -84,13 +84,13 @@ int content_add(struct store *store, struct content_draft *draft, int64_t *ret_k
     struct slice data = draft->bytes.bytes ? buf_slice(&draft->bytes) : slice_of("", 0);
     if (in_file && buf_append(&store->committing, draft->file, FILE_NAME_SIZE) < 0)
         return -ENOMEM;
-    int r = store_run(store, STMT_CONTENT_ADD, "isb", draft->size, in_file ? draft->file : NULL,
-                      in_file ? (struct slice){0} : data);
+    int r = store_run(store, STMT_CONTENT_ADD, "isbi", draft->size, in_file ? draft->file : NULL,
+                      in_file ? (struct slice){0} : data, store->content_next);
     if (in_file && r < 0)
         store->committing.size -= FILE_NAME_SIZE; /* the draft still owns it */
     if (r < 0)
         return r;
-    *ret_key = sqlite3_last_insert_rowid(store->db);
+    *ret_key = store->content_next++;
     draft->file[0] = 0; /* it is the transaction's now */
     return 0;
 }
@@ -102,6 +102,8 @@ static int content_remove(struct store *store, int64_t key, const char *file)
         r = store_run(store, STMT_DOOMED_ADD, "s", file);
         store->has_doomed = true;
     }
+    if (r == 0)
+        r = key_retire(store, "content_next", key, store->content_next);
     return r < 0 ? r : store_run(store, STMT_CONTENT_REMOVE, "i", key);
 }
 

@@ -15,7 +15,7 @@
     S(SAVE, "SAVEPOINT step")                                                                      \
     S(RELEASE, "RELEASE step")                                                                     \
     S(UNDO, "ROLLBACK TO step")                                                                    \
-    S(CONTENT_ADD, "INSERT INTO content(size, refs, file, data) VALUES(?1, 0, ?2, ?3)")            \
+    S(CONTENT_ADD, "INSERT INTO content(key, size, refs, file, data) VALUES(?4, ?1, 0, ?2, ?3)")   \
     S(CONTENT_GET, "SELECT size, file, data FROM content WHERE key = ?1")                          \
     S(CONTENT_REF, "UPDATE content SET refs = refs + ?2 WHERE key = ?1 RETURNING refs, file")      \
     S(CONTENT_REMOVE, "DELETE FROM content WHERE key = ?1")                                        \
@@ -26,9 +26,9 @@
     S(NODE_GET, "SELECT " NODE_COLUMNS " FROM node WHERE key = ?1")                                \
     S(NODE_CHILD,                                                                                  \
       "SELECT " NODE_COLUMNS " FROM node WHERE parent = ?1 AND name = ?2 AND trash = 0")           \
-    S(NODE_ADD, "INSERT INTO node(parent, kind, name, revision, created_ms, modified_ms, "         \
+    S(NODE_ADD, "INSERT INTO node(key, parent, kind, name, revision, created_ms, modified_ms, "    \
                 "created_by, modified_by, has_properties, trash, trashed_ms, version, content, "   \
-                "size, type) VALUES(?1, ?2, ?3, 1, ?4, ?4, ?5, ?5, 0, 0, 0, ?6, ?7, ?8, ?9)")      \
+                "size, type) VALUES(?10, ?1, ?2, ?3, 1, ?4, ?4, ?5, ?5, 0, 0, 0, ?6, ?7, ?8, ?9)") \
     S(NODE_CONTENT, "UPDATE node SET revision = revision + 1, modified_ms = ?2, "                  \
                     "modified_by = ?3, version = ?4, content = ?5, size = ?6, type = ?7 "          \
                     "WHERE key = ?1")                                                              \
@@ -64,6 +64,7 @@
     S(PROPERTY_LIST, "SELECT name, value FROM property WHERE node = ?1 ORDER BY name")             \
     S(PROPERTY_CLEAR, "DELETE FROM property WHERE node = ?1")                                      \
     S(PROPERTY_ADD, "INSERT INTO property(node, name, value) VALUES(?1, ?2, ?3)")                  \
+    S(SEARCH_PENDING, "SELECT " NODE_COLUMNS " FROM node WHERE key > ?1 ORDER BY key")             \
     S(SEARCH_ADD, "INSERT INTO search(rowid, name, properties) VALUES(?1, ?2, ?3)")                \
     S(SEARCH_REMOVE, "INSERT INTO search(search, rowid, name, properties) "                        \
                      "VALUES('delete', ?1, ?2, ?3)")                                               \
@@ -89,6 +90,8 @@
     S(SESSION_REMOVE, "DELETE FROM session WHERE hash = ?1")                                       \
     S(SESSION_REMOVE_ALL, "DELETE FROM session WHERE user = ?1 AND hash IS NOT ?2")                \
     S(SESSION_EXPIRE, "DELETE FROM session WHERE expires_s <= ?1")                                 \
+    S(KEYS_MAX, "SELECT coalesce((SELECT max(key) FROM node), 0), "                                \
+                "coalesce((SELECT max(key) FROM content), 0)")                                     \
     S(SETTING_GET, "SELECT value FROM setting WHERE name = ?1")                                    \
     S(SETTING_SET, "INSERT OR REPLACE INTO setting(name, value) VALUES(?1, ?2)")                   \
     S(COUNT_NODES,                                                                                 \
@@ -107,10 +110,12 @@ struct store {
     int dir_fd, content_fd, incoming_fd;
     sqlite3_stmt *statements[STMT_COUNT];
     bool in_transaction;
-    bool purged;           /* the index still holds words of what was purged */
-    bool has_doomed;       /* files to delete after the commit */
-    bool broken;           /* a step could not be undone */
-    size_t step_mark;      /* of `committing`, when the present step began */
+    int64_t node_next, content_next; /* keys are never used again: see keys_load() */
+    int64_t indexed;                 /* nodes up to this key are in the full-text index */
+    bool purged;                     /* the index still holds words of what was purged */
+    bool has_doomed;                 /* files to delete after the commit */
+    bool broken;                     /* a step could not be undone */
+    size_t step_mark;                /* of `committing`, when the present step began */
     struct buf committing; /* names in incoming/ that this transaction makes good, 32 bytes each */
 };
 
@@ -140,6 +145,12 @@ must_check int store_step_end(struct store *store, int result);
 /* A text column as the arena's; NULL if it is null or without memory. */
 char *column_text(sqlite3_stmt *stmt, int column, struct arena *arena);
 
+/* A key was given up: makes sure that it is not used again after a start. */
+must_check int key_retire(struct store *store, const char *setting, int64_t key, int64_t next);
+must_check int number_store(struct store *store, const char *name, int64_t number);
+/* What the store keeps in memory of the database; again after a rollback. */
+must_check int keys_load(struct store *store);
+
 /* Adds a content with the draft's bytes, refs 0. */
 must_check int content_add(struct store *store, struct content_draft *draft, int64_t *ret_key);
 must_check int content_ref(struct store *store, int64_t key, int by);
@@ -149,6 +160,14 @@ void content_sweep(struct store *store);
 must_check int content_recover(struct store *store);
 
 void node_read(sqlite3_stmt *stmt, struct arena *arena, struct node *ret);
+/* The index takes in new nodes late and many at once, which costs a fraction of one by one: before
+ * a search, at rest, and every SEARCH_PENDING_MAX nodes. Until then these do nothing for them. */
+#define SEARCH_PENDING_MAX 1000
+must_check int search_settle(struct store *store); /* within a step */
+static inline bool search_pending(const struct store *store)
+{
+    return store->indexed + 1 < store->node_next;
+}
 /* The index entry for a node as it is now. */
 must_check int search_add(struct store *store, const struct node *node);
 must_check int search_remove(struct store *store, const struct node *node);

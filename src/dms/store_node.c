@@ -113,12 +113,32 @@ static int search_run(struct store *store, enum statement id, const struct node 
 
 int search_add(struct store *store, const struct node *node)
 {
-    return search_run(store, STMT_SEARCH_ADD, node);
+    return node->key > store->indexed ? 0 : search_run(store, STMT_SEARCH_ADD, node);
 }
 
 int search_remove(struct store *store, const struct node *node)
 {
-    return search_run(store, STMT_SEARCH_REMOVE, node);
+    return node->key > store->indexed ? 0 : search_run(store, STMT_SEARCH_REMOVE, node);
+}
+
+int search_settle(struct store *store)
+{
+    struct arena arena = {0};
+    sqlite3_stmt *stmt = store_query(store, STMT_SEARCH_PENDING, "i", store->indexed);
+    int r = stmt ? 0 : -EIO;
+    while (r == 0 && (r = store_step(store, stmt)) == 1) {
+        struct node node;
+        node_read(stmt, &arena, &node);
+        r = node.name ? search_run(store, STMT_SEARCH_ADD, &node) : -ENOMEM;
+        arena_reset(&arena);
+    }
+    stmt_done(stmt);
+    arena_done(&arena);
+    if (r == 0)
+        r = number_store(store, "indexed", store->node_next - 1);
+    if (r == 0)
+        store->indexed = store->node_next - 1;
+    return r;
 }
 
 static int node_add(struct store *store, const struct actor *actor, struct node *node)
@@ -133,12 +153,15 @@ static int node_add(struct store *store, const struct actor *actor, struct node 
     }
     if (r < 0)
         return r;
-    r = store_run(store, STMT_NODE_ADD, "iisisiiis", node->parent, (int64_t)node->kind, node->name,
-                  actor->now_ms, actor->user, node->version, node->content, node->size, node->type);
+    node->key = store->node_next;
+    r = store_run(store, STMT_NODE_ADD, "iisisiiisi", node->parent, (int64_t)node->kind, node->name,
+                  actor->now_ms, actor->user, node->version, node->content, node->size, node->type,
+                  node->key);
     if (r < 0)
         return r;
-    node->key = sqlite3_last_insert_rowid(store->db);
-    return search_add(store, node);
+    store->node_next++;
+    bool many = store->node_next - store->indexed > SEARCH_PENDING_MAX;
+    return many ? search_settle(store) : 0;
 }
 
 int folder_create(struct store *store, const struct actor *actor, int64_t parent, const char *name,
@@ -436,6 +459,8 @@ static int node_drop(struct store *store, int64_t key)
         r = store_run(store, STMT_PROPERTY_CLEAR, "i", key);
     if (r == 0)
         r = versions_drop(store, key);
+    if (r == 0)
+        r = key_retire(store, "node_next", key, store->node_next);
     return r < 0 ? r : store_run(store, STMT_NODE_REMOVE, "i", key);
 }
 

@@ -273,6 +273,48 @@ TEST(the_index_follows_every_change)
     stop();
 }
 
+TEST(the_index_takes_in_many_at_once_also_after_a_rollback_and_a_new_start)
+{
+    char name[32];
+    start();
+    for (int i = 0; i < 2500; i++) {
+        snprintf(name, sizeof name, "walrus %d", i);
+        REQUIRE(document(STORE_ROOT, name, 1, 'a') > 0);
+        if (i % 100 == 0)
+            CHECK_EQ(document(STORE_ROOT, name, 1, 'b'), -EEXIST);
+    }
+    CHECK_EQ(search("walrus 999"), 1);
+    CHECK_EQ(store_commit(store), 0);
+    CHECK(document(STORE_ROOT, "heron", 1, 'a') > 0);
+    CHECK_EQ(search("heron"), 1);
+    reopen(); /* not committed: the index must not know it, and will take in what comes */
+    CHECK_EQ(search("heron"), 0);
+    CHECK(document(STORE_ROOT, "stork", 1, 'a') > 0);
+    CHECK_EQ(store_commit(store), 0);
+    reopen();
+    CHECK_EQ(search("stork"), 1);
+    CHECK_EQ(search("walrus 2499"), 1);
+    stop();
+}
+
+TEST(keys_are_not_used_again)
+{
+    struct node node;
+    start();
+    int64_t first = document(STORE_ROOT, "a", 10, 'a');
+    CHECK_EQ(node_get(store, &arena, first, &node), 0);
+    int64_t content = node.content;
+    CHECK_EQ(node_trash(store, &actor, first), 0);
+    CHECK_EQ(node_purge(store, first), 0);
+    CHECK_EQ(store_commit(store), 0);
+    reopen();
+    int64_t second = document(STORE_ROOT, "a", 10, 'a');
+    CHECK(second > first);
+    CHECK_EQ(node_get(store, &arena, second, &node), 0);
+    CHECK(node.content > content);
+    stop();
+}
+
 TEST(trees_are_deleted_and_restored_whole_and_cannot_loop)
 {
     int64_t a, b, c;
