@@ -46,13 +46,22 @@ static uint64_t index_of(const struct engine *en, const struct client *c)
     return (uint64_t)(c - en->clients);
 }
 
+/* Until a server has sent its first byte only the first of its clients asks, so that the time to
+ * that byte is the start of a server and not a queue of handshakes. */
+static bool must_let_first(const struct engine *en, const struct client *c)
+{
+    const struct client *first = &en->clients[index_of(en, c) % en->options->tenant_count];
+    return c != first && c->start->byte_ns == 0 && first->failures < PREPARE_FAILURES_MAX;
+}
+
 /* Asks the workload for the client's next request in this phase; false: nothing to do. */
 static bool request_choose(struct engine *en, struct client *c, int64_t now_ns,
                            int64_t *ret_intended_ns)
 {
     *ret_intended_ns = now_ns;
     if (en->phase == PHASE_PREPARE) {
-        return c->failures < PREPARE_FAILURES_MAX && now_ns >= c->not_before_ns &&
+        return !must_let_first(en, c) && c->failures < PREPARE_FAILURES_MAX &&
+               now_ns >= c->not_before_ns &&
                workload_prepare(&en->workload, &c->memory, c->tenant, &c->request);
     }
     if (en->phase == PHASE_REMOVE)

@@ -4,6 +4,7 @@
 #include "base/buf.h"
 #include "base/options.h"
 #include "base/secret.h"
+#include "load/own_tenant.h"
 
 #include <errno.h>
 #include <math.h>
@@ -11,6 +12,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #define SECOND_NS 1000000000ll
 #define TENANTS_FILE_SIZE_MAX ((size_t)4 << 20)
@@ -61,7 +63,9 @@ int load_size_parse(const char *text, uint64_t *ret_size)
 struct raw {
     uint64_t clients, connection_requests, seed;
     const char *duration, *rate, *gateway, *ca, *plain, *domain, *tenants, *tenants_file, *user;
-    const char *password_file, *profile, *size, *timeout, *errors_max, *json;
+    const char *password_file, *profile, *size, *timeout, *errors_max, *json, *state;
+    char state_dir[OWN_TENANT_PATH_MAX], own_file[OWN_TENANT_PATH_MAX];
+    char own_ca[OWN_TENANT_PATH_MAX + 8];
     bool keep, help;
     char password[CREDENTIAL_LEN_MAX];
 };
@@ -76,12 +80,17 @@ static const struct option_row rows[] = {
      "when each should have started. 'max': each client starts the next when the last is answered",
      0, 0},
     {"gateway", OPTION_TEXT, AT(gateway), "127.0.0.1:8443", "IP:PORT", "where to connect to", 0, 0},
-    {"ca", OPTION_TEXT, AT(ca), NULL, "FILE", "certificates that servers must chain to", 0, 0},
+    {"state", OPTION_TEXT, AT(state), NULL, "DIR", "state directory of `coffer up` on this machine",
+     0, 0},
+    {"ca", OPTION_TEXT, AT(ca), NULL, "FILE",
+     "certificates that servers must chain to (ca.pem in the state directory)", 0, 0},
     {"insecure-plain", OPTION_TEXT, AT(plain), NULL, "URL",
      "plain HTTP to http://IP:PORT instead of TLS; for benchmarks", 0, 0},
     {"domain", OPTION_TEXT, AT(domain), "localhost", "NAME", "servers are called TENANT.NAME", 0,
      0},
-    {"tenant", OPTION_TEXT, AT(tenants), NULL, "A,B,...", "document servers to load (demo)", 0, 0},
+    {"tenant", OPTION_TEXT, AT(tenants), NULL, "A,B,...",
+     "document servers to load (one of its own, called `load`, in the system on this machine)", 0,
+     0},
     {"tenants-file", OPTION_TEXT, AT(tenants_file), NULL, "FILE", "lines of: NAME [USER PASSWORD]",
      0, 0},
     {"user", OPTION_TEXT, AT(user), NULL, "USER",
@@ -238,7 +247,7 @@ static int tenants_collect(struct load_options *o, const struct raw *raw, struct
     return r;
 }
 
-static int endpoint_collect(struct load_options *o, const struct raw *raw, struct error *e)
+static int endpoint_collect(struct load_options *o, struct raw *raw, struct error *e)
 {
     static const char scheme[] = "http://";
     o->gateway = raw->gateway;
@@ -249,8 +258,18 @@ static int endpoint_collect(struct load_options *o, const struct raw *raw, struc
         o->gateway = raw->plain + sizeof scheme - 1;
         return endpoint_parse(o->gateway, &o->endpoint, e);
     }
-    if (!raw->ca)
-        return error_set(e, -EINVAL, "--ca FILE is needed: `coffer up` prints which");
+    if (!raw->ca) {
+        int found = own_tenant_state(raw->state, raw->state_dir, e);
+        if (found < 0)
+            return found;
+        snprintf(raw->own_ca, sizeof raw->own_ca, "%s/ca.pem", raw->state_dir);
+        if (access(raw->own_ca, R_OK) < 0)
+            return error_set(e, -ENOENT,
+                             "no running system in '%s': start it with `coffer up`, name its "
+                             "--state DIR, or say --ca FILE",
+                             raw->state_dir);
+        raw->ca = raw->own_ca;
+    }
     int r = endpoint_parse(o->gateway, &o->endpoint, e);
     return r < 0 ? r : endpoint_use_tls(&o->endpoint, raw->ca, e);
 }
@@ -288,6 +307,18 @@ static int credentials_collect(struct raw *raw, struct error *e)
     return r;
 }
 
+/* Nobody named: the client that belongs to the load generator. */
+static int own_collect(const struct load_options *o, struct raw *raw, struct error *e)
+{
+    bool named = raw->plain || raw->tenants || raw->tenants_file || raw->user;
+    int r = named ? 0 : own_tenant_state(raw->state, raw->state_dir, e);
+    if (r == 0 && !named)
+        r = own_tenant_ensure(raw->state_dir, &o->endpoint, raw->domain, raw->own_file, e);
+    if (r == 0 && !named)
+        raw->tenants_file = raw->own_file;
+    return r;
+}
+
 static int collect(struct load_options *o, struct raw *raw, struct error *e)
 {
     int r = values_collect(o, raw, e);
@@ -295,6 +326,8 @@ static int collect(struct load_options *o, struct raw *raw, struct error *e)
         r = credentials_collect(raw, e);
     if (r == 0)
         r = endpoint_collect(o, raw, e);
+    if (r == 0)
+        r = own_collect(o, raw, e);
     if (r == 0)
         r = tenants_collect(o, raw, e);
     return r;
@@ -315,7 +348,8 @@ static int help_print(void)
 
 int load_options_parse(int argc, char **argv, struct load_options *ret_options, struct error *e)
 {
-    struct raw raw = {0};
+    static struct raw raw; /* large, for the stack */
+    raw = (struct raw){0};
     int rest = 0;
     int r = options_parse(rows, ARRAY_COUNT(rows), argc, argv, &raw, &rest, e);
     if (r < 0)

@@ -130,7 +130,7 @@ int results_text(const struct results *r, const struct load_options *options, st
     if (r->handshake.total > 0)
         text_row(r, "TLS handshake", &r->handshake, out);
     if (r->start_up.total > 0)
-        text_row(r, "server start", &r->start_up, out);
+        text_row(r, "first byte", &r->start_up, out);
     buf_printf(out,
                "throughput: %.1f requests/s, %.1f MiB/s up, %.1f MiB/s down; "
                "%llu handshakes, %llu resumed\n",
@@ -209,7 +209,7 @@ int results_json(const struct results *r, const struct load_options *options, st
     buf_append_text(out, ",\n \"handshake\": ");
     json_histogram("TLS handshake", r, &r->handshake, out);
     buf_append_text(out, ",\n \"start_up\": ");
-    json_histogram("server start", r, &r->start_up, out);
+    json_histogram("first byte", r, &r->start_up, out);
     buf_append_text(out, "}\n");
     return out->failed ? -ENOMEM : 0;
 }

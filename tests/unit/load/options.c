@@ -27,7 +27,7 @@ static int parse(const char *line, struct load_options *o)
 static void refuses(const char *line, const char *says)
 {
     struct load_options o;
-    CHECK_EQ(parse(line, &o), -EINVAL);
+    CHECK(parse(line, &o) < 0);
     if (!strstr(e.text, says))
         CHECK_TEXT(e.text, says);
 }
@@ -83,7 +83,7 @@ TEST(mistakes_are_named)
     refuses("--insecure-plain http://host:80", "'host'");
     refuses("--insecure-plain http://1.2.3.4", "1.2.3.4");
     refuses("--insecure-plain http://1.2.3.4:99999", "99999");
-    refuses("--clients 3", "--ca FILE is needed");
+    refuses("--clients 3 --state /nowhere", "no running system in '/nowhere'");
 }
 
 TEST(a_tenants_file_names_tenants_and_their_credentials)
