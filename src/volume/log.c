@@ -185,7 +185,7 @@ int batch_room(struct volume *v, size_t more, enum room room)
         want += bulk_reserve_size(v);
     if (want <= s->state.size)
         return 0;
-    r = segment_grow(v, want, more >= PIECE_SIZE / 4);
+    r = segment_grow(v, want, batch_projected(v) + more >= BULK_BATCH_MIN);
     if (r == -ENOSPC && room == ROOM_FREEING && least + checkpoint_projected(v) <= s->state.size)
         r = 0; /* this is what the reserve is for */
     if (r == -ENOSPC && room == ROOM_CHECKPOINT && least <= s->state.size)

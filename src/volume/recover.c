@@ -8,6 +8,7 @@
 #include "volume/store.h"
 
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 
 enum { FILES_MAX = 1 << 20, BATCHES_MAX = 1 << 20, SCAN_SIZE = 64 << 10 };
@@ -144,8 +145,11 @@ static int file_note(void *ctx, uint64_t file)
     if (file == VOLUME_SUPERBLOCK_FILE)
         return 0;
     rc->epoch_seen = MAX(rc->epoch_seen, file >> 32);
-    if (segment_find(rc->v, file))
+    struct segment *known = segment_find(rc->v, file);
+    if (known) {
+        known->seen = true;
         return 0;
+    }
     int r = grow((void **)&rc->candidates, &rc->candidate_capacity, rc->candidate_count,
                  sizeof *rc->candidates, FILES_MAX);
     if (r < 0)
@@ -154,12 +158,25 @@ static int file_note(void *ctx, uint64_t file)
     return 0;
 }
 
+static const char *segment_name(uint64_t segment, char name[17])
+{
+    (void)snprintf(name, 17, "%016llx", (unsigned long long)segment);
+    return name;
+}
+
 static int candidates_read(struct recovery *rc)
 {
     struct volume *v = rc->v;
+    char name[17];
     int r = v->backend->ops->list(v->backend, file_note, rc);
     if (r < 0)
         return error_set(rc->e, r, "the volume's directory cannot be listed");
+    /* What else is there can still be read; what is not is said now, not at some later read. */
+    for (unsigned i = 0; i < v->segment_count; i++)
+        if (!v->segments[i].seen)
+            LOG_ERROR("a segment file of the volume is missing",
+                      LOG_TEXT("file", segment_name(v->segments[i].state.id, name)),
+                      LOG_INT("live_bytes", v->segments[i].state.live));
     for (size_t i = 0; i < rc->candidate_count; i++) {
         SCOPED(key256_wipe) struct key256 key;
         struct candidate *c = &rc->candidates[i];

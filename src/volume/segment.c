@@ -316,6 +316,8 @@ int segment_grow(struct volume *v, uint64_t size, bool bulk)
         return 0;
     if (size > SEGMENT_SIZE_MAX)
         return -ENOSPC;
+    if (bulk)
+        want = round_up(size, SEGMENT_STEP_MIN);
     while (want < size)
         want += MIN(MAX(want, (uint64_t)SEGMENT_STEP_MIN), (uint64_t)SEGMENT_STEP_MAX);
     if (v->size_max && v->host_size + (want - have) > v->size_max) {

@@ -27,7 +27,8 @@ enum {
     RESERVE_MIN = 24 << 10, /* kept for deleting and for checkpoints */
     DIRTY_NODES_MAX = 96,
     RESERVE_MAX = 256 << 10,
-    BULK_SIZE_MIN = 16 << 10, /* a write from this size on is bulk */
+    BULK_SIZE_MIN = 16 << 10,   /* a write from this size on is bulk */
+    BULK_BATCH_MIN = 128 << 10, /* space for a batch from this size on is not written ahead */
     BULK_RESERVE_MIN = 256 << 10,
     BULK_RESERVE_MAX = 2 << 20,
     CLOSE_CLEAN_MAX = 4 << 20,
@@ -51,6 +52,7 @@ struct segment {
     struct aead *aead;  /* NULL: its key is not in memory */
     uint64_t aead_used; /* when, by v->clock */
     uint64_t doomed_by; /* the checkpoint that does without it; given back once that is published */
+    bool seen;          /* its file was there at the opening */
     bool unclean;       /* could not be cleaned */
 };
 
