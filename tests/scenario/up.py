@@ -230,5 +230,26 @@ def ctrl_c_stops_everything_and_the_next_run_finds_the_documents(s):
     tap.equal(get(s, "before.txt"), "acknowledged")
 
 
+def is_alive(pid):
+    try:
+        with open(f"/proc/{pid}/stat", encoding="ascii") as stat:
+            return stat.read().rsplit(")", 1)[1].split()[0] != "Z"
+    except OSError:
+        return False
+
+
+@tap.test
+def when_coffer_up_itself_is_killed_nothing_is_left_and_the_next_run_goes_on(s):
+    put(s, "very-last.txt", "acknowledged")
+    group = [s.pid(name) for name in ("coffer-gateway", "coffer-launcher", "coffer-kbs")]
+    group += [t["pid"] for t in s.tenants().values() if "pid" in t]
+    password = s.password
+    tap.equal(s.stop(signal.SIGKILL), -signal.SIGKILL)
+    tap.until(lambda: not any(map(is_alive, group)), "all have ended")
+    s.start()
+    s.password = password
+    tap.equal(get(s, "very-last.txt"), "acknowledged")
+
+
 if __name__ == "__main__":
     tap.main(system)
