@@ -8,6 +8,8 @@
 #include <string.h>
 #include <unistd.h>
 
+#define TENANT_NAME_MAX 40
+
 static void help_print(const char *command, const char *usage, const struct option_row *rows,
                        size_t row_count)
 {
@@ -61,6 +63,17 @@ int command_sibling(const char *name, char *ret_path, size_t size, struct error 
     }
     return error_set(e, -ENOENT, "program %s is not beside this one in %s (is the build complete?)",
                      name, self);
+}
+
+int command_tenant_name(const char *name, struct error *e)
+{
+    size_t size = strlen(name);
+    if (size > 0 && size <= TENANT_NAME_MAX && name[0] != '-' && name[size - 1] != '-' &&
+        strspn(name, "abcdefghijklmnopqrstuvwxyz0123456789-") == size)
+        return 0;
+    return error_set(e, -EINVAL,
+                     "'%s' cannot be a client's name: 1 to %d of a-z, 0-9 and inner hyphens", name,
+                     TENANT_NAME_MAX);
 }
 
 static int state_choose(const char *option, char *path, size_t size)

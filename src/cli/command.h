@@ -35,6 +35,9 @@ int command_fail(const char *command, const struct error *e, int code);
 /* The program `name` beside this one. -ENOENT with a text. */
 must_check int command_sibling(const char *name, char *ret_path, size_t size, struct error *e);
 
+/* A client's name: 1 to 40 of a-z, 0-9 and inner hyphens, for it is also a DNS name. -EINVAL. */
+must_check int command_tenant_name(const char *name, struct error *e);
+
 /* --state, or $XDG_STATE_HOME/coffer, or ~/.local/state/coffer, absolute. */
 must_check int command_state(const char *option, char *ret_path, size_t size, struct error *e);
 

@@ -67,12 +67,14 @@ static const char *text_of(json_t *object, const char *name)
 
 static int refusal_tell(json_t *answer, unsigned status, char *ret_code, struct error *e)
 {
-    const char *detail = text_of(answer, "detail"), *remedy = text_of(answer, "remedy");
+    const char *detail = text_of(answer, "detail"), *clause = text_of(answer, "clause");
+    const char *expected = text_of(answer, "expected");
     if (ret_code)
         snprintf(ret_code, CODE_SIZE, "%s", text_of(answer, "code"));
-    return error_set(e, -EACCES, "the key broker refuses (%u %s): %s%s%s; %s", status,
+    return error_set(e, -EACCES, "the key broker refuses (%u %s): %s%s%s%s%s%s%s; %s", status,
                      text_of(answer, "code"), text_of(answer, "message"), *detail ? ": " : "",
-                     detail, remedy);
+                     detail, *expected ? "; '" : "", *expected ? clause : "",
+                     *expected ? "' must be " : "", expected, text_of(answer, "remedy"));
 }
 
 static int exchange(const struct kbs_client *client, const char *path, struct slice body,

@@ -132,7 +132,9 @@ static int owner_run(const struct owner_options *o, int count, char **argv, stru
     bool is_accept = count == 2 && strcmp(argv[0], "accept") == 0;
     if (!is_accept && !(count == 2 && strcmp(argv[0], "password") == 0))
         return error_set(e, -EINVAL, "usage: coffer owner " USAGE);
-    int r = command_state(o->state, state, sizeof state, e);
+    int r = command_tenant_name(argv[1], e);
+    if (r == 0)
+        r = command_state(o->state, state, sizeof state, e);
     if (r == 0)
         r = client_open(o, state, &keys, &address, &pin, &client, e);
     if (r < 0)

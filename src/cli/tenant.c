@@ -82,8 +82,8 @@ static int tenant_post(const char *state, const char *name, const char *act, str
     struct slice body = {0};
     char path[200];
     int n = snprintf(path, sizeof path, "/tenants/%s%s", name, act);
-    if (n < 0 || (size_t)n >= sizeof path || strpbrk(name, "/ ?#%\r\n"))
-        return error_set(e, -EINVAL, "'%s' cannot be a client's name", name);
+    if (n < 0 || (size_t)n >= sizeof path)
+        return error_set(e, -EINVAL, "that name is too long");
     return gateway_ask(state, "POST", path, &answer, &body, e);
 }
 
@@ -124,7 +124,9 @@ static int tenant_add(const char *state, const char *name, const char *owner, st
 static int tenant_run(const struct tenant_options *o, int count, char **argv, struct error *e)
 {
     char state[4096];
-    int r = command_state(o->state, state, sizeof state, e);
+    int r = count == 2 ? command_tenant_name(argv[1], e) : 0;
+    if (r == 0)
+        r = command_state(o->state, state, sizeof state, e);
     if (r < 0)
         return r;
     if (count == 2 && strcmp(argv[0], "add") == 0)

@@ -130,6 +130,7 @@ static int launcher_start(struct up *up, struct error *e)
     words_add(&w, "--kbs-pin=%s/run/kbs-pin", up->state);
     words_add(&w, "--device=%s/device", up->state);
     words_add(&w, "--uid-base=%llu", (unsigned long long)up->options.uid_base);
+    words_add(&w, "--program=%s", up->program);
     (void)unlink(socket_path); /* one of an earlier run must not look like an answer */
     r = words_start(up, &w, "launcher", LAUNCHER_STOP_NS, e);
     /* Not by connecting: a connection would stand for the agent. */

@@ -514,6 +514,12 @@ int launcher_new(struct loop *loop, const struct launcher_settings *settings, in
     return 0;
 }
 
+int launcher_warm(struct launcher *l, const char *program, struct error *e)
+{
+    const struct program *ignored = NULL;
+    return program_get(&l->programs, program, &ignored, e);
+}
+
 static void on_stop_is_due(void *arg)
 {
     struct launcher *l = arg;

@@ -30,6 +30,8 @@ struct launcher;
  * on). `settings` must outlive it. */
 must_check int launcher_new(struct loop *loop, const struct launcher_settings *settings,
                             int listen_fd, struct launcher **ret_launcher);
+/* Measures a program before the first start asks for it. */
+must_check int launcher_warm(struct launcher *launcher, const char *program, struct error *e);
 /* Ends all servers: asks first, kills after a time; then the loop stops. */
 void launcher_stop(struct launcher *launcher);
 void launcher_free(struct launcher *launcher);

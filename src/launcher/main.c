@@ -25,7 +25,7 @@
 #define PATIENCE_MS 30000 /* while the key broker is away, or an earlier owner's lease runs */
 
 struct options {
-    const char *socket, *kbs, *kbs_pin, *device;
+    const char *socket, *kbs, *kbs_pin, *device, *program;
     uint64_t uid_base;
     bool help;
 };
@@ -39,6 +39,8 @@ static const struct option_row g_rows[] = {
     ROW("kbs", TEXT, kbs, NULL, "ADDRESS", "The key broker, such as 127.0.0.1:8500", 0),
     ROW("kbs-pin", TEXT, kbs_pin, NULL, "FILE", "Whom to believe to be the key broker", 0),
     ROW("device", TEXT, device, NULL, "FILE", "The simulated device that signs evidence", 0),
+    ROW("program", TEXT, program, NULL, "FILE", "Measure this before the first start asks for it",
+        0),
     ROW("uid-base", UINT, uid_base, "0", "UID",
         "As root: volumes belong to uids from this on, and so do servers; 0: no", 4000000000U),
     ROW("help", FLAG, help, NULL, NULL, "This text", 0),
@@ -171,13 +173,17 @@ static int launcher_serve(struct error *e)
     r = loop_new(&loop);
     if (r == 0)
         r = launcher_new(loop, &settings, fd, &launcher);
+    if (r == 0 && g_options.program)
+        r = launcher_warm(launcher, g_options.program, e);
     if (r == 0)
         r = loop_on_stop_signal(loop, on_stop, launcher);
     if (r == 0)
         r = loop_run(loop);
     launcher_free(launcher);
     loop_free(loop);
-    return r < 0 ? error_set(e, r, "the event loop failed (%s)", strerror(-r)) : 0;
+    if (r < 0 && !e->code)
+        error_set(e, r, "the event loop failed (%s)", strerror(-r));
+    return r;
 }
 
 static int help_print(void)

@@ -201,7 +201,8 @@ def a_port_in_use_a_second_up_and_wrong_flags_are_named(s):
     tap.true(code == 1 and "another `coffer up`" in text, text)
     for words, hint in ((("up", "--lisen", "x"), "did you mean '--listen'?"),
                         (("dcotor",), "did you mean 'coffer doctor'?"),
-                        (("tenant", "add", "x"), "--owner"), (("up", "more"), "not 'more'"),
+                        (("tenant", "add", "x"), "--owner"),
+                        (("tenant", "add", "Bad_Name!", "--owner", "x"), "a-z, 0-9"), (("up", "more"), "not 'more'"),
                         (("up", "--idle-s", "soon"), "takes a number")):
         code, text = command(*words)
         tap.true(code == 2 and hint in text, f"{words}: {code} {text}")
