@@ -26,6 +26,7 @@
 
 #define STORE_ROOT 1 /* the root folder's key */
 #define STORE_INLINE_MAX ((size_t)32 << 10)
+#define STORE_GATHER_SIZE ((size_t)128 << 10)
 #define STORE_NAME_SIZE_MAX 255
 #define STORE_DEPTH_MAX 64
 #define STORE_PAGE_MAX 1000
@@ -59,13 +60,13 @@ struct content_draft {
     int fd; /* -1 while it is small */
     char file[33];
     int64_t size;
-    struct buf bytes;
+    struct buf bytes; /* all of it while small, then what is not written yet */
 };
 must_check int content_draft_write(struct store *store, struct content_draft *draft,
                                    struct slice bytes);
-/* Makes a file of incoming/ durable: may be called on another thread. 0 or -errno. Nothing to do
- * for a small one. */
-must_check int content_sync(const struct content_draft *draft, int incoming_fd);
+/* Makes a file of incoming/ whole and durable: may be called on another thread. 0 or -errno. Always
+ * needed before the content is used; nothing to do for a small one. */
+must_check int content_sync(struct content_draft *draft, int incoming_fd);
 int store_incoming_fd(const struct store *store);
 void content_drop(struct store *store, struct content_draft *draft);
 

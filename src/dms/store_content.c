@@ -4,6 +4,7 @@
 #include "base/hex.h"
 #include "dms/store_internal.h"
 
+#include <assert.h>
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -39,19 +40,31 @@ static int file_append(int fd, struct slice bytes)
     return 0;
 }
 
+static int draft_flush(struct content_draft *draft)
+{
+    int r = file_append(draft->fd, buf_slice(&draft->bytes));
+    buf_clear(&draft->bytes);
+    return r;
+}
+
+/* Network pieces have 16 KiB under TLS; on an encrypted volume every write is an extent with a tag
+ * of its own, so they are gathered. */
 int content_draft_write(struct store *store, struct content_draft *draft, struct slice bytes)
 {
-    int r = 0;
     draft->size += (int64_t)bytes.size;
-    if (draft->fd < 0 && (size_t)draft->size <= STORE_INLINE_MAX)
-        return buf_append_slice(&draft->bytes, bytes);
-    if (draft->fd < 0) {
-        r = draft_open(store, draft);
-        if (r == 0)
-            r = file_append(draft->fd, buf_slice(&draft->bytes));
-        buf_done(&draft->bytes);
+    if (draft->fd < 0 && (size_t)draft->size > STORE_INLINE_MAX) {
+        int r = draft_open(store, draft);
+        if (r < 0)
+            return r;
     }
-    return r < 0 ? r : file_append(draft->fd, bytes);
+    if (draft->fd >= 0 && draft->bytes.size + bytes.size > STORE_GATHER_SIZE) {
+        int r = draft_flush(draft);
+        if (r < 0)
+            return r;
+    }
+    if (draft->fd >= 0 && bytes.size >= STORE_GATHER_SIZE)
+        return file_append(draft->fd, bytes);
+    return buf_append_slice(&draft->bytes, bytes);
 }
 
 int store_incoming_fd(const struct store *store)
@@ -59,10 +72,14 @@ int store_incoming_fd(const struct store *store)
     return store->incoming_fd;
 }
 
-int content_sync(const struct content_draft *draft, int incoming_fd)
+int content_sync(struct content_draft *draft, int incoming_fd)
 {
     if (draft->fd < 0)
         return 0;
+    int r = draft_flush(draft);
+    buf_done(&draft->bytes);
+    if (r < 0)
+        return r;
     if (fdatasync(draft->fd) < 0 || fsync(incoming_fd) < 0)
         return errno == EDQUOT || errno == EFBIG ? -ENOSPC : -errno;
     return 0;
@@ -81,6 +98,7 @@ void content_drop(struct store *store, struct content_draft *draft)
 int content_add(struct store *store, struct content_draft *draft, int64_t *ret_key)
 {
     bool in_file = draft->fd >= 0;
+    assert(!in_file || draft->bytes.size == 0); /* content_sync() came first */
     struct slice data = draft->bytes.bytes ? buf_slice(&draft->bytes) : slice_of("", 0);
     if (in_file && buf_append(&store->committing, draft->file, FILE_NAME_SIZE) < 0)
         return -ENOMEM;

@@ -206,6 +206,7 @@ TEST(copies_and_versions_share_contents_and_the_last_reference_deletes_the_file)
     int64_t key = document(STORE_ROOT, "doc", 100000, 'a');
     CHECK_EQ(document_copy(store, &actor, key, STORE_ROOT, "copy", &copy), 0);
     struct content_draft draft = draft_of(50000, 'b');
+    CHECK_EQ(content_sync(&draft, store_incoming_fd(store)), 0);
     CHECK_EQ(document_update(store, &actor, key, NULL, &draft), 0);
     content_drop(store, &draft);
     CHECK_EQ(version_restore(store, &actor, key, 1), 0);
