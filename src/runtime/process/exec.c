@@ -116,8 +116,8 @@ struct program *exec_take(struct thread *t)
 {
     struct process *process = t->process;
     signal_block_all();
-    kick_others(t, NULL);
     for (;;) {
+        kick_others(t, NULL); /* again each time: a thread may have been on its way into the list */
         lock_acquire(&g_threads_lock);
         bool alone = g_threads == t && !t->next;
         int count = atomic_load(&process->thread_count);
