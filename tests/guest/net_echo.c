@@ -3,7 +3,7 @@
  * lines; "sum" of what came before is answered to each line: its length and a checksum of all bytes
  * so far. Prints its port, then serves until a line says "quit".
  *
- *     net_echo epoll-level | epoll-edge | epoll-oneshot | poll | select | threads | fork */
+ *     net_echo epoll-level | epoll-edge | epoll-oneshot | workers | poll | select | threads | fork */
 #include <arpa/inet.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -141,6 +141,43 @@ static void serve_epoll(uint32_t extra)
     }
 }
 
+/* Several threads wait on one instance; one shot keeps each connection with one of them. */
+static int g_worker_epoll;
+
+static void *worker_main(void *unused)
+{
+    struct epoll_event event;
+    (void)unused;
+    while (!g_quit) {
+        if (epoll_wait(g_worker_epoll, &event, 1, -1) != 1)
+            continue;
+        struct client *c = event.data.ptr;
+        if (c) {
+            epoll_turn(g_worker_epoll, c, EPOLLONESHOT);
+            continue;
+        }
+        if ((c = accept_one(SOCK_NONBLOCK | SOCK_CLOEXEC))) {
+            event = (struct epoll_event){EPOLLIN | EPOLLONESHOT, {.ptr = c}};
+            if (epoll_ctl(g_worker_epoll, EPOLL_CTL_ADD, c->fd, &event) != 0)
+                fail("epoll_ctl");
+        }
+    }
+    exit(0);
+}
+
+static void serve_workers(void)
+{
+    struct epoll_event event = {EPOLLIN | EPOLLEXCLUSIVE, {.ptr = NULL}};
+    pthread_t thread;
+    g_worker_epoll = epoll_create1(EPOLL_CLOEXEC);
+    if (g_worker_epoll < 0 || epoll_ctl(g_worker_epoll, EPOLL_CTL_ADD, g_listener, &event) != 0)
+        fail("epoll");
+    for (int i = 0; i < 3; i++)
+        if (pthread_create(&thread, NULL, worker_main, NULL) != 0)
+            fail("pthread_create");
+    (void)worker_main(NULL);
+}
+
 /* --- poll and select ------------------------------------------------------------------------------ */
 
 static void serve_poll(void)
@@ -255,6 +292,8 @@ int main(int argc, char **argv)
         serve_epoll(EPOLLET);
     else if (strcmp(way, "epoll-oneshot") == 0)
         serve_epoll(EPOLLONESHOT);
+    else if (strcmp(way, "workers") == 0)
+        serve_workers();
     else if (strcmp(way, "poll") == 0)
         serve_poll();
     else if (strcmp(way, "select") == 0)

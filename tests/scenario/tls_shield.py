@@ -17,7 +17,7 @@ import tempfile
 import tap
 
 RUNTIME, ECHO = map(os.path.abspath, sys.argv[1:3])
-WAYS = ["epoll-level", "epoll-edge", "epoll-oneshot", "poll", "select", "threads", "fork"]
+WAYS = ["epoll-level", "epoll-edge", "epoll-oneshot", "workers", "poll", "select", "threads", "fork"]
 
 
 def free_port():

@@ -71,6 +71,39 @@ static void epoll_release(struct file *f)
     free(ep);
 }
 
+bool epoll_has_watches(struct file *f)
+{
+    struct epoll_file *ep = container_of(f, struct epoll_file, file);
+    bool has = false;
+    SCOPED(lock_leave) lock_word *held = lock_enter(&g_net.watch_lock);
+    for (uint32_t i = 0; i < ep->slot_count && !has; i++)
+        has = ep->slots[i] != NULL;
+    return has;
+}
+
+/* From its creation on, where TLS is to be expected: a thread that waits at the host already would be
+ * given the marks of watches for the guest's own data. */
+static int64_t epoll_created(int64_t fd)
+{
+    SCOPED(epoll_putp) struct epoll_file *ep = NULL;
+    if (fd < 0 || fd > INT32_MAX || !g_net.has_tls)
+        return fd;
+    int r = epoll_make((int)fd, &ep);
+    if (r < 0)
+        host_close((int)fd);
+    return r < 0 ? r : fd;
+}
+
+int64_t sys_epoll_create(struct syscall_call *c)
+{
+    return epoll_created(sys_pass(c));
+}
+
+int64_t sys_epoll_create1(struct syscall_call *c)
+{
+    return epoll_created(sys_pass(c));
+}
+
 /* --- epoll_ctl -------------------------------------------------------------------------------- */
 
 static int watch_modify(struct watch *w, const struct epoll_event *event)
@@ -106,7 +139,7 @@ static int64_t watch_control(struct epoll_file *ep, int operation, struct net_so
 static bool is_epoll(int fd)
 {
     SCOPED(epoll_putp) struct epoll_file *ep = epoll_get(fd);
-    return ep != NULL;
+    return ep && epoll_has_watches(&ep->file);
 }
 
 int64_t sys_epoll_ctl(struct syscall_call *c)

@@ -40,8 +40,8 @@ static int socket_save(struct buf *state, int fd, struct file *f)
         if (s->kind == NET_LISTENER || s->kind == NET_RAW)
             return entry_save(state, fd, s);
         LOG_WARNING("a TLS connection is not passed on to another program", LOG_INT("fd", fd));
-    } else if (f->ops != &epoll_file_ops) {
-        return 0; /* the file shield's */
+    } else if (f->ops != &epoll_file_ops || !epoll_has_watches(f)) {
+        return 0; /* the file shield's, or as plain as the host knows it */
     }
     return (int)host_call(SYS_fcntl, fd, F_SETFD, flags | FD_CLOEXEC);
 }

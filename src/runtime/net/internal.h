@@ -56,6 +56,7 @@ struct net_socket {
 struct net_state {
     const struct runtime_config *config;
     bool has_destinations;  /* some rule makes an outgoing connection TLS */
+    bool has_tls;           /* some rule makes any connection TLS */
     lock_word context_lock; /* protects: contexts */
     struct tls_context *contexts[RUNTIME_NET_RULES_MAX]; /* by rule, made at first use */
     lock_word list_lock;                                 /* protects: sockets; a leaf */

@@ -16,9 +16,11 @@ int net_init(const struct runtime_config *config, struct error *e)
     if (r < 0)
         return r;
     g_net.config = config;
-    for (unsigned i = 0; i < config->net_rule_count; i++)
-        g_net.has_destinations |=
-            !config->net_rules[i].listen && config->net_rules[i].class == NET_CLASS_TLS;
+    for (unsigned i = 0; i < config->net_rule_count; i++) {
+        const struct runtime_net_rule *rule = &config->net_rules[i];
+        g_net.has_destinations |= !rule->listen && rule->class == NET_CLASS_TLS;
+        g_net.has_tls |= rule->class == NET_CLASS_TLS || rule->class == NET_CLASS_HANDOVER;
+    }
     if (platform()->random(&mark, sizeof mark) < 0)
         return error_set(e, -EIO, "no randomness");
     /* Not a number and not an address: the top bit is set, and not all of the others above bit 47. */

@@ -47,6 +47,9 @@ struct watch {
 
 extern const struct file_ops epoll_file_ops;
 
+/* Is a shielded socket in this instance? */
+bool epoll_has_watches(struct file *f);
+
 /* Marks: the upper bits are random and no user address has them, so no program's own data is one. */
 #define WATCH_SLOT_BITS 20
 #define WATCH_SLOT_MAX ((1u << WATCH_SLOT_BITS) - 2)
