@@ -22,6 +22,8 @@ int run_command(int argc, char **argv);
 int owner_command(int argc, char **argv);
 int tenant_command(int argc, char **argv);
 int doctor_command(int argc, char **argv);
+int attest_command(int argc, char **argv);
+int policy_command(int argc, char **argv);
 
 /* Parses argv by `rows` and settles --help and mistakes: returns -1 to go on, or the exit code. The
  * words that are no flags are argv[0..*ret_count). */
