@@ -259,8 +259,75 @@ def python_files(volume):
                                      "100000"], out)
 
 
+FAMILY = """
+import fcntl, mmap, os, random, signal, sys
+os.chdir("/data")
+def work(seed):
+    r = random.Random(seed)
+    for _ in range(200):
+        folder = f"d{r.randrange(4)}"
+        os.makedirs(folder, exist_ok=True)
+        name = f"{folder}/f{r.randrange(20)}"
+        try:
+            what = r.randrange(8)
+            if what == 0:
+                open(name, "ab").write(os.urandom(r.randrange(300000)))
+            elif what == 1:
+                open(name, "rb").read()
+            elif what == 2:
+                os.unlink(name)
+            elif what == 3:
+                os.rename(name, f"{folder}/g{r.randrange(20)}")
+            elif what == 4:
+                os.listdir(folder)
+            elif what == 5:
+                fd = os.open(name, os.O_RDWR | os.O_CREAT)
+                os.ftruncate(fd, 65536)
+                with mmap.mmap(fd, 65536) as m:
+                    m[r.randrange(65000)] = 1
+                os.close(fd)
+            elif what == 6:
+                fd = os.open(name, os.O_RDWR | os.O_CREAT)
+                fcntl.lockf(fd, fcntl.LOCK_EX)
+                os.pwrite(fd, b"x" * 1000, 0)
+                os.close(fd)
+            else:
+                pid = os.fork()
+                if pid == 0:
+                    os.stat(".")
+                    os._exit(0)
+                os.waitpid(pid, 0)
+        except FileNotFoundError:
+            pass
+    os._exit(0)
+def begin(seed):
+    pid = os.fork()
+    if pid == 0:
+        work(seed)
+    return pid
+members = [begin(seed) for seed in range(6)]
+for turn in range(8):
+    victim = members.pop(0)
+    begun = os.fork()
+    if begun == 0:
+        os.listdir(".")
+        os._exit(0)
+    os.waitpid(begun, 0)
+    os.kill(victim, signal.SIGKILL)
+    os.waitpid(victim, 0)
+    members.append(begin(100 + turn))
+print([os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) for pid in members])
+"""
+
+
+def killed_members_leave_nothing_behind(volume):
+    out = volume.run("/usr/bin/python3", "-c", FAMILY)
+    require(out.strip() == str([0] * 6), out)
+    require(volume.run("du", "-s", "/data").split()[1] == "/data", "cannot be read again")
+
+
 TESTS = [sqlite_journal_modes, sqlite_several_processes, kill_under_load, redis_append_only,
-         bash_pipelines, python_files]
+         bash_pipelines, python_files, killed_members_leave_nothing_behind]
 
 
 def main():

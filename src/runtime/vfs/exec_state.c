@@ -33,7 +33,7 @@ struct saved_file {
 };
 
 struct saved_head {
-    uint32_t magic, client;
+    uint32_t magic, client, serial;
     int32_t ring_fd, arena_fd;
     uint32_t file_count;
 };
@@ -105,6 +105,7 @@ int vfs_exec_save(struct buf *state)
 {
     struct saved_head head = {.magic = STATE_MAGIC,
                               .client = process_self()->vfs_client,
+                              .serial = process_self()->vfs_serial,
                               .ring_fd = g_fs.remote ? g_fs.remote->ring_fd : -1,
                               .arena_fd = g_fs.remote ? g_fs.remote->arena_fd : -1};
     size_t at = state->size;
@@ -208,6 +209,13 @@ int restore_apply(struct error *e)
         keep_open(head.arena_fd, false);
         r = client_connect(head.ring_fd, head.arena_fd);
         g_fs.client = head.client;
+    }
+    if (r == 0 && g_fs.remote) {
+        struct request rq = {.op = REQUEST_CLIENT_PID,
+                             .handle = head.client,
+                             .more = head.serial,
+                             .ino = (uint64_t)host_call(SYS_getpid)};
+        r = (int)fs_request(&rq);
     }
     for (uint32_t i = 0; r == 0 && i < head.file_count; i++) {
         uint32_t handle = 0;

@@ -102,19 +102,22 @@ static int move_to_server(void)
     return 0;
 }
 
-static int second_client(uint32_t *ret_client)
+static int second_client(uint32_t *ret_client, uint32_t *ret_serial)
 {
     struct request rq = {.op = REQUEST_CLIENT_FORK};
     int64_t r = fs_request_ungated(&rq);
-    if (r == 0)
-        *ret_client = rq.handle;
-    return (int)r;
+    if (r < 0)
+        return (int)r;
+    *ret_client = rq.handle;
+    *ret_serial = (uint32_t)rq.more;
+    return 0;
 }
 
-static void child_is(uint32_t client, long pid)
+static void child_is(uint32_t client, uint32_t serial, long pid)
 {
     struct request rq = {.op = pid > 0 ? REQUEST_CLIENT_PID : REQUEST_CLIENT_DROP,
                          .handle = client,
+                         .more = serial,
                          .ino = pid > 0 ? (uint64_t)pid : 0};
     if (client != 0)
         (void)fs_request_ungated(&rq);
@@ -131,13 +134,13 @@ int vfs_fork_prepare(void)
 }
 
 /* The client that the child will be; the gate's closer alone uses it. */
-static uint32_t g_child;
+static uint32_t g_child, g_child_serial;
 
 int vfs_fork_lock(void)
 {
     fs_gate_close();
     g_child = 0;
-    int r = g_fs.remote ? second_client(&g_child) : 0;
+    int r = g_fs.remote ? second_client(&g_child, &g_child_serial) : 0;
     if (r < 0)
         fs_gate_open();
     return r;
@@ -145,7 +148,7 @@ int vfs_fork_lock(void)
 
 void vfs_fork_parent(long pid)
 {
-    child_is(g_child, pid);
+    child_is(g_child, g_child_serial, pid);
     fs_gate_open();
 }
 
@@ -159,6 +162,8 @@ void vfs_fork_child(void)
     atomic_store(&g_fs.creds_lock, 0);
     g_fs.client = g_child;
     atomic_store(&g_fs.gate, 0);
+    /* The parent says who we are as well; it may be dead by now. */
+    child_is(g_child, g_child_serial, host_call(SYS_getpid));
 }
 
 int vfs_vfork_prepare(struct process *child)
@@ -170,7 +175,7 @@ int vfs_vfork_prepare(struct process *child)
         return r;
     if (g_fs.remote) {
         fs_gate_close();
-        r = second_client(&child->vfs_client);
+        r = second_client(&child->vfs_client, &child->vfs_serial);
         fs_gate_open();
     }
     if (r == 0)
@@ -181,7 +186,7 @@ int vfs_vfork_prepare(struct process *child)
 /* What the child did to itself is not the parent's: its identity, its directory. */
 void vfs_vfork_parent(struct process *child, long pid)
 {
-    child_is(child->vfs_client, pid);
+    child_is(child->vfs_client, child->vfs_serial, pid);
     if (child->vfs_cwd)
         file_put(&child->vfs_cwd->file);
     fs_creds_changed();

@@ -1,12 +1,15 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "runtime/vfs/owner.h"
 
+#include "platform/host.h"
 #include "runtime/vfs/shared_map.h"
 
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
+#include <linux/futex.h>
 #include <stdlib.h>
+#include <sys/syscall.h>
 
 struct owner *owner_new(void)
 {
@@ -227,6 +230,7 @@ static int64_t do_open_unnamed(struct owner *owner, struct request *rq)
 void owner_wake_lockers(struct owner *owner)
 {
     atomic_fetch_add(owner->unlock_count, 1);
+    (void)host_call(SYS_futex, owner->unlock_count, FUTEX_WAKE, INT_MAX, 0, 0, 0);
 }
 
 /* Client `client` no longer has it open; lock held. */

@@ -22,11 +22,14 @@
 #include <unistd.h>
 
 #define WORKERS 3
+#define ORPHAN_PATIENCE_MS 2000
 #define HELPER_STACK_SIZE ((size_t)128 << 10)
 #define WORKER_STACK_SIZE ((size_t)256 << 10)
 
 /* runtime/memory/memory.h, where it is linked in. */
 __attribute__((weak)) void memory_release_guest(void);
+/* runtime/process/process.h: the hidden duplicate of standard error. */
+__attribute__((weak)) int process_stderr(void);
 
 struct server {
     struct owner *owner;
@@ -37,6 +40,8 @@ struct server {
     int pidfds[OWNER_CLIENTS_MAX];
     uint32_t serials[OWNER_CLIENTS_MAX]; /* counts who has had this number: a late word of a
                                           * death must not end the next */
+    uint32_t parents[OWNER_CLIENTS_MAX];
+    bool orphans[OWNER_CLIENTS_MAX]; /* the parent died before it said who this is */
     unsigned client_count;
 };
 
@@ -95,6 +100,9 @@ static unsigned client_gone(struct server *s, uint32_t client, uint32_t serial)
     if (s->pidfds[client] > 0)
         close(s->pidfds[client]);
     s->pidfds[client] = 0;
+    s->orphans[client] = false;
+    for (uint32_t i = 0; i < OWNER_CLIENTS_MAX; i++)
+        s->orphans[i] |= s->owner->clients[i].live && s->pidfds[i] == 0 && s->parents[i] == client;
     unsigned left = s->client_count;
     pthread_mutex_unlock(&s->lock);
     note_change(s);
@@ -107,16 +115,22 @@ static int64_t client_pid(struct server *s, struct request *rq)
         return -EINVAL;
     int fd = (int)syscall(SYS_pidfd_open, (pid_t)rq->ino, 0);
     if (fd < 0) {
-        client_gone(s, rq->handle, SERIAL_ANY); /* it is dead and buried already */
+        client_gone(s, rq->handle, (uint32_t)rq->more); /* it is dead and buried already */
         return 0;
     }
     pthread_mutex_lock(&s->lock);
-    if (s->pidfds[rq->handle] > 0)
+    bool current = s->serials[rq->handle] == rq->more;
+    if (current && s->pidfds[rq->handle] > 0)
         close(s->pidfds[rq->handle]);
-    s->pidfds[rq->handle] = fd;
+    if (current) {
+        s->pidfds[rq->handle] = fd;
+        s->orphans[rq->handle] = false;
+    } else {
+        close(fd); /* it has said goodbye, and another may have its number */
+    }
     pthread_mutex_unlock(&s->lock);
     note_change(s);
-    return owner_execute(s->owner, rq);
+    return current ? owner_execute(s->owner, rq) : 0;
 }
 
 static int64_t client_fork(struct server *s, struct request *rq)
@@ -124,6 +138,11 @@ static int64_t client_fork(struct server *s, struct request *rq)
     pthread_mutex_lock(&s->lock);
     int64_t r = owner_execute(s->owner, rq);
     s->client_count += r == 0;
+    if (r == 0) {
+        rq->more = s->serials[rq->handle];
+        s->parents[rq->handle] = rq->client;
+        s->orphans[rq->handle] = false;
+    }
     pthread_mutex_unlock(&s->lock);
     return r;
 }
@@ -211,6 +230,27 @@ static void *worker_main(void *arg)
 
 /* --- the process --- */
 
+/* A fork that was killed on its way: nobody will come. A child that lives says so at once. */
+static void drop_orphans(struct server *s)
+{
+    for (uint32_t i = 0; i < OWNER_CLIENTS_MAX; i++) {
+        pthread_mutex_lock(&s->lock);
+        bool orphan = s->orphans[i];
+        uint32_t serial = s->serials[i];
+        pthread_mutex_unlock(&s->lock);
+        if (orphan && slots_are_quiet(s, i, serial))
+            client_gone(s, i, serial);
+    }
+}
+
+static bool any_orphan(const struct server *s)
+{
+    for (uint32_t i = 0; i < OWNER_CLIENTS_MAX; i++)
+        if (s->orphans[i])
+            return true;
+    return false;
+}
+
 static void wait_for_end(struct server *s)
 {
     static struct pollfd polled[OWNER_CLIENTS_MAX + 1];
@@ -219,7 +259,7 @@ static void wait_for_end(struct server *s)
         nfds_t count = 1;
         polled[0] = (struct pollfd){.fd = s->change_fd, .events = POLLIN};
         pthread_mutex_lock(&s->lock);
-        bool over = s->client_count == 0;
+        bool over = s->client_count == 0, orphans = any_orphan(s);
         for (uint32_t i = 0; i < OWNER_CLIENTS_MAX; i++) {
             if (s->pidfds[i] <= 0)
                 continue;
@@ -231,7 +271,10 @@ static void wait_for_end(struct server *s)
         if (over)
             return;
         bool busy = false;
-        if (poll(polled, count, -1) < 0)
+        int ready = poll(polled, count, orphans ? ORPHAN_PATIENCE_MS : -1);
+        if (ready == 0)
+            drop_orphans(s);
+        if (ready <= 0)
             continue;
         uint64_t changes;
         if (polled[0].revents)
@@ -272,6 +315,8 @@ static void let_go_of_guest(void)
     (void)syscall(SYS_close_range, 0, (unsigned)fd_hidden_base() - 1, 0);
     for (int fd = 0; fd < 3; fd++)
         (void)!open("/dev/null", O_RDWR);
+    if (process_stderr && process_stderr() > 2)
+        (void)dup3(0, process_stderr(), O_CLOEXEC);
     mapping_forget();
     if (memory_release_guest)
         memory_release_guest();
