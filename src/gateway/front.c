@@ -253,9 +253,8 @@ static void half_open_drain(struct half_open *h)
 /* A verdict that more bytes may change: the ClientHello goes on, or this becomes "GET ". */
 static bool verdict_may_change(int verdict, struct slice start)
 {
-    return verdict == -EAGAIN ||
-           (verdict == -EBADMSG && start.size < 8 && memchr("GHPDOTC", start.bytes[0], 7) &&
-            !sni_is_plain_http(start));
+    return verdict == -EAGAIN || (verdict == -EBADMSG && start.size < 8 && start.bytes[0] != '\0' &&
+                                  strchr("GHPDOTC", start.bytes[0]) && !sni_is_plain_http(start));
 }
 
 static void half_open_look(struct half_open *h, uint32_t events)

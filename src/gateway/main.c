@@ -17,9 +17,9 @@
 #include <unistd.h>
 
 #define FD_NONE 1000000U
-#define MIB(n) ((n) << 20)
-#define MS_TO_NS(n) ((n)*1000000U)
-#define S_TO_NS(n) ((n)*1000000000U)
+#define MIB(n) ((uint64_t)(n) << 20)
+#define MS_TO_NS(n) ((uint64_t)(n)*1000000)
+#define S_TO_NS(n) ((uint64_t)(n)*1000000000)
 
 struct options {
     const char *listen, *page, *state, *domain, *program, *policy;

@@ -201,7 +201,9 @@ static int start_carry_out(struct launcher *l, const struct start *start, struct
     if (l->child_count >= CHILDREN_MAX)
         return error_set(e, -EAGAIN, "%u servers run already", l->child_count);
     struct child *c = calloc(1, sizeof *c);
-    int r = c ? job_prepare(l, start, &job, c, e) : error_set(e, -ENOMEM, "no memory");
+    if (!c)
+        return error_set(e, -ENOMEM, "no memory");
+    int r = job_prepare(l, start, &job, c, e);
     if (r == 0) {
         r = child_fork(l, &job, c, e);
         close(job.volume_fd);

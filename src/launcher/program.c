@@ -16,6 +16,13 @@ static void fd_close(const int *fd)
         close(*fd);
 }
 
+static int fd_take(int *fd)
+{
+    int taken = *fd;
+    *fd = -1;
+    return taken;
+}
+
 static bool stat_is_same(const struct stat *a, const struct stat *b)
 {
     return a->st_dev == b->st_dev && a->st_ino == b->st_ino && a->st_size == b->st_size &&
@@ -78,8 +85,7 @@ static int program_load(const char *path, int fd, const struct stat *st,
     program.bytes = mmap(NULL, (size_t)st->st_size, PROT_READ, MAP_SHARED | MAP_POPULATE, copy, 0);
     if (program.bytes == MAP_FAILED)
         return error_set(e, -ENOMEM, "cannot map program '%s'", path);
-    program.fd = copy;
-    copy = -1;
+    program.fd = fd_take(&copy);
     *ret_program = program;
     return 0;
 }

@@ -74,7 +74,7 @@ static int listen_error(const char *text, const char *flag, int code, struct err
 
 int address_listen(const char *text, const char *flag, uint16_t *ret_port, struct error *e)
 {
-    struct sockaddr_storage address;
+    struct sockaddr_storage address = {0};
     socklen_t size = 0;
     int r = address_parse(text, &address, &size, e);
     if (r < 0)
