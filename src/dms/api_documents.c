@@ -48,7 +48,7 @@ static void document_store(struct call *call)
     struct creation *creation = call->state;
     struct slice said =
         call->form ? upload_file_type(call) : http_request_header(call->req, "Content-Type");
-    int64_t key;
+    int64_t key = 0;
     if (call->form && !creation->name)
         creation->name = (char *)(uintptr_t)upload_file_name(call);
     if (!creation->name) {
@@ -179,7 +179,7 @@ static void document_copy_json(struct call *call)
     static const char *const members[] = {"name", "parent", NULL};
     struct node node;
     bool ok = true;
-    int64_t key;
+    int64_t key = 0;
     if (call_json_only(call, members) < 0 || call_node(call, 0, NODE_DOCUMENT, &node) < 0)
         return;
     const char *name = call_json_text(call, "name", &ok);
@@ -259,7 +259,7 @@ void versions_get(struct call *call)
 
 static int call_version(struct call *call, struct node *ret_node, struct version *ret_version)
 {
-    int64_t number;
+    int64_t number = 0;
     if (call_node(call, 0, NODE_DOCUMENT, ret_node) < 0)
         return -ENOENT;
     int r = call_key(call, 1, &number);
@@ -342,8 +342,8 @@ int path_resolve(struct call *call, struct slice path, bool create, int64_t *ret
 /* What a path names; "" is the root. */
 static int path_node(struct call *call, struct node *ret)
 {
-    int64_t parent;
-    char *name;
+    int64_t parent = 0;
+    char *name = NULL;
     int r = path_resolve(call, call->params[0], false, &parent, &name);
     if (r == 0 && !*name)
         return node_get(call->dms->store, &call->req->arena, parent, ret);
@@ -374,8 +374,8 @@ static void file_store(struct call *call)
     struct store *store = call->dms->store;
     struct slice said = http_request_header(call->req, "Content-Type");
     struct node node;
-    int64_t parent, key;
-    char *name;
+    int64_t parent = 0, key = 0;
+    char *name = NULL;
     int r = path_resolve(call, call->params[0], true, &parent, &name);
     if (r == 0)
         r = node_child(store, &call->req->arena, parent, name, &node);

@@ -125,7 +125,7 @@ static void folder_post_json(struct call *call)
 {
     static const char *const members[] = {"name", "parent", NULL};
     bool ok = true;
-    int64_t parent = STORE_ROOT, key;
+    int64_t parent = STORE_ROOT, key = 0;
     if (call_json_only(call, members) < 0)
         return;
     const char *name = call_json_text(call, "name", &ok);
@@ -262,7 +262,7 @@ void node_delete(struct call *call)
 static void trash_restore_json(struct call *call)
 {
     static const char *const members[] = {"parent", NULL};
-    int64_t key, parent = 0;
+    int64_t key = 0, parent = 0;
     bool ok = true;
     if (call->json && call_json_only(call, members) < 0)
         return;
@@ -292,7 +292,7 @@ void trash_restore(struct call *call)
 
 void trash_purge(struct call *call)
 {
-    int64_t key;
+    int64_t key = 0;
     int r = call_key(call, 0, &key);
     if (r == 0)
         r = node_purge(call->dms->store, key);

@@ -162,7 +162,7 @@ static void users_create_json(struct call *call)
 {
     static const char *const members[] = {"name", "password", "role", NULL};
     struct user_change_wish *wish = arena_alloc(&call->req->arena, sizeof *wish);
-    const char *password;
+    const char *password = NULL;
     bool ok = true;
     int64_t users = 0, admins;
     if (!wish) {
@@ -217,7 +217,7 @@ static void user_patch_json(struct call *call)
 {
     static const char *const members[] = {"password", "role", NULL};
     struct user_change_wish *wish = arena_alloc(&call->req->arena, sizeof *wish);
-    const char *password;
+    const char *password = NULL;
     if (!wish) {
         call_problem_errno(call, -ENOMEM);
         return;

@@ -132,7 +132,8 @@ void call_problem(struct call *call, int status, const char *name, const char *d
     SCOPED(buf_done) struct buf text = {0};
     va_list args;
     va_start(args, detail);
-    (void)buf_vprintf(&text, detail ? detail : "", args);
+    if (detail)
+        (void)buf_vprintf(&text, detail, args);
     va_end(args);
     const char *said = buf_text(&text);
     if (store_in_transaction(call->dms->store)) /* a read in this turn may rely on it */

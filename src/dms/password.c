@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #define OPENSSL_SUPPRESS_DEPRECATED /* the functions that need no provider, so none is linked */
 #include "dms/password.h"
+#include "base/hex.h"
 #include "base/macros.h"
 
 #include <argon2.h>
@@ -178,12 +179,9 @@ int password_hash_now(struct slice password, char hash[PASSWORD_HASH_SIZE])
 
 static int hex_take(const char **at, uint8_t *bytes, size_t size)
 {
-    for (size_t i = 0; i < size; i++, *at += 2) {
-        unsigned byte;
-        if (!(*at)[0] || !(*at)[1] || sscanf(*at, "%2x", &byte) != 1)
-            return -EINVAL;
-        bytes[i] = (uint8_t)byte;
-    }
+    if (strlen(*at) < 2 * size || hex_decode(slice_of(*at, 2 * size), bytes, size) < 0)
+        return -EINVAL;
+    *at += 2 * size;
     return 0;
 }
 

@@ -95,7 +95,7 @@ static void document_created(struct call *call)
 {
     struct soap_call *soap = call->soap;
     const struct soap_message *message = soap_parser_message(soap->parser);
-    int64_t parent = STORE_ROOT, key;
+    int64_t parent = STORE_ROOT, key = 0;
     struct slice said =
         message->media_type ? slice_of_text(message->media_type) : (struct slice){0};
     int r = message->folder ? key_parse(slice_of_text(message->folder), &parent) : 0;
@@ -213,7 +213,7 @@ static void mtom_frame(struct mtom *mtom, const struct node *node, const char *b
 static int mtom_open(struct call *call, const struct node *node, struct mtom *mtom)
 {
     const struct soap_message *message = soap_parser_message(call->soap->parser);
-    int64_t size;
+    int64_t size = 0;
     uint64_t length = UINT64_MAX;
     int r = number_read(message->offset, &mtom->content_offset);
     if (r == 0)
@@ -233,8 +233,8 @@ static void get_content_stream(struct call *call)
     struct mtom *mtom = arena_alloc(&call->req->arena, sizeof *mtom);
     uint8_t random[16];
     char boundary[64] = "coffer-";
-    struct node node;
-    int64_t key;
+    struct node node = {0};
+    int64_t key = 0;
     int r = message->object ? key_parse(slice_of_text(message->object), &key) : -EINVAL;
     if (r == 0)
         r = node_get(call->dms->store, &call->req->arena, key, &node);

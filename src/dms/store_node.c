@@ -67,7 +67,7 @@ static int depth_of(struct store *store, int64_t key, int64_t not_below)
     int depth = 0;
     while (key != STORE_ROOT) {
         SCOPED(arena_done) struct arena arena = {0};
-        struct node node;
+        struct node node = {0};
         if (key == not_below || ++depth > STORE_DEPTH_MAX)
             return -EINVAL;
         int r = node_get(store, &arena, key, &node);
@@ -82,7 +82,7 @@ static int depth_of(struct store *store, int64_t key, int64_t not_below)
 static int parent_check(struct store *store, int64_t parent)
 {
     SCOPED(arena_done) struct arena arena = {0};
-    struct node node;
+    struct node node = {0};
     int r = node_get(store, &arena, parent, &node);
     if (r < 0)
         return r;
@@ -127,7 +127,7 @@ int search_settle(struct store *store)
     sqlite3_stmt *stmt = store_query(store, STMT_SEARCH_PENDING, "i", store->indexed);
     int r = stmt ? 0 : -EIO;
     while (r == 0 && (r = store_step(store, stmt)) == 1) {
-        struct node node;
+        struct node node = {0};
         node_read(stmt, &arena, &node);
         r = node.name ? search_run(store, STMT_SEARCH_ADD, &node) : -ENOMEM;
         arena_reset(&arena);
@@ -235,7 +235,7 @@ int document_update(struct store *store, const struct actor *actor, int64_t key,
                     struct content_draft *draft)
 {
     SCOPED(arena_done) struct arena arena = {0};
-    struct node node;
+    struct node node = {0};
     int r = store_step_begin(store);
     if (r < 0)
         return r;
@@ -253,7 +253,7 @@ int document_update(struct store *store, const struct actor *actor, int64_t key,
 int version_restore(struct store *store, const struct actor *actor, int64_t key, int64_t number)
 {
     SCOPED(arena_done) struct arena arena = {0};
-    struct node node;
+    struct node node = {0};
     struct version version;
     int r = store_step_begin(store);
     if (r < 0)
@@ -285,7 +285,7 @@ int document_copy(struct store *store, const struct actor *actor, int64_t key, i
                   const char *name, int64_t *ret_key)
 {
     SCOPED(arena_done) struct arena arena = {0};
-    struct node node;
+    struct node node = {0};
     int r = store_step_begin(store);
     if (r < 0)
         return r;
@@ -340,7 +340,7 @@ int node_move(struct store *store, const struct actor *actor, int64_t key, int64
               const char *name)
 {
     SCOPED(arena_done) struct arena arena = {0};
-    struct node node;
+    struct node node = {0};
     int r = store_step_begin(store);
     if (r < 0)
         return r;
@@ -372,7 +372,7 @@ int properties_set(struct store *store, const struct actor *actor, int64_t key,
                    const struct property *properties, size_t count)
 {
     SCOPED(arena_done) struct arena arena = {0};
-    struct node node;
+    struct node node = {0};
     int r = store_step_begin(store);
     if (r < 0)
         return r;
@@ -391,7 +391,7 @@ int properties_set(struct store *store, const struct actor *actor, int64_t key,
 int node_trash(struct store *store, const struct actor *actor, int64_t key)
 {
     SCOPED(arena_done) struct arena arena = {0};
-    struct node node;
+    struct node node = {0};
     int r = store_step_begin(store);
     if (r < 0)
         return r;
@@ -408,7 +408,7 @@ int node_trash(struct store *store, const struct actor *actor, int64_t key)
 int node_restore(struct store *store, const struct actor *actor, int64_t key, int64_t parent)
 {
     SCOPED(arena_done) struct arena arena = {0};
-    struct node node;
+    struct node node = {0};
     int r = store_step_begin(store);
     if (r < 0)
         return r;
@@ -428,7 +428,6 @@ int node_restore(struct store *store, const struct actor *actor, int64_t key, in
 static int versions_drop(struct store *store, int64_t key)
 {
     for (;;) {
-        SCOPED(arena_done) struct arena arena = {0};
         int64_t content = 0, number = 0;
         {
             SCOPED(stmt_donep)
@@ -451,7 +450,7 @@ static int versions_drop(struct store *store, int64_t key)
 static int node_drop(struct store *store, int64_t key)
 {
     SCOPED(arena_done) struct arena arena = {0};
-    struct node node;
+    struct node node = {0};
     int r = node_get(store, &arena, key, &node);
     if (r == 0)
         r = search_remove(store, &node);
@@ -490,7 +489,7 @@ static int tree_drop(struct store *store, int64_t key)
 int node_purge(struct store *store, int64_t key)
 {
     SCOPED(arena_done) struct arena arena = {0};
-    struct node node;
+    struct node node = {0};
     int r = store_step_begin(store);
     if (r < 0)
         return r;

@@ -267,8 +267,8 @@ int http_date_parse(struct slice text, int64_t *ret_unix_s)
     if (month < 0 || day < 1 || day > 31 || year < 1970 || hour < 0 || hour > 23 || minute < 0 ||
         minute > 59 || second < 0 || second > 60)
         return -EINVAL;
-    int64_t unix_s =
-        days_of(year, (unsigned)month, (unsigned)day) * 86400 + hour * 3600 + minute * 60 + second;
+    int64_t unix_s = days_of(year, (unsigned)month, (unsigned)day) * 86400 + (int64_t)hour * 3600 +
+                     (int64_t)minute * 60 + second;
     char again[HTTP_DATE_SIZE]; /* the day's name, the punctuation, 30 February */
     http_date_format(unix_s, again);
     if (memcmp(again, text.bytes, text.size) != 0)

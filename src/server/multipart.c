@@ -233,7 +233,7 @@ int multipart_parameter(struct arena *arena, struct slice value, const char *nam
             return http_decode(arena, slice_of_text(text + strlen(charset)), false, ret_text);
     }
     if (r != -ENOENT)
-        return r;
+        return r < 0 ? r : -EINVAL;
     if (!found)
         return -ENOENT;
     *ret_text = found;
