@@ -255,7 +255,7 @@ static void complain(const char *text, uint64_t value)
 {
     char line[96];
     size_t n = 0;
-    while (text[n] && n < 64)
+    while (n < 64 && text[n])
         line[n] = text[n], n++;
     for (int shift = 60; shift >= 0; shift -= 4)
         line[n++] = "0123456789abcdef"[(value >> shift) & 15];

@@ -238,7 +238,7 @@ TEST(a_listing_names_everything_once)
         for (int64_t at = 0; at < n;) {
             struct dirent64 *d = (struct dirent64 *)(void *)(buffer + at);
             at += d->d_reclen;
-            int number = atoi(d->d_name);
+            int number = (int)strtol(d->d_name, NULL, 10);
             if (d->d_name[0] == '.') {
                 dots++;
             } else {
