@@ -40,8 +40,8 @@ struct process {
     struct signal_actions *actions;
     bool vfork_child;
     uint32_t vfs_client, vfs_serial; /* of a child of vfork(): see vfs/vfs.h */
-    struct volume_file *vfs_cwd; /* of a child of vfork(): its working directory on a volume */
-    _Atomic int thread_count;    /* guest threads alive */
+    struct volume_file *vfs_cwd;     /* of a child of vfork(): its working directory on a volume */
+    _Atomic int thread_count;        /* guest threads alive */
 };
 
 struct thread {
