@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <netinet/in.h>
+#include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -72,6 +73,13 @@ static int listen_error(const char *text, const char *flag, int code, struct err
     return error_set(e, -code, "cannot listen on %s (%s)", text, flag);
 }
 
+static uint16_t port_of(const struct sockaddr_storage *address)
+{
+    in_port_t port = 0; /* at the same place in both kinds of address */
+    memcpy(&port, (const char *)address + offsetof(struct sockaddr_in, sin_port), sizeof port);
+    return ntohs(port);
+}
+
 int address_listen(const char *text, const char *flag, uint16_t *ret_port, struct error *e)
 {
     struct sockaddr_storage address = {0};
@@ -90,8 +98,8 @@ int address_listen(const char *text, const char *flag, uint16_t *ret_port, struc
         close(fd);
         return r;
     }
-    if (ret_port) /* the port is at the same place in both kinds of address */
-        *ret_port = ntohs(((struct sockaddr_in *)&address)->sin_port);
+    if (ret_port)
+        *ret_port = port_of(&address);
     return fd;
 }
 
