@@ -348,7 +348,7 @@ TEST(a_writer_that_filled_the_socket_is_told_of_room)
                 break;
             }
         }
-        CHECK_EQ(sent, total);
+        CHECK(sent == total && seen <= sent);
         guest_close(ep);
         guest_close(fd);
         peer_close(&p);

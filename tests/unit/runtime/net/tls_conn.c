@@ -160,7 +160,7 @@ TEST(any_fragmentation_gives_the_same_stream)
         CHECK_EQ(ours_read(&p, bytes, sizeof bytes), 5);
         size_t sent = 0, seen = 0;
         for (int turn = 0; turn < 1000 && (sent < 4 || seen < 4); turn++) {
-            int64_t n = sent < 4 ? ours_write(&p, "also" + sent, 4 - sent) : 0;
+            int64_t n = sent < 4 ? ours_write(&p, &"also"[sent], 4 - sent) : 0;
             sent += n > 0 ? (size_t)n : 0;
             int r = SSL_read(p.peer, bytes + seen, (int)(sizeof bytes - seen));
             seen += r > 0 ? (size_t)r : 0;
