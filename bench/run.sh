@@ -1,7 +1,7 @@
 #!/bin/sh
 # SPDX-License-Identifier: Apache-2.0
 # Runs all benchmarks with the programs of a build directory and writes bench-report.md there:
-#     bench/run.sh BUILD        BENCH_ROUNDS (5) and BENCH_SECONDS (2) shorten or lengthen it
+#     bench/run.sh BUILD        BENCH_ROUNDS (4) and BENCH_SECONDS (2) shorten or lengthen it
 # A part that fails is named in the report and makes the exit status 1; the others go on.
 set -u
 cd "$(dirname "$0")/.." || exit 1
@@ -45,7 +45,7 @@ micro()
         "$(date -u '+%Y-%m-%d %H:%M')"
     PYTHONPATH=bench python3 -c 'import machine; print("Machine:", machine.describe() + ".\n")'
 } >"$report"
-add 'Document server' python3 bench/dms.py "$build" --rounds "${BENCH_ROUNDS:-5}" \
+add 'Document server' python3 bench/dms.py "$build" --rounds "${BENCH_ROUNDS:-4}" \
     --seconds "${BENCH_SECONDS:-2}" --json "$build/bench-dms.json"
 add 'Starting a document server' python3 bench/tenants.py "$build" \
     --json "$build/bench-tenants.json"
@@ -55,7 +55,7 @@ calls()
 {
     printf '## System calls, threads, processes\n\n```text\n'
     python3 bench/runtime.py "$build/src/runtime/coffer-runtime" "$build/bench/runtime-calls" \
-        "${BENCH_ROUNDS:-5}" || return 1
+        "${BENCH_ROUNDS:-4}" || return 1
     printf '```\n\n'
 }
 add 'System calls, threads, processes' calls
