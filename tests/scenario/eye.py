@@ -122,8 +122,9 @@ def leaks(markers, data):
     return [(marker, name) for marker in markers for name, form in forms(marker) if form in data]
 
 
-def file_leaks(markers, folders, newer_than=0.0):
-    """Searches names and contents of all files under `folders` changed since `newer_than`."""
+def file_leaks(markers, folders, newer_than=0.0, size_max=FILE_SIZE_MAX):
+    """Searches names and contents of all files under `folders` changed since `newer_than`, of each
+    the first `size_max` bytes."""
     found = []
     for folder in folders:
         for parent, names, files in os.walk(folder):
@@ -132,16 +133,16 @@ def file_leaks(markers, folders, newer_than=0.0):
                           for marker, form in leaks(markers, os.fsencode(name))]
             for name in files:
                 path = os.path.join(parent, name)
-                found += [(path, *leak) for leak in leaks(markers, _read(path, newer_than))]
+                found += [(path, *leak) for leak in leaks(markers, _read(path, newer_than, size_max))]
     return found
 
 
-def _read(path, newer_than):
+def _read(path, newer_than, size_max):
     try:
         status = os.lstat(path)
         if not os.path.isfile(path) or os.path.islink(path) or status.st_mtime < newer_than:
             return b""
         with open(path, "rb") as file:
-            return file.read(FILE_SIZE_MAX)
+            return file.read(size_max)
     except OSError:
         return b""  # gone meanwhile, or not ours

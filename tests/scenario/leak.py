@@ -20,7 +20,8 @@ from coffer_system import System
 from dms_client import Client
 
 BUILD, DMS = os.path.abspath(sys.argv[1]), os.path.abspath(sys.argv[2])
-SCRATCH = ["/tmp", "/var/tmp", "/dev/shm"]
+# Where a program might drop something; others write there too, so of each file only a part is read.
+SCRATCH, SCRATCH_SIZE_MAX = ["/tmp", "/var/tmp", "/dev/shm"], 1 << 20
 
 
 def marker(kind):
@@ -74,7 +75,7 @@ class Observed:
         self.wire = wire.bytes()
         self.on_wire = eye.leaks(self.texts.all(), self.wire)
         self.on_disk = eye.file_leaks(self.texts.all(), folders) + \
-            eye.file_leaks(self.texts.all(), SCRATCH, begin)
+            eye.file_leaks(self.texts.all(), SCRATCH, begin, SCRATCH_SIZE_MAX)
 
 
 def native(folder):
