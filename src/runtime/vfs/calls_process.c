@@ -7,6 +7,7 @@
 #include "runtime/vfs/handlers.h"
 #include "runtime/vfs/host_directory.h"
 #include "runtime/vfs/permission.h"
+#include "runtime/vfs/vfs.h"
 #include "runtime/vfs/volume_file.h"
 
 #include <errno.h>
@@ -105,10 +106,15 @@ int64_t sys_umask(struct syscall_call *c)
     return sys_pass(c);
 }
 
-/* setuid(2) and the rest of its family: the host keeps who we are, for its own files too. */
+/* setuid(2) and the rest of its family: the host keeps who we are, for its own files too. Volumes
+ * go on with the rights they were opened with, so a process that owns some gives them to a volume
+ * server first, as at a fork. */
 int64_t sys_set_identity(struct syscall_call *c)
 {
-    int64_t r = sys_pass(c);
+    int64_t r = vfs_fork_prepare();
+    if (r < 0)
+        return r;
+    r = sys_pass(c);
     fs_creds_changed();
     return r;
 }
