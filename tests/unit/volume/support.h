@@ -8,6 +8,7 @@
 #include "volume/volume.h"
 
 #include <errno.h>
+#include <stdatomic.h>
 #include <sys/stat.h>
 
 /* A small generator: the same seed, the same run, on every machine (splitmix64). */
@@ -33,7 +34,7 @@ static const struct key256 TEST_KEY = {{1, 2, 3}};
 static inline int64_t test_now(void)
 {
     static _Atomic int64_t now = 1700000000000000000;
-    return now += 1000;
+    return atomic_fetch_add(&now, 1000) + 1000;
 }
 
 static inline struct volume_options test_options(struct volume_backend *backend)
