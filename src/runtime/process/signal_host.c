@@ -11,6 +11,7 @@
 #include <errno.h>
 #include <linux/audit.h>
 #include <stdalign.h>
+#include <string.h>
 #include <sys/syscall.h>
 
 #define RFLAGS_CLEARED 0x10500ull /* TF, DF and RF are off when a handler starts */
@@ -254,9 +255,8 @@ static void defer(struct thread *t, int signal, const siginfo_t *info, struct uc
 static void complain(const char *text, uint64_t value)
 {
     char line[96];
-    size_t n = 0;
-    while (n < 64 && text[n])
-        line[n] = text[n], n++;
+    size_t n = strnlen(text, 64);
+    memcpy(line, text, n);
     for (int shift = 60; shift >= 0; shift -= 4)
         line[n++] = "0123456789abcdef"[(value >> shift) & 15];
     line[n++] = '\n';
