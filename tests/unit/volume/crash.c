@@ -146,4 +146,42 @@ TEST(volume_opens_after_every_crash_with_all_that_was_synced)
         work_check(seed);
 }
 
+/* What a killed owner left is in the host's memory only. Whoever opens it builds on it, so it has to
+ * be on the disk before that counts as synced. */
+TEST(volume_syncs_the_tail_it_takes_over_before_it_builds_on_it)
+{
+    static uint8_t bytes[1 << 20];
+    struct volume_backend *fault = NULL, *image = NULL;
+    struct volume *v = NULL;
+    const struct volume_attr file = {.mode = S_IFREG | 0644};
+    uint64_t ino, found;
+    platform_set(&platform_sim);
+    REQUIRE(volume_fault_new(&fault) == 0);
+    struct volume_options options = test_options(fault);
+    REQUIRE(volume_create(&options, 0, 0, NULL) == 0);
+    REQUIRE(volume_open(&options, &v, NULL) == 0);
+    REQUIRE(volume_make(v, VOLUME_ROOT_INO, name_of("a"), &file, (struct slice){0}, &ino) == 0);
+    REQUIRE(volume_sync(v, 0, false) == 0);
+    size_t before = volume_fault_count(fault);
+    for (uint64_t i = 0; i < 4; i++)
+        REQUIRE(volume_write(v, ino, i * sizeof bytes, bytes, sizeof bytes) == sizeof bytes);
+    CHECK(volume_fault_count(fault) > before); /* some of it went to the host */
+    volume_abandon(v);
+    REQUIRE(volume_open(&options, &v, NULL) == 0);
+    REQUIRE(volume_make(v, VOLUME_ROOT_INO, name_of("b"), &file, (struct slice){0}, &ino) == 0);
+    REQUIRE(volume_sync(v, 0, false) == 0);
+    volume_abandon(v);
+    REQUIRE(volume_fault_image(fault, volume_fault_count(fault), FAULT_TAIL_LOST, 1, &image) == 0);
+    options.backend = image;
+    struct error e = {0};
+    int r = volume_open(&options, &v, &e);
+    CHECK_TEXT(r < 0 ? error_text(&e, r) : "opened", "opened");
+    if (r == 0) {
+        CHECK_EQ(volume_lookup(v, VOLUME_ROOT_INO, name_of("b"), &found), 0);
+        volume_abandon(v);
+    }
+    volume_mem_free(image);
+    volume_fault_free(fault);
+}
+
 TAP_MAIN()
