@@ -184,4 +184,47 @@ TEST(volume_syncs_the_tail_it_takes_over_before_it_builds_on_it)
     volume_fault_free(fault);
 }
 
+/* A copy that went its own way is as long as the one that the authority knows, and every record of
+ * it is genuine. */
+TEST(volume_refuses_another_history_of_the_same_length)
+{
+    struct volume_backend *fault = NULL, *copy = NULL;
+    struct volume *v = NULL;
+    struct test_authority known, other;
+    const struct volume_attr file = {.mode = S_IFREG | 0644};
+    uint64_t ino;
+    platform_set(&platform_sim);
+    test_authority_init(&known);
+    test_authority_init(&other);
+    REQUIRE(volume_fault_new(&fault) == 0);
+    struct volume_options options = test_options(fault);
+    options.authority = &known.ops;
+    options.mode = VOLUME_MODE_STRICT;
+    REQUIRE(volume_create(&options, 0, 0, NULL) == 0);
+    REQUIRE(volume_open(&options, &v, NULL) == 0);
+    REQUIRE(volume_close(v) == 0);
+    REQUIRE(volume_fault_image(fault, volume_fault_count(fault), FAULT_TAIL_KEPT, 1, &copy) == 0);
+    other.head = known.head;
+    const char *const names[] = {"a", "b"};
+    for (int i = 0; i < 2; i++) {
+        options.backend = i ? copy : fault;
+        options.authority = i ? &other.ops : &known.ops;
+        REQUIRE(volume_open(&options, &v, NULL) == 0);
+        REQUIRE(volume_make(v, VOLUME_ROOT_INO, name_of(names[i]), &file, (struct slice){0},
+                            &ino) == 0);
+        REQUIRE(volume_sync(v, 0, false) == 0);
+        volume_abandon(v);
+    }
+    CHECK(known.head.sequence == other.head.sequence);
+    options.authority = &known.ops;
+    struct error e = {0};
+    CHECK_EQ(volume_open(&options, &v, &e), -EKEYREJECTED);
+    CHECK(strstr(e.text, "another history"));
+    options.backend = fault;
+    CHECK_EQ(volume_open(&options, &v, &e), 0);
+    volume_abandon(v);
+    volume_mem_free(copy);
+    volume_fault_free(fault);
+}
+
 TAP_MAIN()
