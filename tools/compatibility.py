@@ -1,9 +1,11 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: Apache-2.0
-"""Prints docs/compatibility.md from the table of system calls. With --check, compares.
+"""Prints docs/compatibility.md from the table of system calls. With --check, compares, and holds the
+table's numbers and names against the system's header.
 usage: compatibility.py TABLE.DEF [--check PAGE]"""
 
 import re
+import subprocess
 import sys
 
 HEAD = """# Compatibility
@@ -40,35 +42,74 @@ rewritten.
 *pass*: to the host as it is. *fd*, *any*: shielded where the descriptor, or any descriptor of the
 process, is. *shield*: the runtime's rules decide. *emulate*: the runtime answers. *deny*: refused.
 
-| Call | Class | Why |
-|---|---|---|
+The fourth column is about an enclave (`sgx`, and its model `box`), whose host is outside; the other
+engines do not differ. Empty: the call's arguments are copied out and in. *inside*: answered in the
+enclave. *part*: what needs memory shared with the host or a copy of the process is refused. An error:
+refused with it.
+
+| Call | Class | Why | In an enclave |
+|---|---|---|---|
 """
 
-ROW = re.compile(r'CALL\((\d+), (\w+), (\w+), (\w+), "([^"]*)", "([^"]*)"\)')
+ROW = re.compile(r'CALL\((\d+), (\w+), (\w+), (\w+), "([^"]*)", (\w+), "([^"]*)"\)')
+ENGINES = {"ALL": "", "INSIDE": "inside", "PART": "part", "VM_ENOSYS": "`ENOSYS`", "VM_EINVAL": "`EINVAL`"}
 
 
-def page(path):
+def rows_of(path):
     with open(path, encoding="utf-8") as f:
-        rows = [m.groups() for m in map(ROW.match, f) if m]
-    if len(rows) < 300:
-        sys.exit(f"{path}: only {len(rows)} rows understood")
+        lines = [line for line in f if line.startswith("CALL(")]
+    rows = [m.groups() for m in map(ROW.match, lines) if m]
+    if len(rows) < 300 or len(rows) != len(lines):
+        sys.exit(f"{path}: only {len(rows)} rows of {len(lines)} understood")
+    return rows
+
+
+def page(rows):
     lines = []
-    for _, name, kind, handler, _, why in rows:
+    for _, name, kind, handler, _, engines, why in rows:
         refusal = {"sys_deny_eperm": "EPERM", "sys_deny_enosys": "ENOSYS", "sys_deny_einval": "EINVAL"}
         note = f"{refusal[handler]}: {why}".rstrip(": ") if handler in refusal else why
-        lines.append(f"| `{name}` | {kind.lower()} | {note} |\n")
+        lines.append(f"| `{name}` | {kind.lower()} | {note} | {ENGINES[engines]} |\n")
     return HEAD + "".join(lines)
 
 
+def header_calls():
+    """Number by name, as the system's headers have them."""
+    text = subprocess.run(["cc", "-E", "-dM", "-x", "c", "-include", "asm/unistd_64.h", "/dev/null"],
+                          check=True, capture_output=True, text=True).stdout
+    return {name: int(nr) for name, nr in re.findall(r"^#define __NR_(\w+) (\d+)$", text, re.M)}
+
+
+def check_numbers(rows):
+    seen = {}
+    faults = []
+    for nr, name, *_ in rows:
+        if int(nr) in seen.values() or name in seen:
+            faults.append(f"{name}: two rows")
+        if seen and int(nr) < max(seen.values()):
+            faults.append(f"{name}: out of order")
+        seen[name] = int(nr)
+    for name, nr in header_calls().items():
+        if seen.get(name) != nr:
+            faults.append(f"{name}: {nr} in the header, {seen.get(name)} in the table")
+    for fault in faults:
+        print(f"# {fault}")
+    return not faults
+
+
 def main():
-    text = page(sys.argv[1])
+    rows = rows_of(sys.argv[1])
+    text = page(rows)
     if len(sys.argv) < 4:
         print(text, end="")
         return 0
+    print("TAP version 13\n1..2")
     with open(sys.argv[3], encoding="utf-8") as f:
         same = f.read() == text
-    print(f"TAP version 13\n1..1\n{'ok' if same else 'not ok'} 1 - the compatibility page is printed from the table")
-    return 0 if same else 1
+    right = check_numbers(rows)
+    print(f"{'ok' if same else 'not ok'} 1 - the compatibility page is printed from the table")
+    print(f"{'ok' if right else 'not ok'} 2 - each number once, in order, and named as in the system's header")
+    return 0 if same and right else 1
 
 
 sys.exit(main())

@@ -9,7 +9,7 @@
 #include <stdint.h>
 
 /* Every handler's prototype; what is not the network's is not defined here. */
-#define CALL(nr_, name_, class_, fn_, shapes_, why_) syscall_fn fn_;
+#define CALL(nr_, name_, class_, fn_, shapes_, engines_, why_) syscall_fn fn_;
 #include "runtime/syscall/table.def"
 #undef CALL
 

@@ -3,8 +3,8 @@
  *
  * syscall/table.def has one row per call of x86-64:
  *
- *     CALL(0, read, FD, sys_read, "fd,out:2,size", "shielded files and sockets")
- *          number, name, class, handler, argument shapes, why
+ *     CALL(0, read, FD, sys_read, "fd,out:2,size>2", ALL, "shielded files and sockets")
+ *          number, name, class, handler, argument shapes, engines, why
  *
  * A handler is `int64_t sys_NAME(struct syscall_call *c)`; it returns what the guest finds in rax.
  * It runs on the runtime's stack with the runtime's FS; the guest's vector registers are saved.
@@ -41,9 +41,23 @@ enum call_class {
     CALL_DENY,    /* always: refused, with the handler's errno */
 };
 
+/* Where does the row hold? It does in sim, tdx and snp, where the kernel that the guest's host calls
+ * reach is either trusted or pretended to be. sgx, and box in its place, have the kernel outside. */
+enum call_engines {
+    ENGINES_ALL,    /* everywhere; sgx and box copy the arguments by their shapes */
+    ENGINES_INSIDE, /* everywhere; in sgx the host is not asked: it is about the guest's own memory
+                        * and threads, which the monitor under the runtime has. box asks the kernel */
+    ENGINES_PART,   /* everywhere; sgx and box refuse what needs memory that the host shares or
+                        * copies (a shared file mapping, a child with copied memory, a Unix socket) */
+    ENGINES_VM_ENOSYS, /* not in sgx and box: the guest's data would pass the kernel unencrypted, or
+                        * memory would be shared; refused with this errno */
+    ENGINES_VM_EINVAL,
+};
+
 struct call_row {
     syscall_fn *handler;
-    uint8_t class; /* enum call_class */
+    uint8_t class;   /* enum call_class */
+    uint8_t engines; /* enum call_engines */
 };
 
 extern const struct call_row call_table[CALL_NR_MAX];
@@ -52,12 +66,16 @@ extern const struct call_row call_table[CALL_NR_MAX];
 const char *call_name(long nr);
 const char *call_shapes(long nr);
 const char *call_why(long nr);
+const char *call_engines(long nr);
 const char *call_class_name(enum call_class class);
+
+/* What sgx and box answer without looking further: -errno, or 0 where they offer the call. */
+int call_enclave_errno(long nr);
 
 /* Common handlers: to the host, interruptible; -EPERM; -ENOSYS; -EINVAL. */
 syscall_fn sys_pass, sys_deny_eperm, sys_deny_enosys, sys_deny_einval;
 
-#define CALL(nr_, name_, class_, fn_, shapes_, why_) syscall_fn fn_;
+#define CALL(nr_, name_, class_, fn_, shapes_, engines_, why_) syscall_fn fn_;
 #include "runtime/syscall/table.def"
 #undef CALL
 

@@ -3,21 +3,24 @@
  * that a process which never traces pays no relocation and no private page for them. */
 #include "runtime/syscall/call.h"
 
+#include <errno.h>
+
 const struct call_row call_table[CALL_NR_MAX] = {
-#define CALL(nr_, name_, class_, fn_, args_, reason_) [nr_] = {fn_, CALL_##class_},
+#define CALL(nr_, name_, class_, fn_, shapes_, engines_, why_) \
+    [nr_] = {fn_, CALL_##class_, ENGINES_##engines_},
 #include "runtime/syscall/table.def"
 #undef CALL
 };
 
 static const struct call_texts {
-#define CALL(nr_, name_, class_, fn_, args_, reason_) \
-    char n_##nr_[sizeof(#name_)];                     \
-    char s_##nr_[sizeof(args_)];                      \
-    char w_##nr_[sizeof(reason_)];
+#define CALL(nr_, name_, class_, fn_, shapes_, engines_, why_) \
+    char n_##nr_[sizeof(#name_)];                              \
+    char s_##nr_[sizeof(shapes_)];                             \
+    char w_##nr_[sizeof(why_)];
 #include "runtime/syscall/table.def"
 #undef CALL
 } call_texts = {
-#define CALL(nr_, name_, class_, fn_, args_, reason_) #name_, args_, reason_,
+#define CALL(nr_, name_, class_, fn_, shapes_, engines_, why_) #name_, shapes_, why_,
 #include "runtime/syscall/table.def"
 #undef CALL
 };
@@ -25,7 +28,7 @@ static const struct call_texts {
 static const struct {
     uint16_t name, shapes, why; /* offsets into call_texts; `name` 0 but for call 0: no row */
 } call_offsets[CALL_NR_MAX] = {
-#define CALL(nr_, name_, class_, fn_, args_, reason_)                                    \
+#define CALL(nr_, name_, class_, fn_, shapes_, engines_, why_)                           \
     [nr_] = {offsetof(struct call_texts, n_##nr_), offsetof(struct call_texts, s_##nr_), \
              offsetof(struct call_texts, w_##nr_)},
 #include "runtime/syscall/table.def"
@@ -50,6 +53,24 @@ const char *call_shapes(long nr)
 const char *call_why(long nr)
 {
     return has_row(nr) ? (const char *)&call_texts + call_offsets[nr].why : NULL;
+}
+
+const char *call_engines(long nr)
+{
+    static const char names[][20] = {"all", "inside", "part", "vm (ENOSYS)", "vm (EINVAL)"};
+    return has_row(nr) ? names[call_table[nr].engines] : NULL;
+}
+
+int call_enclave_errno(long nr)
+{
+    switch (has_row(nr) ? (enum call_engines)call_table[nr].engines : ENGINES_ALL) {
+    case ENGINES_VM_ENOSYS:
+        return -ENOSYS;
+    case ENGINES_VM_EINVAL:
+        return -EINVAL;
+    default:
+        return 0;
+    }
 }
 
 const char *call_class_name(enum call_class class)

@@ -49,7 +49,7 @@ static bool shape_is(const char *shape, size_t len, const char *name)
 
 static void add_argument(struct line *l, const char *shape, size_t len, unsigned long value)
 {
-    if (shape_is(shape, len, "path"))
+    if (shape_is(shape, len, "path") || shape_is(shape, len, "str"))
         add_path(l, value);
     else if (shape_is(shape, len, "dirfd") && (int)value == -100)
         add(l, "AT_FDCWD");
@@ -58,6 +58,8 @@ static void add_argument(struct line *l, const char *shape, size_t len, unsigned
     else if (shape_is(shape, len, "fd") || shape_is(shape, len, "dirfd") ||
              shape_is(shape, len, "int") || shape_is(shape, len, "sig"))
         add(l, "%d", (int)value);
+    else if (shape_is(shape, len, "off"))
+        add(l, "%ld", (long)value);
     else if (shape_is(shape, len, "size") || shape_is(shape, len, "uint"))
         add(l, "%lu", value);
     else
@@ -73,8 +75,8 @@ void trace_call(const struct regs *regs, const unsigned long args[6], int64_t re
         add(&l, "%s(", name);
     else
         add(&l, "call_%ld(", (long)regs->nr);
-    for (int i = 0; shape && *shape && i < 6; i++) {
-        size_t len = strcspn(shape, ",");
+    for (int i = 0; shape && *shape && *shape != '>' && i < 6; i++) {
+        size_t len = strcspn(shape, ",>");
         add_argument(&l, shape, len, args[i]);
         shape += len;
         if (*shape == ',') {
