@@ -110,10 +110,11 @@ struct item_key {
 
 enum item_type {
     ITEM_INODE = 1,
-    ITEM_SYMLINK = 2, /* sub: number of the piece */
-    ITEM_XATTR = 3,   /* sub: slot, made from the name's hash */
-    ITEM_DIRENT = 4,  /* sub: slot */
-    ITEM_EXTENT = 5,  /* sub: number of the file's block it begins at */
+    ITEM_SYMLINK = 2,     /* sub: number of the piece */
+    ITEM_XATTR = 3,       /* sub: slot, made from the name's hash */
+    ITEM_DIRENT = 4,      /* sub: slot */
+    ITEM_EXTENT = 5,      /* sub: number of the file's block it begins at */
+    ITEM_XATTR_PIECE = 6, /* sub: made from the slot; see xattr.c */
     /* Under inode 0: */
     ITEM_ORPHAN = 16,   /* sub: an inode without a name, to be reclaimed */
     ITEM_SNAPSHOT = 17, /* reserved: sub: its number */

@@ -455,19 +455,35 @@ static int rename_exchange(struct volume *v, struct rename *rn)
     return 0;
 }
 
+/* What RENAME_WHITEOUT leaves behind: a device that is none. */
+static const struct volume_attr whiteout_attr = {.mode = S_IFCHR};
+
 static int rename_replace(struct volume *v, struct rename *rn)
 {
+    struct inode *white = NULL;
+    int r = rn->flags & RENAME_WHITEOUT ? inode_new(v, &whiteout_attr, &white) : 0;
+    if (r < 0)
+        return r;
     size_t mark = v->record.size;
-    stage_entry_remove(v, rn->from_dir->ino, rn->from.slot);
+    if (white)
+        stage_entry(v, rn->from_dir->ino, rn->from.slot, rn->from_name, white);
+    else
+        stage_entry_remove(v, rn->from_dir->ino, rn->from.slot);
     stage_entry(v, rn->to_dir->ino, rn->to.slot, rn->to_name, rn->inode);
     if (rn->old && is_last_link(rn->old))
         stage_orphan(v, rn->old->ino, true);
-    int r = stage_apply(v, mark);
+    r = stage_apply(v, mark);
+    if (r < 0 && white) {
+        v->inode_count--;
+        inode_forget(v, white);
+    }
     if (r < 0)
         return r;
+    if (white)
+        white->value.attr.nlink = 1;
     int subdir = is_dir(rn->inode), old_subdir = rn->old && is_dir(rn->old);
     parent_set(rn->inode, rn->to_dir->ino);
-    dir_count(v, rn->from_dir, -1, -subdir);
+    dir_count(v, rn->from_dir, white ? 0 : -1, -subdir);
     dir_count(v, rn->to_dir, rn->old ? 0 : 1, subdir - old_subdir);
     changed(v, rn->inode, false);
     return rn->old ? link_drop(v, rn->old) : 0;
@@ -490,7 +506,8 @@ static int rename_locked(struct volume *v, uint64_t dir, uint64_t new_dir, struc
 int volume_rename(struct volume *v, uint64_t dir, struct slice name, uint64_t new_dir,
                   struct slice new_name, unsigned flags)
 {
-    if (flags != 0 && flags != RENAME_NOREPLACE && flags != RENAME_EXCHANGE)
+    if ((flags & ~(unsigned)(RENAME_NOREPLACE | RENAME_EXCHANGE | RENAME_WHITEOUT)) ||
+        ((flags & RENAME_EXCHANGE) && flags != RENAME_EXCHANGE))
         return -EINVAL;
     int r = name_check(name);
     if (r == 0)

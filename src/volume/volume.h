@@ -127,7 +127,7 @@ must_check int volume_make_unnamed(struct volume *v, const struct volume_attr *a
 must_check int volume_link(struct volume *v, uint64_t ino, uint64_t dir, struct slice name);
 must_check int volume_unlink(struct volume *v, uint64_t dir, struct slice name);
 must_check int volume_rmdir(struct volume *v, uint64_t dir, struct slice name);
-/* `flags`: 0, RENAME_NOREPLACE or RENAME_EXCHANGE. */
+/* `flags`: RENAME_EXCHANGE, or any of RENAME_NOREPLACE and RENAME_WHITEOUT. */
 must_check int volume_rename(struct volume *v, uint64_t dir, struct slice name, uint64_t new_dir,
                              struct slice new_name, unsigned flags);
 /* Copies at most `size` bytes of the link's text; returns how many. */

@@ -4,7 +4,70 @@
 #include <errno.h>
 #include <sys/xattr.h>
 
-enum { XATTR_NAME_AT = 0, VALUE_BYTES_MAX = 65536, XATTR_CHANGE_SIZE = 2 * VALUE_SIZE_MAX };
+/* An attribute is one item, as far as it fits: name and value. The rest of a large value is in
+ * pieces, numbered under the slot; the value ends with the last of them. */
+enum {
+    XATTR_NAME_AT = 0,
+    VALUE_BYTES_MAX = 65536,
+    XATTR_CHANGE_SIZE = 2 * VALUE_SIZE_MAX,
+    XATTR_PIECE = 1024,
+    PIECES_MAX = 64,
+    PIECE_COST = 64, /* key and size in the log */
+    SLOT_COUNT_BITS = 16,
+    SLOT_COUNT_MAX = 1 << (SLOT_COUNT_BITS - 6), /* with a larger count pieces have no key */
+};
+
+static struct item_key piece_key(uint64_t ino, uint64_t slot, unsigned piece)
+{
+    uint64_t count = slot & ((1u << SLOT_COUNT_BITS) - 1);
+    return (struct item_key){ino, ITEM_XATTR_PIECE, slot - count + count * PIECES_MAX + piece};
+}
+
+/* Appends the pieces to value[done..size), or only counts. The size of the whole value. */
+static ssize_t pieces_get(struct volume *v, uint64_t ino, uint64_t slot, uint8_t *value,
+                          size_t done, size_t size)
+{
+    for (unsigned i = 0; i < PIECES_MAX; i++) {
+        const struct item_key key = piece_key(ino, slot, i);
+        struct slice piece;
+        int r = tree_get(&v->tree, &key, &piece);
+        if (r == -ENOENT)
+            break;
+        if (r < 0)
+            return r;
+        if (size > 0 && piece.size > size - done)
+            return -ERANGE;
+        if (size > 0 && piece.size > 0)
+            memcpy(value + done, piece.bytes, piece.size);
+        done += piece.size;
+    }
+    return (ssize_t)done;
+}
+
+/* Stages the pieces of `rest`, and the end of those that were there before. */
+static int pieces_put(struct volume *v, uint64_t ino, uint64_t slot, struct slice rest)
+{
+    unsigned count = 0;
+    for (size_t at = 0; at < rest.size; at += XATTR_PIECE) {
+        const struct item_key key = piece_key(ino, slot, count++);
+        op_put(&v->record, &key,
+               slice_of(rest.bytes + at, MIN(rest.size - at, (size_t)XATTR_PIECE)));
+    }
+    for (unsigned i = count; i < PIECES_MAX; i++) {
+        const struct item_key key = piece_key(ino, slot, i);
+        struct slice piece;
+        int r = tree_get(&v->tree, &key, &piece);
+        if (r < 0)
+            return r == -ENOENT ? 0 : r;
+        op_delete(&v->record, &key);
+    }
+    return 0;
+}
+
+static bool pieces_fit(uint64_t slot)
+{
+    return (slot & ((1u << SLOT_COUNT_BITS) - 1)) < SLOT_COUNT_MAX;
+}
 
 static int name_valid(struct slice name)
 {
@@ -42,6 +105,8 @@ ssize_t volume_getxattr(struct volume *v, uint64_t ino, struct slice name, void 
             n = -ERANGE;
         else if (size > 0 && n > 0)
             memcpy(value, slot.value.bytes + head, (size_t)n);
+        if (n >= 0 && pieces_fit(slot.number))
+            n = pieces_get(v, ino, slot.number, value, (size_t)n, size);
     }
     upkeep_memory(v);
     volume_unlock(v);
@@ -54,7 +119,9 @@ static int attribute_put(struct volume *v, uint64_t ino, struct slice name, stru
     struct slot slot;
     struct inode *inode;
     uint8_t bytes[VALUE_SIZE_MAX];
-    int r = log_prepare(v, XATTR_CHANGE_SIZE, ROOM_DATA);
+    struct slice first = slice_of(value.bytes, MIN(value.size, sizeof bytes - 1 - name.size));
+    struct slice rest = slice_of(value.bytes + first.size, value.size - first.size);
+    int r = log_prepare(v, XATTR_CHANGE_SIZE + rest.size + PIECES_MAX * PIECE_COST, ROOM_DATA);
     if (r < 0)
         return r;
     r = attribute_find(v, ino, name, &slot);
@@ -67,8 +134,8 @@ static int attribute_put(struct volume *v, uint64_t ino, struct slice name, stru
     struct writer wr = writer_over(bytes, sizeof bytes);
     writer_u8(&wr, (uint8_t)name.size);
     writer_slice(&wr, name);
-    writer_slice(&wr, value);
-    if (!writer_ok(&wr))
+    writer_slice(&wr, first);
+    if (!writer_ok(&wr) || (rest.size > 0 && !pieces_fit(slot.number)))
         return -ENOSPC;
     const struct item_key key = {ino, ITEM_XATTR, slot.number};
     r = inode_get(v, ino, &inode);
@@ -76,6 +143,12 @@ static int attribute_put(struct volume *v, uint64_t ino, struct slice name, stru
         return r;
     size_t mark = v->record.size;
     op_put(&v->record, &key, writer_done(&wr));
+    if (pieces_fit(slot.number))
+        r = pieces_put(v, ino, slot.number, rest);
+    if (r < 0) {
+        v->record.size = mark;
+        return r;
+    }
     r = stage_apply(v, mark);
     if (r == 0) {
         inode->value.attr.ctime_ns = v->now_ns();
@@ -131,7 +204,7 @@ static int attribute_remove(struct volume *v, uint64_t ino, struct slice name)
 {
     struct slot slot;
     struct inode *inode;
-    int r = log_prepare(v, 512, ROOM_FREEING);
+    int r = log_prepare(v, 512 + PIECES_MAX * PIECE_COST, ROOM_FREEING);
     if (r < 0)
         return r;
     r = found(attribute_find(v, ino, name, &slot));
@@ -142,6 +215,12 @@ static int attribute_remove(struct volume *v, uint64_t ino, struct slice name)
     const struct item_key key = {ino, ITEM_XATTR, slot.number};
     size_t mark = v->record.size;
     op_delete(&v->record, &key);
+    if (pieces_fit(slot.number))
+        r = pieces_put(v, ino, slot.number, (struct slice){0});
+    if (r < 0) {
+        v->record.size = mark;
+        return r;
+    }
     r = stage_apply(v, mark);
     if (r == 0) {
         inode->value.attr.ctime_ns = v->now_ns();

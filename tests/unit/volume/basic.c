@@ -202,6 +202,16 @@ TEST(volume_renames_replace_exchange_and_refuse)
     CHECK_EQ(attr.nlink, 4);
     CHECK_EQ(attr.size, 2);
     CHECK_EQ(volume_rename(g_volume, b, name_of("g"), b, name_of("g"), 0), 0);
+    CHECK_EQ(volume_rename(g_volume, b, name_of("g"), a, name_of("w"), RENAME_WHITEOUT), 0);
+    CHECK_EQ(lookup(a, "w"), g);
+    CHECK_EQ(volume_getattr(g_volume, lookup(b, "g"), &attr), 0);
+    CHECK_EQ(attr.mode, S_IFCHR);
+    CHECK_EQ(attr.nlink, 1);
+    CHECK_EQ(volume_getattr(g_volume, b, &attr), 0);
+    CHECK_EQ(attr.size, 1);
+    CHECK_EQ(volume_rename(g_volume, b, name_of("g"), a, name_of("w"),
+                           RENAME_WHITEOUT | RENAME_EXCHANGE),
+             -EINVAL);
     teardown();
 }
 
@@ -337,6 +347,38 @@ TEST(volume_keeps_links_targets_and_attributes)
     CHECK_EQ(volume_removexattr(g_volume, ino, name_of("user.a")), -ENODATA);
     CHECK_EQ(volume_listxattr(g_volume, ino, back, 100), 7);
     CHECK_TEXT(back, "user.b");
+    teardown();
+}
+
+TEST(volume_keeps_attributes_of_every_size)
+{
+    static const size_t sizes[] = {0, 1, 1791, 1792, 1793, 3000, 65536, 2817, 2816, 40000, 5};
+    static char value[65537], back[65537];
+    setup();
+    uint64_t f = make(VOLUME_ROOT_INO, "f", &FILE_ATTR);
+    for (size_t i = 0; i < ARRAY_COUNT(sizes); i++) {
+        for (size_t k = 0; k < sizes[i]; k++)
+            value[k] = (char)(k * 31 + k / 256 + i);
+        CHECK_EQ(volume_setxattr(g_volume, f, name_of("user.x"), slice_of(value, sizes[i]), 0), 0);
+        CHECK_EQ(volume_sync(g_volume, 0, false), 0);
+        if (i % 2)
+            reopen(i % 4 == 1);
+        CHECK_EQ(volume_getxattr(g_volume, f, name_of("user.x"), NULL, 0), (ssize_t)sizes[i]);
+        if (sizes[i] > 1)
+            CHECK_EQ(volume_getxattr(g_volume, f, name_of("user.x"), back, sizes[i] - 1), -ERANGE);
+        CHECK_EQ(volume_getxattr(g_volume, f, name_of("user.x"), back, sizeof back),
+                 (ssize_t)sizes[i]);
+        CHECK(memcmp(value, back, sizes[i]) == 0);
+    }
+    CHECK_EQ(volume_setxattr(g_volume, f, name_of("user.x"), slice_of(value, 65537), 0), -E2BIG);
+    CHECK_EQ(volume_setxattr(g_volume, f, name_of("user.x"), slice_of(value, 60000), 0), 0);
+    CHECK_EQ(volume_setxattr(g_volume, f, name_of("user.y"), slice_of(value, 50000), 0), 0);
+    CHECK_EQ(volume_removexattr(g_volume, f, name_of("user.x")), 0);
+    CHECK_EQ(volume_getxattr(g_volume, f, name_of("user.x"), back, sizeof back), -ENODATA);
+    CHECK_EQ(volume_setxattr(g_volume, f, name_of("user.x"), slice_of("7", 1), 0), 0);
+    CHECK_EQ(volume_getxattr(g_volume, f, name_of("user.x"), back, sizeof back), 1);
+    CHECK_EQ(volume_getxattr(g_volume, f, name_of("user.y"), back, sizeof back), 50000);
+    CHECK_EQ(volume_unlink(g_volume, VOLUME_ROOT_INO, name_of("f")), 0);
     teardown();
 }
 
