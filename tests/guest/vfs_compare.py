@@ -1,12 +1,15 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: Apache-2.0
-"""Runs each program natively on a plain directory and shielded on a volume: Linux is the oracle."""
+"""Runs each program natively on a plain directory and shielded on one of each class: Linux is the
+oracle. usage: vfs_compare.py RUNTIME PROGRAM[=CLASS,...]..."""
 import difflib
 import os
 import shutil
 import subprocess
 import sys
 import tempfile
+
+ALL = ["volume", "private", "host"]
 
 
 def run(command, scratch):
@@ -16,28 +19,45 @@ def run(command, scratch):
     return done.stdout.decode(errors="replace"), done.returncode
 
 
-def compare(runtime, program, scratch):
-    """What differs, as lines; empty if nothing does."""
-    plain, store = os.path.join(scratch, "plain"), os.path.join(scratch, "store")
+def shielded(runtime, kind, scratch):
+    """The runtime's command line up to the program, and the directory that has the class."""
+    store = os.path.join(scratch, "store")
+    if kind == "volume":
+        return [runtime, "--volume", store + ":/data", "--"], "/data"
+    if kind == "private":
+        return [runtime, "--file-rule", "/data=private", "--"], "/data"
+    # The host's own directory beside a volume and a rule that shadows: every path is walked.
+    host = os.path.join(scratch, "host")
+    os.mkdir(host, 0o755)
+    return [runtime, "--volume", store + ":/data", "--file-rule", "/etc/hostname=denied",
+            "--file-rule", host + "=host", "--"], host
+
+
+def compare(runtime, program, kind, scratch):
+    """What differs, as lines (empty if nothing does), and how many lines were equal."""
+    plain = os.path.join(scratch, "plain")
     os.mkdir(plain, 0o755)
     wanted, wanted_code = run([program, plain], scratch)
-    got, got_code = run([runtime, "--volume", store + ":/data", "--", program, "/data"],
-                        scratch)
+    command, directory = shielded(runtime, kind, scratch)
+    got, got_code = run(command + [program, directory], scratch)
     lines = list(difflib.unified_diff(wanted.splitlines(), got.splitlines(), "native", "shielded",
                                       lineterm="", n=1))
     if wanted_code != got_code:
         lines.append(f"exit status {got_code}, natively {wanted_code}")
-    return lines
+    return lines, wanted.count("\n")
 
 
 def main():
-    runtime, programs = sys.argv[1], sys.argv[2:]
-    print(f"TAP version 13\n1..{len(programs)}", flush=True)
-    for number, program in enumerate(programs, 1):
-        scratch = tempfile.mkdtemp(prefix="coffer-guest-")
+    runtime, cases = sys.argv[1], []
+    for argument in sys.argv[2:]:
+        program, _, kinds = argument.partition("=")
+        cases += [(program, kind) for kind in (kinds.split(",") if kinds else ALL)]
+    print(f"TAP version 13\n1..{len(cases)}", flush=True)
+    for number, (program, kind) in enumerate(cases, 1):
+        scratch, count = tempfile.mkdtemp(prefix="coffer-guest-"), 0
         os.chmod(scratch, 0o755)
         try:
-            lines = compare(runtime, program, scratch)
+            lines, count = compare(runtime, program, kind, scratch)
         except subprocess.TimeoutExpired as late:
             lines = [str(late)]
         finally:
@@ -45,7 +65,8 @@ def main():
         for line in lines[:60]:
             print("# " + line)
         verdict = "not ok" if lines else "ok"
-        print(f"{verdict} {number} - {os.path.basename(program)} does what Linux does", flush=True)
+        print(f"{verdict} {number} - {os.path.basename(program)}, {kind}: {count} lines as on Linux",
+              flush=True)
 
 
 main()

@@ -40,7 +40,8 @@ static int64_t move(struct file *f, struct iovec *iov, int count, int64_t offset
                     bool write)
 {
     int access = atomic_load(&f->flags) & O_ACCMODE;
-    if ((atomic_load(&f->flags) & O_PATH) || (write ? access == O_RDONLY : access == O_WRONLY))
+    bool allowed = access == O_RDWR || access == (write ? O_WRONLY : O_RDONLY);
+    if ((atomic_load(&f->flags) & O_PATH) || !allowed)
         return -EBADF;
     limit_iov(iov, count);
     int r = write ? guest_probe_read(iov, count) : guest_probe_write(iov, count);
@@ -171,7 +172,11 @@ int64_t sys_ftruncate(struct syscall_call *c)
     SCOPED_FILE(f, c->args[0]);
     if (!f)
         return -EBADF;
-    if ((int64_t)c->args[1] < 0 || (atomic_load(&f->flags) & O_ACCMODE) == O_RDONLY)
+    if ((int64_t)c->args[1] < 0)
+        return -EINVAL;
+    if (atomic_load(&f->flags) & O_PATH)
+        return -EBADF;
+    if ((atomic_load(&f->flags) & O_ACCMODE) == O_RDONLY)
         return -EINVAL;
     return f->ops->truncate ? f->ops->truncate(f, c->args[1]) : -EINVAL;
 }
@@ -244,10 +249,35 @@ int64_t sys_getdents64(struct syscall_call *c)
     return f->ops->getdents ? f->ops->getdents(f, iov.iov_base, iov.iov_len) : -ENOTDIR;
 }
 
+/* A record of getdents64() becomes one of getdents(): they take the same room, and the type goes
+ * from before the name to the record's last byte. */
+static int64_t to_old_dirents(unsigned long entries, int64_t size)
+{
+    uint8_t record[512];
+    for (int64_t at = 0; at < size;) {
+        uint16_t length;
+        int r = guest_read(&length, entries + (unsigned long)at + 16, sizeof length);
+        if (r == 0 && (length < 24 || length > sizeof record || length > size - at))
+            r = -EIO; /* another thread of the guest writes there */
+        if (r == 0)
+            r = guest_read(record, entries + (unsigned long)at, length);
+        if (r < 0)
+            return r;
+        uint8_t type = record[18];
+        memmove(record + 18, record + 19, (size_t)length - 19);
+        record[length - 1] = type;
+        r = guest_write(entries + (unsigned long)at, record, length);
+        if (r < 0)
+            return r;
+        at += length;
+    }
+    return size;
+}
+
 int64_t sys_getdents(struct syscall_call *c)
 {
-    (void)c;
-    return -ENOSYS; /* no libc of today calls it */
+    int64_t n = sys_getdents64(c);
+    return n > 0 ? to_old_dirents(c->args[1], n) : n;
 }
 
 /* A shielded socket is a real one at the host, which must know whether to wait. */
@@ -306,6 +336,9 @@ int64_t sys_fcntl(struct syscall_call *c)
     if (command == F_DUPFD || command == F_DUPFD_CLOEXEC)
         return duplicated(sys_pass(c), f); /* the reference goes to the new descriptor */
     SCOPED(put_file) struct file *held = f;
+    bool path_only = atomic_load(&f->flags) & O_PATH;
+    if (path_only && command != F_GETFD && command != F_SETFD && command != F_GETFL)
+        return -EBADF;
     switch (command) {
     case F_GETFD:
     case F_SETFD:

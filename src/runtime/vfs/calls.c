@@ -25,7 +25,11 @@ static int dir_fd_of(const struct path_job *job)
 
 int path_find(const struct path_job *job, const char *path, bool careful, struct place *ret_place)
 {
-    int r = proc_find(path, job->flags, ret_place);
+    int r = job->flags & PLACE_SCOPED ? 0 : proc_find(path, job->flags, ret_place);
+    if (r > 0 && (job->flags & (PLACE_NO_XDEV | PLACE_NO_SYMLINKS | PLACE_NO_MAGICLINKS))) {
+        place_done(ret_place); /* /proc is a mount, and all that is found there so is a link */
+        return job->flags & PLACE_NO_XDEV ? -EXDEV : -ELOOP;
+    }
     if (r != 0)
         return r < 0 ? r : 0;
     return place_find(dir_fd_of(job), path, job->flags, careful, ret_place);
@@ -34,6 +38,9 @@ int path_find(const struct path_job *job, const char *path, bool careful, struct
 int64_t path_pass(const struct path_job *job, const char *path)
 {
     struct syscall_call call = *job->c;
+    /* The walk is done, and `path` has no links: whoever adds one now must not be followed. */
+    if (job->how && job->how->resolve != 0)
+        job->how->resolve = job->flags & PLACE_FOLLOW ? RESOLVE_NO_SYMLINKS : RESOLVE_NO_MAGICLINKS;
     call.args[job->path_arg] = (unsigned long)path;
     if (job->dir_arg != NO_ARG)
         call.args[job->dir_arg] = (unsigned long)AT_FDCWD;

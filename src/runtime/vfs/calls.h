@@ -9,6 +9,8 @@
 
 #define NO_ARG (-1)
 
+struct open_how;
+
 struct path_job {
     struct syscall_call *c;
     int dir_arg;    /* which argument is the directory's descriptor; NO_ARG: AT_FDCWD */
@@ -18,6 +20,7 @@ struct path_job {
     /* whatever the acting function needs */
     uint64_t a, b;
     const void *more;
+    struct open_how *how; /* of openat2(2), our copy; what confined the walk goes when it is done */
 };
 
 typedef int64_t place_fn(struct path_job *job, struct place *place);

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Calls that make, remove and move names. */
+#include "platform/host.h"
 #include "runtime/guest.h"
 #include "runtime/vfs/calls.h"
 #include "runtime/vfs/handlers.h"
@@ -10,6 +11,7 @@
 #include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/syscall.h>
 
 /* A new name needs a place on a volume where there is none yet. */
 static int may_make(const struct place *p, struct volume_attr *ret_dir)
@@ -251,12 +253,35 @@ static int64_t pass_both(struct two_paths *t)
     return sys_pass(&call);
 }
 
+/* The host, which would say so, is not asked where the other path is ours. */
+static bool has_bad_directory(const struct path_job *job, const struct place *place)
+{
+    int fd = job->dir_arg == NO_ARG ? AT_FDCWD : (int)job->c->args[job->dir_arg];
+    return place->kind == PLACE_HOST && place->as_given && fd != AT_FDCWD &&
+           host_call(SYS_fcntl, fd, F_GETFD) < 0;
+}
+
+static bool ends_in_dots(const char *path)
+{
+    size_t size = strlen(path);
+    while (size > 0 && path[size - 1] == '/')
+        size--;
+    size_t dots = 0;
+    while (dots < size && path[size - 1 - dots] == '.')
+        dots++;
+    return (dots == 1 || dots == 2) && (dots == size || path[size - 1 - dots] == '/');
+}
+
 static int64_t act_on_both(struct two_paths *t, two_places_fn *ours, uint64_t flags)
 {
     bool from_host = t->from.kind == PLACE_HOST, to_host = t->to.kind == PLACE_HOST;
     if (from_host && to_host)
         return pass_both(t);
-    return from_host || to_host ? -EXDEV : ours(t, flags);
+    if (!from_host && !to_host)
+        return ours(t, flags);
+    if (has_bad_directory(&t->from_job, &t->from) || has_bad_directory(&t->to_job, &t->to))
+        return -EBADF;
+    return ends_in_dots(t->from_path) || ends_in_dots(t->to_path) ? -EBUSY : -EXDEV;
 }
 
 static int64_t run_both(struct two_paths *t, two_places_fn *ours, uint64_t flags)
@@ -297,7 +322,7 @@ static int check_renamed(const struct place *from, const struct place *to, uint6
         return -ENOTDIR;
     if (from->mount->read_only || to->mount->read_only)
         return -EROFS;
-    return 0;
+    return (flags & RENAME_WHITEOUT) && !fs_creds().privileged ? -EPERM : 0;
 }
 
 static int check_rename_permission(const struct place *from, const struct place *to)
@@ -347,7 +372,7 @@ static int64_t do_rename(struct syscall_call *c, bool at, uint64_t flags)
 {
     struct two_paths t;
     if (flags & ~(uint64_t)(RENAME_NOREPLACE | RENAME_EXCHANGE | RENAME_WHITEOUT) ||
-        ((flags & RENAME_NOREPLACE) && (flags & RENAME_EXCHANGE)))
+        ((flags & RENAME_EXCHANGE) && flags != RENAME_EXCHANGE))
         return -EINVAL;
     t.c = c;
     t.from_job = (struct path_job){.c = c, .dir_arg = at ? 0 : NO_ARG, .path_arg = at ? 1 : 0};
@@ -371,6 +396,13 @@ int64_t sys_renameat2(struct syscall_call *c)
     return do_rename(c, true, (uint32_t)c->args[4]);
 }
 
+/* What has lost its last name gets none again, unless it never had one. */
+static bool may_be_linked(const struct place *from, const struct inode_ref *ref)
+{
+    struct volume_file *vf = from->kind == PLACE_FILE ? volume_file_of(from->file) : NULL;
+    return ref->attr.nlink > 0 || (vf && vf->linkable);
+}
+
 static int64_t link_places(struct two_paths *t, uint64_t flags)
 {
     struct inode_ref ref;
@@ -382,6 +414,8 @@ static int64_t link_places(struct two_paths *t, uint64_t flags)
         return r == -EROFS ? -EXDEV : r;
     if (ref.volume != t->to.volume)
         return -EXDEV;
+    if (!may_be_linked(&t->from, &ref))
+        return -ENOENT;
     if (S_ISDIR(ref.attr.mode))
         return -EPERM;
     if (t->to.trailing_slash)

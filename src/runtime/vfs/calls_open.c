@@ -19,6 +19,14 @@
 #define O_LARGEFILE_KERNEL 0100000 /* what O_LARGEFILE is to the kernel; 0 to us */
 #define NOT_KEPT (O_CREAT | O_EXCL | O_NOCTTY | O_TRUNC | O_CLOEXEC)
 #define CREATE_RETRIES 16
+#define O_TMPFILE_BIT ((uint64_t)(O_TMPFILE & ~O_DIRECTORY))
+#define FLAGS_OF_PATH ((uint64_t)(O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC))
+#define FLAGS_VALID                                                                         \
+    (FLAGS_OF_PATH |                                                                        \
+     (uint64_t)(O_ACCMODE | O_CREAT | O_EXCL | O_NOCTTY | O_TRUNC | O_APPEND | O_NONBLOCK | \
+                O_SYNC | O_DSYNC | O_ASYNC | O_DIRECT | O_NOATIME | O_LARGEFILE_KERNEL) |   \
+     O_TMPFILE_BIT)
+#define HOW_SIZE_MAX 4096
 
 static unsigned wanted_access(int flags)
 {
@@ -39,12 +47,12 @@ static bool wants_write(int flags)
 
 static int check_kind(uint32_t mode, int flags)
 {
-    if (flags & O_PATH)
-        return (flags & O_DIRECTORY) && !S_ISDIR(mode) ? -ENOTDIR : 0;
-    if (S_ISLNK(mode))
-        return -ELOOP;
     if ((flags & O_DIRECTORY) && !S_ISDIR(mode))
         return -ENOTDIR;
+    if (flags & O_PATH)
+        return 0;
+    if (S_ISLNK(mode))
+        return -ELOOP;
     if (S_ISDIR(mode))
         return wants_write(flags) || (flags & O_CREAT) ? -EISDIR : 0;
     return S_ISREG(mode) ? 0 : -ENXIO; /* no pipes, sockets or devices are behind these names */
@@ -120,7 +128,10 @@ static int64_t open_unnamed(struct place *p, int flags, uint32_t mode)
     rq.dir = 0;
     struct volume_file *vf;
     r = volume_file_wrap(p->mount, &rq, S_IFREG, (flags & ~NOT_KEPT) | O_LARGEFILE_KERNEL, &vf);
-    return r < 0 ? r : install(&vf->file, flags);
+    if (r < 0)
+        return r;
+    vf->linkable = !(flags & O_EXCL);
+    return install(&vf->file, flags);
 }
 
 /* -EEXIST where somebody else was faster. */
@@ -206,21 +217,41 @@ static int64_t open_place(struct path_job *job, struct place *p)
     return r < 0 ? r : install(f, flags);
 }
 
-static int64_t do_open(struct syscall_call *c, int dir_arg, int path_arg, uint64_t flags,
-                       uint64_t mode)
+/* What the kernel's build_open_flags() refuses whatever the file is. */
+static int check_flags(uint64_t flags)
 {
-    struct path_job job = {.c = c, .dir_arg = dir_arg, .path_arg = path_arg, .a = flags, .b = mode};
+    if ((flags & (O_DIRECTORY | O_CREAT)) == (O_DIRECTORY | O_CREAT))
+        return -EINVAL;
+    if ((flags & O_TMPFILE_BIT) && (!(flags & O_DIRECTORY) || (flags & O_ACCMODE) == O_RDONLY))
+        return -EINVAL;
+    return 0;
+}
+
+static int64_t run_open(struct path_job *job)
+{
+    uint64_t flags = job->a;
     bool exclusive = (flags & O_CREAT) && (flags & O_EXCL);
     if (!(flags & O_NOFOLLOW) && !exclusive)
-        job.flags |= PLACE_FOLLOW;
-    job.writes = wants_write((int)flags) || (flags & O_CREAT);
+        job->flags |= PLACE_FOLLOW;
+    job->writes = wants_write((int)flags) || (flags & O_CREAT);
     int64_t r = -EEXIST;
     for (int i = 0; i < CREATE_RETRIES && r == -EEXIST; i++) {
-        r = path_run(&job, open_place);
+        r = path_run(job, open_place);
         if (!(flags & O_CREAT) || (flags & O_EXCL))
             break;
     }
     return r >= 0 && (flags & O_DIRECTORY) ? host_directory_opened(r) : r;
+}
+
+/* Flags that open(2) does not know it ignores, unlike openat2(2). */
+static int64_t do_open(struct syscall_call *c, int dir_arg, int path_arg, uint64_t flags,
+                       uint64_t mode)
+{
+    flags &= flags & O_PATH ? FLAGS_OF_PATH : FLAGS_VALID;
+    struct path_job job = {
+        .c = c, .dir_arg = dir_arg, .path_arg = path_arg, .a = flags, .b = mode & 07777};
+    int r = check_flags(flags);
+    return r < 0 ? r : run_open(&job);
 }
 
 int64_t sys_open(struct syscall_call *c)
@@ -238,20 +269,65 @@ int64_t sys_openat(struct syscall_call *c)
     return do_open(c, 0, 1, (uint32_t)c->args[2], c->args[3]);
 }
 
+static int check_how(const struct open_how *how)
+{
+    const uint64_t resolves = RESOLVE_NO_XDEV | RESOLVE_NO_MAGICLINKS | RESOLVE_NO_SYMLINKS |
+                              RESOLVE_BENEATH | RESOLVE_IN_ROOT | RESOLVE_CACHED;
+    bool makes = how->flags & (O_CREAT | O_TMPFILE_BIT);
+    if ((how->flags & ~FLAGS_VALID) || (how->resolve & ~resolves))
+        return -EINVAL;
+    if ((how->resolve & RESOLVE_BENEATH) && (how->resolve & RESOLVE_IN_ROOT))
+        return -EINVAL;
+    if (how->mode & (makes ? ~(uint64_t)07777 : UINT64_MAX))
+        return -EINVAL;
+    if ((how->flags & O_PATH) && (how->flags & ~FLAGS_OF_PATH))
+        return -EINVAL;
+    if ((how->resolve & RESOLVE_CACHED) && (how->flags & (O_CREAT | O_TRUNC | O_TMPFILE_BIT)))
+        return -EAGAIN;
+    return check_flags(how->flags);
+}
+
+/* A struct of any size: what we do not know must be zero. */
+static int copy_how(struct open_how *how, unsigned long from, uint64_t size)
+{
+    uint8_t more[HOW_SIZE_MAX - sizeof *how];
+    if (size < sizeof *how)
+        return -EINVAL;
+    if (size > HOW_SIZE_MAX)
+        return -E2BIG;
+    int r = guest_get(how, from);
+    if (r == 0)
+        r = guest_read(more, from + sizeof *how, size - sizeof *how);
+    for (uint64_t i = 0; r == 0 && i < size - sizeof *how; i++)
+        r = more[i] ? -E2BIG : 0;
+    return r;
+}
+
+static unsigned flags_of_resolve(uint64_t resolve)
+{
+    return (resolve & RESOLVE_BENEATH ? PLACE_BENEATH : 0) |
+           (resolve & RESOLVE_IN_ROOT ? PLACE_IN_ROOT : 0) |
+           (resolve & RESOLVE_NO_XDEV ? PLACE_NO_XDEV : 0) |
+           (resolve & RESOLVE_NO_SYMLINKS ? PLACE_NO_SYMLINKS : 0) |
+           (resolve & RESOLVE_NO_MAGICLINKS ? PLACE_NO_MAGICLINKS : 0);
+}
+
 int64_t sys_openat2(struct syscall_call *c)
 {
     struct open_how how;
-    if (c->args[3] < sizeof how)
-        return -EINVAL;
-    if (c->args[3] > sizeof how)
-        return -E2BIG;
-    int r = guest_get(&how, c->args[2]);
+    struct syscall_call call = *c;
+    int r = copy_how(&how, c->args[2], c->args[3]);
+    if (r == 0)
+        r = check_how(&how);
     if (r < 0)
         return r;
-    if (how.flags > UINT32_MAX)
-        return -EINVAL;
-    /* What confines a walk is the host's to do; on our side callers fall back to openat(). */
-    if (how.resolve & (uint64_t) ~(RESOLVE_NO_MAGICLINKS | RESOLVE_CACHED))
-        return g_fs.redirects || g_fs.shadowing || g_fs.has_policy ? -ENOSYS : sys_pass(c);
-    return do_open(c, 0, 1, how.flags, how.mode);
+    call.args[2] = (unsigned long)&how; /* the host sees what was judged */
+    call.args[3] = sizeof how;
+    struct path_job job = {.c = &call,
+                           .path_arg = 1,
+                           .a = how.flags,
+                           .b = how.mode,
+                           .flags = flags_of_resolve(how.resolve),
+                           .how = &how};
+    return run_open(&job);
 }

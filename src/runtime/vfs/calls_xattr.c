@@ -25,6 +25,9 @@ struct xattr_job {
 static int name_allowed(const char *name, const struct inode_ref *ref, bool writes)
 {
     struct creds creds = fs_creds();
+    if (strcmp(name, "user.") == 0 || strcmp(name, "trusted.") == 0 ||
+        strcmp(name, "security.") == 0)
+        return -EINVAL;
     if (strncmp(name, "user.", 5) == 0 && name[5]) {
         if (!S_ISREG(ref->attr.mode) && !S_ISDIR(ref->attr.mode))
             return writes ? -EPERM : -ENODATA;

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Directories on a volume, and O_PATH descriptors. A directory's position is 0 for ".", 1 for "..",
  * then 2 + the volume's cookie; mounts inside come last. */
+#include "runtime/vfs/calls.h"
 #include "runtime/vfs/dirents.h"
 #include "runtime/vfs/file_ops.h"
 
@@ -13,13 +14,13 @@
 
 #define POSITION_MOUNTS (INT64_MAX - FS_MOUNTS_MAX)
 #define ENTRIES_PER_REQUEST 32
+#define DIRENT_HEADER_SIZE 19
 
 bool dirents_add(struct dirents *d, uint64_t ino, int64_t next, uint8_t type, const char *name,
                  size_t name_size)
 {
     size_t at = d->used;
-    size_t header = d->old ? 18 : 19; /* getdents keeps the type behind the name */
-    size_t size = round_up(header + name_size + 1 + (d->old ? 1 : 0), 8);
+    size_t size = round_up(DIRENT_HEADER_SIZE + name_size + 1, 8);
     if (size > d->size - at) {
         d->full = true;
         return false;
@@ -30,11 +31,8 @@ bool dirents_add(struct dirents *d, uint64_t ino, int64_t next, uint8_t type, co
     memcpy(entry, &ino, 8);
     memcpy(entry + 8, &next, 8);
     memcpy(entry + 16, &record, 2);
-    if (!d->old)
-        entry[18] = type;
-    memcpy(entry + header, name, name_size);
-    if (d->old)
-        entry[size - 1] = type;
+    entry[18] = type;
+    memcpy(entry + DIRENT_HEADER_SIZE, name, name_size);
     d->used += size;
     return true;
 }
@@ -113,6 +111,11 @@ int64_t directory_fill(struct file *f, struct dirents *d)
     struct volume_file *vf = volume_file_of(f);
     position_acquire(vf->position);
     int64_t start = atomic_load(&vf->position->offset);
+    struct volume_attr attr;
+    if (start == 0 && ref_getattr(vf->volume, vf->ino, &attr) == 0 && attr.nlink == 0) {
+        position_release(vf->position);
+        return -ENOENT; /* removed: not even "." is in it */
+    }
     int64_t position = start < 2 ? add_dots(vf, d, start) : start;
     if (position >= 2)
         position = add_entries(vf, d, position);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* vfs/dirents.h: writes what getdents64(2) and getdents(2) return. */
+/* vfs/dirents.h: writes what getdents64(2) returns. */
 #ifndef COFFER_RUNTIME_VFS_DIRENTS_H
 #define COFFER_RUNTIME_VFS_DIRENTS_H
 
@@ -8,7 +8,6 @@
 struct dirents {
     uint8_t *bytes;
     size_t size, used;
-    bool old;  /* getdents, not getdents64 */
     bool full; /* an entry did not fit */
 };
 

@@ -23,7 +23,14 @@ struct journey {
     const struct mount *mount; /* of the volume we are on */
     uint32_t volume;
     uint64_t ino;
+    /* Where it began: what a confined walk does not leave. */
+    bool root_on_volume;
+    uint32_t root_volume;
+    uint64_t root_ino;
+    uint64_t host_mount; /* with PLACE_NO_XDEV, the host's number of it */
     size_t here_size;
+    size_t root_size;
+    char root[PATH_MAX]; /* if it is the host's */
     char here[PATH_MAX]; /* "" is the root */
     char *rest;          /* within buffer */
     char buffer[2 * PATH_MAX];
@@ -90,18 +97,67 @@ static void enter_volume(struct journey *j, const struct mount *mount)
     j->ino = VOLUME_ROOT_INO;
 }
 
+/* --- walks that are confined, see openat2(2) --- */
+
+static void go_to_start(struct journey *j)
+{
+    j->on_volume = j->root_on_volume;
+    j->volume = j->root_volume;
+    j->ino = j->root_ino;
+    if (!j->on_volume)
+        go_to_host(j, j->root, j->root_size);
+}
+
+static uint64_t host_mount_of(const char *path)
+{
+    struct statx stat;
+    long r = host_call(SYS_statx, AT_FDCWD, path[0] ? path : "/",
+                       AT_SYMLINK_NOFOLLOW | AT_NO_AUTOMOUNT, STATX_MNT_ID, &stat);
+    return r == 0 && (stat.stx_mask & STATX_MNT_ID) ? stat.stx_mnt_id : 0;
+}
+
+/* An absolute path or link is to be resolved. */
+static int go_to_root(struct journey *j)
+{
+    if (j->flags & PLACE_BENEATH)
+        return -EXDEV;
+    if (j->flags & PLACE_IN_ROOT) {
+        go_to_start(j);
+        return 0;
+    }
+    if ((j->flags & PLACE_NO_XDEV) && (j->on_volume || host_mount_of("") != j->host_mount))
+        return -EXDEV;
+    go_to_host(j, "", 0);
+    return 0;
+}
+
+/* ".." where a confined walk began. 1: it stays there. 0: it began elsewhere. */
+static int stays_confined(struct journey *j, bool at_start)
+{
+    if (!(j->flags & PLACE_SCOPED) || !at_start)
+        return 0;
+    if (j->flags & PLACE_BENEATH)
+        return -EXDEV;
+    go_to_start(j);
+    return 1;
+}
+
+static int crosses(const struct journey *j)
+{
+    return j->flags & PLACE_NO_XDEV ? -EXDEV : 0;
+}
+
 /* The text of a link: absolute ones start at the root, others where the walk stands. */
 static int follow(struct journey *j, const char *text, size_t size)
 {
-    if (++j->links > FS_LINKS_MAX)
+    if (++j->links > FS_LINKS_MAX || (j->flags & PLACE_NO_SYMLINKS))
         return -ELOOP;
     if (size == 0)
         return -ENOENT;
     char copy[PATH_MAX];
     memcpy(copy, text, size);
-    if (copy[0] == '/')
-        go_to_host(j, "", 0);
-    return push_front(j, copy, size);
+    int r = copy[0] == '/' ? go_to_root(j) : 0;
+    return r < 0 ? r : push_front(j, copy, size);
 }
 
 /* --- on a volume --- */
@@ -143,6 +199,7 @@ static int step_on_volume(struct journey *j)
         .ino = j->ino,
         .flags = walk_flags(j->flags),
         .creds = creds.privileged ? NULL : &creds,
+        .more = (j->flags & PLACE_SCOPED) && j->root_on_volume ? j->root_ino : 0,
         .in = slice_of_text(j->rest),
         .out = link,
         .out_size = sizeof link,
@@ -161,13 +218,19 @@ static int step_on_volume(struct journey *j)
             return -EIO;
         j->ino = rq.dir;
         return follow(j, link, rq.size);
-    case WALK_UP:
-        go_to_host(j, j->mount->prefix, j->mount->prefix_size);
-        go_up_host(j);
-        return 0;
+    case WALK_UP: {
+        int r = stays_confined(j, j->root_on_volume);
+        if (r == 0 && (r = crosses(j)) == 0) {
+            go_to_host(j, j->mount->prefix, j->mount->prefix_size);
+            go_up_host(j);
+        }
+        return r < 0 ? r : 0;
+    }
     case WALK_MOUNT: {
         if (rq.more >= g_fs.mount_count)
             return -EIO;
+        if (crosses(j) < 0)
+            return -EXDEV;
         const struct mount *mount = &g_fs.mounts[rq.more];
         go_to_host(j, mount->prefix, mount->prefix_size);
         if (mount->kind == MOUNT_VOLUME)
@@ -206,6 +269,17 @@ static int classify(struct journey *j)
     return 1;
 }
 
+/* What the host must still see of the last component to answer right. ".." may stand for any
+ * directory: to a call about a name it is an error as such. */
+static const char *ending(const struct journey *j)
+{
+    if ((j->flags & PLACE_NAME) && j->place->last == WALK_LAST_DOTDOT)
+        return "/..";
+    if ((j->flags & PLACE_NAME) && j->place->last == WALK_LAST_DOT)
+        return "/.\0";
+    return j->place->trailing_slash ? "/\0\0" : "\0\0\0";
+}
+
 static int finish_on_host(struct journey *j)
 {
     struct place *p = j->place;
@@ -220,9 +294,8 @@ static int finish_on_host(struct journey *j)
     p->name[p->name_size] = '\0';
     if (p->trailing_slash && p->kind == PLACE_STATIC)
         return -ENOTDIR;
-    if (p->trailing_slash && p->kind == PLACE_HOST && j->here_size > 0 &&
-        j->here_size + 2 < sizeof p->path)
-        memcpy(p->path + j->here_size, "/", 2);
+    if (p->kind == PLACE_HOST && j->here_size > 0 && j->here_size + 4 < sizeof p->path)
+        memcpy(p->path + j->here_size, ending(j), 4);
     return 1;
 }
 
@@ -244,6 +317,8 @@ static int step_down_host(struct journey *j, const char *name, size_t size, bool
     size_t longer = j->here_size + 1 + size;
     const struct mount *mount = fs_mount_at(j->here, longer);
     if (mount && mount->kind != MOUNT_HOST) {
+        if (crosses(j) < 0)
+            return -EXDEV;
         j->here_size = longer;
         if (mount->kind == MOUNT_VOLUME)
             enter_volume(j, mount);
@@ -264,6 +339,38 @@ static int step_down_host(struct journey *j, const char *name, size_t size, bool
         }
     }
     j->here_size = longer;
+    if ((j->flags & PLACE_NO_XDEV) && !is_magic_link(j, name, size)) {
+        uint64_t mount_now = host_mount_of(j->here);
+        if (mount_now != 0 && mount_now != j->host_mount)
+            return -EXDEV;
+    }
+    return 0;
+}
+
+/* "." and ".." are found in directories only. What only our own mounts lead to is one. */
+static int check_host_directory(const struct journey *j)
+{
+    struct statx stat;
+    long r = host_call(SYS_statx, AT_FDCWD, j->here_size ? j->here : "/", 0, STATX_TYPE, &stat);
+    if (r == 0)
+        return S_ISDIR(stat.stx_mode) ? 0 : -ENOTDIR;
+    for (unsigned i = 0; i < g_fs.mount_count; i++)
+        if (g_fs.mounts[i].prefix_size > j->here_size &&
+            memcmp(g_fs.mounts[i].prefix, j->here, j->here_size) == 0)
+            return 0;
+    return (int)r;
+}
+
+static int go_up(struct journey *j)
+{
+    bool at_start = !j->root_on_volume && j->here_size == j->root_size &&
+                    memcmp(j->here, j->root, j->root_size) == 0;
+    int r = stays_confined(j, at_start);
+    if (r != 0)
+        return r < 0 ? r : 0;
+    go_up_host(j);
+    if ((j->flags & PLACE_NO_XDEV) && host_mount_of(j->here) != j->host_mount)
+        return -EXDEV;
     return 0;
 }
 
@@ -283,11 +390,12 @@ static int step_on_host(struct journey *j)
     bool is_last = name[size + strspn(name + size, "/")] == '\0';
     j->place->trailing_slash = is_last && name[size] == '/';
     j->rest += size;
-    if (size == 1 && name[0] == '.')
-        return 0;
-    if (size == 2 && name[0] == '.' && name[1] == '.') {
-        go_up_host(j);
-        return 0;
+    bool dots = size == 2 && name[0] == '.' && name[1] == '.';
+    j->place->last = WALK_LAST_NAME;
+    if (dots || (size == 1 && name[0] == '.')) {
+        j->place->last = dots ? WALK_LAST_DOTDOT : WALK_LAST_DOT;
+        int r = check_host_directory(j);
+        return r < 0 || !dots ? r : go_up(j);
     }
     const struct mount *mount = fs_mount_at(j->here, j->here_size);
     if (mount && !fs_mount_is_directory(mount))
@@ -305,7 +413,8 @@ static int travel(struct journey *j)
 
 /* --- where it starts --- */
 
-static int start_at_host_fd(struct journey *j, int fd)
+/* Where a host descriptor is, by its link in /proc. */
+static int read_host_place(struct journey *j, int fd)
 {
     char link[64];
     if (fd == AT_FDCWD)
@@ -320,6 +429,41 @@ static int start_at_host_fd(struct journey *j, int fd)
     j->here_size = n == 1 ? 0 : (size_t)n;
     j->here[j->here_size] = '\0';
     return 0;
+}
+
+static bool is_removed(const struct journey *j)
+{
+    static const char mark[] = " (deleted)";
+    struct statx stat;
+    return j->here_size >= sizeof mark &&
+           strcmp(j->here + j->here_size - (sizeof mark - 1), mark) == 0 &&
+           host_call(SYS_statx, AT_FDCWD, j->here, 0, STATX_TYPE, &stat) == -ENOENT;
+}
+
+/* From a directory that has been removed only "." and ".." lead anywhere. 1: it is "." alone. */
+static int leave_removed(struct journey *j, int dir_fd)
+{
+    while (j->rest[0] == '.' && (j->rest[1] == '/' || j->rest[1] == '\0')) {
+        j->rest += 1 + strspn(j->rest + 1, "/");
+        if (*j->rest == '\0')
+            return 1;
+    }
+    size_t size = strcspn(j->rest, "/");
+    if (size != 2 || memcmp(j->rest, "..", 2) != 0 || (j->flags & PLACE_SCOPED))
+        return -ENOENT;
+    int up = host_openat(dir_fd, "..", O_PATH | O_DIRECTORY | O_CLOEXEC, 0);
+    if (up < 0)
+        return up;
+    int r = read_host_place(j, up);
+    host_close(up);
+    j->rest += size;
+    return r;
+}
+
+static int start_at_host_fd(struct journey *j, int fd)
+{
+    int r = read_host_place(j, fd);
+    return r == 0 && is_removed(j) ? leave_removed(j, fd) : r;
 }
 
 static int start_at_file(struct journey *j, struct volume_file *file)
@@ -348,24 +492,54 @@ static int starting_file(int dir_fd, struct file **ret_file)
     return 0;
 }
 
-static int find_relative(struct journey *j, int dir_fd, struct file *start)
+static int go_to_beginning(struct journey *j, int dir_fd, struct file *start)
 {
-    if (!start) {
-        int r = start_at_host_fd(j, dir_fd);
-        return r < 0 ? r : travel(j);
-    }
+    if (!start)
+        return start_at_host_fd(j, dir_fd);
     struct volume_file *file = volume_file_of(start);
     if (!file || !S_ISDIR(file->type))
         return -ENOTDIR;
-    start_at_file(j, file);
+    return start_at_file(j, file);
+}
+
+/* Remembers where the walk begins, for one that is confined. */
+static void note_start(struct journey *j)
+{
+    j->root_on_volume = j->on_volume;
+    j->root_volume = j->volume;
+    j->root_ino = j->ino;
+    j->root_size = j->here_size;
+    memcpy(j->root, j->here, j->here_size + 1);
+    if ((j->flags & PLACE_NO_XDEV) && !j->on_volume)
+        j->host_mount = host_mount_of(j->here);
+}
+
+static int set_out(struct journey *j, int dir_fd, struct file *start)
+{
+    int r = 0;
+    bool absolute = j->rest[0] == '/';
+    if (absolute && (j->flags & PLACE_BENEATH))
+        return -EXDEV;
+    if (!absolute || (j->flags & PLACE_IN_ROOT))
+        r = go_to_beginning(j, dir_fd, start);
+    if (r > 0) {
+        j->place->kind = PLACE_HOST;
+        j->place->as_given = true;
+    }
+    if (r != 0)
+        return r < 0 ? r : 0;
+    if (j->flags & (PLACE_SCOPED | PLACE_NO_XDEV))
+        note_start(j);
     return travel(j);
 }
 
 /* Does the host find its way alone? Only if nothing of ours can lie on it. */
-static bool host_will_do(const char *path, struct file *start)
+static bool host_will_do(const char *path, unsigned flags, struct file *start)
 {
     if (g_fs.has_policy || g_fs.shadowing || start)
         return false;
+    if (flags & (PLACE_SCOPED | PLACE_NO_XDEV))
+        return !g_fs.redirects;
     return path[0] == '/' ? is_clean(path) && !fs_mount_of(path, strlen(path)) : !has_dotdot(path);
 }
 
@@ -382,7 +556,7 @@ int place_find(int dir_fd, const char *path, unsigned flags, bool careful, struc
     if (path[0] == '\0' && !(flags & PLACE_EMPTY_PATH))
         return -ENOENT;
     struct file *start = NULL;
-    if (path[0] != '/')
+    if (path[0] != '/' || (flags & PLACE_IN_ROOT))
         (void)starting_file(dir_fd, &start);
     if (path[0] == '\0') {
         p->kind = start ? PLACE_FILE : PLACE_HOST;
@@ -390,7 +564,7 @@ int place_find(int dir_fd, const char *path, unsigned flags, bool careful, struc
         p->file = start;
         return 0;
     }
-    if (!careful && host_will_do(path, start)) {
+    if (!careful && host_will_do(path, flags, start)) {
         p->as_given = true;
         return 0;
     }
@@ -399,12 +573,16 @@ int place_find(int dir_fd, const char *path, unsigned flags, bool careful, struc
     j.flags = flags;
     j.links = 0;
     j.on_volume = false;
+    j.root_on_volume = false;
+    j.root_size = 0;
+    j.volume = 0;
+    j.ino = 0;
     j.here_size = 0;
     j.here[0] = '\0';
     size_t size = strlen(path);
     memcpy(j.buffer, path, size + 1); /* both at most PATH_MAX, by the caller */
     j.rest = j.buffer;
-    int r = path[0] == '/' ? travel(&j) : find_relative(&j, dir_fd, start);
+    int r = set_out(&j, dir_fd, start);
     if (start)
         file_put(start);
     return r;

@@ -21,7 +21,14 @@ enum place_flag {
     PLACE_EMPTY_PATH = 1 << 1, /* "" is the descriptor itself */
     PLACE_NAME = 1 << 2,       /* the name itself, for calls that make or remove it: a link in the
                                 * last component is never followed, trailing slash or not */
+    /* As RESOLVE_* of openat2(2). */
+    PLACE_BENEATH = 1 << 3,
+    PLACE_IN_ROOT = 1 << 4,
+    PLACE_NO_XDEV = 1 << 5, /* a volume is a mount of its own */
+    PLACE_NO_SYMLINKS = 1 << 6,
+    PLACE_NO_MAGICLINKS = 1 << 7,
 };
+#define PLACE_SCOPED ((unsigned)(PLACE_BENEATH | PLACE_IN_ROOT))
 
 struct place {
     enum place_kind kind;

@@ -16,7 +16,7 @@
 #define CREDS_GROUPS_MAX 32
 
 enum request_op {
-    REQUEST_WALK = 1, /* a path inside a volume: see walk.c */
+    REQUEST_WALK = 1, /* a path inside a volume, not above directory `more` if any: see walk.c */
     REQUEST_PATH,     /* the path of directory `ino` below its volume's root, into `out` */
     REQUEST_OPEN,     /* `ino` -> *handle; `attr` filled */
     REQUEST_OPEN_UNNAMED,

@@ -99,6 +99,7 @@ int volume_file_adopt(const struct mount *mount, const struct request *opened, u
     vf->ino = opened->ino;
     vf->dir = opened->dir;
     vf->type = mode & S_IFMT;
+    vf->linkable = vf->dir == 0;
     vf->own_position = (struct file_position){0};
     vf->position = fs_position(vf->handle, &vf->own_position);
     set_name(vf, name);

@@ -19,6 +19,7 @@ struct volume_file {
     uint32_t volume, handle;
     uint64_t ino;
     uint64_t dir;  /* where it was opened; 0: unnamed */
+    bool linkable; /* unnamed, and may be given a name: O_TMPFILE without O_EXCL */
     uint32_t type; /* S_IFMT bits */
     struct file_position own_position;
     struct file_position *position;

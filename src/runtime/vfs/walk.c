@@ -17,6 +17,7 @@ struct walk {
     uint32_t size, at;
     struct volume_attr attr; /* of `ino`, where the walk stands */
     uint64_t dir, ino;
+    uint64_t floor; /* ".." from here leaves as well; 0: nowhere */
 };
 
 static void skip_slashes(struct walk *w)
@@ -63,7 +64,7 @@ static int64_t finish(struct walk *w)
 static int64_t step_up(struct walk *w, bool *ret_left)
 {
     w->rq->last = WALK_LAST_DOTDOT;
-    *ret_left = w->ino == VOLUME_ROOT_INO;
+    *ret_left = w->ino == VOLUME_ROOT_INO || w->ino == w->floor;
     if (*ret_left)
         return stop(w, WALK_UP);
     int r = volume_parent(w->volume, w->ino, &w->ino);
@@ -128,6 +129,7 @@ static bool only_slashes_left(const struct walk *w)
 int64_t owner_walk(struct owner *owner, struct request *rq)
 {
     struct walk w = {.owner = owner, .rq = rq, .path = (const char *)rq->in.bytes, .ino = rq->ino};
+    w.floor = rq->more;
     if (rq->in.size > REQUEST_TEXT_MAX)
         return -ENAMETOOLONG;
     w.size = (uint32_t)rq->in.size;
