@@ -285,7 +285,7 @@ static int seen[300];
 
 static int number(const char *name)
 {
-    return strncmp(name, "entry", 5) == 0 ? atoi(name + 5) : -1;
+    return strncmp(name, "entry", 5) == 0 ? (int)strtol(name + 5, NULL, 10) : -1;
 }
 
 static void listing(void)
