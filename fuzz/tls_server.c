@@ -90,9 +90,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     HOLDS(!tls_conn_is_established(conn));
     HOLDS(bits & TLS_ENDED); /* the stream has an end, and so have we */
     HOLDS(!(bits & TLS_FAILED) == (tls_conn_failure(conn)[0] == '\0'));
-    int64_t r = tls_conn_read(conn, &iov, 1, false);
+    int64_t r = tls_conn_read(conn, &iov, 1);
     HOLDS(r == 0 || (r == -ECONNRESET && (bits & TLS_FAILED)));
-    HOLDS(tls_conn_read(conn, &iov, 1, false) == 0);
+    HOLDS(tls_conn_read(conn, &iov, 1) == 0);
     HOLDS(tls_conn_write(conn, &iov, 1) == -EPIPE);
     HOLDS(tls_conn_pending(conn) == 0);
     tls_conn_free(conn);

@@ -182,7 +182,14 @@ static int64_t accept_tls(struct syscall_call *c, struct net_socket *listener, i
     int64_t fd = rt_block(SYS_accept4, c->args[0], c->args[1], c->args[2], flags);
     if (fd < 0 || fd > INT32_MAX)
         return fd < 0 ? fd : -EPROTO;
-    int64_t r = attach_new((int)fd, NET_TLS, listener->rule, flags, NULL);
+    struct net_socket *s = socket_new(NET_TLS, listener->rule, flags);
+    if (s) { /* options that Linux passes on, too */
+        s->low_water = listener->low_water;
+        s->resets = listener->resets;
+        s->receive_timeout_ns = listener->receive_timeout_ns;
+        s->send_timeout_ns = listener->send_timeout_ns;
+    }
+    int64_t r = s ? fd_attach((int)fd, &s->file) : -ENOMEM;
     if (r < 0)
         host_close((int)fd);
     return r < 0 ? r : fd;
@@ -257,6 +264,10 @@ int64_t sys_accept4(struct syscall_call *c)
 /* The connection is being made, or is: from its first byte on it is TLS. */
 static void become_tls(struct net_socket *s, const struct runtime_net_rule *rule)
 {
+    int one = 1;
+    if (s->low_water > 1) /* counts plaintext from here on */
+        (void)host_call(SYS_setsockopt, atomic_load(&s->file.host_fd), SOL_SOCKET, SO_RCVLOWAT,
+                        &one, sizeof one);
     socket_lock(s);
     s->rule = rule;
     s->kind = NET_TLS;
@@ -360,6 +371,8 @@ static int64_t int_put(struct syscall_call *c, int value)
 static int64_t getsockopt_tls(struct net_socket *s, struct syscall_call *c)
 {
     int error = 0;
+    if ((int)c->args[1] == SOL_SOCKET && (int)c->args[2] == SO_RCVLOWAT && s->low_water > 0)
+        return int_put(c, s->low_water);
     if ((int)c->args[1] != SOL_SOCKET || (int)c->args[2] != SO_ERROR)
         return sys_pass(c);
     socket_lock(s);
@@ -414,6 +427,36 @@ static int64_t timeout_set(struct syscall_call *c, int64_t *timeout_ns)
     return r;
 }
 
+/* Counts plaintext: the host must not wait for as much ciphertext. */
+static int64_t low_water_set(struct net_socket *s, struct syscall_call *c)
+{
+    int value;
+    if ((int)c->args[4] < (int)sizeof value)
+        return -EINVAL;
+    if (guest_get(&value, c->args[3]) < 0)
+        return -EFAULT;
+    int64_t r = s->kind == NET_RAW ? sys_pass(c) : 0;
+    if (r < 0)
+        return r;
+    socket_lock(s);
+    s->low_water = value < 0 ? INT32_MAX : MAX(value, 1);
+    if (s->claimed) {
+        tls_conn_set_low_water(s->tls, (size_t)s->low_water);
+        watches_update(s, true, false);
+    }
+    socket_unlock(s);
+    return 0;
+}
+
+static int64_t linger_set(struct net_socket *s, struct syscall_call *c)
+{
+    struct linger linger;
+    int64_t r = sys_pass(c);
+    if (r == 0 && guest_get(&linger, c->args[3]) == 0)
+        s->resets = linger.l_onoff && linger.l_linger == 0;
+    return r;
+}
+
 static int64_t setsockopt_socket(struct net_socket *s, struct syscall_call *c)
 {
     switch ((int)c->args[2]) {
@@ -423,8 +466,10 @@ static int64_t setsockopt_socket(struct net_socket *s, struct syscall_call *c)
     case SO_SNDTIMEO_OLD:
     case SO_SNDTIMEO_NEW:
         return timeout_set(c, &s->send_timeout_ns);
-    case SO_RCVLOWAT: /* counts plaintext; the host must not wait for as much ciphertext */
-        return s->kind == NET_TLS ? 0 : sys_pass(c);
+    case SO_RCVLOWAT:
+        return low_water_set(s, c);
+    case SO_LINGER:
+        return linger_set(s, c);
     case SO_ZEROCOPY: /* its notices would speak of bytes the guest never gave */
         return -EOPNOTSUPP;
     default:

@@ -34,6 +34,8 @@ struct net_socket {
     const struct runtime_net_rule *rule; /* of TLS, LISTENER, HANDOVER */
     int64_t receive_timeout_ns, send_timeout_ns;
     bool read_shut;
+    bool resets;   /* SO_LINGER without time: close() is to cut the connection */
+    int low_water; /* SO_RCVLOWAT, in bytes of plaintext; 0: never set */
 
     /* TLS: under file.lock, inside the gate */
     struct tls_conn *tls;    /* NULL until claimed */

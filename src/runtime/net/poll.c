@@ -8,6 +8,7 @@
 #include "runtime/guest.h"
 #include "runtime/net/calls.h"
 #include "runtime/net/internal.h"
+#include "runtime/net/watch.h"
 #include "runtime/syscall/call.h"
 
 #include <errno.h>
@@ -77,6 +78,8 @@ static short ask_file(struct file *f, short events, short *ret_host_events)
 /* Is what the host says the answer, or only a reason to ask the file again? */
 static bool host_is_right(const struct file *f)
 {
+    if (f->ops == &epoll_file_ops) /* it knows of everything in it, see epoll_watched() */
+        return true;
     return f->ops == &net_socket_ops &&
            container_of(f, const struct net_socket, file)->kind != NET_TLS;
 }
@@ -94,7 +97,8 @@ static unsigned set_ask(struct poll_set *set)
             continue;
         g->revents = ask_file(f, g->events, &h->events);
         if (g->revents) {
-            h->fd = -1;
+            /* Only the host knows that the peer's end has come behind what is still to be read. */
+            h->events &= POLLRDHUP;
             ready++;
         }
         file_put(f);
@@ -111,7 +115,9 @@ static unsigned set_answer(struct poll_set *set)
         if (h->fd >= 0 && h->revents) {
             struct file *f = fd_get(g->fd);
             short unused;
-            if (!f || host_is_right(f))
+            if (g->revents)
+                g->revents |= h->revents & (short)(POLLERR | POLLHUP | (g->events & POLLRDHUP));
+            else if (!f || host_is_right(f))
                 g->revents = h->revents;
             else
                 g->revents = (short)(ask_file(f, g->events, &unused) |

@@ -3,6 +3,7 @@
 #include "platform/host.h"
 #include "runtime/block.h"
 #include "runtime/guest.h"
+#include "runtime/net/inbox.h"
 #include "runtime/net/internal.h"
 #include "runtime/net/sock.h"
 #include "runtime/thread.h"
@@ -10,6 +11,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/sockios.h>
+#include <openssl/crypto.h>
 #include <stdlib.h>
 #include <sys/ioctl.h>
 #include <sys/syscall.h>
@@ -97,10 +99,13 @@ static void socket_release(struct file *f)
     if (s->claimed) {
         socket_lock(s);
         /* Tickets that a client never read would make the host answer our last bytes with a reset. */
-        if (!s->rule->listen && tls_conn_is_established(s->tls))
+        if (!s->rule->listen && tls_conn_is_established(s->tls) && !s->resets)
             (void)socket_advance(s);
         atomic_fetch_sub(&g_net.status->connections, 1);
-        linger_add(TAKE(s->tls), atomic_load(&f->host_fd));
+        if (s->resets)
+            tls_conn_free(TAKE(s->tls));
+        else
+            linger_add(TAKE(s->tls), atomic_load(&f->host_fd));
         socket_unlock(s);
     }
     tell_agent_closed(s);
@@ -121,6 +126,8 @@ static int socket_start(struct net_socket *s)
     if (r == 0)
         r = tls_conn_new(context, atomic_load(&s->file.host_fd), rule->listen ? NULL : name,
                          &s->tls);
+    if (r == 0 && s->low_water > 0)
+        tls_conn_set_low_water(s->tls, (size_t)s->low_water);
     return r;
 }
 
@@ -280,29 +287,82 @@ static int64_t raw_transfer(struct file *f, long nr, const struct iovec *iov, in
     return rt_block(nr, atomic_load(&f->host_fd), &message, flags);
 }
 
-/* One attempt. *ret_events: what to wait for if it is -EAGAIN. */
+/* One attempt. *ret_events: what to wait for if more is wanted; 0: no more will come. */
 static int64_t read_once(struct net_socket *s, const struct iovec *iov, int count, bool peek,
                          short *ret_events)
 {
+    *ret_events = 0;
     if (s->read_shut)
         return 0;
     int64_t r = socket_claim(s);
     if (r < 0)
         return r;
     struct socket_was was = socket_before(s);
-    r = tls_conn_read(s->tls, iov, count, peek);
-    *ret_events = tls_conn_host_events(s->tls, POLLIN);
+    r = peek ? tls_conn_peek(s->tls, iov, count) : tls_conn_read(s->tls, iov, count);
+    if (!(tls_conn_state(s->tls) & TLS_ENDED))
+        *ret_events = tls_conn_host_events(s->tls, POLLIN);
     socket_after(s, was, false);
     return r;
+}
+
+/* How much a read that may wait waits for. */
+static size_t read_target(const struct net_socket *s, size_t size, int flags)
+{
+    size_t target = flags & MSG_WAITALL ? size : MIN(size, (size_t)MAX(s->low_water, 1));
+    return flags & MSG_PEEK ? MIN(target, INBOX_SIZE_MAX) : target;
+}
+
+static int64_t tls_read(struct net_socket *s, const struct iovec *iov, int count, int flags)
+{
+    struct iovec window[IOV_WINDOW];
+    bool peek = flags & MSG_PEEK;
+    size_t done = 0, size = iov_size(iov, count), target = read_target(s, size, flags);
+    int64_t r = 0, deadline = 0;
+    while (done < size) {
+        short events;
+        int left = iov_after(iov, count, peek ? 0 : done, window);
+        socket_lock(s);
+        r = read_once(s, window, left, peek, &events);
+        socket_unlock(s);
+        if (r > 0)
+            done = peek ? (size_t)r : done + (size_t)r;
+        bool window_full = r > 0 && (size_t)r == iov_size(window, left);
+        if (!peek && window_full && done < size)
+            continue; /* there were more buffers than fit the window */
+        if (r == 0 || (r < 0 && r != -EAGAIN) || done >= target || events == 0 ||
+            is_nonblocking(&s->file, flags))
+            break;
+        deadline = deadline ? deadline : deadline_after(s->receive_timeout_ns);
+        r = socket_wait(s, events, deadline);
+        if (r < 0)
+            break;
+    }
+    return done > 0 ? (int64_t)done : r;
+}
+
+/* MSG_TRUNC: so much is read and thrown away. */
+static int64_t tls_discard(struct net_socket *s, size_t size, int flags)
+{
+    char bytes[4096];
+    size_t done = 0;
+    int64_t r = 0;
+    if (flags & MSG_PEEK)
+        return -EINVAL; /* nobody asks for the number of bytes this way: there is FIONREAD */
+    while (done < size) {
+        struct iovec iov = {bytes, MIN(size - done, sizeof bytes)};
+        r = tls_read(s, &iov, 1, done > 0 && !(flags & MSG_WAITALL) ? flags | MSG_DONTWAIT : flags);
+        if (r <= 0)
+            break;
+        done += (size_t)r;
+    }
+    OPENSSL_cleanse(bytes, sizeof bytes);
+    return done > 0 ? (int64_t)done : r;
 }
 
 int64_t net_socket_read(struct file *f, const struct iovec *iov, int count, int64_t offset,
                         int flags)
 {
     struct net_socket *s = container_of(f, struct net_socket, file);
-    struct iovec window[IOV_WINDOW];
-    size_t done = 0, size = iov_size(iov, count);
-    int64_t r = 0, deadline = 0;
     if (offset != -1)
         return -ESPIPE;
     if (s->kind == NET_RAW)
@@ -311,29 +371,11 @@ int64_t net_socket_read(struct file *f, const struct iovec *iov, int count, int6
         return -ENOTCONN;
     if (flags & (MSG_OOB | MSG_ERRQUEUE))
         return flags & MSG_OOB ? -EINVAL : -EAGAIN;
-    while (done < size) {
-        short events = 0;
-        int left = iov_after(iov, count, done, window);
-        socket_lock(s);
-        r = read_once(s, window, left, flags & MSG_PEEK, &events);
-        socket_unlock(s);
-        done += r > 0 ? (size_t)r : 0;
-        if (r > 0 && !((flags & MSG_WAITALL) && !(flags & MSG_PEEK)))
-            break;
-        if (r == 0 || (r < 0 && r != -EAGAIN))
-            break;
-        if (r > 0)
-            continue;
-        if (is_nonblocking(f, flags))
-            break;
-        deadline = deadline ? deadline : deadline_after(s->receive_timeout_ns);
-        r = socket_wait(s, events, deadline);
-        if (r < 0)
-            break;
-    }
-    if (done > 0)
+    int64_t n = flags & MSG_TRUNC ? tls_discard(s, iov_size(iov, count), flags & ~MSG_TRUNC)
+                                  : tls_read(s, iov, count, flags);
+    if (n > 0)
         note_activity();
-    return done > 0 ? (int64_t)done : r;
+    return n;
 }
 
 static int64_t write_once(struct net_socket *s, const struct iovec *iov, int count,
@@ -440,7 +482,6 @@ static int64_t pending_bytes(struct net_socket *s)
     int r = socket_claim(s);
     if (r == 0) {
         struct socket_was was = socket_before(s);
-        (void)tls_conn_advance(s->tls);
         pending = tls_conn_pending(s->tls);
         socket_after(s, was, false);
     }

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "runtime/net/tls_conn.h"
 
+#include "runtime/net/inbox.h"
 #include "runtime/net/sock.h"
 
 #include <errno.h>
@@ -24,7 +25,9 @@ struct tls_conn {
     struct tls_context *context;
     SSL *ssl; /* made at first use, freed at failure */
     char *server_name;
-    uint8_t *out; /* ciphertext for the socket */
+    struct inbox inbox; /* read before what OpenSSL still has */
+    size_t low_water;   /* so many bytes make it readable */
+    uint8_t *out;       /* ciphertext for the socket */
     size_t out_at, out_size, out_capacity;
     int fd;
     int error;         /* errno for SO_ERROR, until taken */
@@ -176,6 +179,7 @@ int tls_conn_new(struct tls_context *context, int fd, const char *server_name,
         return -ENOMEM;
     conn->context = context;
     conn->fd = fd;
+    conn->low_water = 1;
     if (server_name && !(conn->server_name = strdup(server_name))) {
         free(conn);
         return -ENOMEM;
@@ -190,6 +194,7 @@ void tls_conn_free(struct tls_conn *conn)
         return;
     SSL_free(conn->ssl);
     out_drop(conn);
+    inbox_clear(&conn->inbox);
     free(conn->server_name);
     free(conn);
 }
@@ -373,21 +378,45 @@ static int64_t read_some(struct tls_conn *conn, void *bytes, size_t size, bool p
     }
 }
 
+/* Everything that was read from the socket has been given out, and the socket had no more. */
+static bool is_dry(const struct tls_conn *conn)
+{
+    return conn->drained && inbox_size(&conn->inbox) == 0 && !SSL_has_pending(conn->ssl);
+}
+
 /* Fills `bytes`; stops early only where the socket has nothing more. A short count must mean that:
  * programs that wait for edges rely on it (epoll(7), question 9). */
-static int64_t read_fill(struct tls_conn *conn, uint8_t *bytes, size_t size, size_t done, bool peek)
+static int64_t read_fill(struct tls_conn *conn, uint8_t *bytes, size_t size, size_t done)
 {
-    size_t filled = 0;
-    while (filled < size) {
+    size_t filled = inbox_take(&conn->inbox, bytes, size);
+    while (filled < size && !conn->ended && !conn->failed) {
         conn->trusts_drained = done + filled > 0;
-        int64_t n = read_some(conn, bytes + filled, size - filled, peek);
+        int64_t n = read_some(conn, bytes + filled, size - filled, false);
         if (n < 0)
             return filled > 0 ? (int64_t)filled : n;
         filled += (size_t)n;
-        if (peek || (conn->drained && !SSL_has_pending(conn->ssl)))
+        if (is_dry(conn))
             break;
     }
     return (int64_t)filled;
+}
+
+/* Decrypts ahead until `wanted` bytes can be read without OpenSSL, or no more are there. */
+static void look_ahead(struct tls_conn *conn, size_t wanted)
+{
+    int64_t n = 0;
+    wanted = MIN(wanted, INBOX_SIZE_MAX);
+    while (conn->established && !conn->ended && !conn->failed &&
+           inbox_size(&conn->inbox) < wanted) {
+        size_t more = wanted - inbox_size(&conn->inbox);
+        uint8_t *to = inbox_reserve(&conn->inbox, MIN(more, (size_t)RECORD_SIZE_MAX));
+        conn->trusts_drained = n > 0;
+        n = to ? read_some(conn, to, MIN(more, (size_t)RECORD_SIZE_MAX), false) : -ENOMEM;
+        if (n < 0)
+            break;
+        conn->inbox.end += (size_t)n;
+    }
+    conn->trusts_drained = false;
 }
 
 /* Reading may have made something to say: a key update's answer. */
@@ -400,27 +429,56 @@ static void conn_answer(struct tls_conn *conn)
         (void)conn_fail(conn, r);
 }
 
-int64_t tls_conn_read(struct tls_conn *conn, const struct iovec *iov, int count, bool peek)
+static size_t iov_size(const struct iovec *iov, int count)
 {
-    int64_t r = conn_handshake(conn);
-    if (r < 0 && r != -ENODATA)
-        return conn->failed ? read_failed(conn) : r;
+    size_t size = 0;
+    for (int i = 0; i < count; i++)
+        size += iov[i].iov_len;
+    return size;
+}
+
+/* Nothing more comes: the end or, once, the error that cut the stream. */
+static int64_t read_end(struct tls_conn *conn, int64_t r)
+{
+    if (conn->failed)
+        return read_failed(conn);
+    return conn->ended || r == -ENODATA ? 0 : MIN(r, 0);
+}
+
+int64_t tls_conn_read(struct tls_conn *conn, const struct iovec *iov, int count)
+{
+    int64_t r = 0;
     size_t done = 0;
-    for (int i = 0; i < count && !conn->ended; i++) {
+    if (inbox_size(&conn->inbox) == 0) {
+        r = conn_handshake(conn);
+        if (r < 0)
+            return r == -ENODATA ? 0 : conn->failed ? read_failed(conn) : r;
+    }
+    for (int i = 0; i < count; i++) {
         if (iov[i].iov_len == 0)
             continue;
-        r = read_fill(conn, iov[i].iov_base, iov[i].iov_len, done, peek);
-        if (r < 0)
+        r = read_fill(conn, iov[i].iov_base, iov[i].iov_len, done);
+        if (r <= 0)
             break;
         done += (size_t)r;
-        if (peek || (size_t)r < iov[i].iov_len)
+        if ((size_t)r < iov[i].iov_len)
             break;
     }
     conn->trusts_drained = false;
     conn_answer(conn);
-    if (done > 0 || conn->ended || r == -ENODATA)
-        return (int64_t)done;
-    return conn->failed ? read_failed(conn) : MIN(r, 0);
+    return done > 0 ? (int64_t)done : read_end(conn, r);
+}
+
+int64_t tls_conn_peek(struct tls_conn *conn, const struct iovec *iov, int count)
+{
+    int64_t r = conn_handshake(conn);
+    if (r == 0)
+        look_ahead(conn, iov_size(iov, count));
+    conn_answer(conn);
+    size_t n = inbox_peek(&conn->inbox, iov, count);
+    if (n > 0 || iov_size(iov, count) == 0)
+        return (int64_t)n;
+    return read_end(conn, r < 0 ? r : -EAGAIN);
 }
 
 /* Up to WRITE_SIZE_MAX bytes from `iov`, from byte `skip` on: where they lie if they lie together,
@@ -455,14 +513,6 @@ static const uint8_t *gather(const struct iovec *iov, int count, size_t skip, si
     }
     *ret_size = size;
     return copy;
-}
-
-static size_t iov_size(const struct iovec *iov, int count)
-{
-    size_t size = 0;
-    for (int i = 0; i < count; i++)
-        size += iov[i].iov_len;
-    return size;
 }
 
 /* Encrypts and sends one piece. 0, -EAGAIN (encrypted, but not all sent) or an error. */
@@ -536,6 +586,12 @@ int64_t tls_conn_write(struct tls_conn *conn, const struct iovec *iov, int count
     return resumed < 0 ? resumed : write_all(conn, iov, count, (size_t)resumed);
 }
 
+static size_t decrypted(const struct tls_conn *conn)
+{
+    int n = conn->established && !conn->failed ? SSL_pending(conn->ssl) : 0;
+    return inbox_size(&conn->inbox) + (n > 0 ? (size_t)n : 0);
+}
+
 unsigned tls_conn_state(const struct tls_conn *conn)
 {
     if (conn->failed)
@@ -543,7 +599,7 @@ unsigned tls_conn_state(const struct tls_conn *conn)
     unsigned bits = conn->ended ? TLS_READABLE | TLS_ENDED : 0;
     if (!conn->established)
         return bits;
-    if (SSL_pending(conn->ssl) > 0)
+    if (decrypted(conn) >= conn->low_water)
         bits |= TLS_READABLE;
     else if (SSL_has_pending(conn->ssl))
         bits |= TLS_BUFFERED;
@@ -557,10 +613,10 @@ unsigned tls_conn_advance(struct tls_conn *conn)
     uint8_t byte;
     conn->drained = false;      /* somebody was told of new bytes, perhaps */
     (void)conn_handshake(conn); /* whatever came of it is in the state */
-    if (conn->established && !conn->failed && !conn->ended && SSL_pending(conn->ssl) == 0) {
-        conn->trusts_drained = false;
+    if (conn->low_water > 1)
+        look_ahead(conn, conn->low_water);
+    else if (conn->established && !conn->failed && !conn->ended && decrypted(conn) == 0)
         (void)read_some(conn, &byte, 1, true); /* leaves a record decrypted, or the end noted */
-    }
     conn_answer(conn);
     return tls_conn_state(conn);
 }
@@ -582,10 +638,17 @@ short tls_conn_host_events(const struct tls_conn *conn, short events)
     return (short)(POLLIN | (pending || starts ? POLLOUT : 0));
 }
 
-size_t tls_conn_pending(const struct tls_conn *conn)
+size_t tls_conn_pending(struct tls_conn *conn)
 {
-    int n = conn->established && !conn->failed ? SSL_pending(conn->ssl) : 0;
-    return n > 0 ? (size_t)n : 0;
+    (void)conn_handshake(conn);
+    look_ahead(conn, INBOX_SIZE_MAX);
+    conn_answer(conn);
+    return decrypted(conn);
+}
+
+void tls_conn_set_low_water(struct tls_conn *conn, size_t bytes)
+{
+    conn->low_water = MIN(MAX(bytes, (size_t)1), INBOX_SIZE_MAX);
 }
 
 int tls_conn_shutdown(struct tls_conn *conn)

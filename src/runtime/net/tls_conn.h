@@ -44,10 +44,12 @@ void tls_conn_free(struct tls_conn *conn);
 void tls_conn_set_fd(struct tls_conn *conn, int fd);
 
 /* Plaintext into `iov`: its size (>= 1), 0 at the end, -EAGAIN, or -errno (ECONNRESET and the
- * socket's own) once, after which the stream is at its end. `peek` leaves what it gives, and gives
- * no more than one record. */
-must_check int64_t tls_conn_read(struct tls_conn *conn, const struct iovec *iov, int count,
-                                 bool peek);
+ * socket's own) once, after which the stream is at its end. */
+must_check int64_t tls_conn_read(struct tls_conn *conn, const struct iovec *iov, int count);
+
+/* The same, but what it gives is left to be read: up to INBOX_SIZE_MAX bytes, more than one record if
+ * they are there. */
+must_check int64_t tls_conn_peek(struct tls_conn *conn, const struct iovec *iov, int count);
 
 /* Sends plaintext: how much was taken (>= 1; 0 only for an empty `iov`), -EAGAIN, -EPIPE, or
  * -ECONNRESET if the bytes after a short write are not those it left over. */
@@ -63,8 +65,11 @@ must_check unsigned tls_conn_state(const struct tls_conn *conn);
  * two) makes progress. */
 must_check short tls_conn_host_events(const struct tls_conn *conn, short events);
 
-/* Plaintext bytes that can be read without the socket. */
-must_check size_t tls_conn_pending(const struct tls_conn *conn);
+/* Takes from the socket what it has, up to a limit: the plaintext bytes that can be read now. */
+must_check size_t tls_conn_pending(struct tls_conn *conn);
+
+/* From now on fewer bytes than these do not make it readable, unless no more come (SO_RCVLOWAT). */
+void tls_conn_set_low_water(struct tls_conn *conn, size_t bytes);
 
 /* Says close_notify and sends what is pending. 0, -EAGAIN (call again when the socket has room) or
  * -errno. Reading goes on. */

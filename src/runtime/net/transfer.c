@@ -88,7 +88,7 @@ int64_t sys_recvfrom(struct syscall_call *c)
     int none = 0;
     if (!is_tls(s))
         return sys_pass(c);
-    if (guest_probe_write(&iov, 1) < 0)
+    if (!((int)c->args[3] & MSG_TRUNC) && guest_probe_write(&iov, 1) < 0)
         return -EFAULT;
     int64_t r = net_socket_read(&s->file, &iov, 1, -1, (int)c->args[3]);
     if (r >= 0 && c->args[4] && guest_put(c->args[5], &none) < 0)

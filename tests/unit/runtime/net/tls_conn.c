@@ -109,7 +109,7 @@ static bool pair_connect(struct pair *p)
 static int64_t ours_read(struct pair *p, void *bytes, size_t size)
 {
     struct iovec iov = {bytes, size};
-    return tls_conn_read(p->ours, &iov, 1, false);
+    return tls_conn_read(p->ours, &iov, 1);
 }
 
 static int64_t ours_write(struct pair *p, const void *bytes, size_t size)
@@ -388,11 +388,50 @@ TEST(a_peek_leaves_what_it_shows)
     struct iovec iov = {bytes, 2};
     CHECK(pair_connect(&p));
     CHECK_EQ(SSL_write(p.peer, "seen", 4), 4);
-    CHECK_EQ(tls_conn_read(p.ours, &iov, 1, true), 2);
-    CHECK_EQ(tls_conn_read(p.ours, &iov, 1, true), 2);
+    CHECK_EQ(tls_conn_peek(p.ours, &iov, 1), 2);
+    CHECK_EQ(tls_conn_peek(p.ours, &iov, 1), 2);
     CHECK_EQ(tls_conn_pending(p.ours), 4);
     CHECK_EQ(ours_read(&p, bytes, sizeof bytes), 4);
     CHECK(memcmp(bytes, "seen", 4) == 0);
+    pair_done(&p);
+}
+
+TEST(a_peek_sees_several_records_and_the_end_waits_behind_them)
+{
+    struct pair p = pair_new();
+    char bytes[16];
+    struct iovec iov = {bytes, sizeof bytes};
+    CHECK(pair_connect(&p));
+    CHECK_EQ(SSL_write(p.peer, "one", 3), 3);
+    CHECK_EQ(SSL_write(p.peer, "two", 3), 3);
+    CHECK_EQ(SSL_shutdown(p.peer), 0);
+    CHECK_EQ(tls_conn_peek(p.ours, &iov, 1), 6);
+    CHECK(memcmp(bytes, "onetwo", 6) == 0);
+    CHECK_EQ(tls_conn_pending(p.ours), 6);
+    CHECK_EQ(ours_read(&p, bytes, 4), 4);
+    CHECK_EQ(tls_conn_peek(p.ours, &iov, 1), 2);
+    CHECK_EQ(ours_read(&p, bytes, sizeof bytes), 2);
+    CHECK_EQ(tls_conn_peek(p.ours, &iov, 1), 0);
+    CHECK_EQ(ours_read(&p, bytes, sizeof bytes), 0);
+    pair_done(&p);
+}
+
+TEST(fewer_bytes_than_the_low_water_mark_do_not_make_it_readable)
+{
+    struct pair p = pair_new();
+    char bytes[16];
+    CHECK(pair_connect(&p));
+    tls_conn_set_low_water(p.ours, 5);
+    CHECK_EQ(SSL_write(p.peer, "one", 3), 3);
+    CHECK(!(tls_conn_advance(p.ours) & TLS_READABLE));
+    CHECK_EQ(SSL_write(p.peer, "two", 3), 3);
+    CHECK(tls_conn_advance(p.ours) & TLS_READABLE);
+    CHECK_EQ(ours_read(&p, bytes, 5), 5);
+    CHECK(!(tls_conn_advance(p.ours) & TLS_READABLE));
+    CHECK_EQ(SSL_shutdown(p.peer), 0);
+    CHECK(tls_conn_advance(p.ours) & TLS_READABLE);
+    CHECK_EQ(ours_read(&p, bytes, sizeof bytes), 1);
+    CHECK_EQ(ours_read(&p, bytes, sizeof bytes), 0);
     pair_done(&p);
 }
 

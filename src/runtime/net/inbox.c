@@ -1,0 +1,57 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "runtime/net/inbox.h"
+
+#include <openssl/crypto.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { CAPACITY_MIN = 4096 };
+
+void inbox_clear(struct inbox *inbox)
+{
+    if (inbox->bytes)
+        OPENSSL_cleanse(inbox->bytes, inbox->end);
+    free(inbox->bytes);
+    *inbox = (struct inbox){0};
+}
+
+uint8_t *inbox_reserve(struct inbox *inbox, size_t size)
+{
+    size_t used = inbox_size(inbox);
+    if (used > INBOX_SIZE_MAX || size > INBOX_SIZE_MAX - used)
+        return NULL;
+    if (size <= inbox->capacity - inbox->end)
+        return inbox->bytes + inbox->end;
+    size_t capacity = MIN(MAX(2 * (used + size), (size_t)CAPACITY_MIN), INBOX_SIZE_MAX);
+    uint8_t *bytes = malloc(capacity);
+    if (!bytes)
+        return NULL;
+    if (used > 0)
+        memcpy(bytes, inbox->bytes + inbox->at, used);
+    inbox_clear(inbox);
+    *inbox = (struct inbox){.bytes = bytes, .end = used, .capacity = capacity};
+    return bytes + used;
+}
+
+size_t inbox_take(struct inbox *inbox, uint8_t *bytes, size_t size)
+{
+    size_t n = MIN(size, inbox_size(inbox));
+    if (n > 0)
+        memcpy(bytes, inbox->bytes + inbox->at, n);
+    inbox->at += n;
+    if (inbox->bytes && inbox->at == inbox->end)
+        inbox_clear(inbox);
+    return n;
+}
+
+size_t inbox_peek(const struct inbox *inbox, const struct iovec *iov, int count)
+{
+    size_t done = 0;
+    for (int i = 0; i < count && done < inbox_size(inbox); i++) {
+        size_t n = MIN(iov[i].iov_len, inbox_size(inbox) - done);
+        if (n > 0)
+            memcpy(iov[i].iov_base, inbox->bytes + inbox->at + done, n);
+        done += n;
+    }
+    return done;
+}
