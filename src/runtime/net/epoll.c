@@ -114,9 +114,18 @@ static int watch_modify(struct watch *w, const struct epoll_event *event)
     if (r < 0)
         return (int)r;
     w->disabled = false;
-    w->edge_in = w->edge_out = true;
-    watch_list(w);
+    watch_armed(w);
     return 0;
+}
+
+/* What the kernel says of EPOLLEXCLUSIVE. */
+static bool is_exclusive_wrong(const struct watch *w, int operation, uint32_t events)
+{
+    const uint32_t MAY = EPOLLIN | EPOLLOUT | EPOLLERR | EPOLLHUP | EPOLLWAKEUP | EPOLLET;
+    if (operation == EPOLL_CTL_MOD)
+        return (events & EPOLLEXCLUSIVE) || (w && (w->events & EPOLLEXCLUSIVE));
+    return operation == EPOLL_CTL_ADD && (events & EPOLLEXCLUSIVE) &&
+           (events & ~(MAY | EPOLLEXCLUSIVE));
 }
 
 static int64_t watch_control(struct epoll_file *ep, int operation, struct net_socket *s, int fd,
@@ -124,6 +133,8 @@ static int64_t watch_control(struct epoll_file *ep, int operation, struct net_so
 {
     SCOPED(lock_leave) lock_word *held = lock_enter(&g_net.watch_lock);
     struct watch *w = watch_find(ep, s, fd);
+    if (is_exclusive_wrong(w, operation, event->events))
+        return -EINVAL;
     if (operation == EPOLL_CTL_ADD)
         return w ? -EEXIST : watch_add(ep, s, fd, event);
     if (!w)
@@ -135,11 +146,15 @@ static int64_t watch_control(struct epoll_file *ep, int operation, struct net_so
     return r;
 }
 
-/* An instance with shielded sockets inside another one would need ready lists of ready lists. */
-static bool is_epoll(int fd)
+/* An instance that goes into another one: the host, who watches it there, has to know when something
+ * is on its ready list. */
+static void inner_added(int fd)
 {
     SCOPED(epoll_putp) struct epoll_file *ep = epoll_get(fd);
-    return ep && epoll_has_watches(&ep->file);
+    if (!ep)
+        return;
+    SCOPED(lock_leave) lock_word *held = lock_enter(&g_net.watch_lock);
+    epoll_watched(ep);
 }
 
 int64_t sys_epoll_ctl(struct syscall_call *c)
@@ -148,8 +163,8 @@ int64_t sys_epoll_ctl(struct syscall_call *c)
     struct epoll_event event = {0};
     if (!fd_is_shielded(fd))
         return sys_pass(c);
-    if (operation == EPOLL_CTL_ADD && is_epoll(fd))
-        return -EINVAL;
+    if (operation == EPOLL_CTL_ADD)
+        inner_added(fd);
     SCOPED(socket_putp) struct net_socket *s = socket_get(fd);
     if (!s || s->kind == NET_LISTENER || operation < EPOLL_CTL_ADD || operation > EPOLL_CTL_MOD)
         return sys_pass(c);
@@ -243,6 +258,7 @@ static bool ready_collect(struct epoll_file *ep, struct batch *batch, int max, i
         watch_unlist(w);
         watch_visit(w, 0, false, batch);
     }
+    epoll_settle(ep);
     if (batch->count > 0)
         *timeout = 0;
     ep->waiting += *timeout != 0;
@@ -262,6 +278,7 @@ static void host_events_take(struct epoll_file *ep, const struct epoll_event *ev
         if (w)
             watch_visit(w, events[i].events, true, batch);
     }
+    epoll_settle(ep);
 }
 
 static int timeout_ms(int64_t deadline_ns)
@@ -365,6 +382,7 @@ static int epoll_poll(struct file *f, int events, int *ret_host_events)
     struct epoll_file *ep = container_of(f, struct epoll_file, file);
     *ret_host_events = events;
     SCOPED(lock_leave) lock_word *held = lock_enter(&g_net.watch_lock);
+    epoll_watched(ep); /* what is listed while the caller waits at the host must wake it */
     return ep->ready_count > 0 ? events & (POLLIN | POLLRDNORM) : 0;
 }
 

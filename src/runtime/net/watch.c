@@ -22,22 +22,50 @@ bool watch_is_mark(uint64_t data)
 
 /* --- the ready list --------------------------------------------------------------------------- */
 
+static bool wake_make(struct epoll_file *ep)
+{
+    int fd = atomic_load(&ep->file.host_fd);
+    if (ep->wake_fd >= 0 || fd < 0)
+        return ep->wake_fd >= 0;
+    int made = (int)host_call(SYS_eventfd2, 0, EFD_CLOEXEC | EFD_NONBLOCK);
+    ep->wake_fd = made < 0 ? -1 : fd_hide(made);
+    struct epoll_event event = {EPOLLIN | (ep->outside ? 0 : EPOLLET),
+                                {.u64 = watch_mark(WATCH_SLOT_WAKE, 0)}};
+    if (ep->wake_fd >= 0)
+        (void)host_call(SYS_epoll_ctl, fd, EPOLL_CTL_ADD, ep->wake_fd, &event);
+    return ep->wake_fd >= 0;
+}
+
 /* A thread that is in the host's epoll_wait, or will be before it looks at the list again. */
 static void wake_waiter(struct epoll_file *ep)
 {
     uint64_t one = 1;
-    int fd = atomic_load(&ep->file.host_fd);
-    if (ep->waiting == 0 || fd < 0)
-        return;
-    if (ep->wake_fd < 0) {
-        int made = (int)host_call(SYS_eventfd2, 0, EFD_CLOEXEC | EFD_NONBLOCK);
-        ep->wake_fd = made < 0 ? -1 : fd_hide(made);
-        struct epoll_event event = {EPOLLIN | EPOLLET, {.u64 = watch_mark(WATCH_SLOT_WAKE, 0)}};
-        if (ep->wake_fd >= 0)
-            (void)host_call(SYS_epoll_ctl, fd, EPOLL_CTL_ADD, ep->wake_fd, &event);
-    }
-    if (ep->wake_fd >= 0)
+    if ((ep->waiting > 0 || (ep->outside && !ep->wake_set)) && wake_make(ep)) {
+        ep->wake_set = true;
         (void)host_call(SYS_write, ep->wake_fd, &one, sizeof one);
+    }
+}
+
+void epoll_settle(struct epoll_file *ep)
+{
+    uint64_t count;
+    if (!ep->outside || !ep->wake_set || ep->ready_count > 0)
+        return;
+    ep->wake_set = false;
+    (void)host_call(SYS_read, ep->wake_fd, &count, sizeof count);
+}
+
+void epoll_watched(struct epoll_file *ep)
+{
+    struct epoll_event event = {EPOLLIN, {.u64 = watch_mark(WATCH_SLOT_WAKE, 0)}};
+    if (ep->outside)
+        return;
+    ep->outside = true;
+    if (ep->wake_fd >= 0)
+        (void)host_call(SYS_epoll_ctl, atomic_load(&ep->file.host_fd), EPOLL_CTL_MOD, ep->wake_fd,
+                        &event);
+    if (ep->ready_count > 0)
+        wake_waiter(ep);
 }
 
 void watch_list(struct watch *w)
@@ -79,6 +107,7 @@ void watch_drop(struct watch *w)
     if (!w->epoll)
         return;
     watch_unlist(w);
+    epoll_settle(w->epoll);
     w->epoll->slots[w->slot] = NULL;
     w->epoll->slot_hint = MIN(w->epoll->slot_hint, w->slot);
     for (struct watch **at = &w->socket->watches; *at; at = &(*at)->next_of_socket)
@@ -128,6 +157,22 @@ static int slot_take(struct epoll_file *ep, struct watch *w)
     return 0;
 }
 
+/* What the host does not know of and will not tell. */
+static bool has_more(const struct watch *w)
+{
+    const struct net_socket *s = w->socket;
+    unsigned bits = s->claimed ? tls_conn_state(s->tls) : 0;
+    return s->foreign || s->read_shut || (bits & (TLS_READABLE | TLS_BUFFERED)) ||
+           ((bits & TLS_WRITABLE) && (w->events & (EPOLLOUT | EPOLLWRNORM)));
+}
+
+void watch_armed(struct watch *w)
+{
+    w->edge_in = w->edge_out = true;
+    if (has_more(w))
+        watch_list(w);
+}
+
 int watch_add(struct epoll_file *ep, struct net_socket *s, int fd, const struct epoll_event *event)
 {
     static uint32_t generation;
@@ -152,8 +197,7 @@ int watch_add(struct epoll_file *ep, struct net_socket *s, int fd, const struct 
         return (int)h;
     }
     /* As at the host, a descriptor that is ready when it is added counts as a change. */
-    w->edge_in = w->edge_out = true;
-    watch_list(w);
+    watch_armed(w);
     return 0;
 }
 

@@ -26,6 +26,9 @@ struct epoll_file {
     uint32_t ready_count;
     uint32_t waiting; /* threads in the host's epoll_wait, or about to be */
     int wake_fd;      /* hidden eventfd that ends such a wait; -1: not needed yet */
+    bool outside;     /* somebody waits for this descriptor itself, at the host: in poll() or in
+                       * another instance. wake_fd is then readable while the list has something */
+    bool wake_set;
 };
 
 struct watch {
@@ -60,8 +63,12 @@ uint64_t watch_mark(uint32_t slot, uint32_t generation);
 bool watch_is_mark(uint64_t data);
 
 /* All under the lock. */
-void watch_list(struct watch *w); /* onto the ready list, at its end; wakes a waiter */
+void epoll_watched(struct epoll_file *ep); /* its descriptor is waited for from now on */
+void epoll_settle(struct epoll_file *ep);  /* after watches were unlisted */
+void watch_list(struct watch *w);          /* onto the ready list, at its end; wakes a waiter */
 void watch_unlist(struct watch *w);
+void watch_armed(struct watch *w); /* added or modified: whatever holds counts as a change; also
+                                    * needs the socket's lock */
 uint32_t watch_host_events(const struct watch *w); /* also needs the socket's lock */
 long watch_tell_host(struct watch *w, int operation);
 void watch_drop(struct watch *w); /* out of both lists; memory goes with the last reference */
