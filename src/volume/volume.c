@@ -226,6 +226,18 @@ void volume_abandon(struct volume *v)
 
 /* --- attributes, holds --- */
 
+/* What waits for its batch has no extent yet, but a file with data in it is no file of holes. */
+static uint64_t allocated_size(struct volume *v, const struct volume_attr *attr)
+{
+    uint64_t waiting = 0;
+    if (attr->allocated_size >= attr->size || v->block_dirty == 0)
+        return attr->allocated_size;
+    for (const struct block *block = v->newest; block; block = block->older)
+        if (block->dirty && block->ino == attr->ino)
+            waiting += BLOCK_SIZE;
+    return MAX(attr->allocated_size, waiting);
+}
+
 int volume_getattr(struct volume *v, uint64_t ino, struct volume_attr *ret_attr)
 {
     struct inode *inode;
@@ -233,6 +245,8 @@ int volume_getattr(struct volume *v, uint64_t ino, struct volume_attr *ret_attr)
     int r = inode_get(v, ino, &inode);
     if (r == 0)
         *ret_attr = inode->value.attr;
+    if (r == 0)
+        ret_attr->allocated_size = allocated_size(v, &inode->value.attr);
     upkeep_memory(v);
     volume_unlock(v);
     return r;

@@ -62,7 +62,7 @@ def main():
             lines = [str(late)]
         finally:
             shutil.rmtree(scratch, ignore_errors=True)
-        for line in lines[:60]:
+        for line in lines[:200]:
             print("# " + line)
         verdict = "not ok" if lines else "ok"
         print(f"{verdict} {number} - {os.path.basename(program)}, {kind}: {count} lines as on Linux",

@@ -8,17 +8,63 @@
 #include "runtime/syscall/call.h"
 
 #include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <poll.h>
+#include <sys/ioctl.h>
 #include <sys/syscall.h>
+#include <unistd.h>
 
 #define CHUNK_SIZE ((size_t)32 << 10)
 #define COPY_SIZE_MAX 0x7ffff000ull
+#define SPLICE_FLAGS 15u
 
 /* One end of a copy. `offset` -1: at the descriptor's own position. */
 struct end {
     int fd;
     struct file *file; /* NULL: a plain host descriptor */
     int64_t offset;
+    int flags;           /* as F_GETFL gives */
+    uint32_t type;       /* S_IFMT bits */
+    uint64_t dev, inode; /* of files */
 };
+
+static void end_done(struct end *e)
+{
+    file_put(e->file);
+}
+
+static int end_open(struct end *e, int fd)
+{
+    struct statx stat = {0};
+    int64_t r;
+    *e = (struct end){.fd = fd, .file = fd_get(fd), .offset = -1};
+    if (e->file) {
+        e->flags = atomic_load(&e->file->flags);
+        r = e->file->ops->stat ? e->file->ops->stat(e->file, &stat) : -EOPNOTSUPP;
+    } else {
+        r = host_call(SYS_fcntl, fd, F_GETFL);
+        if (r < 0)
+            return -EBADF;
+        e->flags = (int)r;
+        r = host_call(SYS_statx, fd, "", AT_EMPTY_PATH, STATX_TYPE | STATX_INO, &stat);
+    }
+    e->type = r < 0 ? S_IFSOCK : stat.stx_mode & S_IFMT;
+    e->dev = (uint64_t)stat.stx_dev_major << 32 | stat.stx_dev_minor;
+    e->inode = stat.stx_ino;
+    return e->flags & O_PATH ? -EBADF : 0;
+}
+
+static bool end_allows(const struct end *e, bool write)
+{
+    int access = e->flags & O_ACCMODE;
+    return access == O_RDWR || access == (write ? O_WRONLY : O_RDONLY);
+}
+
+static bool is_pipe(const struct end *e)
+{
+    return e->type == S_IFIFO;
+}
 
 static int64_t end_read(const struct end *e, void *bytes, size_t size)
 {
@@ -94,51 +140,182 @@ static int offset_get(unsigned long address, int64_t *ret_offset)
     return r == 0 && *ret_offset < 0 ? -EINVAL : r;
 }
 
-static int64_t copy_between(int in, unsigned long in_offset, int out, unsigned long out_offset,
-                            size_t size)
+static int offset_put(unsigned long address, const struct end *e)
 {
-    struct end from = {.fd = in}, to = {.fd = out};
-    int r = offset_get(in_offset, &from.offset);
+    return address ? guest_put(address, &e->offset) : 0;
+}
+
+/* Both ends of a call; `check` says what the kernel would refuse. */
+typedef int check_fn(const struct end *from, const struct end *to, size_t size, unsigned flags);
+
+struct copy {
+    int in, out;
+    unsigned long in_offset, out_offset; /* where the guest keeps them; 0: nowhere */
+    size_t size;
+    unsigned flags;
+    check_fn *check;
+};
+
+static check_fn range_check;
+
+/* What goes into a pipe in one go: only what fits, or the one who shall empty it may be waiting for
+ * us. 0: full, and the call may not wait. */
+static size_t pipe_room(const struct end *to, size_t size, bool waits)
+{
+    int used = 0;
+    long room = host_call(SYS_fcntl, to->fd, F_GETPIPE_SZ);
+    struct pollfd poll = {.fd = to->fd, .events = POLLOUT};
+    if (!waits && host_call(SYS_poll, &poll, 1, 0) == 0)
+        return 0;
+    if (room < 0 || host_call(SYS_ioctl, to->fd, FIONREAD, &used) < 0 || used < 0)
+        return MIN(size, (size_t)PIPE_BUF);
+    return MIN(size, (size_t)MAX(room - used, (long)PIPE_BUF));
+}
+
+static int64_t pipe_limit(const struct end *from, const struct end *to, size_t size, unsigned flags)
+{
+    bool waits = !(flags & SPLICE_F_NONBLOCK);
+    struct pollfd poll = {.fd = from->fd, .events = POLLIN};
+    if (!waits && is_pipe(from) && !from->file && host_call(SYS_poll, &poll, 1, 0) == 0)
+        return -EAGAIN;
+    if (is_pipe(from))
+        size = MIN(size, CHUNK_SIZE);
+    if (!is_pipe(to) || to->file)
+        return (int64_t)size;
+    size_t room = pipe_room(to, size, waits);
+    return room > 0 ? (int64_t)room : -EAGAIN;
+}
+
+static int64_t copy_ends(const struct copy *c, struct end *from, struct end *to)
+{
+    int64_t in_start, out_start;
+    int r = offset_get(c->in_offset, &in_start);
     if (r == 0)
-        r = offset_get(out_offset, &to.offset);
+        r = offset_get(c->out_offset, &out_start);
+    if (r == -EINVAL && c->check == range_check && c->size > 0)
+        r = -EOVERFLOW; /* this call sees a sum that wraps first */
     if (r < 0)
         return r;
-    from.file = fd_get(in);
-    to.file = fd_get(out);
-    int64_t n = copy(&from, &to, size);
-    file_put(from.file);
-    file_put(to.file);
-    if (n >= 0 && in_offset && guest_put(in_offset, &from.offset) < 0)
-        return -EFAULT;
-    if (n >= 0 && out_offset && guest_put(out_offset, &to.offset) < 0)
+    from->offset = in_start;
+    to->offset = out_start;
+    r = c->check(from, to, c->size, c->flags);
+    int64_t size = r < 0 ? r : (int64_t)MIN(c->size, (size_t)COPY_SIZE_MAX);
+    if (size > 0)
+        size = pipe_limit(from, to, (size_t)size, c->flags);
+    int64_t n = size <= 0 ? size : copy(from, to, (size_t)size);
+    if (n >= 0 && (offset_put(c->in_offset, from) < 0 || offset_put(c->out_offset, to) < 0))
         return -EFAULT;
     return n;
 }
 
+static int64_t copy_run(const struct copy *c)
+{
+    struct end from, to;
+    int r = end_open(&from, c->in);
+    if (r < 0) {
+        end_done(&from);
+        return r;
+    }
+    int64_t n = end_open(&to, c->out);
+    if (n == 0)
+        n = copy_ends(c, &from, &to);
+    end_done(&from);
+    end_done(&to);
+    return n;
+}
+
+static int sendfile_check(const struct end *from, const struct end *to, size_t size, unsigned flags)
+{
+    (void)size, (void)flags;
+    if (!end_allows(from, false) || !end_allows(to, true))
+        return -EBADF;
+    if (from->type != S_IFREG && from->type != S_IFCHR)
+        return -EINVAL;
+    return (to->flags & O_APPEND) && !is_pipe(to) ? -EINVAL : 0;
+}
+
 int64_t sys_sendfile(struct syscall_call *c)
 {
-    int out = (int)c->args[0], in = (int)c->args[1];
-    if (!fd_is_shielded(in) && !fd_is_shielded(out))
+    struct copy job = {.out = (int)c->args[0],
+                       .in = (int)c->args[1],
+                       .in_offset = c->args[2],
+                       .size = c->args[3],
+                       .check = sendfile_check};
+    if (!fd_is_shielded(job.in) && !fd_is_shielded(job.out))
         return sys_pass(c);
-    return copy_between(in, c->args[2], out, 0, c->args[3]);
+    return copy_run(&job);
+}
+
+static bool overlaps(const struct end *from, const struct end *to, size_t size)
+{
+    int64_t a = from->offset, b = to->offset;
+    if (a < 0)
+        a = from->file ? from->file->ops->seek(from->file, 0, SEEK_CUR)
+                       : host_call(SYS_lseek, from->fd, 0, SEEK_CUR);
+    if (b < 0)
+        b = to->file ? to->file->ops->seek(to->file, 0, SEEK_CUR)
+                     : host_call(SYS_lseek, to->fd, 0, SEEK_CUR);
+    return a < 0 || b < 0 || (a < b ? (uint64_t)(b - a) : (uint64_t)(a - b)) < size;
+}
+
+static int range_check(const struct end *from, const struct end *to, size_t size, unsigned flags)
+{
+    if (flags != 0)
+        return -EINVAL;
+    if (from->type == S_IFDIR || to->type == S_IFDIR)
+        return -EISDIR;
+    if (from->type != S_IFREG || to->type != S_IFREG)
+        return -EINVAL;
+    if (!end_allows(from, false) || !end_allows(to, true) || (to->flags & O_APPEND))
+        return -EBADF;
+    if (size > (uint64_t)INT64_MAX - (uint64_t)MAX(from->offset, to->offset))
+        return -EOVERFLOW;
+    bool same = from->inode == to->inode && from->dev == to->dev;
+    return same && overlaps(from, to, size) ? -EINVAL : 0;
 }
 
 int64_t sys_copy_file_range(struct syscall_call *c)
 {
-    int in = (int)c->args[0], out = (int)c->args[2];
-    if (!fd_is_shielded(in) && !fd_is_shielded(out))
+    struct copy job = {.in = (int)c->args[0],
+                       .in_offset = c->args[1],
+                       .out = (int)c->args[2],
+                       .out_offset = c->args[3],
+                       .size = c->args[4],
+                       .flags = (unsigned)c->args[5],
+                       .check = range_check};
+    if (!fd_is_shielded(job.in) && !fd_is_shielded(job.out))
         return sys_pass(c);
-    if (c->args[5] != 0)
+    return copy_run(&job);
+}
+
+static int splice_check(const struct end *from, const struct end *to, size_t size, unsigned flags)
+{
+    (void)size, (void)flags;
+    if (!end_allows(from, false) || !end_allows(to, true))
+        return -EBADF;
+    if ((is_pipe(from) && from->offset >= 0) || (is_pipe(to) && to->offset >= 0))
+        return -ESPIPE;
+    if (!is_pipe(from) && !is_pipe(to))
         return -EINVAL;
-    return copy_between(in, c->args[1], out, c->args[3], c->args[4]);
+    if (from->type == S_IFDIR || to->type == S_IFDIR)
+        return -EINVAL;
+    return (to->flags & O_APPEND) && !is_pipe(to) ? -EINVAL : 0;
 }
 
 int64_t sys_splice(struct syscall_call *c)
 {
-    int in = (int)c->args[0], out = (int)c->args[2];
-    if (!fd_is_shielded(in) && !fd_is_shielded(out))
+    struct copy job = {.in = (int)c->args[0],
+                       .in_offset = c->args[1],
+                       .out = (int)c->args[2],
+                       .out_offset = c->args[3],
+                       .size = c->args[4],
+                       .flags = (unsigned)c->args[5],
+                       .check = splice_check};
+    if (!fd_is_shielded(job.in) && !fd_is_shielded(job.out))
         return sys_pass(c);
-    return copy_between(in, c->args[1], out, c->args[3], MIN(c->args[4], CHUNK_SIZE));
+    if (job.flags & ~SPLICE_FLAGS)
+        return -EINVAL;
+    return job.size == 0 ? 0 : copy_run(&job);
 }
 
 int64_t sys_tee(struct syscall_call *c)

@@ -18,6 +18,9 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#define PAGE_SIZE 4096ul
+#define RWF_KNOWN (RWF_HIPRI | RWF_DSYNC | RWF_SYNC | RWF_NOWAIT | RWF_APPEND | RWF_NOAPPEND_BIT)
+#define RWF_NOAPPEND_BIT 0x20
 #define READ_SIZE_MAX 0x7ffff000ull /* as Linux: more is cut */
 
 static void put_file(struct file **f)
@@ -36,6 +39,40 @@ static void limit_iov(struct iovec *iov, int count)
     }
 }
 
+/* How much of a buffer the guest may use: whole, or up to the first page that faults. */
+static size_t usable_size(const struct iovec *iov, bool write)
+{
+    int r = write ? guest_probe_read(iov, 1) : guest_probe_write(iov, 1);
+    uintptr_t from = (uintptr_t)iov->iov_base;
+    if (r == 0)
+        return iov->iov_len;
+    for (size_t done = 0; done < iov->iov_len;) {
+        struct iovec page = {(void *)(from + done), PAGE_SIZE - (from + done) % PAGE_SIZE};
+        r = write ? guest_probe_read(&page, 1) : guest_probe_write(&page, 1);
+        if (r < 0)
+            return done;
+        done += page.iov_len;
+    }
+    return iov->iov_len;
+}
+
+/* Cuts the buffers where the guest's memory ends: what lies before is moved, as on Linux. */
+static int usable_iov(struct iovec *iov, int *count, bool write)
+{
+    bool any = false;
+    for (int i = 0; i < *count; i++) {
+        size_t size = usable_size(&iov[i], write);
+        bool whole = size == iov[i].iov_len;
+        iov[i].iov_len = size;
+        any |= size > 0;
+        if (!whole) {
+            *count = i + 1;
+            return any ? 0 : -EFAULT;
+        }
+    }
+    return 0;
+}
+
 static int64_t move(struct file *f, struct iovec *iov, int count, int64_t offset, int flags,
                     bool write)
 {
@@ -44,7 +81,7 @@ static int64_t move(struct file *f, struct iovec *iov, int count, int64_t offset
     if ((atomic_load(&f->flags) & O_PATH) || !allowed)
         return -EBADF;
     limit_iov(iov, count);
-    int r = write ? guest_probe_read(iov, count) : guest_probe_write(iov, count);
+    int r = usable_iov(iov, &count, write);
     if (r < 0)
         return r;
     if (write)
@@ -59,6 +96,8 @@ static int64_t move_one(struct syscall_call *c, int64_t offset, bool write)
     if (!f)
         return -EBADF;
     if ((int64_t)c->args[2] < 0)
+        return -EFAULT; /* no buffer is that large */
+    if (offset > 0 && (int64_t)c->args[2] > INT64_MAX - offset)
         return -EINVAL;
     return move(f, &iov, 1, offset, 0, write);
 }
@@ -69,7 +108,11 @@ static int64_t move_vector(struct syscall_call *c, int64_t offset, int flags, bo
     struct iovec iov[GUEST_IOV_MAX];
     if (!f)
         return -EBADF;
+    if (flags & ~RWF_KNOWN)
+        return -EOPNOTSUPP;
     ssize_t size = guest_iov(iov, c->args[1], c->args[2]);
+    if (size > 0 && offset > 0 && size > INT64_MAX - offset)
+        return -EINVAL;
     return size < 0 ? size : move(f, iov, (int)c->args[2], offset, flags, write);
 }
 
@@ -212,21 +255,39 @@ int64_t sys_fdatasync(struct syscall_call *c)
     return sync_file(c, true);
 }
 
+static bool is_path_only(const struct file *f)
+{
+    return atomic_load(&f->flags) & O_PATH;
+}
+
 int64_t sys_sync_file_range(struct syscall_call *c)
 {
+    const unsigned long known =
+        SYNC_FILE_RANGE_WAIT_BEFORE | SYNC_FILE_RANGE_WRITE | SYNC_FILE_RANGE_WAIT_AFTER;
+    int64_t offset = (int64_t)c->args[1], size = (int64_t)c->args[2], end;
+    SCOPED_FILE(f, c->args[0]);
+    if (!f || is_path_only(f))
+        return -EBADF;
+    if ((c->args[3] & ~known) || offset < 0 || size < 0 ||
+        __builtin_add_overflow(offset, size, &end))
+        return -EINVAL;
     return sync_file(c, true);
 }
 
 int64_t sys_readahead(struct syscall_call *c)
 {
-    return fd_is_shielded((int)c->args[0]) ? 0 : -EBADF;
+    SCOPED_FILE(f, c->args[0]);
+    if (!f || is_path_only(f) || (atomic_load(&f->flags) & O_ACCMODE) == O_WRONLY)
+        return -EBADF;
+    return f->ops->mmap ? 0 : -EINVAL;
 }
 
 int64_t sys_fadvise64(struct syscall_call *c)
 {
-    if (c->args[3] > 5)
-        return -EINVAL;
-    return fd_is_shielded((int)c->args[0]) ? 0 : -EBADF;
+    SCOPED_FILE(f, c->args[0]);
+    if (!f || is_path_only(f))
+        return -EBADF;
+    return (int)c->args[3] < 0 || (int)c->args[3] > POSIX_FADV_NOREUSE ? -EINVAL : 0;
 }
 
 int64_t sys_flock(struct syscall_call *c)

@@ -74,7 +74,11 @@ int64_t path_run(struct path_job *job, place_fn *ours)
 {
     char path[PATH_MAX];
     struct place place;
-    int64_t r = path_copy(path, job->c->args[job->path_arg]);
+    unsigned long from = job->c->args[job->path_arg];
+    int64_t r = 0;
+    path[0] = '\0';
+    if (from != 0 || !(job->flags & PLACE_NULL_PATH) || !(job->flags & PLACE_EMPTY_PATH))
+        r = path_copy(path, from);
     if (r < 0)
         return r;
     r = path_find(job, path, false, &place);

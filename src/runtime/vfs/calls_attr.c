@@ -17,8 +17,12 @@ static int64_t set(const struct inode_ref *ref, unsigned mask, const struct volu
 {
     if (ref->mount->read_only)
         return -EROFS;
-    struct request rq = {
-        .op = REQUEST_SETATTR, .volume = ref->volume, .ino = ref->ino, .mask = mask, .attr = *attr};
+    struct request rq = {.op = REQUEST_SETATTR,
+                         .volume = ref->volume,
+                         .ino = ref->ino,
+                         .flags = mask & VOLUME_ATTR_SIZE ? atomic_load(&g_fs.ordinary) : 0,
+                         .mask = mask,
+                         .attr = *attr};
     return mask ? fs_request(&rq) : 0;
 }
 
@@ -75,6 +79,11 @@ static unsigned follow_unless(uint64_t flags)
            (flags & AT_EMPTY_PATH ? PLACE_EMPTY_PATH : 0);
 }
 
+static bool flags_are_known(uint64_t flags)
+{
+    return ((unsigned)flags & ~(unsigned)(AT_SYMLINK_NOFOLLOW | AT_EMPTY_PATH)) == 0;
+}
+
 /* --- chmod --- */
 
 static int64_t chmod_ref(const struct inode_ref *ref, const void *arg)
@@ -113,6 +122,8 @@ int64_t sys_fchmodat(struct syscall_call *c)
 int64_t sys_fchmodat2(struct syscall_call *c)
 {
     uint32_t mode = (uint32_t)c->args[2];
+    if (!flags_are_known(c->args[3]))
+        return -EINVAL;
     return on_path(c, 0, 1, follow_unless(c->args[3]), chmod_ref, &mode);
 }
 
@@ -172,6 +183,8 @@ int64_t sys_fchown(struct syscall_call *c)
 int64_t sys_fchownat(struct syscall_call *c)
 {
     struct chown_arg arg = {(uint32_t)c->args[2], (uint32_t)c->args[3]};
+    if (!flags_are_known(c->args[4]))
+        return -EINVAL;
     return on_path(c, 0, 1, follow_unless(c->args[4]), chown_ref, &arg);
 }
 
@@ -233,8 +246,12 @@ int64_t sys_utimensat(struct syscall_call *c)
             return r;
         if (!is_good_time(&arg.times[0]) || !is_good_time(&arg.times[1]))
             return -EINVAL;
+        if (arg.times[0].tv_nsec == UTIME_OMIT && arg.times[1].tv_nsec == UTIME_OMIT)
+            return 0; /* not even the path is looked at */
         arg.both_now = arg.times[0].tv_nsec == UTIME_NOW && arg.times[1].tv_nsec == UTIME_NOW;
     }
+    if (!flags_are_known(c->args[3]) || (c->args[1] == 0 && (unsigned)c->args[3] != 0))
+        return -EINVAL;
     if (c->args[1] == 0)
         return on_fd(c, times_ref, &arg);
     return on_path(c, 0, 1, follow_unless(c->args[3]), times_ref, &arg);
@@ -301,6 +318,8 @@ static int64_t truncate_ref(const struct inode_ref *ref, const void *arg)
         return r;
     struct volume_attr attr = ref->attr;
     attr.size = *(const uint64_t *)arg;
+    if (attr.size > FS_FILE_SIZE_MAX)
+        return -EFBIG;
     return set(ref, VOLUME_ATTR_SIZE, &attr);
 }
 

@@ -82,7 +82,7 @@ static int64_t finish(const struct mount *mount, const struct inode_ref *ref, in
     if (r < 0)
         return r;
     if ((flags & O_TRUNC) && !(flags & O_PATH)) {
-        int64_t cut = ref->attr.size > 0 ? vf->file.ops->truncate(&vf->file, 0) : 0;
+        int64_t cut = vf->file.ops->truncate(&vf->file, 0);
         /* O_RDONLY | O_TRUNC truncates as well on Linux; the descriptor itself could not. */
         if (cut == -EINVAL) {
             struct request rq = {.op = REQUEST_SETATTR,

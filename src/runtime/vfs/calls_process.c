@@ -124,7 +124,11 @@ int64_t sys_syncfs(struct syscall_call *c)
     struct file *f = fd_get((int)c->args[0]);
     struct volume_file *vf = volume_file_of(f);
     struct request rq = {.op = REQUEST_SYNC, .volume = vf ? vf->volume : 0};
-    int64_t r = vf ? fs_request(&rq) : sys_pass(c);
+    int64_t r;
+    if (f && (atomic_load(&f->flags) & O_PATH))
+        r = -EBADF;
+    else
+        r = vf ? fs_request(&rq) : sys_pass(c);
     if (f)
         file_put(f);
     return r;

@@ -15,6 +15,7 @@
 #include <linux/magic.h>
 #include <string.h>
 #include <sys/statfs.h>
+#include <sys/statvfs.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
@@ -69,16 +70,26 @@ int64_t sys_lstat(struct syscall_call *c)
     return path_run(&job, stat_place);
 }
 
+#define STAT_FLAGS \
+    ((unsigned)(AT_SYMLINK_NOFOLLOW | AT_NO_AUTOMOUNT | AT_EMPTY_PATH | AT_STATX_SYNC_TYPE))
+
 int64_t sys_newfstatat(struct syscall_call *c)
 {
-    struct path_job job = {.c = c, .path_arg = 1, .flags = at_flags(c->args[3]), .a = c->args[2]};
+    if ((unsigned)c->args[3] & ~STAT_FLAGS)
+        return -EINVAL;
+    struct path_job job = {
+        .c = c, .path_arg = 1, .flags = at_flags(c->args[3]) | PLACE_NULL_PATH, .a = c->args[2]};
     return path_run(&job, stat_place);
 }
 
 int64_t sys_statx(struct syscall_call *c)
 {
+    unsigned flags = (unsigned)c->args[2], mask = (unsigned)c->args[3];
+    if ((flags & ~STAT_FLAGS) || (mask & STATX__RESERVED) ||
+        (flags & AT_STATX_SYNC_TYPE) == AT_STATX_SYNC_TYPE)
+        return -EINVAL;
     struct path_job job = {
-        .c = c, .path_arg = 1, .flags = at_flags(c->args[2]), .a = c->args[4], .b = 1};
+        .c = c, .path_arg = 1, .flags = at_flags(flags) | PLACE_NULL_PATH, .a = c->args[4], .b = 1};
     return path_run(&job, stat_place);
 }
 
@@ -197,6 +208,8 @@ int64_t sys_readlinkat(struct syscall_call *c)
 
 /* --- statfs --- */
 
+#define ST_VALID_KERNEL 0x20 /* f_flags says something */
+
 static int64_t put_statfs(unsigned long to, uint32_t volume, bool read_only)
 {
     struct volume_stats stats = {0};
@@ -215,7 +228,7 @@ static int64_t put_statfs(unsigned long to, uint32_t volume, bool read_only)
         .f_files = stats.inode_count + stats.size_free / 4096,
         .f_ffree = stats.size_free / 4096,
         .f_namelen = VOLUME_NAME_MAX,
-        .f_flags = read_only ? 1 /* ST_RDONLY */ : 0,
+        .f_flags = ST_VALID_KERNEL | ST_NOATIME | (read_only ? ST_RDONLY : 0),
     };
     st.f_fsid.__val[0] = (int)volume + 1;
     return guest_put(to, &st);

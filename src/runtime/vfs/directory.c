@@ -8,6 +8,7 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -170,6 +171,7 @@ const struct file_ops volume_directory_ops = {
     .stat = volume_file_stat,
     .sync = volume_file_sync,
     .getdents = directory_getdents,
+    .ioctl = volume_file_ioctl,
     .fcntl = volume_file_fcntl,
     .flock = volume_file_flock,
     .release = volume_file_release,
@@ -230,6 +232,13 @@ static int64_t path_fcntl(struct file *f, int cmd, unsigned long arg)
     return -EBADF;
 }
 
+static int path_poll(struct file *f, int events, int *ret_host_events)
+{
+    (void)f, (void)events;
+    *ret_host_events = 0;
+    return POLLNVAL;
+}
+
 const struct file_ops volume_path_ops = {
     .name = "path on a volume",
     .read = path_io,
@@ -244,5 +253,6 @@ const struct file_ops volume_path_ops = {
     .fcntl = path_fcntl,
     .flock = path_flock,
     .mmap = path_mmap,
+    .poll = path_poll,
     .release = volume_file_release,
 };

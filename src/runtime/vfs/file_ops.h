@@ -16,8 +16,9 @@ extern const struct file_ops device_dir_ops;       /* device.c */
 void volume_file_release(struct file *f);
 int64_t volume_file_stat(struct file *f, struct statx *ret_stat);
 int64_t volume_file_sync(struct file *f, bool data_only);
-int64_t volume_file_flock(struct file *f, int operation);              /* locks.c */
-int64_t volume_file_fcntl(struct file *f, int cmd, unsigned long arg); /* locks.c */
+int64_t volume_file_ioctl(struct file *f, unsigned long request, unsigned long arg); /* regular.c */
+int64_t volume_file_flock(struct file *f, int operation);                            /* locks.c */
+int64_t volume_file_fcntl(struct file *f, int cmd, unsigned long arg);               /* locks.c */
 /* A descriptor of `vf` is being closed: the process's POSIX locks on the file end. locks.c */
 void locks_closing(struct volume_file *vf);
 void locks_after_fork(void);

@@ -175,6 +175,7 @@ void fs_creds_changed(void)
         memcpy(creds.groups, groups, creds.group_count * sizeof creds.groups[0]);
     }
     creds.privileged = creds.uid == 0;
+    atomic_store(&g_fs.ordinary, creds.privileged ? 0 : REQUEST_ORDINARY);
     lock_acquire(&g_fs.creds_lock);
     g_fs.creds = creds;
     lock_release(&g_fs.creds_lock);

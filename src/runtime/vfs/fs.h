@@ -14,6 +14,8 @@
 #include <linux/limits.h>
 
 #define FS_MOUNTS_MAX (RUNTIME_FILE_RULES_MAX + RUNTIME_SECRET_FILES_MAX + 8)
+#define FS_FILE_SIZE_MAX ((INT64_C(1) << 44) - 4096)            /* as ext4's */
+#define FS_MOUNT_ID(volume_) (UINT64_C(0x7fff0000) + (volume_)) /* unlike any of the host's */
 #define FS_LINKS_MAX 40 /* symbolic links followed in one path, as Linux does */
 
 enum mount_kind {
@@ -55,6 +57,7 @@ struct fs {
     lock_word cwd_lock;      /* protects: cwd, and vfs_cwd of struct process */
     struct volume_file *cwd; /* a directory on a volume; NULL: the host's */
     _Atomic uint32_t umask;
+    _Atomic uint32_t ordinary; /* REQUEST_ORDINARY if the guest has no privilege, else 0 */
     lock_word creds_lock;
     struct creds creds;
     char program[PATH_MAX]; /* what /proc/self/exe names */

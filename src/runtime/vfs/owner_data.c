@@ -6,6 +6,7 @@
 
 #include <errno.h>
 #include <limits.h>
+#include <sys/stat.h>
 
 int64_t owner_read(struct owner *owner, struct request *rq)
 {
@@ -29,12 +30,27 @@ static ssize_t write_bytes(struct volume *volume, struct owner_inode *inode, str
     return volume_write(volume, inode->ino, rq->offset, rq->in.bytes, rq->in.size);
 }
 
+/* Who changes a program that runs with its owner's rights must not thereby get them. */
+static void drop_rights(struct volume *volume, uint64_t ino)
+{
+    struct volume_attr attr;
+    if (volume_getattr(volume, ino, &attr) < 0)
+        return;
+    uint32_t risky = attr.mode & (S_ISUID | (attr.mode & S_IXGRP ? S_ISGID : 0));
+    if (!risky)
+        return;
+    attr.mode &= ~risky;
+    (void)!volume_setattr(volume, ino, VOLUME_ATTR_MODE, &attr);
+}
+
 int64_t owner_write(struct owner *owner, struct request *rq)
 {
     struct owner_inode *inode = owner_file(owner, rq);
     if (!inode)
         return -EBADF;
     struct volume *volume = owner->volumes[inode->volume];
+    if (rq->flags & REQUEST_ORDINARY)
+        drop_rights(volume, inode->ino);
     struct shared_map *map = shared_map_live(inode);
     if (!map)
         return write_bytes(volume, inode, rq);
@@ -74,6 +90,8 @@ int64_t owner_setattr(struct owner *owner, struct request *rq)
         return volume_setattr(volume, rq->ino, rq->mask, &rq->attr);
     struct owner_inode *inode = inode_in_use(owner, rq);
     struct shared_map *map = inode ? shared_map_live(inode) : NULL;
+    if (rq->flags & REQUEST_ORDINARY)
+        drop_rights(volume, rq->ino);
     r = volume_setattr(volume, rq->ino, rq->mask, &rq->attr);
     if (map) {
         if (r == 0)

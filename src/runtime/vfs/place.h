@@ -27,6 +27,7 @@ enum place_flag {
     PLACE_NO_XDEV = 1 << 5, /* a volume is a mount of its own */
     PLACE_NO_SYMLINKS = 1 << 6,
     PLACE_NO_MAGICLINKS = 1 << 7,
+    PLACE_NULL_PATH = 1 << 8, /* with PLACE_EMPTY_PATH: no path at all is "" */
 };
 #define PLACE_SCOPED ((unsigned)(PLACE_BENEATH | PLACE_IN_ROOT))
 

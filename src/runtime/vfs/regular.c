@@ -8,10 +8,14 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
+#include <linux/fiemap.h>
+#include <linux/fs.h>
 #include <linux/futex.h>
 #include <sys/syscall.h>
 #include <time.h>
 #include <unistd.h>
+
+#define RWF_NOAPPEND_BIT 0x20 /* newer than the headers */
 
 /* --- the position --- */
 
@@ -115,10 +119,12 @@ static int64_t write_at(struct volume_file *vf, const struct iovec *iov, int cou
         struct request rq = {.op = REQUEST_WRITE,
                              .handle = vf->handle,
                              .offset = (uint64_t)*offset,
-                             .flags = append ? REQUEST_APPEND : 0,
+                             .flags = (append ? REQUEST_APPEND : 0) | atomic_load(&g_fs.ordinary),
                              .in = slice_of(iov[i].iov_base, MIN(iov[i].iov_len, (size_t)INT_MAX))};
-        if (!append && rq.in.size > (uint64_t)(INT64_MAX - *offset))
+        if (!append && *offset >= FS_FILE_SIZE_MAX)
             return done > 0 ? done : -EFBIG;
+        if (!append)
+            rq.in.size = MIN(rq.in.size, (size_t)(FS_FILE_SIZE_MAX - *offset));
         int64_t n = fs_request(&rq);
         if (n < 0)
             return done > 0 ? done : n;
@@ -146,7 +152,7 @@ static int64_t regular_write(struct file *f, const struct iovec *iov, int count,
     int own = atomic_load(&f->flags);
     if ((own & O_ACCMODE) == O_RDONLY)
         return -EBADF;
-    bool append = (own & O_APPEND) || (flags & RWF_APPEND);
+    bool append = ((own & O_APPEND) && !(flags & RWF_NOAPPEND_BIT)) || (flags & RWF_APPEND);
     if (offset >= 0)
         return sync_after(f, flags, write_at(vf, iov, count, &offset, append));
     position_acquire(vf->position);
@@ -194,8 +200,8 @@ static int64_t regular_seek(struct file *f, int64_t offset, int whence)
     else if (offset < 0 && whence >= SEEK_DATA)
         target = offset;
     else if (__builtin_add_overflow(base, offset, &target))
-        target = -EOVERFLOW;
-    else if (target < 0)
+        target = -EINVAL;
+    else if (target < 0 || target > FS_FILE_SIZE_MAX)
         target = -EINVAL;
     else
         atomic_store(&vf->position->offset, target);
@@ -213,9 +219,12 @@ static int64_t regular_truncate(struct file *f, uint64_t size)
     struct volume_file *vf = volume_file_of(f);
     if (!is_writable(f))
         return -EINVAL;
+    if (size > FS_FILE_SIZE_MAX)
+        return -EFBIG;
     struct request rq = {.op = REQUEST_SETATTR,
                          .volume = vf->volume,
                          .ino = vf->ino,
+                         .flags = atomic_load(&g_fs.ordinary),
                          .mask = VOLUME_ATTR_SIZE,
                          .attr = {.size = size}};
     return fs_request(&rq);
@@ -228,6 +237,8 @@ static int64_t regular_allocate(struct file *f, int mode, int64_t offset, int64_
         return -EBADF;
     if (offset < 0 || size <= 0)
         return -EINVAL;
+    if (size > FS_FILE_SIZE_MAX - MIN(offset, FS_FILE_SIZE_MAX))
+        return -EFBIG;
     const int known = FALLOC_FL_KEEP_SIZE | FALLOC_FL_PUNCH_HOLE | FALLOC_FL_ZERO_RANGE;
     if ((mode & ~known) ||
         (mode & FALLOC_FL_PUNCH_HOLE && (mode & known) != (FALLOC_FL_PUNCH_HOLE | 1)))
@@ -261,16 +272,58 @@ int64_t volume_file_sync(struct file *f, bool data_only)
     return fs_request(&rq);
 }
 
+/* FICLONE: the source is judged as Linux does, but no file here shares its blocks with another. */
+static int64_t clone_from(struct file *f, unsigned long source)
+{
+    struct file *from = fd_get((int)source);
+    struct volume_file *vf = volume_file_of(from), *to = volume_file_of(f);
+    int64_t r = -EOPNOTSUPP;
+    if (!from)
+        r = host_call(SYS_fcntl, (int)source, F_GETFD) < 0 ? -EBADF : -EXDEV;
+    else if (atomic_load(&from->flags) & O_PATH)
+        r = -EBADF;
+    else if (S_ISDIR(to->type) || (vf && S_ISDIR(vf->type)))
+        r = -EISDIR;
+    else if (!vf || vf->volume != to->volume)
+        r = -EXDEV;
+    if (from)
+        file_put(from);
+    return r;
+}
+
+static int64_t put_int(unsigned long to, int value)
+{
+    return guest_put(to, &value);
+}
+
+#define FLAGS_OF_EXTENTS 0x80000 /* what ext4 says of its files: "by extents" */
+
+int64_t volume_file_ioctl(struct file *f, unsigned long request, unsigned long arg)
+{
+    switch (request) {
+    case FIGETBSZ:
+        return put_int(arg, 4096);
+    case FS_IOC_GETFLAGS:
+        return put_int(arg, FLAGS_OF_EXTENTS);
+    case FS_IOC_SETFLAGS:
+    case FS_IOC_FIEMAP:
+        return -EOPNOTSUPP;
+    case FICLONE:
+        return clone_from(f, arg);
+    default:
+        return -ENOTTY;
+    }
+}
+
 static int64_t regular_ioctl(struct file *f, unsigned long request, unsigned long arg)
 {
     struct volume_file *vf = volume_file_of(f);
     if (request != FIONREAD)
-        return -ENOTTY;
+        return volume_file_ioctl(f, request, arg);
     int64_t size = size_of(vf), left = size - atomic_load(&vf->position->offset);
     if (size < 0)
         return size;
-    int answer = (int)MIN(MAX(left, (int64_t)0), (int64_t)INT_MAX);
-    return guest_put(arg, &answer);
+    return put_int(arg, (int)MIN(MAX(left, (int64_t)0), (int64_t)INT_MAX));
 }
 
 static int regular_poll(struct file *f, int events, int *ret_host_events)

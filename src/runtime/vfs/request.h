@@ -58,6 +58,8 @@ enum request_flag {
     REQUEST_APPEND = 1 << 1,
     REQUEST_NO_FOLLOW_EVER = 1 << 3, /* WALK: not even before a trailing slash */
     REQUEST_DATA_ONLY = 1 << 2,      /* SYNC: as fdatasync(2) */
+    REQUEST_ORDINARY = 1 << 4, /* WRITE, SETATTR of the size: by somebody without privilege, so
+                                      * set-user and set-group bits go */
 };
 
 /* Who asks, for permission checks. `privileged` passes them all (CAP_DAC_OVERRIDE). */

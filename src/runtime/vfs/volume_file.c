@@ -221,8 +221,11 @@ static struct statx_timestamp timestamp(int64_t ns)
 void volume_file_statx(uint32_t volume, const struct volume_attr *attr, struct statx *ret_stat)
 {
     *ret_stat = (struct statx){
-        .stx_mask = STATX_BASIC_STATS | STATX_BTIME,
+        .stx_mask = STATX_BASIC_STATS | STATX_BTIME | STATX_MNT_ID,
         .stx_blksize = 4096,
+        .stx_attributes_mask = STATX_ATTR_MOUNT_ROOT,
+        .stx_attributes = attr->ino == VOLUME_ROOT_INO ? STATX_ATTR_MOUNT_ROOT : 0,
+        .stx_mnt_id = FS_MOUNT_ID(volume),
         .stx_nlink = attr->nlink,
         .stx_uid = attr->uid,
         .stx_gid = attr->gid,
