@@ -393,7 +393,7 @@ static void controls(void)
 
 static void direct(void)
 {
-    char *page;
+    char *page = NULL;
     T(posix_memalign((void **)&page, 4096, 8192));
     memset(page, 'd', 8192);
     int fd = open("dio", O_CREAT | O_RDWR | O_DIRECT, 0600);
