@@ -125,6 +125,7 @@ int runtime_run(const struct runtime_config *config, struct error *e)
                          r == -ENOEXEC ? "not an x86-64 program" : strerrordesc_np(-r));
     g_dispatch_trace = config->trace;
     g_dispatch_stats = config->stats;
+    dispatch_start();
     process_run(program);
 }
 

@@ -35,8 +35,8 @@ struct signal_actions;
 /* What fork() copies and CLONE_THREAD shares. A child of vfork() has one of its own although it
  * shares all memory with its parent. */
 struct process {
-    int pid;
-    struct fd_table *fds;
+    int pid;              /* entry.S knows it, */
+    struct fd_table *fds; /* and this */
     struct signal_actions *actions;
     bool vfork_child;
     uint32_t vfs_client, vfs_serial; /* of a child of vfork(): see vfs/vfs.h */
@@ -46,19 +46,26 @@ struct process {
 
 struct thread {
     /* Offsets known to entry.S; thread.c checks them. */
-    struct thread *self;   /* 0 */
-    uint64_t stack;        /* 8: where the registers are pushed at entry */
-    uint64_t guest_rsp;    /* 16: scratch of the entry */
-    uint64_t runtime_fs;   /* 24 */
-    uint64_t guest_fs;     /* 32 */
-    uint64_t exit_rsp;     /* 40: of thread_enter_guest() */
-    _Atomic uint32_t work; /* 48: enum thread_work */
-    uint32_t in_runtime;   /* 52: 0 while guest code runs */
-    uint64_t xsave_size;   /* 56: bytes XSAVEC needs, multiple of 64 */
-    uint64_t trap_site;    /* 64: the system call instruction that trapped; 0: a rewritten site */
+    struct thread *self;     /* 0 */
+    uint64_t stack;          /* 8: where the registers are pushed at entry */
+    uint64_t guest_rsp;      /* 16: scratch of the entry */
+    uint64_t runtime_fs;     /* 24 */
+    uint64_t guest_fs;       /* 32 */
+    uint64_t exit_rsp;       /* 40: of thread_enter_guest() */
+    _Atomic uint32_t work;   /* 48: enum thread_work */
+    uint32_t in_runtime;     /* 52: 0 while guest code runs */
+    uint64_t xsave_size;     /* 56: bytes XSAVEC needs, multiple of 64 */
+    uint64_t trap_site;      /* 64: a hot system call instruction that trapped; 0: none */
+    struct process *process; /* 72 */
+    /* What the short way of entry.S keeps while it uses the registers of a call. */
+    uint64_t call_return; /* 80: the address behind the call */
+    uint64_t call_number; /* 88 */
+    uint32_t
+        call_flags; /* 96: as LAHF and SETO give them: SF ZF AF PF CF in bits 15..8, OF bit 0 */
+    int tid;        /* 100 */
+    uint64_t fast_calls; /* 104: answered by the short way */
+    uint64_t slow_calls; /* seen by dispatch_slow() */
 
-    struct process *process;
-    int tid;
     uint64_t signal_mask;    /* the guest's own idea of it */
     int deferred_signal;     /* while THREAD_WORK_SIGNAL */
     stack_t signal_stack;    /* the guest's sigaltstack */

@@ -76,6 +76,102 @@ __attribute__((noinline)) static int keeps_registers(void)
     return bad != 0;
 }
 
+/* The flags, by a call that is passed, one that is answered at once and one that a handler sees. */
+__attribute__((noinline)) static int keeps_flags(long nr)
+{
+    static const uint64_t patterns[] = {0x2, 0x803, 0x8d7, 0xc3, 0x416, 0x882};
+    int wrong = 0;
+    for (unsigned i = 0; i < sizeof patterns / sizeof patterns[0]; i++) {
+        uint64_t after, rax = (uint64_t)nr;
+        __asm__ volatile("leaq -128(%%rsp), %%rsp\n\tpushq %2\n\tpopfq\n\tsyscall\n\t"
+                         "pushfq\n\tpopq %0\n\tcld\n\tleaq 128(%%rsp), %%rsp"
+                         : "=r"(after), "+a"(rax)
+                         : "r"(patterns[i])
+                         : "rcx", "r11", "cc", "memory");
+        wrong += (after & 0xcd5) != (patterns[i] & 0xcd5);
+    }
+    return wrong;
+}
+
+/* Every vector register as wide as this processor has it, the masks, the rounding mode and the x87
+ * stack, across a call whose handler is ordinary C. */
+static struct state {
+    _Alignas(64) uint8_t low[16][64];
+    uint8_t high[16][64];
+    uint64_t mask[8];
+    uint32_t mxcsr;
+    long double x87;
+} before, after;
+
+#define EACH_LOW(op)                                                                               \
+    op(0) op(1) op(2) op(3) op(4) op(5) op(6) op(7) op(8) op(9) op(10) op(11) op(12) op(13) op(14) \
+        op(15)
+#define LOAD_Y(n) "vmovups " #n "*64(%0), %%ymm" #n "\n\t"
+#define SAVE_Y(n) "vmovups %%ymm" #n ", " #n "*64(%1)\n\t"
+#define LOAD_X(n) "movups " #n "*64(%0), %%xmm" #n "\n\t"
+#define SAVE_X(n) "movups %%xmm" #n ", " #n "*64(%1)\n\t"
+#define LOAD_Z(n) "vmovups " #n "*64(%0), %%zmm" #n "\n\t"
+#define SAVE_Z(n) "vmovups %%zmm" #n ", " #n "*64(%1)\n\t"
+#define EACH_HIGH(op)                                                                          \
+    op(16) op(17) op(18) op(19) op(20) op(21) op(22) op(23) op(24) op(25) op(26) op(27) op(28) \
+        op(29) op(30) op(31)
+#define EACH_MASK(op) op(0) op(1) op(2) op(3) op(4) op(5) op(6) op(7)
+#define LOAD_K(n) "kmovq 2048+" #n "*8(%0), %%k" #n "\n\t"
+#define SAVE_K(n) "kmovq %%k" #n ", 2048+" #n "*8(%1)\n\t"
+#define FLD "fld1\n\t"
+#define FST "fstpt 2128(%1)\n\t"
+#define CALL                                                    \
+    "ldmxcsr 2112(%0)\n\tmovl $89, %%eax\n\tmovq %2, %%rdi\n\t" \
+    "movq %3, %%rsi\n\tmovl $4096, %%edx\n\tsyscall\n\t"        \
+    "stmxcsr 2112(%1)\n\t"
+#define ACROSS(load, save)                                                                        \
+    __asm__ volatile(load CALL save "movl $0x1f80, 2112(%0)\n\tldmxcsr 2112(%0)"                  \
+                     :                                                                            \
+                     : "r"(&before), "r"(&after), "r"("/proc/self/exe"), "r"(link)                \
+                     : "rax", "rcx", "r11", "rdi", "rsi", "rdx", "r10", "memory", "xmm0", "xmm1", \
+                       "xmm2", "xmm3", "xmm4", "xmm5", "xmm6", "xmm7", "xmm8", "xmm9", "xmm10",   \
+                       "xmm11", "xmm12", "xmm13", "xmm14", "xmm15")
+
+#define WITH_X87 15 /* once it is in use the runtime saves everything by another instruction */
+
+__attribute__((noinline)) static int keeps_vectors(int width)
+{
+    static char link[4096];
+    uint8_t *bytes = (uint8_t *)&before;
+    for (size_t i = 0; i < 2112; i++)
+        bytes[i] = (uint8_t)(i * 7 + i / 64);
+    memset(&after, 0, sizeof after);
+    before.mxcsr = 0x1f80 | 0x6000; /* towards zero */
+    if (width == 64)
+        ACROSS(EACH_LOW(LOAD_Z) EACH_HIGH(LOAD_Z) EACH_MASK(LOAD_K),
+               EACH_LOW(SAVE_Z) EACH_HIGH(SAVE_Z) EACH_MASK(SAVE_K) "vzeroupper\n\t");
+    else if (width == 32)
+        ACROSS(EACH_LOW(LOAD_Y), EACH_LOW(SAVE_Y) "vzeroupper\n\t");
+    else if (width == 16)
+        ACROSS(EACH_LOW(LOAD_X), EACH_LOW(SAVE_X));
+    else
+        ACROSS(FLD EACH_LOW(LOAD_X), EACH_LOW(SAVE_X) FST);
+    int wrong = (width == WITH_X87 && after.x87 != 1) || after.mxcsr != (0x1f80 | 0x6000);
+    for (int i = 0; i < 16; i++) {
+        wrong += memcmp(before.low[i], after.low[i], (size_t)width) != 0;
+        wrong += width == 64 && memcmp(before.high[i], after.high[i], 64) != 0;
+        wrong += width == 64 && i < 8 && before.mask[i] != after.mask[i];
+    }
+    return wrong;
+}
+
+static void vectors(void)
+{
+    SAY(keeps_vectors(16));
+    SAY(__builtin_cpu_supports("avx") ? keeps_vectors(32) : 0);
+    SAY(__builtin_cpu_supports("avx512bw") ? keeps_vectors(64) : 0);
+    SAY(keeps_vectors(WITH_X87));
+    SAY(keeps_flags(SYS_getppid));
+    SAY(keeps_flags(SYS_getpid));
+    SAY(keeps_flags(SYS_gettid));
+    SAY(keeps_flags(SYS_umask));
+}
+
 static long parent;
 
 static void *hammer(void *arg)
@@ -90,6 +186,7 @@ static void *hammer(void *arg)
         wrong += jumped_into(SYS_getppid) != parent;
         wrong += jumped_into(0 + (i & 1 ? SYS_getppid : 0)) < 0 && !(i & 1);
         wrong += keeps_registers();
+        wrong += keeps_flags(SYS_getppid) + keeps_flags(SYS_getpid);
         wrong += read(-1, &byte, 1) != -1 || errno != EBADF;
         wrong += getppid() != parent;
     }
@@ -115,6 +212,7 @@ static void made_at_run_time(void)
 
 int main(void)
 {
+    vectors();
     pthread_t t[4];
     struct sigaction action = {.sa_handler = tick, .sa_flags = SA_RESTART};
     struct itimerval every = {{0, 300}, {0, 300}}, off = {0};

@@ -43,6 +43,7 @@ void thread_list_add(struct thread *t)
 
 void thread_list_remove(struct thread *t)
 {
+    dispatch_count(t);
     lock_acquire(&g_threads_lock);
     if (t->previous)
         t->previous->next = t->next;

@@ -12,7 +12,6 @@
 #include "runtime/process/signal.h"
 #include "runtime/syscall/call.h"
 #include "runtime/syscall/entry.h"
-#include "runtime/syscall/sites.h"
 #include "runtime/vfs/vfs.h"
 
 #include <fcntl.h>
@@ -41,28 +40,13 @@ void process_stderr_keep(void)
     g_stderr = copy < 0 ? 2 : copy;
 }
 
-static void print_stats(void)
-{
-    char text[512];
-    int n = snprintf(
-        text, sizeof(text),
-        "coffer-runtime: stats: traps %llu, slow calls %llu, signals %llu, sites rewritten %llu "
-        "(mov %llu, padding %llu), refused %llu\n",
-        (unsigned long long)g_counters.traps, (unsigned long long)g_counters.slow,
-        (unsigned long long)g_counters.signals,
-        (unsigned long long)(g_sites.form_mov + g_sites.form_padding),
-        (unsigned long long)g_sites.form_mov, (unsigned long long)g_sites.form_padding,
-        (unsigned long long)g_sites.refused);
-    (void)host_call(SYS_write, g_stderr, text, n);
-}
-
 void process_exit(int status)
 {
     if (!process_self()->vfork_child) {
         net_exit();
         vfs_exit();
         if (g_dispatch_stats && process_self()->pid == g_first_pid)
-            print_stats();
+            dispatch_stats_print(g_stderr);
     }
     for (;;)
         (void)host_call(SYS_exit_group, status);

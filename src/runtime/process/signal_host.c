@@ -200,12 +200,48 @@ static void deliver(struct thread *t, int signal, const siginfo_t *info, struct 
     *mask = host_mask(t->signal_mask);
 }
 
+/* Is a call begun again after this signal as if it had not come? */
+static bool restarts(const struct signal_action *action)
+{
+    return action->handler <= (uint64_t)SIG_IGN || (action->flags & SA_RESTART);
+}
+
+/* The flags as entry.S keeps them. */
+static uint64_t flags_kept(uint64_t flags, uint32_t kept)
+{
+    const uint64_t low = 0xd5, overflow = 1u << 11;
+    return (flags & ~(low | overflow)) | ((kept >> 8) & low) | (kept & 1 ? overflow : 0);
+}
+
+/* On the short way of entry.S the guest's call has not begun, has been ended by this very signal, or
+ * is done: its registers become those of the instruction before, or of the one behind it. */
+static void settle_fast(const struct thread *t, const struct signal_action *action, uint64_t *g)
+{
+    uint64_t ip = g[IP], back = ip == (uint64_t)rt_entry ? g[CX] : t->call_return;
+    bool more = between(ip, rt_fast_more, rt_fast_more_end);
+    bool early = more || ip < (uint64_t)rt_fast_syscall, at_call = ip == (uint64_t)rt_fast_syscall;
+    if (early && ip >= (uint64_t)rt_fast_number)
+        g[AX] = t->call_number;
+    if ((early || at_call) && ip >= (uint64_t)rt_fast_flags)
+        g[FL] = flags_kept(g[FL], t->call_flags);
+    bool again = early || (at_call && (g[CX] == 0 || restarts(action)));
+    if (at_call && !again)
+        g[AX] = (uint64_t)-EINTR;
+    g[CX] = back;
+    g[IP] = again ? back - 2 : back;
+}
+
 /* If the interrupted code counts as the guest's, completes the guest's registers in `uc`. */
 static enum place settle_place(struct thread *t, int signal, struct ucontext *uc)
 {
     uint64_t *g = (uint64_t *)&uc->uc_mcontext;
-    if (between(g[IP], rt_entry, rt_entry_end)) {
-        if (g[IP] >= (uint64_t)rt_entry_switched)
+    if (between(g[IP], rt_entry, rt_fast_end) || between(g[IP], rt_fast_more, rt_fast_more_end)) {
+        const struct signal_action action = action_of(t->process, signal);
+        settle_fast(t, &action, g);
+        return PLACE_GUEST;
+    }
+    if (between(g[IP], rt_full, rt_full_end)) {
+        if (g[IP] >= (uint64_t)rt_full_switched)
             g[SP] = t->guest_rsp;
         g[IP] = g[CX] - 2;
         t->in_runtime = 0;
@@ -315,10 +351,14 @@ static void on_dispatch(struct thread *t, uint64_t *g, const siginfo_t *info)
         return;
     }
     g_counters.traps++;
-    t->trap_site = g[IP] - 2;
     g[CX] = g[IP];
     g[R11] = g[FL];
-    g[IP] = (uint64_t)rt_entry;
+    if (g_sites_enabled && sites_count(g[IP] - 2)) {
+        t->trap_site = g[IP] - 2;
+        g[IP] = (uint64_t)rt_full;
+    } else {
+        g[IP] = (uint64_t)rt_entry;
+    }
 }
 
 static void on_kick(struct thread *t, struct ucontext *uc)
@@ -331,7 +371,7 @@ static void on_kick(struct thread *t, struct ucontext *uc)
     /* Into the runtime by a call that does nothing; this thread never comes back to here. */
     g[CX] = g[IP];
     g[AX] = SYS_sched_yield;
-    g[IP] = (uint64_t)rt_entry;
+    g[IP] = (uint64_t)rt_full;
 }
 
 void signal_host_sigsys(int signal, siginfo_t *info, void *context)

@@ -8,14 +8,19 @@
 
 struct process g_process;
 
-_Static_assert(offsetof(struct thread, stack) == 8 && offsetof(struct thread, guest_rsp) == 16 &&
-                   offsetof(struct thread, runtime_fs) == 24 &&
-                   offsetof(struct thread, guest_fs) == 32 &&
-                   offsetof(struct thread, exit_rsp) == 40 && offsetof(struct thread, work) == 48 &&
-                   offsetof(struct thread, in_runtime) == 52 &&
-                   offsetof(struct thread, xsave_size) == 56 &&
-                   offsetof(struct thread, trap_site) == 64 && sizeof(struct regs) == 144,
-               "syscall/entry.S knows these");
+_Static_assert(
+    offsetof(struct thread, stack) == 8 && offsetof(struct thread, guest_rsp) == 16 &&
+        offsetof(struct thread, runtime_fs) == 24 && offsetof(struct thread, guest_fs) == 32 &&
+        offsetof(struct thread, exit_rsp) == 40 && offsetof(struct thread, work) == 48 &&
+        offsetof(struct thread, in_runtime) == 52 && offsetof(struct thread, xsave_size) == 56 &&
+        offsetof(struct thread, trap_site) == 64 && offsetof(struct thread, process) == 72 &&
+        offsetof(struct thread, call_return) == 80 && offsetof(struct thread, call_number) == 88 &&
+        offsetof(struct thread, call_flags) == 96 && offsetof(struct thread, tid) == 100 &&
+        offsetof(struct thread, fast_calls) == 104 && sizeof(struct regs) == 144 &&
+        offsetof(struct process, pid) == 0 && offsetof(struct process, fds) == 8 &&
+        offsetof(struct fd_table, count) == 4 && offsetof(struct fd_table, files) == 16 &&
+        FD_MAX == 20480 && FD_HIDDEN_COUNT == 64,
+    "syscall/entry.S knows these");
 
 int thread_adopt(struct thread *t)
 {

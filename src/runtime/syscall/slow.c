@@ -3,12 +3,14 @@
 #include "base/log.h"
 #include "platform/host.h"
 #include "platform/linux/linux.h"
+#include "platform/ops.h"
 #include "runtime/block.h"
 #include "runtime/process/process.h"
 #include "runtime/syscall/call.h"
 #include "runtime/syscall/entry.h"
 #include "runtime/syscall/sites.h"
 
+#include <cpuid.h>
 #include <elf.h>
 #include <errno.h>
 #include <linux/prctl.h>
@@ -37,6 +39,27 @@ void dispatch_text_bounds(uint64_t *ret_from, uint64_t *ret_size)
     }
     *ret_from = g_text_from;
     *ret_size = g_text_size;
+}
+
+/* Processors without XGETBV(1) or AVX, and those with state that is not known by hand. */
+static void choose_vectors(void)
+{
+    unsigned a = 0, b = 0, c = 0, d = 0;
+    __cpuid_count(0xd, 1, a, b, c, d);
+    if (!(a & 4))
+        return;
+    __builtin_cpu_init();
+    if (__builtin_cpu_supports("avx512bw"))
+        g_dispatch_vectors = VECTORS_AVX512;
+    else if (__builtin_cpu_supports("avx"))
+        g_dispatch_vectors = VECTORS_AVX;
+}
+
+void dispatch_start(void)
+{
+    choose_vectors();
+    if (g_dispatch_trace || platform()->call_unless != linux_call_unless)
+        g_dispatch_slow = true;
 }
 
 int dispatch_arm(void)
@@ -91,7 +114,7 @@ void dispatch_slow(struct regs *r)
         .args = {r->rdi, r->rsi, r->rdx, r->r10, r->r8, r->r9},
         .thread = t,
     };
-    atomic_fetch_add_explicit(&g_counters.slow, g_dispatch_stats, memory_order_relaxed);
+    t->slow_calls++;
     int64_t result = dispatch_call(&c);
     if (g_dispatch_trace)
         trace_call(r, c.args, result);
