@@ -93,7 +93,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     int64_t r = tls_conn_read(conn, &iov, 1);
     HOLDS(r == 0 || (r == -ECONNRESET && (bits & TLS_FAILED)));
     HOLDS(tls_conn_read(conn, &iov, 1) == 0);
-    HOLDS(tls_conn_write(conn, &iov, 1) == -EPIPE);
+    HOLDS(tls_conn_write(conn, &iov, 1, false) == -EPIPE);
     HOLDS(tls_conn_pending(conn) == 0);
     tls_conn_free(conn);
     return 0;

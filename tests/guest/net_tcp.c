@@ -189,6 +189,48 @@ static void messages(void)
     pair_close(client, server);
 }
 
+/* Pieces that are to be sent together. */
+static void corked(void)
+{
+    char bytes[64];
+    int client, server, on = 1, off = 0;
+    pair_new(g_listener, &client, &server);
+    show("MSG_MORE", send(client, "more ", 5, MSG_MORE));
+    show("nothing yet", recv(server, bytes, sizeof bytes, MSG_DONTWAIT));
+    send_text(client, "comes");
+    (void)wait_for(server, POLLIN);
+    show_text("at once", bytes, recv(server, bytes, sizeof bytes, 0));
+    show("TCP_CORK", setsockopt(client, IPPROTO_TCP, TCP_CORK, &on, sizeof on));
+    send_text(client, "a");
+    struct iovec iov[2] = {{"b", 1}, {"cd", 2}};
+    show("writev", writev(client, iov, 2));
+    show("nothing yet", recv(server, bytes, sizeof bytes, MSG_DONTWAIT));
+    show("off", setsockopt(client, IPPROTO_TCP, TCP_CORK, &off, sizeof off));
+    (void)wait_for(server, POLLIN);
+    show_text("at once", bytes, recv(server, bytes, sizeof bytes, 0));
+    show("short", setsockopt(client, IPPROTO_TCP, TCP_CORK, &on, 1));
+    setsockopt(client, IPPROTO_TCP, TCP_CORK, &on, sizeof on);
+    send_text(client, "forgotten");
+    (void)wait_for(server, POLLIN); /* it leaves all the same */
+    show_text("in the end", bytes, recv(server, bytes, sizeof bytes, 0));
+    static char lots[100000];
+    send_text(client, "head");
+    show("much behind it", send(client, lots, sizeof lots, MSG_MORE));
+    size_t got = 0;
+    while (got < sizeof lots + 4)
+        got += (size_t)recv(server, lots, sizeof lots, 0);
+    show("all of it", (long)got);
+    send_text(client, "last");
+    shutdown(client, SHUT_WR);
+    show_text("before the end", bytes, recv(server, bytes, sizeof bytes, MSG_WAITALL));
+    pair_close(client, server);
+    pair_new(g_listener, &client, &server);
+    send(client, "closed", 6, MSG_MORE);
+    close(client);
+    show_text("before the close", bytes, recv(server, bytes, sizeof bytes, MSG_WAITALL));
+    close(server);
+}
+
 /* More than any buffer holds, both ends in one thread, and every byte right. */
 static void a_lot(void)
 {
@@ -409,6 +451,7 @@ int main(void)
     peek_and_count();
     wait_for_all();
     messages();
+    corked();
     a_lot();
     half_close();
     gone();

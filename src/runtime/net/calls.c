@@ -264,7 +264,10 @@ int64_t sys_accept4(struct syscall_call *c)
 /* The connection is being made, or is: from its first byte on it is TLS. */
 static void become_tls(struct net_socket *s, const struct runtime_net_rule *rule)
 {
-    int one = 1;
+    int one = 1, zero = 0;
+    if (s->corked)
+        (void)host_call(SYS_setsockopt, atomic_load(&s->file.host_fd), IPPROTO_TCP, TCP_CORK, &zero,
+                        sizeof zero);
     if (s->low_water > 1) /* counts plaintext from here on */
         (void)host_call(SYS_setsockopt, atomic_load(&s->file.host_fd), SOL_SOCKET, SO_RCVLOWAT,
                         &one, sizeof one);
@@ -373,6 +376,8 @@ static int64_t getsockopt_tls(struct net_socket *s, struct syscall_call *c)
     int error = 0;
     if ((int)c->args[1] == SOL_SOCKET && (int)c->args[2] == SO_RCVLOWAT && s->low_water > 0)
         return int_put(c, s->low_water);
+    if ((int)c->args[1] == IPPROTO_TCP && (int)c->args[2] == TCP_CORK)
+        return int_put(c, s->corked);
     if ((int)c->args[1] != SOL_SOCKET || (int)c->args[2] != SO_ERROR)
         return sys_pass(c);
     socket_lock(s);
@@ -477,6 +482,30 @@ static int64_t setsockopt_socket(struct net_socket *s, struct syscall_call *c)
     }
 }
 
+/* Off: what waits goes out. The host's socket is never corked, for what it is given is whole. */
+static int64_t cork_set(struct net_socket *s, struct syscall_call *c)
+{
+    int value;
+    if ((int)c->args[4] < (int)sizeof value)
+        return -EINVAL;
+    if (guest_get(&value, c->args[3]) < 0)
+        return -EFAULT;
+    if (s->kind != NET_TLS) {
+        int64_t r = sys_pass(c);
+        s->corked = r == 0 && s->kind == NET_RAW && value;
+        return r;
+    }
+    socket_lock(s);
+    s->corked = value != 0;
+    if (!s->corked && s->claimed) {
+        struct socket_was was = socket_before(s);
+        (void)tls_conn_flush(s->tls);
+        socket_after(s, was, false);
+    }
+    socket_unlock(s);
+    return 0;
+}
+
 int64_t sys_setsockopt(struct syscall_call *c)
 {
     SCOPED(socket_putp) struct net_socket *s = socket_get((int)c->args[0]);
@@ -487,5 +516,7 @@ int64_t sys_setsockopt(struct syscall_call *c)
         return 0;
     if (level == IPPROTO_TCP && (int)c->args[2] == TCP_ULP)
         return -ENOPROTOOPT;
+    if (level == IPPROTO_TCP && (int)c->args[2] == TCP_CORK)
+        return cork_set(s, c);
     return level == SOL_SOCKET ? setsockopt_socket(s, c) : sys_pass(c);
 }

@@ -205,16 +205,6 @@ static void batch_add(struct batch *batch, const struct epoll_event *event, uint
     batch->marks[batch->count++] = mark;
 }
 
-/* A reference, unless the last one has gone. */
-static bool socket_try_get(struct net_socket *s)
-{
-    unsigned n = atomic_load(&s->file.references);
-    while (n > 0)
-        if (atomic_compare_exchange_weak(&s->file.references, &n, n + 1))
-            return true;
-    return false;
-}
-
 /* Looks at one watch and adds what there is to tell. Under the watch lock when called and when it
  * returns, but not in between. */
 static void watch_visit(struct watch *w, uint32_t host, bool from_host, struct batch *batch)
@@ -321,6 +311,7 @@ static int64_t epoll_file_wait(struct epoll_file *ep, struct syscall_call *c, in
         return -EINVAL;
     batch.max = MIN(batch.max, BATCH_MAX);
     int64_t deadline = timeout_ns == 0 ? 0 : deadline_after(timeout_ns), n;
+    cork_flush_all();
     for (;;) {
         int timeout = timeout_ns == 0 ? 0 : timeout_ms(deadline);
         int64_t linger_ns = linger_turn();

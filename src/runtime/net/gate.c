@@ -111,6 +111,7 @@ static void resume_child(void)
             s->tls = NULL;
         }
     linger_after_fork();
+    cork_after_fork();
     resume();
 }
 

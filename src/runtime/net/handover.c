@@ -27,7 +27,7 @@ static void handover_say(enum handover_type type, uint64_t id)
     if (g_net.handover_fd < 0)
         return;
     /* The agent reads slowly or is gone: nothing depends on its knowing. */
-    if (sock_send(g_net.handover_fd, bytes, sizeof bytes) < 0)
+    if (sock_send(g_net.handover_fd, bytes, sizeof bytes, false) < 0)
         LOG_DEBUG("the agent was not told", LOG_INT("type", type));
 }
 

@@ -34,7 +34,10 @@ struct net_socket {
     const struct runtime_net_rule *rule; /* of TLS, LISTENER, HANDOVER */
     int64_t receive_timeout_ns, send_timeout_ns;
     bool read_shut;
-    bool resets;   /* SO_LINGER without time: close() is to cut the connection */
+    bool resets;     /* SO_LINGER without time: close() is to cut the connection */
+    bool corked;     /* TCP_CORK: small writes wait for each other */
+    bool has_corked; /* on the list of cork.c */
+    struct net_socket *next_corked;
     int low_water; /* SO_RCVLOWAT, in bytes of plaintext; 0: never set */
 
     /* TLS: under file.lock, inside the gate */
@@ -92,6 +95,9 @@ void socket_unlock(struct net_socket *s);
 /* A new one with one reference; NULL without memory. */
 must_check struct net_socket *socket_new(enum net_kind kind, const struct runtime_net_rule *rule,
                                          int flags);
+
+/* A reference, unless the last one has gone. */
+must_check bool socket_try_get(struct net_socket *s);
 
 /* The socket behind a guest descriptor with a reference, or NULL if it is something else. */
 must_check struct net_socket *socket_get(int fd);
@@ -176,6 +182,18 @@ void linger_add(struct tls_conn *tls, int fd);
 int64_t linger_turn(void);
 void linger_finish(int64_t timeout_ns);
 void linger_after_fork(void);
+
+/* --- small writes that wait for more (net/cork.c) --------------------------------------------- */
+
+/* Under the lock, after a write: keeps the list right. */
+void cork_note(struct net_socket *s);
+
+/* Sends what waits on any socket: the guest is about to wait for something. */
+void cork_flush_all(void);
+
+/* The socket is going away. */
+void cork_forget(struct net_socket *s);
+void cork_after_fork(void);
 
 /* --- epoll (net/watch.c, net/epoll.c) --------------------------------------------------------- */
 

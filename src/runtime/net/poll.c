@@ -142,6 +142,7 @@ static int64_t host_wait(struct poll_set *set, int64_t timeout_ns, const uint64_
 static int64_t set_wait(struct poll_set *set, int64_t timeout_ns, const uint64_t *mask)
 {
     int64_t deadline = timeout_ns == 0 ? 0 : deadline_after(timeout_ns);
+    cork_flush_all();
     for (;;) {
         unsigned ready = set_ask(set);
         int64_t left = ready > 0 || timeout_ns == 0 ? 0

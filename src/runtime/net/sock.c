@@ -35,11 +35,12 @@ ssize_t sock_recv(int fd, void *bytes, size_t size)
     return judge(n, size, ERRNOS_OF_STREAM);
 }
 
-ssize_t sock_send(int fd, const void *bytes, size_t size)
+ssize_t sock_send(int fd, const void *bytes, size_t size, bool more)
 {
+    const int flags = MSG_DONTWAIT | MSG_NOSIGNAL | (more ? MSG_MORE : 0);
     long n;
     do
-        n = host_call(SYS_sendto, fd, bytes, size, MSG_DONTWAIT | MSG_NOSIGNAL, 0, 0);
+        n = host_call(SYS_sendto, fd, bytes, size, flags, 0, 0);
     while (n == -EINTR);
     return judge(n, size, ERRNOS_OF_STREAM);
 }

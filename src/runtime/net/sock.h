@@ -14,7 +14,8 @@
 /* Never block. Bytes taken or given, 0 at the end of the stream, -EAGAIN, or an error of the
  * connection. */
 must_check ssize_t sock_recv(int fd, void *bytes, size_t size);
-must_check ssize_t sock_send(int fd, const void *bytes, size_t size);
+/* `more`: others will follow at once, so the last of these may wait for them to fill a packet. */
+must_check ssize_t sock_send(int fd, const void *bytes, size_t size, bool more);
 
 /* One packet with at most one descriptor. *ret_fd is -1 if none came; descriptors beyond the first
  * are closed. The bytes, 0 at the end, -EAGAIN or -errno; -EMSGSIZE if the packet was longer. */

@@ -58,6 +58,15 @@ struct net_socket *socket_get(int fd)
     return NULL;
 }
 
+bool socket_try_get(struct net_socket *s)
+{
+    unsigned n = atomic_load(&s->file.references);
+    while (n > 0)
+        if (atomic_compare_exchange_weak(&s->file.references, &n, n + 1))
+            return true;
+    return false;
+}
+
 void socket_put(struct net_socket *s)
 {
     if (s)
@@ -96,6 +105,7 @@ static void socket_release(struct file *f)
 {
     struct net_socket *s = container_of(f, struct net_socket, file);
     watches_drop(s);
+    cork_forget(s);
     if (s->claimed) {
         socket_lock(s);
         /* Tickets that a client never read would make the host answer our last bytes with a reset. */
@@ -227,6 +237,7 @@ int64_t socket_wait(struct net_socket *s, short events, int64_t deadline_ns)
     struct timespec timeout = {0}, *limit = NULL;
     if (p.fd < 0)
         return -EBADF;
+    cork_flush_all();
     if (deadline_ns >= 0) {
         int64_t left = MAX(deadline_ns - net_now_ns(), (int64_t)0);
         timeout = (struct timespec){left / 1000000000, left % 1000000000};
@@ -378,16 +389,18 @@ int64_t net_socket_read(struct file *f, const struct iovec *iov, int count, int6
     return n;
 }
 
-static int64_t write_once(struct net_socket *s, const struct iovec *iov, int count,
+static int64_t write_once(struct net_socket *s, const struct iovec *iov, int count, bool more,
                           short *ret_events)
 {
     int64_t r = socket_claim(s);
     if (r < 0)
         return r;
     struct socket_was was = socket_before(s);
-    r = tls_conn_write(s->tls, iov, count);
+    r = tls_conn_write(s->tls, iov, count, more);
     *ret_events = tls_conn_host_events(s->tls, POLLOUT);
     socket_after(s, was, !(tls_conn_state(s->tls) & TLS_WRITABLE));
+    if (more)
+        cork_note(s);
     return r;
 }
 
@@ -416,8 +429,9 @@ int64_t net_socket_write(struct file *f, const struct iovec *iov, int count, int
     while (done < size) {
         short events = 0;
         int left = iov_after(iov, count, done, window);
+        bool more = (flags & MSG_MORE) || s->corked;
         socket_lock(s);
-        r = write_once(s, window, left, &events);
+        r = write_once(s, window, left, more, &events);
         socket_unlock(s);
         done += r > 0 ? (size_t)r : 0;
         if (done == size || (r < 0 && r != -EAGAIN))

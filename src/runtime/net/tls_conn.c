@@ -27,7 +27,9 @@ struct tls_conn {
     char *server_name;
     struct inbox inbox; /* read before what OpenSSL still has */
     size_t low_water;   /* so many bytes make it readable */
-    uint8_t *out;       /* ciphertext for the socket */
+    uint8_t *corked;    /* plaintext that waits for more; less than a record, room for one */
+    size_t corked_size;
+    uint8_t *out; /* ciphertext for the socket */
     size_t out_at, out_size, out_capacity;
     int fd;
     int error;         /* errno for SO_ERROR, until taken */
@@ -144,11 +146,14 @@ static bool out_is_empty(const struct tls_conn *conn)
     return conn->out_at == conn->out_size;
 }
 
-/* 0 when all is sent, -EAGAIN, or the socket's error. */
-static int out_flush(struct tls_conn *conn)
+/* `more`: the rest of what the program wrote follows. Without saying so each piece would end in a
+ * short packet, and Nagle's algorithm would keep the second one until the peer has seen the first. 0
+ * when all is sent, -EAGAIN, or the socket's error. */
+static int out_send(struct tls_conn *conn, bool more)
 {
     while (!out_is_empty(conn)) {
-        ssize_t n = sock_send(conn->fd, conn->out + conn->out_at, conn->out_size - conn->out_at);
+        ssize_t n =
+            sock_send(conn->fd, conn->out + conn->out_at, conn->out_size - conn->out_at, more);
         if (n < 0)
             return (int)n;
         if (n == 0)
@@ -162,11 +167,26 @@ static int out_flush(struct tls_conn *conn)
     return 0;
 }
 
+static int out_flush(struct tls_conn *conn)
+{
+    return out_send(conn, false);
+}
+
 static void out_drop(struct tls_conn *conn)
 {
     free(conn->out);
     conn->out = NULL;
     conn->out_at = conn->out_size = conn->out_capacity = 0;
+}
+
+static void corked_drop(struct tls_conn *conn)
+{
+    if (!conn->corked)
+        return;
+    OPENSSL_cleanse(conn->corked, conn->corked_size);
+    free(conn->corked);
+    conn->corked = NULL;
+    conn->corked_size = 0;
 }
 
 /* --- the connection ------------------------------------------------------------------------- */
@@ -195,6 +215,7 @@ void tls_conn_free(struct tls_conn *conn)
     SSL_free(conn->ssl);
     out_drop(conn);
     inbox_clear(&conn->inbox);
+    corked_drop(conn);
     free(conn->server_name);
     free(conn);
 }
@@ -449,6 +470,7 @@ int64_t tls_conn_read(struct tls_conn *conn, const struct iovec *iov, int count)
 {
     int64_t r = 0;
     size_t done = 0;
+    (void)tls_conn_flush(conn); /* who waits for an answer has said all of the question */
     if (inbox_size(&conn->inbox) == 0) {
         r = conn_handshake(conn);
         if (r < 0)
@@ -471,6 +493,7 @@ int64_t tls_conn_read(struct tls_conn *conn, const struct iovec *iov, int count)
 
 int64_t tls_conn_peek(struct tls_conn *conn, const struct iovec *iov, int count)
 {
+    (void)tls_conn_flush(conn);
     int64_t r = conn_handshake(conn);
     if (r == 0)
         look_ahead(conn, iov_size(iov, count));
@@ -479,6 +502,20 @@ int64_t tls_conn_peek(struct tls_conn *conn, const struct iovec *iov, int count)
     if (n > 0 || iov_size(iov, count) == 0)
         return (int64_t)n;
     return read_end(conn, r < 0 ? r : -EAGAIN);
+}
+
+/* As many bytes of `iov` from byte `skip` on as fit; how many. */
+static size_t gather_into(uint8_t *to, size_t room, const struct iovec *iov, int count, size_t skip)
+{
+    size_t size = 0;
+    for (; count > 0 && size < room; iov++, count--) {
+        size_t n = iov->iov_len > skip ? MIN(iov->iov_len - skip, room - size) : 0;
+        if (n > 0)
+            memcpy(to + size, (const uint8_t *)iov->iov_base + skip, n);
+        skip -= MIN(skip, iov->iov_len);
+        size += n;
+    }
+    return size;
 }
 
 /* Up to WRITE_SIZE_MAX bytes from `iov`, from byte `skip` on: where they lie if they lie together,
@@ -504,19 +541,12 @@ static const uint8_t *gather(const struct iovec *iov, int count, size_t skip, si
     if (!copy)
         return NULL;
     *ret_copy = copy;
-    size_t size = 0;
-    for (; count > 0 && size < RECORD_SIZE_MAX; iov++, count--, skip = 0) {
-        size_t n = MIN(iov->iov_len - skip, RECORD_SIZE_MAX - size);
-        if (n > 0)
-            memcpy(copy + size, (const uint8_t *)iov->iov_base + skip, n);
-        size += n;
-    }
-    *ret_size = size;
+    *ret_size = gather_into(copy, RECORD_SIZE_MAX, iov, count, skip);
     return copy;
 }
 
 /* Encrypts and sends one piece. 0, -EAGAIN (encrypted, but not all sent) or an error. */
-static int write_piece(struct tls_conn *conn, const uint8_t *bytes, size_t size)
+static int write_piece(struct tls_conn *conn, const uint8_t *bytes, size_t size, bool more)
 {
     size_t written = 0;
     conn_prepare(conn);
@@ -525,7 +555,7 @@ static int write_piece(struct tls_conn *conn, const uint8_t *bytes, size_t size)
         r = conn_judge(conn, r);
         return conn->failed ? -EPIPE : MIN(r, -EAGAIN);
     }
-    r = out_flush(conn);
+    r = out_send(conn, more);
     if (r < 0 && r != -EAGAIN)
         return conn_fail(conn, r);
     if (r == -EAGAIN) {
@@ -555,18 +585,91 @@ static int64_t write_all(struct tls_conn *conn, const struct iovec *iov, int cou
     int r = 0;
     while (r == 0 && done < total) {
         const uint8_t *bytes = gather(iov, count, done, &size, &copy);
-        r = bytes ? write_piece(conn, bytes, size) : -ENOMEM;
+        r = bytes ? write_piece(conn, bytes, size, done + size < total) : -ENOMEM;
         if (r == 0 || r == -EAGAIN)
             done += size - (conn->held ? 1 : 0);
     }
     if (copy) {
-        OPENSSL_cleanse(copy, RECORD_SIZE_MAX);
+        OPENSSL_cleanse(copy, MIN(total, (size_t)RECORD_SIZE_MAX));
         free(copy);
     }
     return done > 0 ? (int64_t)done : r;
 }
 
-int64_t tls_conn_write(struct tls_conn *conn, const struct iovec *iov, int count)
+int tls_conn_flush(struct tls_conn *conn)
+{
+    if (conn->corked_size == 0 || conn->failed)
+        return 0;
+    int r = out_is_empty(conn) || conn->deferred ? 0 : out_flush(conn);
+    if (r == 0) {
+        r = write_piece(conn, conn->corked, conn->corked_size, false);
+        conn->held = false; /* all of it was acknowledged when it was taken */
+        corked_drop(conn);
+    }
+    return r < 0 && r != -EAGAIN && !conn->failed ? conn_fail(conn, r) : r;
+}
+
+/* Puts what fits behind what waits already. How many bytes, from byte `skip` on. */
+static ssize_t cork(struct tls_conn *conn, const struct iovec *iov, int count, size_t skip)
+{
+    if (!conn->corked && !(conn->corked = malloc(RECORD_SIZE_MAX)))
+        return -ENOMEM;
+    size_t n = gather_into(conn->corked + conn->corked_size, RECORD_SIZE_MAX - conn->corked_size,
+                           iov, count, skip);
+    conn->corked_size += n;
+    return (ssize_t)n;
+}
+
+/* A whole record from byte `skip` of `iov` on, if it lies in one buffer. */
+static const uint8_t *lying_together(const struct iovec *iov, int count, size_t skip)
+{
+    for (; count > 0 && skip >= iov->iov_len; iov++, count--)
+        skip -= iov->iov_len;
+    return count > 0 && iov->iov_len - skip >= RECORD_SIZE_MAX
+               ? (const uint8_t *)iov->iov_base + skip
+               : NULL;
+}
+
+/* Through the record that waits: it is sent when it is full and more is there, or if no `more` comes;
+ * then the rest goes its own way. What waits is never empty while a packet at the host does. */
+static int64_t write_corked(struct tls_conn *conn, const struct iovec *iov, int count, size_t done,
+                            bool more)
+{
+    size_t total = iov_size(iov, count);
+    for (;;) {
+        const uint8_t *whole = conn->corked_size == 0 && total - done > RECORD_SIZE_MAX
+                                   ? lying_together(iov, count, done)
+                                   : NULL;
+        if (whole) { /* a record, and at least a byte behind it */
+            int r = write_piece(conn, whole, RECORD_SIZE_MAX, true);
+            if (r < 0 && r != -EAGAIN)
+                return r;
+            done += RECORD_SIZE_MAX - conn->held;
+            if (r == -EAGAIN)
+                return (int64_t)done;
+            continue;
+        }
+        ssize_t taken = cork(conn, iov, count, done);
+        if (taken < 0)
+            return taken;
+        done += (size_t)taken;
+        if (done == total && more)
+            return (int64_t)done;
+        int r = write_piece(conn, conn->corked, conn->corked_size, done < total);
+        corked_drop(conn);
+        if (r < 0 && r != -EAGAIN)
+            return r;
+        if (taken == 0) /* all of it was acknowledged before */
+            conn->held = false;
+        done -= conn->held;
+        if (r == -EAGAIN)
+            return done > 0 ? (int64_t)done : r;
+        if (done == total || !more)
+            return (int64_t)done;
+    }
+}
+
+int64_t tls_conn_write(struct tls_conn *conn, const struct iovec *iov, int count, bool more)
 {
     if (conn->shut)
         return -EPIPE;
@@ -582,8 +685,13 @@ int64_t tls_conn_write(struct tls_conn *conn, const struct iovec *iov, int count
         if (r < 0)
             return conn_fail(conn, r);
     }
-    int resumed = conn->held ? write_resume(conn, iov, count) : 0;
-    return resumed < 0 ? resumed : write_all(conn, iov, count, (size_t)resumed);
+    int64_t done = conn->held ? write_resume(conn, iov, count) : 0;
+    if (done >= 0 && (more || conn->corked_size > 0)) {
+        done = write_corked(conn, iov, count, (size_t)done, more);
+        if (done > 0 && !out_is_empty(conn))
+            return done;
+    }
+    return done < 0 ? done : write_all(conn, iov, count, (size_t)done);
 }
 
 static size_t decrypted(const struct tls_conn *conn)
@@ -611,6 +719,7 @@ unsigned tls_conn_state(const struct tls_conn *conn)
 unsigned tls_conn_advance(struct tls_conn *conn)
 {
     uint8_t byte;
+    (void)tls_conn_flush(conn);
     conn->drained = false;      /* somebody was told of new bytes, perhaps */
     (void)conn_handshake(conn); /* whatever came of it is in the state */
     if (conn->low_water > 1)
@@ -640,6 +749,7 @@ short tls_conn_host_events(const struct tls_conn *conn, short events)
 
 size_t tls_conn_pending(struct tls_conn *conn)
 {
+    (void)tls_conn_flush(conn);
     (void)conn_handshake(conn);
     look_ahead(conn, INBOX_SIZE_MAX);
     conn_answer(conn);
@@ -656,8 +766,13 @@ int tls_conn_shutdown(struct tls_conn *conn)
     if (conn->failed)
         return -EPIPE;
     if (conn->established && !conn->shut) {
+        int r = tls_conn_flush(conn);
+        if (r == -EAGAIN && conn->corked_size > 0)
+            return r; /* what waits comes before the goodbye */
+        if (conn->failed)
+            return -EPIPE;
         conn_prepare(conn);
-        int r = SSL_shutdown(conn->ssl);
+        r = SSL_shutdown(conn->ssl);
         if (r < 0 && conn_judge(conn, r) < 0 && conn->failed)
             return -EPIPE;
     }
@@ -690,4 +805,9 @@ const char *tls_conn_failure(const struct tls_conn *conn)
 bool tls_conn_is_established(const struct tls_conn *conn)
 {
     return conn->established;
+}
+
+bool tls_conn_is_corked(const struct tls_conn *conn)
+{
+    return conn->corked_size > 0;
 }

@@ -51,9 +51,17 @@ must_check int64_t tls_conn_read(struct tls_conn *conn, const struct iovec *iov,
  * they are there. */
 must_check int64_t tls_conn_peek(struct tls_conn *conn, const struct iovec *iov, int count);
 
-/* Sends plaintext: how much was taken (>= 1; 0 only for an empty `iov`), -EAGAIN, -EPIPE, or
+/* Sends plaintext; with `more`, less than a record may be kept until the next write without, or until
+ * the connection is read, advanced, flushed or shut (TCP_CORK, MSG_MORE). How much was taken (>= 1; 0 only for an empty `iov`), -EAGAIN, -EPIPE, or
  * -ECONNRESET if the bytes after a short write are not those it left over. */
-must_check int64_t tls_conn_write(struct tls_conn *conn, const struct iovec *iov, int count);
+must_check int64_t tls_conn_write(struct tls_conn *conn, const struct iovec *iov, int count,
+                                  bool more);
+
+/* Sends what was kept. 0, -EAGAIN (the rest goes when the socket has room) or -errno. */
+int tls_conn_flush(struct tls_conn *conn);
+
+/* Is something kept? */
+bool tls_conn_is_corked(const struct tls_conn *conn);
 
 /* Does what the socket allows (handshake, pending ciphertext, one record); returns TLS_* bits. */
 unsigned tls_conn_advance(struct tls_conn *conn);

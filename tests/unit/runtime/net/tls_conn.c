@@ -115,7 +115,7 @@ static int64_t ours_read(struct pair *p, void *bytes, size_t size)
 static int64_t ours_write(struct pair *p, const void *bytes, size_t size)
 {
     struct iovec iov = {(void *)(uintptr_t)bytes, size};
-    return tls_conn_write(p->ours, &iov, 1);
+    return tls_conn_write(p->ours, &iov, 1, false);
 }
 
 /* The peer's ciphertext of `text`, without sending it. */
@@ -360,7 +360,7 @@ TEST(small_pieces_become_one_record_and_one_host_write)
     struct iovec iov[] = {{text, 4}, {text, 0}, {text + 4, 4}, {text + 8, 5}};
     CHECK(pair_connect(&p));
     unsigned before = g_send_count;
-    CHECK_EQ(tls_conn_write(p.ours, iov, 4), 13);
+    CHECK_EQ(tls_conn_write(p.ours, iov, 4, false), 13);
     CHECK_EQ(g_send_count - before, 1);
     CHECK_EQ(SSL_read(p.peer, bytes, sizeof bytes), 13);
     CHECK(memcmp(bytes, "one two three", 13) == 0);
@@ -432,6 +432,29 @@ TEST(fewer_bytes_than_the_low_water_mark_do_not_make_it_readable)
     CHECK(tls_conn_advance(p.ours) & TLS_READABLE);
     CHECK_EQ(ours_read(&p, bytes, sizeof bytes), 1);
     CHECK_EQ(ours_read(&p, bytes, sizeof bytes), 0);
+    pair_done(&p);
+}
+
+TEST(small_writes_that_wait_for_more_become_one_record)
+{
+    struct pair p = pair_new();
+    char bytes[64];
+    char head_bytes[] = "head,", tail_bytes[] = "tail";
+    struct iovec head = {head_bytes, 5}, tail = {tail_bytes, 4};
+    CHECK(pair_connect(&p));
+    CHECK_EQ(tls_conn_write(p.ours, &head, 1, true), 5);
+    CHECK(tls_conn_is_corked(p.ours));
+    CHECK(SSL_read(p.peer, bytes, sizeof bytes) < 0);
+    CHECK_EQ(tls_conn_write(p.ours, &head, 1, true), 5);
+    CHECK_EQ(tls_conn_write(p.ours, &tail, 1, false), 4);
+    CHECK_EQ(SSL_read(p.peer, bytes, sizeof bytes), 14);
+    CHECK(memcmp(bytes, "head,head,tail", 14) == 0);
+    CHECK_EQ(tls_conn_write(p.ours, &tail, 1, true), 4);
+    CHECK_EQ(tls_conn_flush(p.ours), 0);
+    CHECK_EQ(SSL_read(p.peer, bytes, sizeof bytes), 4);
+    CHECK_EQ(tls_conn_write(p.ours, &tail, 1, true), 4);
+    CHECK(!(tls_conn_advance(p.ours) & TLS_READABLE)); /* who waits for an answer has asked */
+    CHECK_EQ(SSL_read(p.peer, bytes, sizeof bytes), 4);
     pair_done(&p);
 }
 
