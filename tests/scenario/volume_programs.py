@@ -25,6 +25,15 @@ def require(condition, what):
         raise Failed(what)
 
 
+class Skipped(Exception):
+    """The program is not installed."""
+
+
+def need(program):
+    if not shutil.which(program):
+        raise Skipped("no " + program)
+
+
 class Volume:
     """A volume's directory on the host, and programs that run with it as /data."""
 
@@ -65,6 +74,7 @@ def kill_all(process):
 
 
 def sqlite_journal_modes(volume):
+    need("sqlite3")
     for mode in ("delete", "wal"):
         out = volume.run("sqlite3", f"/data/{mode}-file-name-mark.db", text=f"""
             pragma journal_mode={mode};
@@ -130,6 +140,7 @@ for n in range(start + 1, start + 100000):
 
 
 def kill_under_load(volume):
+    need("sqlite3")
     for mode in ("delete", "wal"):
         acknowledged = 0
         for wanted in (25, 40, 7):
@@ -189,6 +200,7 @@ def wait_for(port, name, value):
 
 
 def redis_append_only(volume):
+    need("redis-server")
     port = free_port()
     server = redis_start(volume, port)
     try:
@@ -334,15 +346,18 @@ def main():
     print(f"TAP version 13\n1..{len(TESTS)}", flush=True)
     for number, test in enumerate(TESTS, 1):
         scratch = tempfile.mkdtemp(prefix="coffer-volume-")
+        skipped = ""
         try:
             test(Volume(scratch, "store"))
             verdict = "ok"
         except (Failed, subprocess.TimeoutExpired, OSError, ValueError, IndexError) as why:
             print("# " + str(why).replace("\n", "\n# "))
             verdict = "not ok"
+        except Skipped as why:
+            verdict, skipped = "ok", f" # SKIP {why}"
         finally:
             shutil.rmtree(scratch, ignore_errors=True)
-        print(f"{verdict} {number} - {test.__name__}", flush=True)
+        print(f"{verdict} {number} - {test.__name__}{skipped}", flush=True)
 
 
 main()
