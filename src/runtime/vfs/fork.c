@@ -14,6 +14,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <stddef.h>
 #include <sys/mman.h>
 #include <sys/syscall.h>
 
@@ -24,6 +25,13 @@ static struct ring *map_ring(int fd)
     long at = host_call(SYS_mmap, 0, sizeof(struct ring), PROT_READ | PROT_WRITE,
                         MAP_SHARED | MAP_NORESERVE, fd, 0);
     return at < 0 && at > -4096 ? NULL : (struct ring *)at; /* NOLINT(performance-no-int-to-ptr) */
+}
+
+/* A client only reads what the server publishes. */
+static void protect_published(struct ring *ring)
+{
+    (void)host_call(SYS_mprotect, &ring->published,
+                    offsetof(struct ring, data) - offsetof(struct ring, published), PROT_READ);
 }
 
 static int make_ring(struct volume_client *client)
@@ -52,6 +60,7 @@ int client_connect(int ring_fd, int arena_fd)
     g_client.ring = map_ring(ring_fd);
     if (!g_client.ring)
         return -ENOMEM;
+    protect_published(g_client.ring);
     g_client.ring_fd = ring_fd;
     g_client.arena_fd = arena_fd;
     g_fs.remote = &g_client;
@@ -96,6 +105,7 @@ static int move_to_server(void)
         drop_ring(client);
         return r;
     }
+    protect_published(client->ring);
     owner_abandon(TAKE(g_fs.owner));
     vfs_close_backends();
     g_fs.remote = client;

@@ -17,6 +17,7 @@ struct owner *owner_new(void)
     if (!owner)
         return NULL;
     pthread_mutex_init(&owner->lock, NULL);
+    pthread_mutex_init(&owner->publish_lock, NULL);
     owner->arena_fd = -1;
     owner->open_count = 1;
     owner->clients[0].live = true;
@@ -41,6 +42,7 @@ static void free_tables(struct owner *owner)
     }
     for (unsigned i = 0; i < ARRAY_COUNT(owner->opens); i++)
         free(owner->opens[i]);
+    pthread_mutex_destroy(&owner->publish_lock);
     pthread_mutex_destroy(&owner->lock);
     free(owner);
 }
@@ -145,6 +147,7 @@ static struct owner_inode *inode_get(struct owner *owner, uint32_t volume, uint6
     struct owner_inode **bucket = &owner->buckets[bucket_of(volume, ino)];
     inode->next = *bucket;
     *bucket = inode;
+    owner_publish_inode(owner, inode);
     return inode;
 }
 
@@ -156,6 +159,7 @@ void owner_inode_put(struct owner *owner, struct owner_inode *inode)
     while (*at != inode)
         at = &(*at)->next;
     *at = inode->next;
+    owner_publish_end(owner, inode);
     volume_release(owner->volumes[inode->volume], inode->ino);
     shared_map_free(owner, atomic_load(&inode->map));
     free(inode);
@@ -194,6 +198,7 @@ static int64_t open_inode(struct owner *owner, struct volume *volume, struct req
         open->inode = inode;
         open->client_count = 1;
         open->clients[rq->client / 64] |= UINT64_C(1) << (rq->client % 64);
+        owner_publish_handle(owner, handle, inode);
     } else if (open) {
         open->next_free = owner->free_open;
         owner->free_open = handle;
@@ -246,6 +251,7 @@ static void close_for(struct owner *owner, uint32_t handle, struct owner_open *o
         owner_wake_lockers(owner);
     open->next_free = owner->free_open;
     owner->free_open = handle;
+    owner_publish_handle(owner, handle, NULL);
     owner_inode_put(owner, inode);
 }
 
@@ -442,8 +448,6 @@ static int64_t do_client_drop(struct owner *owner, struct request *rq)
 static int64_t on_volume(struct volume *v, struct request *rq)
 {
     switch (rq->op) {
-    case REQUEST_GETATTR:
-        return volume_getattr(v, rq->ino, &rq->attr);
     case REQUEST_MAKE:
         return volume_make(v, rq->dir, rq->in, &rq->attr, rq->in2, &rq->ino);
     case REQUEST_LINK:
@@ -479,6 +483,13 @@ static int64_t on_volume(struct volume *v, struct request *rq)
     }
 }
 
+static bool changes_attributes(uint32_t op)
+{
+    return op == REQUEST_MAKE || op == REQUEST_LINK || op == REQUEST_UNLINK ||
+           op == REQUEST_RMDIR || op == REQUEST_RENAME || op == REQUEST_SETXATTR ||
+           op == REQUEST_REMOVEXATTR;
+}
+
 typedef int64_t execute_fn(struct owner *owner, struct request *rq);
 
 static execute_fn *const executors[REQUEST_OP_COUNT] = {
@@ -489,6 +500,7 @@ static execute_fn *const executors[REQUEST_OP_COUNT] = {
     [REQUEST_CLOSE] = do_close,
     [REQUEST_READ] = owner_read,
     [REQUEST_WRITE] = owner_write,
+    [REQUEST_GETATTR] = owner_getattr,
     [REQUEST_SETATTR] = owner_setattr,
     [REQUEST_ALLOCATE] = owner_allocate,
     [REQUEST_SYNC] = owner_sync,
@@ -512,5 +524,10 @@ int64_t owner_execute(struct owner *owner, struct request *rq)
         return executors[rq->op](owner, rq);
     struct volume *volume;
     int r = owner_volume(owner, rq->volume, &volume);
-    return r < 0 ? r : on_volume(volume, rq);
+    if (r < 0)
+        return r;
+    int64_t result = on_volume(volume, rq);
+    if (changes_attributes(rq->op))
+        owner_publish_changed(owner);
+    return result;
 }

@@ -27,6 +27,7 @@ struct owner_inode {
     struct owner_inode *next; /* in its bucket */
     uint32_t volume;
     uint32_t references; /* open files and a live shared map */
+    uint32_t slot;       /* in owner_public; 0: none */
     uint64_t ino;
     struct lock_table locks;
     _Atomic(struct shared_map *) map; /* NULL while nobody has it mapped shared */
@@ -54,6 +55,21 @@ struct owner_mount {
     char name[VOLUME_NAME_MAX + 1];
 };
 
+/* What an inode's attributes were after the last request that changed them. */
+struct owner_public_inode {
+    _Atomic uint32_t sequence; /* odd while it is being written; 0: nothing is there */
+    uint32_t generation;       /* of `owner_public` when they were taken */
+    struct volume_attr attr;
+};
+
+/* Published for the clients of a volume server: answers to their most frequent questions. Written
+ * by the server alone. */
+struct owner_public {
+    _Atomic uint32_t generation;            /* counts what may change attributes of any inode */
+    _Atomic uint32_t slots[OWNER_OPEN_MAX]; /* by handle; 0: none */
+    struct owner_public_inode inodes[OWNER_OPEN_MAX];
+};
+
 struct owner {
     pthread_mutex_t lock; /* protects all below but `volumes`' own contents and `map` contents */
     struct volume *volumes[OWNER_VOLUMES_MAX];
@@ -72,6 +88,9 @@ struct owner {
      * are several processes. */
     _Atomic uint32_t *unlock_count;
     _Atomic uint32_t own_unlock_count;
+    struct owner_public *published;             /* NULL: nobody else would read it */
+    pthread_mutex_t publish_lock;               /* one writer at a time; taken last */
+    uint64_t public_slots[OWNER_OPEN_MAX / 64]; /* bits of those in use */
 };
 
 /* NULL without memory. Client 0 exists from the start. */
@@ -98,10 +117,26 @@ must_check struct owner_inode *owner_inode_find(struct owner *owner, uint32_t vo
 void owner_client_end(struct owner *owner, uint32_t client);
 void owner_wake_lockers(struct owner *owner);
 
+/* owner_publish.c. Nothing is open yet that has a slot; the clients are none but client 0. */
+void owner_publish_start(struct owner *owner, struct owner_public *published);
+/* `inode` is in use from now on; `inode` is no more. Owner lock held. */
+void owner_publish_inode(struct owner *owner, struct owner_inode *inode);
+void owner_publish_end(struct owner *owner, struct owner_inode *inode);
+/* `handle` is `inode` (NULL: free). Owner lock held. */
+void owner_publish_handle(struct owner *owner, uint32_t handle, const struct owner_inode *inode);
+/* The attributes as they are now: after every change, before it is answered. */
+void owner_publish(struct owner *owner, const struct owner_inode *inode);
+/* After a change to an inode that is known by a name only. */
+void owner_publish_changed(struct owner *owner);
+/* In a client: what was published. `size_only`: the rest may be old. False: ask the owner. */
+must_check bool owner_published(const struct owner_public *published, uint32_t handle,
+                                struct volume_attr *ret_attr, bool size_only);
+
 int64_t owner_walk(struct owner *owner, struct request *rq);
 int64_t owner_path(struct owner *owner, struct request *rq);
 int64_t owner_read(struct owner *owner, struct request *rq);
 int64_t owner_write(struct owner *owner, struct request *rq);
+int64_t owner_getattr(struct owner *owner, struct request *rq);
 int64_t owner_setattr(struct owner *owner, struct request *rq);
 int64_t owner_allocate(struct owner *owner, struct request *rq);
 int64_t owner_sync(struct owner *owner, struct request *rq);

@@ -52,12 +52,26 @@ int64_t owner_write(struct owner *owner, struct request *rq)
     if (rq->flags & REQUEST_ORDINARY)
         drop_rights(volume, inode->ino);
     struct shared_map *map = shared_map_live(inode);
-    if (!map)
-        return write_bytes(volume, inode, rq);
     ssize_t n = write_bytes(volume, inode, rq);
-    int r = n > 0 ? shared_map_update(owner, map, rq->offset, rq->in.bytes, (size_t)n) : 0;
-    shared_map_unlock(map);
+    int r = 0;
+    if (map) {
+        r = n > 0 ? shared_map_update(owner, map, rq->offset, rq->in.bytes, (size_t)n) : 0;
+        shared_map_unlock(map);
+    }
+    owner_publish(owner, inode);
     return r < 0 ? r : n;
+}
+
+int64_t owner_getattr(struct owner *owner, struct request *rq)
+{
+    struct volume *volume;
+    int r = owner_volume(owner, rq->volume, &volume);
+    if (r == 0)
+        r = volume_getattr(volume, rq->ino, &rq->attr);
+    const struct owner_inode *inode = r == 0 && rq->handle ? owner_file(owner, rq) : NULL;
+    if (inode)
+        owner_publish(owner, inode);
+    return r;
 }
 
 /* The inode's record with a reference if anybody has it open; NULL otherwise. */
@@ -86,8 +100,11 @@ int64_t owner_setattr(struct owner *owner, struct request *rq)
     int r = owner_volume(owner, rq->volume, &volume);
     if (r < 0)
         return r;
-    if (!(rq->mask & VOLUME_ATTR_SIZE))
-        return volume_setattr(volume, rq->ino, rq->mask, &rq->attr);
+    if (!(rq->mask & VOLUME_ATTR_SIZE)) {
+        r = volume_setattr(volume, rq->ino, rq->mask, &rq->attr);
+        owner_publish_changed(owner);
+        return r;
+    }
     struct owner_inode *inode = inode_in_use(owner, rq);
     struct shared_map *map = inode ? shared_map_live(inode) : NULL;
     if (rq->flags & REQUEST_ORDINARY)
@@ -98,6 +115,8 @@ int64_t owner_setattr(struct owner *owner, struct request *rq)
             r = shared_map_cut(owner, map, rq->attr.size);
         shared_map_unlock(map);
     }
+    if (inode)
+        owner_publish(owner, inode);
     inode_put(owner, inode);
     return r;
 }
@@ -134,6 +153,8 @@ int64_t owner_allocate(struct owner *owner, struct request *rq)
             r = zero_range(owner, map, rq->offset, rq->size);
         shared_map_unlock(map);
     }
+    if (inode)
+        owner_publish(owner, inode);
     inode_put(owner, inode);
     return r;
 }

@@ -2,7 +2,9 @@
 /* Regular files on a volume. The buffers are guest memory that the caller has probed. */
 #include "platform/host.h"
 #include "runtime/guest.h"
+#include "runtime/thread.h"
 #include "runtime/vfs/file_ops.h"
+#include "runtime/vfs/volume_client.h"
 
 #include <asm/ioctls.h>
 #include <errno.h>
@@ -19,19 +21,6 @@
 
 /* --- the position --- */
 
-static int own_tid(void)
-{
-    static _Thread_local int tid;
-    static _Thread_local int pid;
-    /* A forked child is another thread. */
-    int now = (int)host_call(SYS_getpid);
-    if (pid != now) {
-        pid = now;
-        tid = (int)host_call(SYS_gettid);
-    }
-    return tid;
-}
-
 /* A holder that was killed never lets go: after a while, look whether it still exists. */
 static void steal_from_the_dead(struct file_position *position, int holder)
 {
@@ -44,7 +33,7 @@ void position_acquire(struct file_position *position)
     int me = 1, holder = 0;
     bool shared = g_fs.remote != NULL;
     if (shared)
-        me = own_tid();
+        me = thread_self()->tid;
     if (atomic_compare_exchange_strong(&position->lock, &holder, me))
         return;
     atomic_fetch_add(&position->waiters, 1);
@@ -164,11 +153,24 @@ static int64_t regular_write(struct file *f, const struct iovec *iov, int count,
     return sync_after(f, flags, n);
 }
 
+/* Once there is a volume server it publishes what it is asked most. */
+static int64_t getattr(struct volume_file *vf, bool size_only, struct volume_attr *ret_attr)
+{
+    struct volume_client *remote = g_fs.remote;
+    if (remote && volume_client_attr(remote, vf->handle, ret_attr, size_only))
+        return 0;
+    struct request rq = {
+        .op = REQUEST_GETATTR, .volume = vf->volume, .ino = vf->ino, .handle = vf->handle};
+    int64_t r = fs_request(&rq);
+    *ret_attr = rq.attr;
+    return r;
+}
+
 static int64_t size_of(struct volume_file *vf)
 {
-    struct request rq = {.op = REQUEST_GETATTR, .volume = vf->volume, .ino = vf->ino};
-    int64_t r = fs_request(&rq);
-    return r < 0 ? r : (int64_t)rq.attr.size;
+    struct volume_attr attr;
+    int64_t r = getattr(vf, true, &attr);
+    return r < 0 ? r : (int64_t)attr.size;
 }
 
 static int64_t seek_data(struct volume_file *vf, int64_t offset, int whence)
@@ -255,10 +257,10 @@ static int64_t regular_allocate(struct file *f, int mode, int64_t offset, int64_
 int64_t volume_file_stat(struct file *f, struct statx *ret_stat)
 {
     struct volume_file *vf = volume_file_of(f);
-    struct request rq = {.op = REQUEST_GETATTR, .volume = vf->volume, .ino = vf->ino};
-    int64_t r = fs_request(&rq);
+    struct volume_attr attr;
+    int64_t r = getattr(vf, false, &attr);
     if (r == 0)
-        volume_file_statx(vf->volume, &rq.attr, ret_stat);
+        volume_file_statx(vf->volume, &attr, ret_stat);
     return r;
 }
 

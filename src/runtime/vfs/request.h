@@ -20,10 +20,10 @@ enum request_op {
     REQUEST_PATH,     /* the path of directory `ino` below its volume's root, into `out` */
     REQUEST_OPEN,     /* `ino` -> *handle; `attr` filled */
     REQUEST_OPEN_UNNAMED,
-    REQUEST_CLOSE, /* this client's last reference to `handle` */
-    REQUEST_READ,  /* `handle`, `offset`, `out` */
-    REQUEST_WRITE, /* `handle`, `offset` or the end with REQUEST_APPEND, `in` */
-    REQUEST_GETATTR,
+    REQUEST_CLOSE,   /* this client's last reference to `handle` */
+    REQUEST_READ,    /* `handle`, `offset`, `out` */
+    REQUEST_WRITE,   /* `handle`, `offset` or the end with REQUEST_APPEND, `in` */
+    REQUEST_GETATTR, /* `ino`; `handle` if it is open, 0 otherwise */
     REQUEST_SETATTR,
     REQUEST_MAKE,
     REQUEST_LINK,
@@ -105,5 +105,11 @@ struct request {
     void *out;
     size_t out_size;
 };
+
+/* Waits for the host's disk, and holds no lock meanwhile that others need. */
+static inline bool request_is_slow(uint32_t op)
+{
+    return op == REQUEST_SYNC || op == REQUEST_MAP_SYNC;
+}
 
 #endif

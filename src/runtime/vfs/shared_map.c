@@ -187,6 +187,7 @@ int shared_map_write_back(struct owner *owner, struct owner_inode *inode, struct
             r = write_back_page(owner, inode, at, map->base,
                                 (size_t)MIN(attr.size - at, SHARED_MAP_PAGE));
     }
+    owner_publish(owner, inode); /* what was written has a time */
     return r;
 }
 

@@ -12,10 +12,10 @@
 #include <sys/syscall.h>
 #include <time.h>
 
-void ring_wait(_Atomic int *word, int value)
+long ring_wait(_Atomic int *word, int value)
 {
     struct timespec patience = {.tv_nsec = RING_PATIENCE_NS};
-    (void)host_call(SYS_futex, word, FUTEX_WAIT, value, &patience, 0, 0);
+    return host_call(SYS_futex, word, FUTEX_WAIT, value, &patience, 0, 0);
 }
 
 void ring_wake(_Atomic int *word, int count)
@@ -39,7 +39,7 @@ static struct ring_slot *claim(struct volume_client *client, uint32_t id)
 {
     struct ring *ring = client->ring;
     unsigned start = id * 5;
-    while (server_lives(client)) {
+    while (!atomic_load_explicit(&client->lost, memory_order_relaxed)) {
         int freed = atomic_load(&ring->freed);
         for (unsigned i = 0; i < RING_SLOTS; i++) {
             struct ring_slot *slot = &ring->slots[(start + i) % RING_SLOTS];
@@ -51,6 +51,7 @@ static struct ring_slot *claim(struct volume_client *client, uint32_t id)
         atomic_fetch_add(&ring->waiting, 1);
         ring_wait(&ring->freed, freed);
         atomic_fetch_sub(&ring->waiting, 1);
+        (void)server_lives(client);
     }
     return NULL;
 }
@@ -63,26 +64,47 @@ static void give_back(struct ring *ring, struct ring_slot *slot)
         ring_wake(&ring->freed, 1);
 }
 
-static void ring_bell(struct ring *ring)
+static void ring_bell(struct ring *ring, const struct ring_slot *slot)
 {
-    atomic_fetch_add(&ring->doorbell, 1);
-    if (atomic_load(&ring->sleepers) > 0)
-        ring_wake(&ring->doorbell, 1);
+    atomic_fetch_or(&ring->pending, (int)(1u << (slot - ring->slots)));
+    if (atomic_load(&ring->sleeping)) {
+        ring_wake(&ring->pending, 1);
+    } else if (atomic_load(&ring->away)) {
+        atomic_fetch_add(&ring->calls, 1);
+        ring_wake(&ring->calls, 1);
+    }
+}
+
+static bool is_done(struct ring_slot *slot)
+{
+    return SLOT_STATE(atomic_load_explicit(&slot->state, memory_order_acquire)) == SLOT_DONE;
+}
+
+static bool spin_for_answer(struct volume_client *client, struct ring_slot *slot)
+{
+    bool apart = atomic_load_explicit(&client->ring->cpu, memory_order_relaxed) !=
+                 atomic_load_explicit(&slot->cpu, memory_order_relaxed);
+    if (request_is_slow(slot->request.op) || !apart || !ring_spin_wanted(&client->spin))
+        return is_done(slot);
+    bool done = is_done(slot);
+    for (unsigned i = 0; !done && i < RING_SPINS; i++) {
+        ring_pause();
+        done = is_done(slot);
+    }
+    ring_spin_ended(&client->spin, done);
+    return done;
 }
 
 static bool await_answer(struct volume_client *client, struct ring_slot *slot)
 {
-    for (unsigned i = 0; i < RING_SPINS; i++) {
-        if (SLOT_STATE(atomic_load_explicit(&slot->state, memory_order_acquire)) == SLOT_DONE)
-            return true;
-        ring_pause();
-    }
+    if (spin_for_answer(client, slot))
+        return true;
+    atomic_store(&slot->sleeping, 1);
     for (;;) {
         int state = atomic_load(&slot->state);
         if (SLOT_STATE(state) == SLOT_DONE)
             return true;
-        ring_wait(&slot->state, state);
-        if (SLOT_STATE(atomic_load(&slot->state)) != SLOT_DONE && !server_lives(client))
+        if (ring_wait(&slot->state, state) == -ETIMEDOUT && !server_lives(client))
             return false;
     }
 }
@@ -98,6 +120,8 @@ static int64_t call_once(struct volume_client *client, struct request *rq)
     size_t in_size = rq->in.size + rq->in2.size;
     size_t out_at = round_up(in_size, 64);
     slot->request = *rq;
+    atomic_store_explicit(&slot->sleeping, 0, memory_order_relaxed);
+    atomic_store_explicit(&slot->cpu, ring_cpu(), memory_order_relaxed);
     slot->has_creds = rq->creds != NULL;
     if (rq->creds)
         slot->creds = *rq->creds;
@@ -106,7 +130,7 @@ static int64_t call_once(struct volume_client *client, struct request *rq)
     if (rq->in2.size > 0)
         memcpy(data + rq->in.size, rq->in2.bytes, rq->in2.size);
     atomic_store(&slot->state, SLOT_OF(SLOT_REQUESTED, id));
-    ring_bell(client->ring);
+    ring_bell(client->ring, slot);
     if (!await_answer(client, slot))
         return -EIO;
     int64_t result = slot->result;
@@ -190,6 +214,12 @@ struct file_position *volume_client_position(struct volume_client *client, uint3
 _Atomic uint32_t *volume_client_unlock_count(struct volume_client *client)
 {
     return &client->ring->unlock_count;
+}
+
+bool volume_client_attr(struct volume_client *client, uint32_t handle, struct volume_attr *ret_attr,
+                        bool size_only)
+{
+    return owner_published(&client->ring->published, handle, ret_attr, size_only);
 }
 
 int volume_client_arena(struct volume_client *client)

@@ -35,8 +35,10 @@ struct server {
     struct owner *owner;
     struct ring *ring;
     int parent_pid;
-    int change_fd;        /* eventfd: the set of clients has changed */
-    pthread_mutex_t lock; /* protects: pidfds, client_count */
+    int change_fd;         /* eventfd: the set of clients has changed */
+    struct ring_spin spin; /* the leader's */
+    bool apart;            /* the leader's: the last client was on another processor */
+    pthread_mutex_t lock;  /* protects: pidfds, client_count */
     int pidfds[OWNER_CLIENTS_MAX];
     uint32_t serials[OWNER_CLIENTS_MAX]; /* counts who has had this number: a late word of a
                                           * death must not end the next */
@@ -191,39 +193,97 @@ static void serve(struct server *s, unsigned index, uint32_t client)
     slot->request = rq;
     slot->result = result;
     atomic_store(&slot->state, SLOT_OF(SLOT_DONE, client));
-    ring_wake(&slot->state, 1);
+    if (atomic_load(&slot->sleeping))
+        ring_wake(&slot->state, 1);
 }
 
+/* One worker leads: it takes the requests and answers what takes no time, so that there is one
+ * thread to wake, warm on its processor. With a slow one in its hands it lets another lead, which
+ * costs nothing unless a request comes meanwhile. */
+static bool lead_take(struct server *s)
+{
+    int away = 1;
+    return atomic_compare_exchange_strong(&s->ring->away, &away, 0);
+}
+
+static void call_another(struct ring *ring)
+{
+    atomic_fetch_add(&ring->calls, 1);
+    ring_wake(&ring->calls, 1);
+}
+
+static void lead_give(struct server *s)
+{
+    atomic_store(&s->ring->away, 1);
+    if (atomic_load(&s->ring->pending) != 0)
+        call_another(s->ring); /* who asked when we were not away yet called nobody */
+}
+
+/* False if another leads now. */
 static bool serve_any(struct server *s)
 {
-    bool served = false;
-    for (unsigned i = 0; i < RING_SLOTS; i++) {
+    unsigned bits;
+    while ((bits = (unsigned)atomic_load(&s->ring->pending)) != 0) {
+        unsigned i = (unsigned)__builtin_ctz(bits);
         _Atomic int *word = &s->ring->slots[i].state;
-        int now = atomic_load_explicit(word, memory_order_relaxed);
+        /* The bit first: whoever sets it again has written its state before. */
+        atomic_fetch_and(&s->ring->pending, (int)~(1u << i));
+        int now = atomic_load(word);
         uint32_t client = SLOT_CLIENT(now);
         if (SLOT_STATE(now) == SLOT_REQUESTED && client < OWNER_CLIENTS_MAX &&
             atomic_compare_exchange_strong(word, &now, SLOT_OF(SLOT_SERVING, client))) {
+            s->apart = atomic_load_explicit(&s->ring->slots[i].cpu, memory_order_relaxed) !=
+                       atomic_load_explicit(&s->ring->cpu, memory_order_relaxed);
+            bool slow = request_is_slow(s->ring->slots[i].request.op);
+            if (slow)
+                lead_give(s);
             serve(s, i, client);
-            served = true;
+            if (slow && !lead_take(s))
+                return false;
         }
     }
-    return served;
+    return true;
+}
+
+static bool spin_for_request(struct server *s)
+{
+    if (!ring_spin_wanted(&s->spin))
+        return false;
+    bool there = false;
+    for (unsigned i = 0; !there && i < RING_SPINS; i++) {
+        ring_pause();
+        there = atomic_load_explicit(&s->ring->pending, memory_order_relaxed) != 0;
+    }
+    ring_spin_ended(&s->spin, there);
+    return there;
+}
+
+static void follow(struct server *s)
+{
+    for (;;) {
+        int calls = atomic_load(&s->ring->calls);
+        if (atomic_load(&s->ring->pending) != 0 && lead_take(s))
+            return;
+        (void)host_call(SYS_futex, &s->ring->calls, 0 /* FUTEX_WAIT */, calls, 0, 0, 0);
+    }
 }
 
 static void *worker_main(void *arg)
 {
     struct server *s = arg;
+    follow(s);
     for (;;) {
-        int bell = atomic_load(&s->ring->doorbell);
-        if (serve_any(s))
+        atomic_store_explicit(&s->ring->cpu, ring_cpu(), memory_order_relaxed);
+        if (!serve_any(s)) {
+            follow(s);
             continue;
-        unsigned spins = 0;
-        while (spins++ < RING_SPINS && atomic_load(&s->ring->doorbell) == bell)
-            ring_pause();
-        atomic_fetch_add(&s->ring->sleepers, 1);
-        if (atomic_load(&s->ring->doorbell) == bell)
-            (void)host_call(SYS_futex, &s->ring->doorbell, 0 /* FUTEX_WAIT */, bell, 0, 0, 0);
-        atomic_fetch_sub(&s->ring->sleepers, 1);
+        }
+        if (s->apart && spin_for_request(s))
+            continue;
+        atomic_store(&s->ring->sleeping, 1);
+        if (atomic_load(&s->ring->pending) == 0)
+            (void)host_call(SYS_futex, &s->ring->pending, 0 /* FUTEX_WAIT */, 0, 0, 0, 0);
+        atomic_store(&s->ring->sleeping, 0);
     }
     return NULL;
 }
@@ -333,8 +393,10 @@ static _Noreturn void server_main(struct owner *owner, struct ring *ring, int pa
     pthread_mutex_init(&s->lock, NULL);
     s->client_count = 1;
     owner->unlock_count = &ring->unlock_count;
+    owner_publish_start(owner, &ring->published);
     s->pidfds[0] = (int)syscall(SYS_pidfd_open, parent_pid, 0);
     atomic_store(&ring->server_pid, getpid());
+    atomic_store(&ring->away, 1);
     bool good = s->change_fd >= 0 && s->pidfds[0] > 0 && start_workers(s) == 0;
     atomic_store(&ring->ready, good ? 1 : -1);
     ring_wake(&ring->ready, INT_MAX);
