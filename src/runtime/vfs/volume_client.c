@@ -29,7 +29,8 @@ static bool server_lives(struct volume_client *client)
         return false;
     if (host_call(SYS_kill, atomic_load(&client->ring->server_pid), 0) != -ESRCH)
         return true;
-    if (!atomic_exchange(&client->lost, true))
+    bool in_order = atomic_load(&client->ring->closed); /* it has ended with its last client */
+    if (!atomic_exchange(&client->lost, true) && !in_order)
         LOG_ERROR("volume server is gone", LOG_TEXT("effect", "files on volumes give EIO"));
     return false;
 }

@@ -311,6 +311,14 @@ static bool any_orphan(const struct server *s)
     return false;
 }
 
+/* The last client's farewell is answered before we go. */
+static void finish_answers(struct server *s)
+{
+    for (unsigned i = 0; i < RING_SLOTS; i++)
+        while (SLOT_STATE(atomic_load(&s->ring->slots[i].state)) == SLOT_SERVING)
+            sched_yield();
+}
+
 static void wait_for_end(struct server *s)
 {
     static struct pollfd polled[OWNER_CLIENTS_MAX + 1];
@@ -403,6 +411,7 @@ static _Noreturn void server_main(struct owner *owner, struct ring *ring, int pa
     if (!good)
         _exit(1);
     wait_for_end(s);
+    finish_answers(s);
     int r = owner_close(owner);
     atomic_store(&ring->closed, 1);
     ring_wake(&ring->closed, INT_MAX);
