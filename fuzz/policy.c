@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* A policy that parses lets somebody in by a measurement or a signer, and refers only to secrets that
  * it has; one that does not says in which line. */
-#include "kbs/policy.h"
+#include "policy/policy.h"
 
 #include <assert.h>
 #include <errno.h>

@@ -18,10 +18,11 @@ LAYERS = {
     "crypto": ["base"],
     "platform": ["base", "crypto"],
     "attest": ["base", "crypto"],
+    "policy": ["base", "attest"],
     "volume": ["base", "crypto", "platform"],
-    "runtime": ["base", "crypto", "platform", "attest", "volume"],
+    "runtime": ["base", "crypto", "platform", "attest", "policy", "volume"],
     "server": ["base", "crypto", "attest"],
-    "kbs": SERVICES,
+    "kbs": SERVICES + ["policy"],
     "dms": SERVICES,
     "gateway": SERVICES,
     "launcher": SERVICES + ["platform", "runtime"],  # its children become the runtime

@@ -161,12 +161,15 @@ static int file_answer(const struct policy_file *file, json_t *list)
 static int net_answer(const struct policy_net *net, json_t *list)
 {
     static const char *const classes[] = {"plain", "tls", "handover", "denied"};
+    static const char *const protocols[] = {"tcp", "udp", "unix"};
     json_t *entry = json_object();
     if (!entry || json_array_append_new(list, entry) != 0)
         return -ENOMEM;
     int r = call_put(entry, "listen", json_boolean(net->listen));
     if (r == 0)
         r = call_put(entry, "class", json_string(classes[net->class]));
+    if (r == 0)
+        r = call_put(entry, "protocol", json_string(protocols[net->protocol]));
     if (r == 0)
         r = call_put(entry, "port", json_integer(net->port));
     if (r == 0 && net->address)
@@ -314,6 +317,8 @@ int call_provision(struct kbs_call *call)
         r = command_answer(call, policy);
     if (r == 0)
         r = lists_answer(call, policy);
+    if (r == 0)
+        r = call_put(call->out, "explain", json_boolean(policy->explain));
     if (r == 0)
         r = tls_answer(call, policy);
     if (r == 0)

@@ -8,8 +8,8 @@
 #include "base/metrics.h"
 #include "kbs/ca.h"
 #include "kbs/manifest.h"
-#include "kbs/policy.h"
 #include "kbs/store.h"
+#include "policy/policy.h"
 #include "server/tls.h"
 
 #include <jansson.h>

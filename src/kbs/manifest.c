@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "kbs/manifest.h"
 
-#include "kbs/yaml_tree.h"
+#include "policy/yaml_tree.h"
 
 #include <errno.h>
 #include <stdlib.h>

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "kbs/policy.h"
+#include "policy/policy.h"
 
-#include "kbs/yaml_tree.h"
+#include "policy/yaml_tree.h"
 #include "tap.h"
 
 #include <errno.h>
@@ -142,6 +142,72 @@ TEST(what_must_be_there_is_missed)
     check_refused("version: 1\ntenant: demo\nname: a\nprogram: {signers: [" DIGEST "]}\n"
                   "command: {arguments: []}\n",
                   "line 5:", "empty");
+}
+
+TEST(network_rules_name_udp_and_unix_sockets)
+{
+    SCOPED(policy_freep)
+    struct policy *p = parse(HEAD "explain: true\n"
+                                  "network:\n"
+                                  "  - {listen: 53, class: plain, protocol: udp}\n"
+                                  "  - {connect: \"10.0.0.1:53\", class: plain, protocol: udp}\n"
+                                  "  - {listen: \"unix:/run/a.sock\", class: plain}\n"
+                                  "  - {connect: \"unix:@name\", class: denied}\n"
+                                  "  - {connect: \"unix:/tmp/x/\", class: plain}\n"
+                                  "  - {listen: 80, class: plain, protocol: tcp}\n");
+    CHECK_EQ(p->explain, true);
+    REQUIRE(p->network_count == 6);
+    CHECK_EQ(p->network[0].protocol, POLICY_UDP);
+    CHECK_EQ(p->network[0].port, 53);
+    CHECK_EQ(p->network[1].protocol, POLICY_UDP);
+    CHECK_TEXT(p->network[1].address, "10.0.0.1");
+    CHECK_EQ(p->network[2].protocol, POLICY_UNIX);
+    CHECK_EQ(p->network[2].listen, true);
+    CHECK_TEXT(p->network[2].address, "/run/a.sock");
+    CHECK_TEXT(p->network[3].address, "@name");
+    CHECK_EQ(p->network[3].class, POLICY_NET_DENIED);
+    CHECK_TEXT(p->network[4].address, "/tmp/x/");
+    CHECK_EQ(p->network[5].protocol, POLICY_TCP);
+    check_refused(HEAD "network: [{listen: \"unix:run\", class: plain}]\n",
+                  "line 6:", "unix:/PATH");
+    check_refused(HEAD "network: [{listen: \"unix:/a/../b\", class: plain}]\n", "line 6:", "'..'");
+    check_refused(HEAD "network: [{listen: \"unix:/a\", class: tls}]\n", "line 6:", "only TCP");
+    check_refused(HEAD "network: [{listen: 5, class: tls, protocol: udp}]\n",
+                  "line 6:", "only TCP");
+    check_refused(HEAD "network: [{listen: 5, class: plain, protocol: sctp}]\n",
+                  "line 6:", "no value 'sctp'");
+    check_refused(HEAD "network: [{listen: \"unix:/a\", class: plain, protocol: udp}]\n",
+                  "line 6:", "no 'protocol'");
+}
+
+static int parse_local(const char *text, struct policy **ret, struct error *e)
+{
+    *ret = NULL;
+    return policy_parse_local(slice_of_text(text), ret, e);
+}
+
+TEST(a_local_policy_may_leave_out_who_and_command_but_has_no_secrets)
+{
+    struct error e = {0};
+    SCOPED(policy_freep) struct policy *p = NULL;
+    REQUIRE(parse_local("version: 1\n", &p, &e) == 0);
+    CHECK(!p->tenant && !p->name);
+    CHECK_EQ(p->argument_count, 0);
+    CHECK(p->who.tees & 1u << TEE_SIM);
+    policy_freep(&p);
+    REQUIRE(parse_local("version: 1\ntee: [tdx]\ncommand: {environment: {A: b}}\n", &p, &e) == 0);
+    CHECK_EQ(p->who.tees, 1u << TEE_TDX);
+    CHECK_EQ(p->environment_count, 1);
+    policy_freep(&p);
+    REQUIRE(parse_local(HEAD, &p, &e) == 0);
+    CHECK_EQ(p->who.program.count, 1);
+    policy_freep(&p);
+    CHECK_EQ(parse_local("version: 1\nsecrets: {a: {kind: ascii, source: generate}}\n", &p, &e),
+             -EINVAL);
+    CHECK(strstr(e.text, "key broker"));
+    CHECK_EQ(parse_local("version: 1\nprogram: {}\n", &p, &e), -EINVAL);
+    CHECK_EQ(parse_local("version: 1\nfiles: [{path: x, class: host}]\n", &p, &e), -EINVAL);
+    CHECK_EQ(parse_local("tenant: demo\n", &p, &e), -EINVAL);
 }
 
 TEST(references_must_be_to_secrets_that_are_texts)

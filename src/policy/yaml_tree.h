@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* kbs/yaml_tree.h: a YAML document as a tree whose nodes know their line. The plain part of YAML only:
+/* policy/yaml_tree.h: a YAML document as a tree whose nodes know their line. The plain part of YAML only:
  * one document, no anchors, aliases or tags, no key twice. Errors begin with "line N:". */
-#ifndef COFFER_KBS_YAML_TREE_H
-#define COFFER_KBS_YAML_TREE_H
+#ifndef COFFER_POLICY_YAML_TREE_H
+#define COFFER_POLICY_YAML_TREE_H
 
 #include "base/arena.h"
 #include "base/error.h"

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The part of a policy that names secrets, and the references to them. */
-#include "kbs/policy_internal.h"
+#include "policy/policy_internal.h"
 
 #include <errno.h>
 

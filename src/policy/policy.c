@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The top of a policy: names, who may run, the command. The rest is in policy_parts.c. */
-#include "kbs/policy.h"
+#include "policy/policy.h"
 
-#include "kbs/policy_internal.h"
+#include "policy/policy_internal.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -142,16 +142,19 @@ static int program_parse(const struct yaml_node *program, struct who *who, struc
     return 0;
 }
 
-static int who_parse(const struct yaml_node *root, struct who *who, struct error *e)
+static int who_parse(const struct yaml_node *root, bool local, struct who *who, struct error *e)
 {
     static const char *const runtime_keys[] = {"measurements", NULL};
     const struct yaml_node *runtime = yaml_get(root, "runtime");
     const struct yaml_node *debug = yaml_get(root, "allow_debug");
+    const struct yaml_node *program = yaml_get(root, "program");
     int r = tee_list_parse(root, who, e);
+    if (local && !yaml_get(root, "tee"))
+        who->tees |= 1u << TEE_SIM;
     if (r == 0)
         r = yaml_bool(debug, "allow_debug", &who->allow_debug, e);
-    if (r == 0)
-        r = program_parse(yaml_get(root, "program"), who, e);
+    if (r == 0 && (program || !local))
+        r = program_parse(program, who, e);
     if (r == 0 && runtime)
         r = yaml_expect_keys(runtime, runtime_keys, "runtime", e);
     if (r == 0)
@@ -197,13 +200,15 @@ static int environment_parse(const struct yaml_node *map, struct policy *policy,
     return r;
 }
 
-static int command_parse(const struct yaml_node *command, struct policy *policy, struct error *e)
+static int command_parse(const struct yaml_node *command, bool local, struct policy *policy,
+                         struct error *e)
 {
     static const char *const keys[] = {"arguments", "environment", "directory", NULL};
     const struct yaml_node *directory = yaml_get(command, "directory");
+    const struct yaml_node *arguments = yaml_get(command, "arguments");
     int r = yaml_expect_keys(command, keys, "command", e);
-    if (r == 0)
-        r = arguments_parse(yaml_get(command, "arguments"), policy, e);
+    if (r == 0 && (arguments || !local))
+        r = arguments_parse(arguments, policy, e);
     if (r == 0)
         r = environment_parse(yaml_get(command, "environment"), policy, e);
     if (r == 0 && directory)
@@ -211,11 +216,23 @@ static int command_parse(const struct yaml_node *command, struct policy *policy,
     return r;
 }
 
-static int root_parse(const struct yaml_node *root, struct policy *policy, struct error *e)
+static int names_parse(const struct yaml_node *root, bool local, struct policy *policy,
+                       struct error *e)
 {
-    static const char *const keys[] = {
-        "version", "tenant",  "name",  "tee",     "allow_debug", "runtime",      "program", "tls",
-        "command", "volumes", "files", "network", "secrets",     "secret_files", NULL};
+    const struct yaml_node *tenant = yaml_get(root, "tenant"), *name = yaml_get(root, "name");
+    int r = tenant || !local ? policy_name(tenant, "tenant", &policy->tenant, e) : 0;
+    return r < 0 || (local && !name) ? r : policy_name(name, "name", &policy->name, e);
+}
+
+static int root_parse(const struct yaml_node *root, bool local, struct policy *policy,
+                      struct error *e)
+{
+    static const char *const keys[] = {"version",     "tenant",  "name",         "tee",
+                                       "allow_debug", "explain", "runtime",      "program",
+                                       "tls",         "command", "volumes",      "files",
+                                       "network",     "secrets", "secret_files", NULL};
+    const struct yaml_node *secrets = yaml_get(root, "secrets");
+    const struct yaml_node *command = yaml_get(root, "command");
     uint64_t version = 0;
     int r = yaml_expect_keys(root, keys, "policy", e);
     if (r == 0)
@@ -223,21 +240,23 @@ static int root_parse(const struct yaml_node *root, struct policy *policy, struc
     if (r == 0)
         r = yaml_uint(yaml_get(root, "version"), 1, 1, "version", &version, e);
     if (r == 0)
-        r = policy_name(yaml_get(root, "tenant"), "tenant", &policy->tenant, e);
+        r = names_parse(root, local, policy, e);
     if (r == 0)
-        r = policy_name(yaml_get(root, "name"), "name", &policy->name, e);
+        r = who_parse(root, local, &policy->who, e);
+    if (r == 0 && local && secrets)
+        r = yaml_error(secrets, e, "'secrets' come from a key broker, and there is none");
     if (r == 0)
-        r = who_parse(root, &policy->who, e);
+        r = policy_secrets(secrets, policy, e);
+    if (r == 0 && (command || !local))
+        r = command_parse(command, local, policy, e);
     if (r == 0)
-        r = policy_secrets(yaml_get(root, "secrets"), policy, e);
-    if (r == 0)
-        r = command_parse(yaml_get(root, "command"), policy, e);
+        r = yaml_bool(yaml_get(root, "explain"), "explain", &policy->explain, e);
     if (r == 0)
         r = policy_parts(root, policy, e);
     return r;
 }
 
-int policy_parse(struct slice yaml, struct policy **ret_policy, struct error *e)
+static int parse(struct slice yaml, bool local, struct policy **ret_policy, struct error *e)
 {
     SCOPED(policy_freep) struct policy *policy = calloc(1, sizeof *policy);
     struct yaml_node *root = NULL;
@@ -246,10 +265,20 @@ int policy_parse(struct slice yaml, struct policy **ret_policy, struct error *e)
     policy->arena.size_max = 8 * YAML_SIZE_MAX;
     int r = yaml_parse(yaml, &policy->arena, &root, e);
     if (r == 0)
-        r = root_parse(root, policy, e);
+        r = root_parse(root, local, policy, e);
     if (r == 0)
         *ret_policy = TAKE(policy);
     return r;
+}
+
+int policy_parse(struct slice yaml, struct policy **ret_policy, struct error *e)
+{
+    return parse(yaml, false, ret_policy, e);
+}
+
+int policy_parse_local(struct slice yaml, struct policy **ret_policy, struct error *e)
+{
+    return parse(yaml, true, ret_policy, e);
 }
 
 void policy_free(struct policy *policy)

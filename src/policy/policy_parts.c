@@ -1,11 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The parts of a policy that say what a program gets: volumes, files, network, TLS. */
-#include "kbs/policy_internal.h"
+#include "policy/policy_internal.h"
 
 #include <errno.h>
 #include <stdlib.h>
 
-enum { PEM_SIZE_MAX = 64 << 10, DNS_SIZE_MAX = 253 };
+#define UNIX_PREFIX "unix:"
+
+enum { PEM_SIZE_MAX = 64 << 10, DNS_SIZE_MAX = 253, UNIX_PATH_SIZE = 108 };
 
 const struct policy_volume *policy_volume_find(const struct policy *policy, const char *name)
 {
@@ -87,13 +89,72 @@ static int destination_parse(const struct yaml_node *node, struct policy *policy
     return r;
 }
 
+/* "unix:" and a path (with a last '/' all below it), or '@' and a name in the abstract space. */
+static int unix_parse(const struct yaml_node *node, struct policy_net *ret, struct error *e)
+{
+    const char *path = node->text + sizeof UNIX_PREFIX - 1;
+    size_t len = strlen(path);
+    ret->protocol = POLICY_UNIX;
+    ret->address = path;
+    if (len < 2 || len >= UNIX_PATH_SIZE || (path[0] != '/' && path[0] != '@'))
+        return yaml_error(node, e, "a Unix socket is unix:/PATH or unix:@NAME");
+    if (path[0] == '/' && (strstr(path, "//") || strstr(path, "/./") || strstr(path, "/../")))
+        return yaml_error(node, e, "the path of a Unix socket has no '.' or '..'");
+    return 0;
+}
+
+static bool is_unix(const struct yaml_node *node)
+{
+    return node->kind == YAML_SCALAR &&
+           strncmp(node->text, UNIX_PREFIX, sizeof UNIX_PREFIX - 1) == 0;
+}
+
+/* Where it listens or connects to. */
+static int end_parse(const struct yaml_node *node, struct policy *policy, struct policy_net *n,
+                     struct error *e)
+{
+    uint64_t port = 0;
+    if (is_unix(node))
+        return unix_parse(node, n, e);
+    if (!n->listen)
+        return destination_parse(node, policy, n, e);
+    int r = yaml_uint(node, 0, 65535, "network.listen", &port, e);
+    n->port = (uint16_t)port;
+    return r;
+}
+
+static int protocol_parse(const struct yaml_node *node, struct policy_net *n, struct error *e)
+{
+    static const char *const protocols[] = {"tcp", "udp", NULL};
+    unsigned protocol = 0;
+    if (!node)
+        return 0;
+    if (n->protocol == POLICY_UNIX)
+        return yaml_error(node, e, "a Unix socket has no 'protocol'");
+    int r = policy_choice(node, protocols, "network.protocol", &protocol, e);
+    n->protocol = (enum policy_protocol)protocol;
+    return r;
+}
+
+static int net_check(const struct yaml_node *map, const struct policy_net *n, struct error *e)
+{
+    bool shields = n->class == POLICY_NET_TLS || n->class == POLICY_NET_HANDOVER;
+    if (shields && n->protocol != POLICY_TCP)
+        return yaml_error(map, e, "only TCP can be 'tls' or 'handover'");
+    if (n->class == POLICY_NET_HANDOVER && !n->listen)
+        return yaml_error(map, e, "only a listening port can be handed over to");
+    if (n->class == POLICY_NET_TLS && !n->listen && !n->trust)
+        return yaml_error(map, e, "a TLS destination needs `trust`: who may sign its certificate");
+    return 0;
+}
+
 static int net_parse(const struct yaml_node *map, struct policy *policy, struct error *e)
 {
-    static const char *const keys[] = {"listen", "connect", "class", "server_name", "trust", NULL};
+    static const char *const keys[] = {"listen",      "connect", "class", "protocol",
+                                       "server_name", "trust",   NULL};
     static const char *const classes[] = {"plain", "tls", "handover", "denied", NULL};
     const struct yaml_node *listen, *connect;
     struct policy_net n = {0};
-    uint64_t port = 0;
     unsigned class = 0;
     int r = yaml_expect_keys(map, keys, "network", e);
     if (r < 0)
@@ -103,10 +164,9 @@ static int net_parse(const struct yaml_node *map, struct policy *policy, struct 
     if (!listen == !connect)
         return yaml_error(map, e, "each of 'network' has either `listen` or `connect`");
     n.listen = listen != NULL;
-    r = n.listen ? yaml_uint(listen, 0, 65535, "network.listen", &port, e)
-                 : destination_parse(connect, policy, &n, e);
-    if (n.listen)
-        n.port = (uint16_t)port;
+    r = end_parse(n.listen ? listen : connect, policy, &n, e);
+    if (r == 0)
+        r = protocol_parse(yaml_get(map, "protocol"), &n, e);
     if (r == 0)
         r = policy_choice(yaml_get(map, "class"), classes, "network.class", &class, e);
     if (r == 0)
@@ -115,10 +175,8 @@ static int net_parse(const struct yaml_node *map, struct policy *policy, struct 
     if (r == 0)
         r = yaml_text(yaml_get(map, "trust"), PEM_SIZE_MAX, "network.trust", &n.trust, e);
     n.class = (enum policy_net_class) class;
-    if (r == 0 && n.class == POLICY_NET_HANDOVER && !n.listen)
-        r = yaml_error(map, e, "only a listening port can be handed over to");
-    if (r == 0 && n.class == POLICY_NET_TLS && !n.listen && !n.trust)
-        r = yaml_error(map, e, "a TLS destination needs `trust`: who may sign its certificate");
+    if (r == 0)
+        r = net_check(map, &n, e);
     if (r == 0)
         policy->network[policy->network_count++] = n;
     return r;

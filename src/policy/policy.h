@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* kbs/policy.h: a policy as its owner wrote it: who may run, and with what. Parsing only; nothing
- * here decides or releases anything. docs/policy.md describes the language. */
-#ifndef COFFER_KBS_POLICY_H
-#define COFFER_KBS_POLICY_H
+/* policy/policy.h: a policy as its owner wrote it: who may run, and with what. Parsing only; nothing
+ * here decides or releases anything. docs/policy.md describes the language. Read by the key broker,
+ * and by a runtime that is given a policy file. */
+#ifndef COFFER_POLICY_POLICY_H
+#define COFFER_POLICY_POLICY_H
 
 #include "attest/appraise.h"
 #include "base/arena.h"
@@ -48,10 +49,13 @@ enum policy_net_class {
     POLICY_NET_DENIED,
 };
 
+enum policy_protocol { POLICY_TCP, POLICY_UDP, POLICY_UNIX };
+
 struct policy_net {
     bool listen;
     enum policy_net_class class;
-    const char *address; /* NULL: any */
+    enum policy_protocol protocol;
+    const char *address; /* NULL: any; UNIX: path, "@NAME", or with a last '/' all below it */
     uint16_t port;       /* 0: any */
     const char *server_name;
     const char *trust; /* PEM */
@@ -115,6 +119,7 @@ struct policy {
     unsigned tls_name_count;
     const char *tls_client_ca; /* PEM; NULL: clients need no certificate */
     bool tls_allow_1_2;
+    bool explain; /* refusals may be named on standard error, which the host reads */
     struct policy_secret secrets[POLICY_SECRETS_MAX];
     unsigned secret_count;
     struct policy_secret_file secret_files[POLICY_SECRET_FILES_MAX];
@@ -123,6 +128,9 @@ struct policy {
 
 /* 0, or -EINVAL with "line N: ..." in `e`, -EFBIG, -ENOMEM. Released by policy_free(). */
 must_check int policy_parse(struct slice yaml, struct policy **ret_policy, struct error *e);
+/* The same for a policy file without a key broker: tenant, name, tee and program may be left out
+ * (NULL, all, any), the command as well (argument_count 0), and there are no secrets. */
+must_check int policy_parse_local(struct slice yaml, struct policy **ret_policy, struct error *e);
 void policy_free(struct policy *policy);
 void policy_freep(struct policy **policy);
 

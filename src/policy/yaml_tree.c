@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "kbs/yaml_tree.h"
+#include "policy/yaml_tree.h"
 
 #include "base/hex.h"
 

@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* kbs/policy_internal.h: what policy.c and policy_parts.c share. All return 0 or -EINVAL with the
+/* policy/policy_internal.h: what policy.c and policy_parts.c share. All return 0 or -EINVAL with the
  * line in `e`. */
-#ifndef COFFER_KBS_POLICY_INTERNAL_H
-#define COFFER_KBS_POLICY_INTERNAL_H
+#ifndef COFFER_POLICY_POLICY_INTERNAL_H
+#define COFFER_POLICY_POLICY_INTERNAL_H
 
-#include "kbs/policy.h"
-#include "kbs/yaml_tree.h"
+#include "policy/policy.h"
+#include "policy/yaml_tree.h"
 
 must_check int policy_name(const struct yaml_node *node, const char *what, const char **ret_name,
                            struct error *e);
