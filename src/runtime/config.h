@@ -55,10 +55,14 @@ struct runtime_tls {
 
 enum net_class { NET_CLASS_PLAIN, NET_CLASS_TLS, NET_CLASS_HANDOVER, NET_CLASS_DENIED };
 
+enum net_protocol { NET_TCP, NET_UDP, NET_UNIX };
+
 struct runtime_net_rule {
     bool listen; /* else: a destination */
     enum net_class class;
-    const char *address;           /* destination host or address; NULL: any */
+    enum net_protocol protocol;
+    const char *address;           /* destination host or address; NULL: any. UNIX: path, "@NAME",
+                                    * or with a last '/' all below it */
     uint16_t port;                 /* 0: any */
     const struct runtime_tls *tls; /* for TLS and HANDOVER */
     struct slice trust_pem;        /* for a TLS destination: who may sign its certificate */
@@ -93,6 +97,8 @@ struct runtime_config {
     size_t cache_size;      /* per volume */
     bool trace;             /* `--trace`: one line per system call on stderr */
     bool stats;             /* `--stats`: counters on stderr at exit */
+    bool explain;           /* `--explain`: refusals are named on stderr, which the host sees */
+    int record_fd;          /* 0: none; else where to tell what the program uses (`--record`) */
 };
 
 /* Takes over the process: opens volumes, arms the interception, loads the program, runs it. Does

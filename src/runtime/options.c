@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "runtime/options.h"
+#include "runtime/explain/table.h"
 #include "runtime/net/options.h"
 #include "runtime/options_shield.h"
 
@@ -9,10 +10,15 @@
 #include <string.h>
 
 static const char usage[] =
-    "usage: coffer-runtime [FLAGS] [--] PROGRAM [ARGUMENTS]\n"
+    "usage: coffer run [FLAGS] [--] PROGRAM [ARGUMENTS]      (or coffer-runtime)\n"
     "\n"
     "Runs PROGRAM unmodified, with every system call it makes going through the runtime.\n"
     "\n"
+    "Policy\n"
+    "  --policy FILE            everything that this policy does not name is denied: files, "
+    "network,\n"
+    "                           environment, arguments (docs/policy.md); its volumes lie where\n"
+    "                           --volume DIR:/PATH says, or below --volume-dir DIR\n"
     "Files\n"
     "  --volume DIR:/PATH[:ro]  keep /PATH on the encrypted volume in DIR (made if empty)\n"
     "  --volume-key seal|FILE   key of the volumes: sealed to this platform (default), or 32 "
@@ -22,8 +28,12 @@ static const char usage[] =
     "Network\n" NET_OPTIONS_USAGE "Program\n"
     "  --env NAME=VALUE         set a variable for the program (may be repeated)\n"
     "  --cwd DIR                start the program in DIR\n"
-    "  --trace                  one line per system call on standard error\n"
-    "  --stats                  counters on standard error when the program ends\n"
+    "Seeing what happens (on standard error, which the host reads)\n"
+    "  --explain                say for each refusal which rule it was, and the line that would\n"
+    "                           allow it; without a program: the table of system calls\n"
+    "  --trace                  one line per system call\n"
+    "  --stats                  counters when the program ends\n"
+    "  --record-fd N            tell what the program uses on this socket (coffer run --record)\n"
     "Trust\n"
     "  --tee sim|auto           what protects memory; on this build always sim: nothing\n"
     "  --sim-device FILE        the file that plays the CPU (default ~/.coffer/sim-device)\n"
@@ -97,12 +107,23 @@ static int set_cwd(struct parse *p, const char *value)
 
 static int set_env(struct parse *p, const char *value)
 {
+    p->shield->env_given = true;
     return set_variable(p->config, value, p->e);
 }
 
 static int set_tee(struct parse *p, const char *value)
 {
     return tee_check(value, p->e);
+}
+
+static int set_record_fd(struct parse *p, const char *value)
+{
+    char *end;
+    long fd = strtol(value, &end, 10);
+    if (*value < '0' || *value > '9' || *end || fd < 3 || fd > INT32_MAX)
+        return error_set(p->e, -EINVAL, "--record-fd wants a descriptor above 2, not '%s'", value);
+    p->config->record_fd = (int)fd;
+    return 0;
 }
 
 static int add_volume(struct parse *p, const char *value)
@@ -125,6 +146,7 @@ static const struct {
     {"--tee", set_tee, 0},
     {"--volume", add_volume, 0},
     {"--file-rule", add_file_rule, 0},
+    {"--record-fd", set_record_fd, 0},
 #define TEXT_FLAG(name_, member_)                             \
     {                                                         \
         name_, NULL, offsetof(struct options_shield, member_) \
@@ -160,6 +182,10 @@ static int parse_flag(struct parse *p)
     }
     if (strcmp(flag, "--stats") == 0) {
         p->config->stats = true;
+        return 0;
+    }
+    if (strcmp(flag, "--explain") == 0) {
+        p->config->explain = true;
         return 0;
     }
     if (strcmp(flag, "--insecure__seal-to-signer") == 0) {
@@ -201,8 +227,13 @@ int runtime_options(int argc, char **argv, char **envp, struct runtime_config *r
         if (r != 0)
             return r;
     }
-    if (p.at >= argc)
+    bool has_program = p.at < argc, local_policy = shield.policy && !shield.kbs;
+    if (!has_program && ret_config->explain && !local_policy) {
+        explain_table(stdout);
+        return RUNTIME_OPTIONS_HELP;
+    }
+    if (!has_program && !local_policy)
         return error_set(e, -EINVAL, "no program given (try --help)");
-    ret_config->argv = argv + p.at;
+    ret_config->argv = has_program ? argv + p.at : NULL;
     return options_finish(ret_config, &shield, e);
 }

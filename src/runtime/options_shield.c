@@ -2,11 +2,13 @@
 #include "runtime/options_shield.h"
 #include "base/buf.h"
 #include "base/hex.h"
+#include "base/log.h"
 #include "crypto/crypto.h"
 #include "platform/host.h"
 #include "platform/linux/sim_device.h"
 #include "platform/ops.h"
 #include "runtime/net/options.h"
+#include "runtime/options_policy.h"
 #include "runtime/provision/provision.h"
 #include "volume/local.h"
 
@@ -265,8 +267,10 @@ static int provision(struct runtime_config *config, const struct options_shield 
         .handover_status_fd = -1,
         .patience_ms = PATIENCE_MS,
     };
-    bool trace = config->trace, stats = config->stats;
+    bool trace = config->trace, stats = config->stats, explain = config->explain;
     r = provision_run(&options, config, e);
+    if (r == 0 && explain && !config->explain)
+        LOG_WARNING("refusals are not explained: the policy would have to say: explain: true");
     config->program = options.program;
     config->trace = trace;
     config->stats = stats;
@@ -274,18 +278,44 @@ static int provision(struct runtime_config *config, const struct options_shield 
     return r;
 }
 
+/* A policy file takes the place of the flags; whoever starts it answers for it. */
+static int policy_apply(struct runtime_config *config, const struct options_shield *shield,
+                        struct error *e)
+{
+    struct options_policy options = {
+        .file = shield->policy, .volume_dir = shield->volume_dir, .env_given = shield->env_given};
+    char program[PATH_MAX];
+    if (config->record_fd > 0)
+        return error_set(e, -EINVAL, "--record watches a program without a policy");
+    int r = file_read(shield->policy, &options.yaml, e);
+    if (r == 0)
+        r = options_policy(config, &options, e);
+    if (r < 0)
+        return r;
+    config->program = strdup(program_path(config, program));
+    if (!config->program)
+        return error_set(e, -ENOMEM, "out of memory");
+    return options_policy_measure(config->program, e);
+}
+
 int options_finish(struct runtime_config *config, const struct options_shield *shield,
                    struct error *e)
 {
+    int r = 0;
+    if (shield->policy && !shield->kbs)
+        r = policy_apply(config, shield, e);
+    if (r < 0)
+        return r;
     bool sealed =
         config->volume_count > 0 && shield->volume_key && strcmp(shield->volume_key, "seal") == 0;
-    int r = 0;
     if (sealed || shield->kbs || shield->manifest || shield->sim_device)
         r = identity_set(config, shield, e);
     if (r == 0 && shield->kbs)
         return provision(config, shield, e);
-    if (r == 0 && (shield->kbs_pin || shield->tenant || shield->policy || shield->volume_dir))
-        return error_set(e, -EINVAL, "--kbs-pin, --tenant, --policy and --volume-dir need --kbs");
+    if (r == 0 && (shield->kbs_pin || shield->tenant || (shield->volume_dir && !shield->policy)))
+        return error_set(e, -EINVAL,
+                         "--kbs-pin, --tenant and --volume-dir need --kbs (or, the last, "
+                         "--policy)");
     for (unsigned i = 0; r == 0 && i < config->volume_count; i++)
         r = volume_finish(&config->volumes[i], shield, e);
     if (r == 0 && config->net_rule_count > 0)

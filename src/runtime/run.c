@@ -2,6 +2,7 @@
 /* runtime_run(): from a configuration to the guest's first instruction. */
 #include "platform/host.h"
 #include "platform/ops.h"
+#include "runtime/explain/explain.h"
 #include "runtime/fd_table.h"
 #include "runtime/loader/load.h"
 #include "runtime/net/net.h"
@@ -113,6 +114,7 @@ int runtime_run(const struct runtime_config *config, struct error *e)
     if (r < 0)
         return error_set(e, r, "cannot take over the process");
     process_stderr_keep();
+    explain_start(config, process_stderr());
     r = change_directory(config, e);
     if (r == 0)
         r = start_shields(config, e);

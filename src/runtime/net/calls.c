@@ -5,6 +5,7 @@
 #include "base/log.h"
 #include "platform/host.h"
 #include "runtime/block.h"
+#include "runtime/explain/explain.h"
 #include "runtime/fd_table.h"
 #include "runtime/guest.h"
 #include "runtime/net/internal.h"
@@ -76,8 +77,9 @@ static int64_t attach_new(int fd, enum net_kind kind, const struct runtime_net_r
 static bool must_see(int domain, int type)
 {
     bool internet = domain == AF_INET || domain == AF_INET6;
-    return internet && ((type == SOCK_STREAM && g_net.has_destinations) ||
-                        (type == SOCK_DGRAM && g_net.config->has_policy));
+    bool judged = g_net.config->has_policy || g_explain_records;
+    return (internet && type == SOCK_STREAM && g_net.has_destinations) ||
+           ((internet || domain == AF_UNIX) && type == SOCK_DGRAM && judged);
 }
 
 int64_t sys_socket(struct syscall_call *c)
@@ -123,12 +125,16 @@ int64_t sys_bind(struct syscall_call *c)
     int fd = (int)c->args[0];
     int r = address_get(&address, c->args[1], c->args[2]);
     int port = r < 0 ? -1 : address_port(&address, (socklen_t)c->args[2]);
+    if (r == 0 && address.ss_family == AF_UNIX) {
+        r = rules_for_unix(&address, (socklen_t)c->args[2], true);
+        return r < 0 ? r : sys_pass(c);
+    }
     if (port <= 0) /* the host says what is wrong; port 0 is judged by listen() */
         return sys_pass(c);
     int type = socket_type(fd);
-    if (type != SOCK_STREAM && (type < 0 || !g_net.config->has_policy))
+    if (type != SOCK_STREAM && (type < 0 || (!g_net.config->has_policy && !g_explain_records)))
         return sys_pass(c);
-    r = rules_for_listen(port, &rule);
+    r = rules_for_listen(port, type == SOCK_STREAM ? NET_TCP : NET_UDP, &rule);
     if (r < 0)
         return r;
     if (type != SOCK_STREAM)
@@ -169,7 +175,7 @@ int64_t sys_listen(struct syscall_call *c)
     int port = address_port(&name, size);
     if (port < 0)
         return sys_pass(c);
-    int r = rules_for_listen(port, &rule);
+    int r = rules_for_listen(port, NET_TCP, &rule);
     if (r < 0)
         return r;
     return rule && rule->class == NET_CLASS_TLS ? listen_tls(c, rule) : sys_pass(c);
@@ -286,6 +292,10 @@ int64_t sys_connect(struct syscall_call *c)
     SCOPED(socket_putp) struct net_socket *s = socket_get(fd);
     int r = address_get(&address, c->args[1], c->args[2]);
     bool internet = r == 0 && address_port(&address, (socklen_t)c->args[2]) >= 0;
+    if (r == 0 && address.ss_family == AF_UNIX) {
+        r = rules_for_unix(&address, (socklen_t)c->args[2], false);
+        return r < 0 ? r : sys_pass(c);
+    }
     if (!internet || (s && s->kind != NET_RAW))
         return sys_pass(c);
     int type = socket_type(fd);

@@ -141,9 +141,13 @@ int address_port(const struct sockaddr_storage *address, socklen_t size);
 
 /* Which rule decides; -EACCES (said in the log) if none and there is a policy, or if it denies.
  * *ret_rule is NULL where the host decides. */
-must_check int rules_for_listen(int port, const struct runtime_net_rule **ret_rule);
+must_check int rules_for_listen(int port, enum net_protocol protocol,
+                                const struct runtime_net_rule **ret_rule);
 must_check int rules_for_destination(const struct sockaddr_storage *address, socklen_t size,
                                      bool stream, const struct runtime_net_rule **ret_rule);
+
+/* A Unix socket's own name, or where it connects or sends. 0 or -EACCES; what has no name is free. */
+must_check int rules_for_unix(const struct sockaddr_storage *address, socklen_t size, bool listen);
 
 /* May such a socket be made at all? 0 or -EACCES. */
 must_check int rules_for_socket(int domain, int type, int protocol);

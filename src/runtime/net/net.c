@@ -18,6 +18,8 @@ int net_init(const struct runtime_config *config, struct error *e)
     g_net.config = config;
     for (unsigned i = 0; i < config->net_rule_count; i++) {
         const struct runtime_net_rule *rule = &config->net_rules[i];
+        if (rule->protocol == NET_UNIX && !rule->address)
+            return error_set(e, -EINVAL, "network rule %u: a Unix socket without a path", i);
         g_net.has_destinations |= !rule->listen && rule->class == NET_CLASS_TLS;
         g_net.has_tls |= rule->class == NET_CLASS_TLS || rule->class == NET_CLASS_HANDOVER;
     }

@@ -149,6 +149,19 @@ static int identity_new(struct error *e)
                : 0;
 }
 
+const struct runtime_tls *net_options_identity(bool listens)
+{
+    g_options.listens |= listens;
+    return &g_identity;
+}
+
+void net_options_policy(const char *client_ca, bool allow_1_2)
+{
+    if (client_ca)
+        g_identity.client_ca = slice_of_text(client_ca);
+    g_options.allow_1_2 = allow_1_2;
+}
+
 int net_options_finish(struct runtime_config *config, struct error *e)
 {
     int r = 0;

@@ -33,6 +33,11 @@ bool net_option_known(const char *flag, bool *ret_wants_value);
 must_check int net_option(struct runtime_config *config, const char *flag, const char *value,
                           struct error *e);
 
+/* For a policy file: the identity of its TLS rules (`listens`: make one if no flag names it), and what
+ * it says about clients. `client_ca` is PEM or NULL. */
+const struct runtime_tls *net_options_identity(bool listens);
+void net_options_policy(const char *client_ca, bool allow_1_2);
+
 /* After the last: reads the files, makes the certificate. What it allocates is kept for the life of
  * the process. 0 or -errno. */
 must_check int net_options_finish(struct runtime_config *config, struct error *e);

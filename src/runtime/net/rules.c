@@ -1,15 +1,24 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "base/log.h"
 #include "platform/host.h"
+#include "runtime/explain/explain.h"
 #include "runtime/net/internal.h"
 
 #include <arpa/inet.h>
 #include <errno.h>
+#include <fcntl.h>
+#include <linux/limits.h>
 #include <linux/netlink.h>
 #include <netinet/in.h>
-#include <stdio.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <sys/un.h>
 
-enum { ADDRESS_TEXT_SIZE = INET6_ADDRSTRLEN + 8, REFUSALS_PER_MINUTE = 20 };
+enum {
+    ADDRESS_TEXT_SIZE = INET6_ADDRSTRLEN + 8,
+    UNIX_NAME_SIZE = PATH_MAX + 1,
+    REFUSALS_PER_MINUTE = 20,
+};
 
 static bool may_log(void)
 {
@@ -77,37 +86,113 @@ int address_port(const struct sockaddr_storage *address, socklen_t size)
     return -1;
 }
 
-static void address_text(const struct sockaddr_storage *address, char text[ADDRESS_TEXT_SIZE])
+static const char *address_text(const struct sockaddr_storage *address,
+                                char text[ADDRESS_TEXT_SIZE])
 {
-    char host[INET6_ADDRSTRLEN] = "?";
     const void *bytes = address->ss_family == AF_INET
                             ? (const void *)&((const struct sockaddr_in *)address)->sin_addr
                             : (const void *)&((const struct sockaddr_in6 *)address)->sin6_addr;
-    (void)inet_ntop(address->ss_family, bytes, host, sizeof host);
-    snprintf(text, ADDRESS_TEXT_SIZE, address->ss_family == AF_INET ? "%s:%d" : "[%s]:%d", host,
-             address_port(address, sizeof *address));
+    return inet_ntop(address->ss_family, bytes, text, ADDRESS_TEXT_SIZE) ? text : "?";
+}
+
+/* Denied by a rule, or by there being none: says so; otherwise tells the recorder. */
+static int decide(const struct runtime_net_rule *found, const struct explain_end *end,
+                  const struct runtime_net_rule **ret_rule)
+{
+    if (found ? found->class == NET_CLASS_DENIED : g_net.config->has_policy) {
+        explain_net(end, found != NULL);
+        return -EACCES;
+    }
+    record_net(end);
+    *ret_rule = found;
+    return 0;
 }
 
 /* Exact ports before any port. */
-int rules_for_listen(int port, const struct runtime_net_rule **ret_rule)
+int rules_for_listen(int port, enum net_protocol protocol, const struct runtime_net_rule **ret_rule)
 {
     const struct runtime_net_rule *found = NULL;
+    const struct explain_end end = {.listen = true, .protocol = protocol, .port = port};
     for (unsigned i = 0; i < g_net.config->net_rule_count; i++) {
         const struct runtime_net_rule *rule = &g_net.config->net_rules[i];
-        if (rule->listen && (rule->port == port || (rule->port == 0 && !found)))
+        if (rule->protocol == protocol && rule->listen &&
+            (rule->port == port || (rule->port == 0 && !found)))
             found = rule;
         if (found && found->port == port)
             break;
     }
-    bool denied = found ? found->class == NET_CLASS_DENIED : g_net.config->has_policy;
-    if (denied && may_log())
-        LOG_WARNING(found ? "refused to listen: a network rule denies this port"
-                          : "refused to listen: no network rule names this port",
-                    LOG_INT("port", port));
-    if (denied)
-        return -EACCES;
-    *ret_rule = found;
-    return 0;
+    return decide(found, &end, ret_rule);
+}
+
+/* "/run/x" or "@name" as rules write it; NULL: it has no name yet, or none that could be one. */
+/* A relative path as the host will see it: from the host's idea of the working directory. */
+static bool unix_path_complete(char name[UNIX_NAME_SIZE], const char *path, size_t len)
+{
+    size_t head = 0;
+    if (path[0] != '/') {
+        long n = host_call(SYS_getcwd, name, UNIX_NAME_SIZE - 1);
+        if (n <= 1 || n > UNIX_NAME_SIZE - 1)
+            return false;
+        head = (size_t)n - 1;
+        if (head > 1)
+            name[head++] = '/';
+    }
+    if (head + len >= UNIX_NAME_SIZE)
+        return false;
+    memcpy(name + head, path, len);
+    name[head + len] = '\0';
+    return true;
+}
+
+static const char *unix_name(const struct sockaddr_storage *address, socklen_t size,
+                             char name[UNIX_NAME_SIZE])
+{
+    const struct sockaddr_un *un = (const struct sockaddr_un *)address;
+    size_t head = offsetof(struct sockaddr_un, sun_path);
+    if (size <= head || size > sizeof *un)
+        return NULL;
+    size_t room = size - head, len = strnlen(un->sun_path, room);
+    if (un->sun_path[0] != '\0')
+        return unix_path_complete(name, un->sun_path, len) ? name : "?";
+    name[0] = '@';
+    for (size_t i = 1; i < room; i++) /* a name with a NUL in it: no rule can mean it */
+        name[i] = un->sun_path[i] ? un->sun_path[i] : '\x01';
+    name[room] = '\0';
+    return name;
+}
+
+static bool unix_fits(const char *wanted, const char *name)
+{
+    size_t len = strlen(wanted);
+    if (len > 1 && wanted[len - 1] == '/')
+        return strncmp(wanted, name, len) == 0 && !strstr(name, "/../");
+    return strcmp(wanted, name) == 0;
+}
+
+static bool host_has(const char *path)
+{
+    struct statx stat;
+    return host_call(SYS_statx, AT_FDCWD, path, 0, STATX_TYPE, &stat) != -ENOENT;
+}
+
+int rules_for_unix(const struct sockaddr_storage *address, socklen_t size, bool listen)
+{
+    char name[UNIX_NAME_SIZE];
+    const struct runtime_net_rule *found = NULL, *unused;
+    if (!g_net.config->has_policy && !g_explain_records)
+        return 0;
+    struct explain_end end = {.listen = listen, .protocol = NET_UNIX};
+    end.address = unix_name(address, size, name);
+    if (!end.address)
+        return 0;
+    for (unsigned i = 0; i < g_net.config->net_rule_count && !found; i++) {
+        const struct runtime_net_rule *rule = &g_net.config->net_rules[i];
+        if (rule->protocol == NET_UNIX && rule->listen == listen && unix_fits(rule->address, name))
+            found = rule;
+    }
+    if (!found && !listen && name[0] == '/' && g_net.config->has_policy && !host_has(name))
+        return -ENOENT; /* as without a policy: programs try sockets that few machines have */
+    return decide(found, &end, &unused);
 }
 
 /* The address itself without the mapping of IPv4 into IPv6. */
@@ -126,12 +211,11 @@ static const uint8_t *address_bytes(const struct sockaddr_storage *address, int 
 /* How well the rule fits: 0 not at all. A name fits every address, for the certificate proves it;
  * for a plain connection "localhost" is the only name, since nothing proves others. */
 static int rule_fits(const struct runtime_net_rule *rule, const struct sockaddr_storage *address,
-                     int port, bool stream)
+                     int port, enum net_protocol protocol)
 {
     uint8_t wanted[16];
     int family, wanted_family;
-    if (rule->listen || (rule->port != 0 && rule->port != port) ||
-        (!stream && rule->class == NET_CLASS_TLS))
+    if (rule->listen || (rule->port != 0 && rule->port != port) || rule->protocol != protocol)
         return 0;
     int fit = rule->port != 0 ? 2 : 1;
     if (!rule->address)
@@ -152,29 +236,25 @@ static int rule_fits(const struct runtime_net_rule *rule, const struct sockaddr_
 int rules_for_destination(const struct sockaddr_storage *address, socklen_t size, bool stream,
                           const struct runtime_net_rule **ret_rule)
 {
+    enum net_protocol protocol = stream ? NET_TCP : NET_UDP;
     int port = address_port(address, size), best = 0;
     const struct runtime_net_rule *found = NULL;
+    char text[ADDRESS_TEXT_SIZE];
     *ret_rule = NULL;
+    if (address->ss_family == AF_UNIX)
+        return rules_for_unix(address, size, false);
     if (port < 0)
         return 0;
     for (unsigned i = 0; i < g_net.config->net_rule_count; i++) {
-        int fit = rule_fits(&g_net.config->net_rules[i], address, port, stream);
+        int fit = rule_fits(&g_net.config->net_rules[i], address, port, protocol);
         if (fit > best) {
             best = fit;
             found = &g_net.config->net_rules[i];
         }
     }
-    if (found ? found->class != NET_CLASS_DENIED : !g_net.config->has_policy) {
-        *ret_rule = found;
-        return 0;
-    }
-    char text[ADDRESS_TEXT_SIZE];
-    address_text(address, text);
-    if (may_log())
-        LOG_WARNING(found ? "refused a destination that a network rule denies"
-                          : "refused a destination that no network rule names",
-                    LOG_TEXT("destination", text), LOG_TEXT("protocol", stream ? "tcp" : "udp"));
-    return -EACCES;
+    const struct explain_end end = {
+        .protocol = protocol, .address = address_text(address, text), .port = port};
+    return decide(found, &end, ret_rule);
 }
 
 int rules_for_socket(int domain, int type, int protocol)
@@ -187,10 +267,7 @@ int rules_for_socket(int domain, int type, int protocol)
     type &= 0xf;
     if ((domain == AF_INET || domain == AF_INET6) && (type == SOCK_STREAM || type == SOCK_DGRAM))
         return 0; /* judged by where it goes */
-    if (may_log())
-        LOG_WARNING("refused a kind of socket that no network rule can name",
-                    LOG_INT("domain", domain), LOG_INT("type", type),
-                    LOG_INT("protocol", protocol));
+    explain_socket(domain, type, protocol);
     return -EACCES;
 }
 

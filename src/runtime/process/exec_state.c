@@ -6,6 +6,7 @@
 #include "base/reader.h"
 #include "platform/host.h"
 #include "runtime/config.h"
+#include "runtime/explain/explain.h"
 #include "runtime/fd_table.h"
 #include "runtime/net/net.h"
 #include "runtime/process/exec.h"
@@ -77,6 +78,8 @@ static void put_config(struct out *o, const struct runtime_config *c)
 {
     put_number(o, c->has_policy);
     put_number(o, c->trace);
+    put_number(o, c->explain);
+    put_number(o, explain_record_keep(true));
     put_number(o, 0); /* counters are the first process's */
     put_number(o, c->cache_size);
     put_number(o, c->file_rule_count);
@@ -94,6 +97,7 @@ static void put_config(struct out *o, const struct runtime_config *c)
         put_number(o, rule->listen);
         /* The hand-over socket stays with the program it was made for. */
         put_number(o, rule->class == NET_CLASS_HANDOVER ? NET_CLASS_DENIED : rule->class);
+        put_number(o, rule->protocol);
         put_text(o, rule->address);
         put_number(o, rule->port);
         put_tls(o, rule->tls);
@@ -150,6 +154,7 @@ int exec_host(const struct program *program)
     const char *const argv[] = {"coffer-runtime", RUNTIME_CONTINUE_FLAG, number, NULL};
     const char *const envp[] = {NULL};
     int r = (int)host_call(SYS_execve, "/proc/self/exe", argv, envp);
+    (void)explain_record_keep(false);
     host_close(fd);
     return r;
 }
@@ -229,6 +234,8 @@ static void get_config(struct in *in, struct runtime_config *c)
 {
     c->has_policy = get_number(in);
     c->trace = get_number(in);
+    c->explain = get_number(in);
+    c->record_fd = (int)get_count(in, 1 << 20);
     c->stats = get_number(in);
     c->cache_size = get_number(in);
     c->file_rule_count = get_count(in, RUNTIME_FILE_RULES_MAX);
@@ -245,6 +252,7 @@ static void get_config(struct in *in, struct runtime_config *c)
         struct runtime_net_rule *rule = &c->net_rules[i];
         rule->listen = get_number(in);
         rule->class = (enum net_class)get_number(in);
+        rule->protocol = (enum net_protocol)get_number(in);
         rule->address = get_text(in);
         rule->port = (uint16_t)get_number(in);
         rule->tls = get_tls(in);

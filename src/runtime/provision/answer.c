@@ -188,14 +188,17 @@ static int net_read(struct context *c, const json_t *object)
     static const char *const classes[] = {"plain", "tls", "handover", "denied", NULL};
     static const enum net_class meant[] = {NET_CLASS_PLAIN, NET_CLASS_TLS, NET_CLASS_HANDOVER,
                                            NET_CLASS_DENIED};
+    static const char *const protocols[] = {"tcp", "udp", "unix", NULL};
     struct runtime_config *config = c->config;
     const char *trust = NULL;
-    unsigned class = 0;
+    unsigned class = 0, protocol = 0;
     if (config->net_rule_count == RUNTIME_NET_RULES_MAX)
         return bad(c, "net");
     struct runtime_net_rule *rule = &config->net_rules[config->net_rule_count];
     json_int_t port = json_integer_value(json_object_get(object, "port"));
     int r = choice_read(c, object, "class", classes, &class);
+    if (r == 0)
+        r = choice_read(c, object, "protocol", protocols, &protocol);
     if (r == 0 && (port < 0 || port > 65535))
         r = bad(c, "port");
     if (r == 0)
@@ -208,7 +211,10 @@ static int net_read(struct context *c, const json_t *object)
         return r;
     rule->listen = json_is_true(json_object_get(object, "listen"));
     rule->class = meant[class];
+    rule->protocol = (enum net_protocol)protocol;
     rule->port = (uint16_t)port;
+    if (rule->protocol == NET_UNIX && !rule->address)
+        return bad(c, "address");
     if (trust)
         rule->trust_pem = slice_of_text(trust);
     if (rule->class == NET_CLASS_TLS || rule->class == NET_CLASS_HANDOVER)
@@ -294,6 +300,7 @@ int answer_read(const json_t *answer, struct slice private_key_pem, struct arena
     if (r == 0)
         r = list_read(&c, answer, "secret_files", secret_file_read);
     config->has_policy = true;
+    config->explain = json_is_true(json_object_get(answer, "explain"));
     return r;
 }
 

@@ -5,6 +5,7 @@
 #include "platform/linux/linux.h"
 #include "platform/ops.h"
 #include "runtime/block.h"
+#include "runtime/explain/explain.h"
 #include "runtime/process/process.h"
 #include "runtime/syscall/call.h"
 #include "runtime/syscall/entry.h"
@@ -97,6 +98,8 @@ static int64_t dispatch_call(struct syscall_call *c)
         return sys_pass(c);
     if (row->class == CALL_FD && fd_is_hidden((int)c->args[0]))
         return -EBADF;
+    if (row->class == CALL_DENY)
+        explain_call(call_name(c->nr), call_why(c->nr));
     return row->handler(c);
 }
 

@@ -25,14 +25,15 @@ static int dir_fd_of(const struct path_job *job)
 
 int path_find(const struct path_job *job, const char *path, bool careful, struct place *ret_place)
 {
-    int r = job->flags & PLACE_SCOPED ? 0 : proc_find(path, job->flags, ret_place);
+    unsigned flags = job->flags | (job->writes ? PLACE_WRITES : 0);
+    int r = job->flags & PLACE_SCOPED ? 0 : proc_find(path, flags, ret_place);
     if (r > 0 && (job->flags & (PLACE_NO_XDEV | PLACE_NO_SYMLINKS | PLACE_NO_MAGICLINKS))) {
         place_done(ret_place); /* /proc is a mount, and all that is found there so is a link */
         return job->flags & PLACE_NO_XDEV ? -EXDEV : -ELOOP;
     }
     if (r != 0)
         return r < 0 ? r : 0;
-    return place_find(dir_fd_of(job), path, job->flags, careful, ret_place);
+    return place_find(dir_fd_of(job), path, flags, careful, ret_place);
 }
 
 int64_t path_pass(const struct path_job *job, const char *path)
@@ -66,7 +67,8 @@ bool path_may_lead_to_us(const struct path_job *job, const char *path)
 static int64_t act(struct path_job *job, struct place *place, place_fn *ours)
 {
     if (job->writes && place->mount && place->mount->read_only)
-        return -EROFS;
+        return fs_refuse_write(place->kind == PLACE_HOST ? place->path : place->mount->prefix,
+                               place->mount);
     return place->kind == PLACE_HOST ? path_pass(job, place->path) : ours(job, place);
 }
 

@@ -245,7 +245,7 @@ static int64_t pass_both(struct two_paths *t)
         if (places[i]->as_given)
             continue;
         if (places[i]->mount && places[i]->mount->read_only)
-            return -EROFS;
+            return fs_refuse_write(places[i]->path, places[i]->mount);
         call.args[jobs[i]->path_arg] = (unsigned long)places[i]->path;
         if (jobs[i]->dir_arg != NO_ARG)
             call.args[jobs[i]->dir_arg] = (unsigned long)AT_FDCWD;

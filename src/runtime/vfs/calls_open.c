@@ -233,7 +233,11 @@ static int64_t run_open(struct path_job *job)
     bool exclusive = (flags & O_CREAT) && (flags & O_EXCL);
     if (!(flags & O_NOFOLLOW) && !exclusive)
         job->flags |= PLACE_FOLLOW;
-    job->writes = wants_write((int)flags) || (flags & O_CREAT);
+    job->writes = !(flags & O_PATH) && (wants_write((int)flags) || (flags & O_CREAT));
+    if (!job->writes)
+        job->flags |= flags & O_PATH        ? PLACE_LOOKS
+                      : flags & O_DIRECTORY ? PLACE_LISTS
+                                            : PLACE_READS;
     int64_t r = -EEXIST;
     for (int i = 0; i < CREATE_RETRIES && r == -EEXIST; i++) {
         r = path_run(job, open_place);

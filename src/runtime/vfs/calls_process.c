@@ -50,7 +50,7 @@ int64_t sys_chdir(struct syscall_call *c)
 {
     char path[PATH_MAX];
     struct place place;
-    struct path_job job = {.c = c, .dir_arg = NO_ARG, .flags = PLACE_FOLLOW};
+    struct path_job job = {.c = c, .dir_arg = NO_ARG, .flags = PLACE_FOLLOW | PLACE_LOOKS};
     int64_t r = path_copy(path, c->args[0]);
     if (r >= 0)
         r = path_find(&job, path, false, &place);

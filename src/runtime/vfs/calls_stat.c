@@ -54,19 +54,20 @@ static int64_t stat_place(struct path_job *job, struct place *p)
 
 static unsigned at_flags(uint64_t flags)
 {
-    return (flags & AT_SYMLINK_NOFOLLOW ? 0 : PLACE_FOLLOW) |
+    return PLACE_LOOKS | (flags & AT_SYMLINK_NOFOLLOW ? 0 : PLACE_FOLLOW) |
            (flags & AT_EMPTY_PATH ? PLACE_EMPTY_PATH : 0);
 }
 
 int64_t sys_stat(struct syscall_call *c)
 {
-    struct path_job job = {.c = c, .dir_arg = NO_ARG, .flags = PLACE_FOLLOW, .a = c->args[1]};
+    struct path_job job = {
+        .c = c, .dir_arg = NO_ARG, .flags = PLACE_FOLLOW | PLACE_LOOKS, .a = c->args[1]};
     return path_run(&job, stat_place);
 }
 
 int64_t sys_lstat(struct syscall_call *c)
 {
-    struct path_job job = {.c = c, .dir_arg = NO_ARG, .a = c->args[1]};
+    struct path_job job = {.c = c, .dir_arg = NO_ARG, .flags = PLACE_LOOKS, .a = c->args[1]};
     return path_run(&job, stat_place);
 }
 
@@ -188,7 +189,7 @@ static int64_t do_readlink(struct syscall_call *c, int dir_arg, int path_arg, un
     struct path_job job = {.c = c,
                            .dir_arg = dir_arg,
                            .path_arg = path_arg,
-                           .flags = flags,
+                           .flags = flags | PLACE_LOOKS,
                            .a = c->args[path_arg + 1],
                            .b = c->args[path_arg + 2]};
     if ((int)job.b <= 0)
@@ -251,7 +252,8 @@ static int64_t statfs_place(struct path_job *job, struct place *p)
 
 int64_t sys_statfs(struct syscall_call *c)
 {
-    struct path_job job = {.c = c, .dir_arg = NO_ARG, .flags = PLACE_FOLLOW, .a = c->args[1]};
+    struct path_job job = {
+        .c = c, .dir_arg = NO_ARG, .flags = PLACE_FOLLOW | PLACE_LOOKS, .a = c->args[1]};
     return path_run(&job, statfs_place);
 }
 

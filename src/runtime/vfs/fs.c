@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "runtime/vfs/fs.h"
 
-#include "base/log.h"
 #include "platform/host.h"
+#include "runtime/explain/explain.h"
 #include "runtime/thread.h"
 #include "runtime/vfs/volume_client.h"
 #include "runtime/vfs/volume_file.h"
@@ -146,19 +146,27 @@ bool fs_mount_is_directory(const struct mount *mount)
            mount->kind != MOUNT_SPECIAL;
 }
 
-int fs_refuse(const char *path, const struct mount *mount)
+int fs_refuse(const char *path, unsigned wishes, const struct mount *mount)
 {
-    static struct log_limit limit;
-    if (log_allows(&limit, host_monotonic_ns() / 1000000000, 100)) {
-        if (mount)
-            LOG_NOTICE("file denied", LOG_TEXT("path", path), LOG_TEXT("by_rule", mount->prefix),
-                       LOG_TEXT("to_allow", "a longer prefix with another class"));
-        else
-            LOG_NOTICE("file denied", LOG_TEXT("path", path),
-                       LOG_TEXT("by_rule", "no rule names it"),
-                       LOG_TEXT("to_allow", "a file rule whose prefix covers this path"));
-    }
+    explain_file(path, wishes, mount ? mount->prefix : NULL, "denied");
     return -EACCES;
+}
+
+int fs_refuse_write(const char *path, const struct mount *mount)
+{
+    explain_file(path, WISH_WRITE, mount->prefix, "read-only");
+    return -EROFS;
+}
+
+bool fs_leads_to_mount(const char *path, size_t size)
+{
+    for (unsigned i = 0; i < g_fs.mount_count; i++) {
+        const struct mount *mount = &g_fs.mounts[i];
+        if (mount->kind != MOUNT_DENIED && mount->prefix_size > size &&
+            memcmp(mount->prefix, path, size) == 0 && mount->prefix[size] == '/')
+            return true;
+    }
+    return false;
 }
 
 /* --- who asks --- */

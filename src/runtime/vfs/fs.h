@@ -94,8 +94,12 @@ void fs_set_cwd(struct volume_file *vf);
 /* Who the guest is now. */
 struct creds fs_creds(void);
 
-/* Notes a refusal: which path, why, and what rule would allow it. Returns -EACCES. */
-int fs_refuse(const char *path, const struct mount *mount);
+/* Explains a refusal: which path, why (NULL: no rule names it), and what would allow it. -EACCES. */
+int fs_refuse(const char *path, unsigned wishes, const struct mount *mount);
+/* The same for a rule that is read-only: -EROFS. */
+int fs_refuse_write(const char *path, const struct mount *mount);
+/* Is `path` a directory on the way to something that a rule names? */
+bool fs_leads_to_mount(const char *path, size_t size);
 
 /* The mount with the longest prefix of normalised absolute `path`, or NULL. */
 must_check const struct mount *fs_mount_of(const char *path, size_t size);

@@ -11,6 +11,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
@@ -244,23 +245,61 @@ static int step_on_volume(struct journey *j)
 
 /* --- on the host --- */
 
+static unsigned wishes_of(unsigned flags)
+{
+    unsigned wishes = flags >> 16;
+    return wishes ? wishes : flags & PLACE_NAME ? WISH_WRITE : WISH_READ;
+}
+
+/* The guest's own directory in /proc has another name in each run; rules call it /proc/self. */
+static const char *own_proc(const char *path, char own[PATH_MAX])
+{
+    char *end;
+    if (strncmp(path, "/proc/", 6) != 0 || path[6] < '1' || path[6] > '9')
+        return path;
+    long pid = strtol(path + 6, &end, 10);
+    if ((*end != '/' && *end != '\0') || pid != host_call(SYS_getpid))
+        return path;
+    int n = snprintf(own, PATH_MAX, "/proc/self%s", end);
+    return n > 0 && n < PATH_MAX ? own : path;
+}
+
+/* What the host does not have, the guest is told so: programs ask for many a file that may be
+ * missing, and take any other error for a fault. */
+static int refuse_unnamed(const char *path, unsigned wishes)
+{
+    struct statx stat;
+    if (!(wishes & WISH_WRITE)) {
+        long r = host_call(SYS_statx, AT_FDCWD, path, AT_SYMLINK_NOFOLLOW, STATX_TYPE, &stat);
+        if (r == -ENOENT || r == -ENOTDIR)
+            return (int)r;
+    }
+    return fs_refuse(path, wishes, NULL);
+}
+
 static int classify(struct journey *j)
 {
     struct place *p = j->place;
-    p->mount = fs_mount_of(j->here, j->here_size);
-    const struct mount *m = p->mount;
+    char own[PATH_MAX];
+    unsigned wishes = wishes_of(j->flags);
     memcpy(p->path, j->here, j->here_size + 1);
     if (j->here_size == 0)
         memcpy(p->path, "/", 2);
-    if (!m && !g_fs.has_policy) {
+    const char *path = own_proc(p->path, own);
+    const struct mount *m = fs_mount_of(j->here, j->here_size);
+    if (!m && path != p->path)
+        m = fs_mount_of(path, strlen(path));
+    p->mount = m;
+    if (!m && g_fs.has_policy && !(wishes == WISH_LOOK && fs_leads_to_mount(j->here, j->here_size)))
+        return refuse_unnamed(path, wishes);
+    if (m && m->kind == MOUNT_DENIED)
+        return fs_refuse(path, wishes, m);
+    if (!m || m->kind == MOUNT_HOST) {
         p->kind = PLACE_HOST;
-    } else if (!m || m->kind == MOUNT_DENIED) {
-        return fs_refuse(p->path, m);
+        record_file(path, wishes);
     } else if (m->kind == MOUNT_DEVICE) {
         p->kind = PLACE_DEVICE;
         memmove(p->path, j->here + m->prefix_size, j->here_size - m->prefix_size + 1);
-    } else if (m->kind == MOUNT_HOST) {
-        p->kind = PLACE_HOST;
     } else {
         if (j->here_size != m->prefix_size)
             return -ENOTDIR;
@@ -536,7 +575,7 @@ static int set_out(struct journey *j, int dir_fd, struct file *start)
 /* Does the host find its way alone? Only if nothing of ours can lie on it. */
 static bool host_will_do(const char *path, unsigned flags, struct file *start)
 {
-    if (g_fs.has_policy || g_fs.shadowing || start)
+    if (g_fs.has_policy || g_fs.shadowing || start || g_explain_records)
         return false;
     if (flags & (PLACE_SCOPED | PLACE_NO_XDEV))
         return !g_fs.redirects;

@@ -4,6 +4,7 @@
 #ifndef COFFER_RUNTIME_VFS_PLACE_H
 #define COFFER_RUNTIME_VFS_PLACE_H
 
+#include "runtime/explain/explain.h"
 #include "runtime/vfs/fs.h"
 
 enum place_kind {
@@ -28,6 +29,12 @@ enum place_flag {
     PLACE_NO_SYMLINKS = 1 << 6,
     PLACE_NO_MAGICLINKS = 1 << 7,
     PLACE_NULL_PATH = 1 << 8, /* with PLACE_EMPTY_PATH: no path at all is "" */
+    /* What for, as explain.h names it; nothing said: reading, or writing with PLACE_NAME. */
+    PLACE_READS = WISH_READ << 16,
+    PLACE_WRITES = WISH_WRITE << 16,
+    PLACE_EXECUTES = WISH_EXECUTE << 16,
+    PLACE_LISTS = WISH_LIST << 16,
+    PLACE_LOOKS = WISH_LOOK << 16,
 };
 #define PLACE_SCOPED ((unsigned)(PLACE_BENEATH | PLACE_IN_ROOT))
 

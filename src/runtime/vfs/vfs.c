@@ -316,7 +316,7 @@ static int program_on_volume(struct place *p, struct file **ret_file)
 int vfs_program_open_at(int dir_fd, const char *path, int *ret_fd, struct file **ret_file)
 {
     struct place place;
-    unsigned flags = PLACE_FOLLOW | (path[0] ? 0 : PLACE_EMPTY_PATH);
+    unsigned flags = PLACE_FOLLOW | PLACE_EXECUTES | (path[0] ? 0 : PLACE_EMPTY_PATH);
     *ret_fd = -1;
     *ret_file = NULL;
     int r = proc_find(path, flags, &place);
