@@ -33,6 +33,7 @@ print(sorted(results))
 CASES = [
     ("files", guest("files", "."), ""),
     ("memory", guest("memory"), ""),
+    ("address space", guest("address_space"), ""),
     ("memory, static", guest("memory-static"), ""),
     ("threads", guest("threads"), ""),
     ("signals", guest("signals"), ""),

@@ -18,6 +18,7 @@
 #define STACK_SIZE_MIN ((uint64_t)1 << 20)
 #define STACK_SIZE_MAX ((uint64_t)256 << 20)
 #define STACK_GUARD ((uint64_t)64 << 10)
+#define STACK_ROOM ((uint64_t)32 << 20) /* that our own stack keeps */
 #define AUXV_MAX 32
 
 #ifndef AT_RSEQ_FEATURE_SIZE
@@ -36,11 +37,21 @@ static uint64_t stack_size(void)
     return round_down(MIN(MAX((uint64_t)limit.rlim_cur, STACK_SIZE_MIN), STACK_SIZE_MAX), ELF_PAGE);
 }
 
+/* Above everything else, as Linux has it: below the runtime's own stack, where the kernel keeps
+ * room for a stack to grow into. A hint only. */
+static uint64_t stack_place(uint64_t size)
+{
+    uint64_t random = 0, ours = getauxval(AT_RANDOM); /* lies on our stack */
+    if (platform()->random(&random, sizeof random) < 0 || ours < STACK_ROOM + size)
+        return 0;
+    return round_down(ours - STACK_ROOM - size, ELF_PAGE) - (random & 0xfff) * ELF_PAGE;
+}
+
 static int stack_map(const struct program *p, struct stack *ret_stack)
 {
-    uint64_t size = stack_size() + 2 * PROGRAM_STRINGS_MAX;
+    uint64_t size = MAX(stack_size(), (uint64_t)2 * PROGRAM_STRINGS_MAX);
     int prot = PROT_READ | PROT_WRITE | (p->elf.executable_stack ? PROT_EXEC : 0);
-    int64_t at = memory_map(0, size + STACK_GUARD, PROT_NONE,
+    int64_t at = memory_map(stack_place(size), size + STACK_GUARD, PROT_NONE,
                             MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, NULL, 0);
     if (at < 0)
         return (int)at;

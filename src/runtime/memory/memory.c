@@ -10,6 +10,7 @@
 #include "runtime/vfs/vfs.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <sys/mman.h>
 #include <sys/shm.h>
 #include <sys/syscall.h>
@@ -26,6 +27,7 @@ static struct {
     uint64_t start, now;
 } g_brk;
 static struct range g_attached[ATTACHED_MAX]; /* shared memory segments */
+static bool g_locks_future;                   /* mlockall(MCL_FUTURE) is in force */
 
 void memory_fork_prepare(void)
 {
@@ -201,30 +203,58 @@ int64_t sys_munmap(struct syscall_call *c)
     return memory_unmap(c->args[0], c->args[1]);
 }
 
+/* As Linux: what lies before the first gap changes, and the gap is reported. */
 int64_t sys_mprotect(struct syscall_call *c)
 {
     uint64_t address = c->args[0], size = round_up(c->args[1], PAGE);
-    if (size == 0)
-        return address % PAGE ? -EINVAL : 0;
-    if (address % PAGE)
+    const uint64_t grows = PROT_GROWSDOWN | PROT_GROWSUP;
+    if (address % PAGE || (c->args[2] & grows) == grows)
         return -EINVAL;
+    if (c->args[1] == 0)
+        return 0;
     if (c->args[1] > ADDRESS_MAX || !range_valid(address, size))
         return -ENOMEM;
+    struct range gap = {address + size, 0};
     SCOPED(lock_leave) lock_word *held = lock_enter(&g_lock);
-    if (!ranges_contain(&g_guest, address, address + size))
+    bool whole = !ranges_first_outside(&g_guest, address, address + size, &gap);
+    if (gap.from == address)
         return -ENOMEM;
+    size = whole ? size : gap.from - address;
+    if ((c->args[2] & PROT_WRITE) && vfs_is_read_only_mapping(address, size))
+        return -EACCES;
     if ((c->args[2] & PROT_WRITE) || !(c->args[2] & PROT_EXEC))
         sites_text_remove(address, size);
-    return host_call(SYS_mprotect, address, size, c->args[2]);
+    long r = host_call(SYS_mprotect, address, size, c->args[2]);
+    return r < 0 || whole ? r : -ENOMEM;
+}
+
+/* As on a processor without protection keys: these are the runtime's. */
+int64_t sys_pkey_mprotect(struct syscall_call *c)
+{
+    return (int)c->args[3] == -1 ? sys_mprotect(c) : -EINVAL;
+}
+
+int64_t sys_pkey_alloc(struct syscall_call *c)
+{
+    return c->args[0] != 0 || (c->args[1] & ~3ull) ? -EINVAL : -ENOSPC;
+}
+
+int64_t sys_pkey_free(struct syscall_call *c)
+{
+    (void)c;
+    return -EINVAL;
 }
 
 int64_t sys_madvise(struct syscall_call *c)
 {
     uint64_t address = c->args[0], size = round_up(c->args[1], PAGE);
-    if (size == 0 || address % PAGE)
-        return address % PAGE ? -EINVAL : 0;
-    if (c->args[1] > ADDRESS_MAX || !range_valid(address, size))
+    /* Whether the host knows the advice; nothing lies at 0, and nothing of it is advised. */
+    if (address % PAGE || host_call(SYS_madvise, 0, 0, c->args[2]) < 0)
         return -EINVAL;
+    if (size == 0 || address + size < address)
+        return c->args[1] == 0 ? 0 : -EINVAL;
+    if (!range_valid(address, size))
+        return -ENOMEM;
     struct range gap;
     SCOPED(lock_leave) lock_word *held = lock_enter(&g_lock);
     if (!ranges_first_outside(&g_guest, address, address + size, &gap))
@@ -242,7 +272,13 @@ int64_t sys_madvise(struct syscall_call *c)
 
 int64_t sys_msync(struct syscall_call *c)
 {
-    if (!memory_is_guest(c->args[0], c->args[1]))
+    uint64_t size = round_up(c->args[1], PAGE);
+    const uint64_t both = MS_SYNC | MS_ASYNC;
+    if (c->args[0] % PAGE || (c->args[2] & ~(both | MS_INVALIDATE)) || (c->args[2] & both) == both)
+        return -EINVAL;
+    if (size == 0)
+        return 0;
+    if (!memory_is_guest(c->args[0], size))
         return -ENOMEM;
     int64_t r = vfs_any_mapping() ? vfs_msync(c->args[0], c->args[1], (int)c->args[2]) : 0;
     return r < 0 ? r : sys_pass(c);
@@ -299,6 +335,64 @@ int64_t sys_brk(struct syscall_call *c)
     return (int64_t)wanted;
 }
 
+/* A segment that something else is mapped over is no longer there to be detached. */
+static void forget_attached(uint64_t from, uint64_t to)
+{
+    for (size_t i = 0; i < ATTACHED_MAX; i++)
+        if (from <= g_attached[i].from && g_attached[i].to <= to)
+            g_attached[i] = (struct range){0};
+}
+
+/* The kernel maps the same file elsewhere in it. All of our shielded files lie in one: refused. */
+int64_t sys_remap_file_pages(struct syscall_call *c)
+{
+    uint64_t address = round_down(c->args[0], PAGE), size = round_down(c->args[1], PAGE);
+    if (size == 0 || !range_valid(address, size) || !memory_is_guest(address, size) ||
+        vfs_is_mapping(address, size))
+        return -EINVAL;
+    return sys_pass(c);
+}
+
+/* The runtime's own locked memory, its keys, stays locked. */
+int64_t sys_munlock(struct syscall_call *c)
+{
+    uint64_t from = round_down(c->args[0], PAGE), size = c->args[1];
+    if (size == 0)
+        return 0;
+    if (from + size < from)
+        return -EINVAL;
+    return memory_is_guest(c->args[0], size) ? sys_pass(c) : -ENOMEM;
+}
+
+int64_t sys_munlockall(struct syscall_call *c)
+{
+    (void)c;
+    SCOPED(lock_leave) lock_word *held = lock_enter(&g_lock);
+    if (g_locks_future) /* the only way to end that: it locks what is there, ours for good */
+        (void)host_call(SYS_mlockall, MCL_CURRENT | MCL_ONFAULT);
+    g_locks_future = false;
+    for (size_t i = 0; i < g_guest.count; i++)
+        (void)host_call(SYS_munlock, g_guest.items[i].from,
+                        g_guest.items[i].to - g_guest.items[i].from);
+    return 0;
+}
+
+int64_t sys_mlockall(struct syscall_call *c)
+{
+    SCOPED(lock_leave) lock_word *held = lock_enter(&g_lock);
+    int64_t r = sys_pass(c);
+    if (r == 0)
+        g_locks_future = c->args[0] & MCL_FUTURE;
+    return r;
+}
+
+/* Advice to oneself by descriptor would need to know that it is oneself. */
+int64_t sys_process_madvise(struct syscall_call *c)
+{
+    long r = host_call(SYS_fcntl, c->args[0], F_GETFD);
+    return r < 0 ? r : -EPERM;
+}
+
 int64_t sys_shmat(struct syscall_call *c)
 {
     struct shmid_ds about;
@@ -310,9 +404,22 @@ int64_t sys_shmat(struct syscall_call *c)
     for (size_t i = 0; i < ATTACHED_MAX && !slot; i++)
         if (g_attached[i].to == 0)
             slot = &g_attached[i];
-    if (!slot || ((int)c->args[2] & SHM_REMAP))
-        return slot ? -EINVAL : -ENOMEM;
+    if (!slot)
+        return -ENOMEM;
+    uint64_t over = 0, size = round_up(about.shm_segsz, PAGE);
+    if ((int)c->args[2] & SHM_REMAP) {
+        over = c->args[2] & SHM_RND ? round_down(c->args[1], PAGE) : c->args[1];
+        if (over < ADDRESS_MIN || !range_valid(over, size))
+            return -EINVAL;
+        r = claim_free(over, over + size);
+        if (r < 0)
+            return r;
+        before_replacing(over, size);
+        forget_attached(over, over + size);
+    }
     int64_t at = host_call(SYS_shmat, c->args[0], c->args[1], c->args[2]);
+    if (at < 0 && over != 0)
+        unclaim(over, over + size);
     if (at < 0)
         return at;
     uint64_t from = (uint64_t)at, to = from + round_up(about.shm_segsz, PAGE);

@@ -22,6 +22,7 @@ struct region {
     uint64_t offset; /* in the file, of `start` */
     uint64_t ino;
     uint32_t volume;
+    bool read_only; /* the file was open for reading: it may not become writable */
 };
 
 /* protects: g_regions; taken before the owner's locks */
@@ -125,7 +126,8 @@ static int64_t map_shared(struct volume_file *vf, void *addr, size_t size, int p
                               .end = (uintptr_t)at + round_up(size, PAGE),
                               .offset = offset,
                               .ino = rq.ino,
-                              .volume = rq.volume};
+                              .volume = rq.volume,
+                              .read_only = !writable};
     add_region(region);
     return at;
 }
@@ -207,6 +209,17 @@ void mapping_unmapping(uintptr_t start, size_t size)
         drop_reference(region->volume, region->ino);
         free(region);
     }
+}
+
+bool mapping_is(uintptr_t start, size_t size, bool read_only)
+{
+    bool found = false;
+    lock_acquire(&g_lock);
+    for (struct region *region = g_regions; region && !found; region = region->next)
+        found = region->start < start + size && start < region->end &&
+                (!read_only || region->read_only);
+    lock_release(&g_lock);
+    return found;
 }
 
 int mapping_sync(uintptr_t start, size_t size, int flags)

@@ -13,6 +13,8 @@ bool mapping_any(void);
 
 /* See vfs.h. */
 void mapping_unmapping(uintptr_t start, size_t size);
+/* Does any touch the range; only those of files that were open for reading alone? */
+bool mapping_is(uintptr_t start, size_t size, bool read_only);
 must_check int mapping_sync(uintptr_t start, size_t size, int flags);
 must_check int mapping_remapped(uintptr_t old, size_t old_size, uintptr_t start, size_t size);
 void mapping_after_fork(void);

@@ -399,6 +399,16 @@ int vfs_remapped(uint64_t old, uint64_t old_size, uint64_t address, uint64_t siz
     return mapping_any() ? mapping_remapped(old, old_size, address, size) : 0;
 }
 
+bool vfs_is_mapping(uint64_t address, uint64_t size)
+{
+    return mapping_any() && mapping_is(address, size, false);
+}
+
+bool vfs_is_read_only_mapping(uint64_t address, uint64_t size)
+{
+    return mapping_any() && mapping_is(address, size, true);
+}
+
 bool vfs_any_mapping(void)
 {
     return mapping_any();
