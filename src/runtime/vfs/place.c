@@ -277,6 +277,13 @@ static int refuse_unnamed(const char *path, unsigned wishes)
     return fs_refuse(path, wishes, NULL);
 }
 
+/* A process's memory as a file: /proc/PID/mem, /proc/PID/task/TID/mem, /proc/PID/map_files/... */
+static bool is_memory(const char *path)
+{
+    size_t size = strlen(path);
+    return (size >= 4 && strcmp(path + size - 4, "/mem") == 0) || strstr(path, "/map_files/");
+}
+
 static int classify(struct journey *j)
 {
     struct place *p = j->place;
@@ -286,6 +293,8 @@ static int classify(struct journey *j)
     if (j->here_size == 0)
         memcpy(p->path, "/", 2);
     const char *path = own_proc(p->path, own);
+    if (strncmp(path, "/proc/", 6) == 0 && wishes != WISH_LOOK && is_memory(path))
+        return -EACCES; /* no rule can allow it: the runtime's memory is in there */
     const struct mount *m = fs_mount_of(j->here, j->here_size);
     if (!m && path != p->path)
         m = fs_mount_of(path, strlen(path));
@@ -346,6 +355,13 @@ static bool is_magic_link(const struct journey *j, const char *name, size_t size
            !slice_is_text(text, "thread-self");
 }
 
+/* Of those, the ones behind which the rules go on: /proc/PID/root/etc is /etc. */
+static bool leads_to_directory(const char *name, size_t size)
+{
+    struct slice text = slice_of(name, size);
+    return slice_is_text(text, "root") || slice_is_text(text, "cwd");
+}
+
 static int step_down_host(struct journey *j, const char *name, size_t size, bool is_last)
 {
     if (size > NAME_MAX || j->here_size + size + 2 > sizeof j->here)
@@ -365,14 +381,15 @@ static int step_down_host(struct journey *j, const char *name, size_t size, bool
     }
     bool trailing = j->place->trailing_slash && !(j->flags & PLACE_NAME);
     bool follows = !is_last || trailing || (j->flags & PLACE_FOLLOW);
-    if (is_magic_link(j, name, size))
+    bool door = is_magic_link(j, name, size);
+    if (door && is_last && !trailing && !leads_to_directory(name, size))
         follows = false;
     if (follows) {
         char text[PATH_MAX];
         long n = host_call(SYS_readlink, j->here, text, sizeof text);
         if (n >= (long)sizeof text)
             return -ENAMETOOLONG;
-        if (n > 0) {
+        if (n > 0 && (!door || text[0] == '/')) {
             j->here[j->here_size] = '\0';
             return follow(j, text, (size_t)n);
         }
@@ -576,6 +593,8 @@ static int set_out(struct journey *j, int dir_fd, struct file *start)
 static bool host_will_do(const char *path, unsigned flags, struct file *start)
 {
     if (g_fs.has_policy || g_fs.shadowing || start || g_explain_records)
+        return false;
+    if (strcmp(path, "mem") == 0 || is_memory(path))
         return false;
     if (flags & (PLACE_SCOPED | PLACE_NO_XDEV))
         return !g_fs.redirects;
