@@ -10,6 +10,7 @@
 #include <sys/mman.h>
 #include <sys/syscall.h>
 #include <sys/time.h>
+#include <ucontext.h>
 
 #define ROUNDS 3000
 
@@ -172,11 +173,58 @@ static void vectors(void)
     SAY(keeps_flags(SYS_umask));
 }
 
+/* What stands before the call moves, whatever its length; nothing here has padding nearby. */
+__asm__(".text\n.fill 48, 1, 0x90\n"
+        "c_two:   movl %edi, %eax\n\tsyscall\n\ttestq %rax, %rax\n\tret\n"
+        "c_three: movq %rdi, %rax\n\tsyscall\n\tret\n"
+        "c_four:  leaq 1(%rdi), %rax\n\tsyscall\n\tret\n"
+        "c_five:  leaq -129(%rdi), %rax\n\tsyscall\n\tret\n"
+        "c_rip:   movl c_number(%rip), %eax\n\tsyscall\n\tret\n"
+        "c_push:  movl %edi, %eax\n\tpushq %r12\n\tsyscall\n\tpopq %r12\n\tret\n"
+        /* counts in (%rsi): once for each call, whatever interrupts it */
+        "c_once:  movl %edi, %eax\n\tincq (%rsi)\n\tsyscall\n\tret\n"
+        /* enters behind what moves */
+        "c_into:  movl %edi, %eax\n\tjmp 1f\n\txorl %eax, %eax\n1:\tsyscall\n\tret\n"
+        /* the instruction that moves may fault */
+        "c_fault: movl (%rsi), %eax\n\tsyscall\n\ttestq %rax, %rax\n\tret\n"
+        "c_number: .long 110\n.fill 48, 1, 0x90\n");
+extern long c_two(long), c_three(long), c_four(long), c_five(long), c_rip(void), c_push(long);
+extern long c_once(long, uint64_t *), c_into(long), c_fault(long, const int *);
+
+static const int fault_number = SYS_getppid;
+static __thread volatile int faults;
+
+static void on_fault(int signal, siginfo_t *info, void *context)
+{
+    ucontext_t *uc = context;
+    (void)signal;
+    if ((char *)uc->uc_mcontext.gregs[REG_RIP] != (char *)c_fault || info->si_addr != (void *)8)
+        abort();
+    uc->uc_mcontext.gregs[REG_RSI] = (greg_t)&fault_number;
+    faults++;
+}
+
 static long parent;
+
+static long moved_forms(int i, uint64_t *once)
+{
+    long wrong = 0;
+    wrong += c_two(SYS_getppid) != parent;
+    wrong += c_three(SYS_getppid) != parent;
+    wrong += c_four(SYS_getppid - 1) != parent;
+    wrong += c_five(SYS_getppid + 129) != parent;
+    wrong += c_rip() != parent;
+    wrong += c_push(SYS_getppid) != parent;
+    wrong += c_once(SYS_getppid, once) != parent;
+    wrong += c_into(SYS_getppid) != parent;
+    wrong += c_fault(0, i % 16 ? &fault_number : (const int *)8) != parent;
+    return wrong;
+}
 
 static void *hammer(void *arg)
 {
     long wrong = 0;
+    uint64_t once = 0;
     char byte;
     (void)arg;
     for (int i = 0; i < ROUNDS; i++) {
@@ -186,10 +234,13 @@ static void *hammer(void *arg)
         wrong += jumped_into(SYS_getppid) != parent;
         wrong += jumped_into(0 + (i & 1 ? SYS_getppid : 0)) < 0 && !(i & 1);
         wrong += keeps_registers();
+        wrong += moved_forms(i, &once);
         wrong += keeps_flags(SYS_getppid) + keeps_flags(SYS_getpid);
         wrong += read(-1, &byte, 1) != -1 || errno != EBADF;
         wrong += getppid() != parent;
     }
+    wrong += once != ROUNDS;
+    wrong += faults != (ROUNDS + 15) / 16;
     return (void *)wrong;
 }
 
@@ -215,10 +266,12 @@ int main(void)
     vectors();
     pthread_t t[4];
     struct sigaction action = {.sa_handler = tick, .sa_flags = SA_RESTART};
+    struct sigaction fault = {.sa_sigaction = on_fault, .sa_flags = SA_SIGINFO};
     struct itimerval every = {{0, 300}, {0, 300}}, off = {0};
     void *wrong;
     parent = getppid();
     sigaction(SIGALRM, &action, NULL);
+    sigaction(SIGSEGV, &fault, NULL);
     setitimer(ITIMER_REAL, &every, NULL);
     for (int i = 0; i < 4; i++)
         pthread_create(&t[i], NULL, hammer, NULL);

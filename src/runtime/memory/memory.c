@@ -137,6 +137,7 @@ static int unmap_locked(uint64_t from, uint64_t to)
         long r = host_call(SYS_munmap, piece.from, piece.to - piece.from);
         if (r < 0)
             return (int)r;
+        sites_text_gone(piece.from, piece.to - piece.from);
         r = ranges_remove(&g_guest, piece.from, piece.to);
         if (r < 0)
             return (int)r;

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "runtime/syscall/site_form.h"
+#include "runtime/syscall/insn.h"
 
 #include <string.h>
 
@@ -8,6 +9,8 @@
 #define REACH 126       /* of a short jump */
 #define PADDING_SAFE 7  /* jump over, jump to the trampoline: harmless even if run through */
 #define PADDING_LEAST 5
+#define JUMP 5
+#define ADDRESS_LIMIT ((int64_t)0x7fffffff0000)
 
 /* The no-operations that assemblers pad with, by length. */
 static const struct {
@@ -89,25 +92,72 @@ static bool find_padding(const uint8_t *text, size_t size, size_t at, uint64_t b
     return false;
 }
 
-struct site_form site_form_of(const uint8_t *text, size_t size, size_t at, uint64_t base)
+/* Form A, or a number that must stay as it is: then `*ret_stays`. */
+static bool find_mov(const uint8_t *text, size_t at, struct site_form *form, bool *ret_stays)
 {
-    struct site_form form = {.kind = SITE_UNKNOWN};
-    if (at + 2 > size || text[at] != 0x0f || text[at + 1] != 0x05)
-        return form;
-    if (at >= 7 && memcmp(text + at - 7, "\x48\xc7\xc0", 3) == 0) {
-        form = (struct site_form){SITE_MOV_LONG, at - 7, 7, 0, read_u32(text + at - 4)};
-        if (number_acceptable(form.nr))
-            return form;
-        return (struct site_form){.kind = SITE_UNKNOWN};
-    }
+    if (at >= 7 && memcmp(text + at - 7, "\x48\xc7\xc0", 3) == 0)
+        *form = (struct site_form){SITE_MOV_LONG, at - 7, 7, 0, read_u32(text + at - 4), 0};
     /* A REX prefix before it would make it another register's. */
-    if (at >= 6 && text[at - 5] == 0xb8 && (text[at - 6] & 0xf0) != 0x40 &&
-        read_u32(text + at - 4) < SYS_NR_MAX) {
-        form = (struct site_form){SITE_MOV, at - 5, 5, 0, read_u32(text + at - 4)};
-        if (number_acceptable(form.nr))
-            return form;
-        return (struct site_form){.kind = SITE_UNKNOWN};
+    else if (at >= 6 && text[at - 5] == 0xb8 && (text[at - 6] & 0xf0) != 0x40 &&
+             read_u32(text + at - 4) < SYS_NR_MAX)
+        *form = (struct site_form){SITE_MOV, at - 5, 5, 0, read_u32(text + at - 4), 0};
+    else
+        return false;
+    *ret_stays = form->nr == NR_SIGRETURN;
+    return number_acceptable(form->nr);
+}
+
+/* One byte long is not enough for any choice of where to jump. */
+static bool find_before(const uint8_t *text, size_t size, size_t at, struct site_form *form)
+{
+    struct insn insn = insn_before(text, size, at);
+    if (insn.size < 2 || at - insn.size + JUMP > size ||
+        (insn.kind != INSN_PLAIN && insn.kind != INSN_NEAR))
+        return false;
+    *form = (struct site_form){
+        .kind = SITE_BEFORE, .start = at - insn.size, .size = insn.size, .disp = insn.disp};
+    return true;
+}
+
+size_t site_forms_of(const uint8_t *text, size_t size, size_t at, uint64_t base,
+                     struct site_form forms[SITE_FORMS_MAX])
+{
+    size_t count = 0;
+    bool stays = false;
+    if (at + 2 > size || text[at] != 0x0f || text[at + 1] != 0x05)
+        return 0;
+    if (find_mov(text, at, &forms[0], &stays))
+        count++;
+    if (stays)
+        return 0;
+    struct site_form padding = {0};
+    bool padded = find_padding(text, size, at, base, &padding);
+    if (count == 0 && padded && padding.kind == SITE_PADDING)
+        forms[count++] = padding;
+    if (count == 0 || forms[0].kind == SITE_PADDING)
+        count += find_before(text, size, at, &forms[count]);
+    if (padded && padding.kind == SITE_BEHIND_RETURN)
+        forms[count++] = padding;
+    return count;
+}
+
+bool site_form_reach(const uint8_t *text, uint64_t base, const struct site_form *form,
+                     uint64_t *ret_from, uint64_t *ret_to)
+{
+    uint32_t kept = read_u32(text + form->start + 1), free = 0xffffffff;
+    if (form->size < JUMP)
+        free = (1u << (8 * (form->size - 1))) - 1;
+    int64_t behind = (int64_t)(base + form->start + JUMP);
+    int64_t from = behind + (int32_t)(kept & ~free), to = from + free;
+    if (free == 0xffffffff) {
+        from = behind + INT32_MIN;
+        to = behind + INT32_MAX;
     }
-    (void)find_padding(text, size, at, base, &form);
-    return form;
+    from = MAX(from, (int64_t)0x10000);
+    to = MIN(to, ADDRESS_LIMIT);
+    if (from > to)
+        return false;
+    *ret_from = (uint64_t)from;
+    *ret_to = (uint64_t)to;
+    return true;
 }

@@ -15,12 +15,7 @@
 #include <sys/syscall.h>
 
 #define TEXTS_MAX 512
-#define NEAR ((int64_t)1 << 30) /* well within the 2 GiB of a near jump */
-#define WINDOW 160              /* bytes to look at on each side of a site */
-
-struct text {
-    uint64_t from, to; /* 0, 0: free */
-};
+#define WINDOW 160 /* bytes to look at on each side of a site */
 
 /* protects: g_texts, the trampoline pages; a leaf */
 static lock_word g_lock;
@@ -82,6 +77,18 @@ void sites_text_remove(uint64_t from, uint64_t size)
         forget_sites(from, to);
 }
 
+void sites_text_gone(uint64_t from, uint64_t size)
+{
+    SCOPED(lock_leave) lock_word *held = lock_enter(&g_lock);
+    unsigned count = atomic_load(&g_site_changed_count);
+    trampolines_free(from, from + size);
+    for (unsigned i = 0; i < count; i++) {
+        uint64_t at = atomic_load(&g_site_changed[i]);
+        if (at >= from && at < from + size)
+            atomic_store(&g_site_changed[i], 0);
+    }
+}
+
 void sites_forget_all(void)
 {
     SCOPED(lock_leave) lock_word *held = lock_enter(&g_lock);
@@ -90,9 +97,7 @@ void sites_forget_all(void)
         atomic_store(&g_site_slots[i].site, 0);
         atomic_store(&g_site_slots[i].count, 0);
     }
-    unsigned pages = atomic_exchange(&g_site_page_count, 0);
-    for (unsigned i = 0; i < pages; i++)
-        (void)host_call(SYS_munmap, g_site_pages[i].address, SITE_PAGE_SIZE);
+    trampolines_free_all();
     atomic_store(&g_site_changed_count, 0);
 }
 
@@ -102,86 +107,6 @@ static const struct text *text_of(uint64_t site)
         if (g_texts[i].from <= site && site + 2 <= g_texts[i].to)
             return &g_texts[i];
     return NULL;
-}
-
-static bool is_near(uint64_t a, uint64_t b)
-{
-    int64_t distance = (int64_t)(a - b);
-    return distance > -NEAR && distance < NEAR;
-}
-
-/* A new page for trampolines within reach of `site`: below the text first, where no break grows. */
-static struct site_page *page_new(const struct text *text)
-{
-    unsigned count = atomic_load(&g_site_page_count);
-    if (count == SITE_PAGES_MAX)
-        return NULL;
-    for (int shift = 12; shift < 60; shift++) {
-        uint64_t step = 1ull << (12 + shift % 18);
-        uint64_t at = shift < 36 ? round_down(text->from, SITE_PAGE_SIZE) - step
-                                 : round_up(text->to, SITE_PAGE_SIZE) + (step << 6);
-        if (at < 0x10000 || at > 0x7fffffff0000ull || !is_near(at, text->from))
-            continue;
-        long r = host_call(SYS_mmap, at, SITE_PAGE_SIZE, PROT_READ | PROT_WRITE,
-                           MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED_NOREPLACE, -1, 0);
-        if (r != (long)at)
-            continue;
-        *(uint64_t *)at = (uint64_t)rt_entry;
-        if (host_call(SYS_mprotect, at, SITE_PAGE_SIZE, PROT_READ | PROT_EXEC) < 0)
-            return NULL;
-        g_site_pages[count] = (struct site_page){at, 1};
-        atomic_store(&g_site_page_count, count + 1);
-        return &g_site_pages[count];
-    }
-    return NULL;
-}
-
-static struct site_page *page_near(const struct text *text)
-{
-    unsigned count = atomic_load(&g_site_page_count);
-    for (unsigned i = 0; i < count; i++) {
-        struct site_page *page = &g_site_pages[i];
-        if (page->used < SITE_PAGE_SIZE / TRAMPOLINE_SIZE && is_near(page->address, text->from) &&
-            is_near(page->address, text->to))
-            return page;
-    }
-    return page_new(text);
-}
-
-static size_t put_bytes(uint8_t *to, size_t at, const void *bytes, size_t size)
-{
-    memcpy(to + at, bytes, size);
-    return at + size;
-}
-
-/* mov $nr,%eax (form A); movabs $return,%rcx; jmp *entry; ...; the site. Its address, or 0. */
-static uint64_t trampoline_make(const struct text *text, uint64_t site, uint64_t start,
-                                const struct site_form *form)
-{
-    struct site_page *page = page_near(text);
-    uint8_t code[TRAMPOLINE_SIZE];
-    size_t n = 0;
-    if (!page)
-        return 0;
-    uint64_t at = page->address + page->used * TRAMPOLINE_SIZE, back = site + 2;
-    memset(code, 0xcc, sizeof(code));
-    if (form->kind == SITE_MOV || form->kind == SITE_MOV_LONG) {
-        n = put_bytes(code, n, "\xb8", 1);
-        n = put_bytes(code, n, &form->nr, 4);
-    }
-    n = put_bytes(code, n, "\x48\xb9", 2);
-    n = put_bytes(code, n, &back, 8);
-    n = put_bytes(code, n, "\xff\x25", 2);
-    int32_t entry = (int32_t)(int64_t)(page->address - (at + n + 4));
-    n = put_bytes(code, n, &entry, 4);
-    memcpy(code + TRAMPOLINE_SITE, &start, sizeof(start));
-    if (host_call(SYS_mprotect, page->address, SITE_PAGE_SIZE, PROT_READ | PROT_WRITE | PROT_EXEC) <
-        0)
-        return 0;
-    memcpy((void *)at, code, sizeof(code));
-    (void)host_call(SYS_mprotect, page->address, SITE_PAGE_SIZE, PROT_READ | PROT_EXEC);
-    page->used++;
-    return at;
 }
 
 static void synchronise(bool alone)
@@ -218,9 +143,10 @@ static void patch(uint64_t base, const struct site_form *form, uint64_t trampoli
 {
     uint8_t bytes[7] = {0, 0, 0, 0, 0, 0x66, 0x90};
     uint64_t start = base + form->start;
-    if (form->kind == SITE_MOV || form->kind == SITE_MOV_LONG) {
+    if (form->kind == SITE_MOV || form->kind == SITE_MOV_LONG || form->kind == SITE_BEFORE) {
         jump_bytes(bytes, start, trampoline);
-        write_text((uint8_t *)start, bytes, form->size, alone);
+        size_t size = form->kind == SITE_BEFORE ? MIN(form->size, (size_t)5) : form->size;
+        write_text((uint8_t *)start, bytes, size, alone);
         return;
     }
     uint64_t pad = base + form->padding, jump = pad;
@@ -238,30 +164,62 @@ static void patch(uint64_t base, const struct site_form *form, uint64_t trampoli
     write_text((uint8_t *)start, hop, 2, alone);
 }
 
+static void count_form(enum site_kind kind)
+{
+    if (kind == SITE_MOV || kind == SITE_MOV_LONG)
+        g_sites.form_mov++;
+    else if (kind == SITE_BEFORE)
+        g_sites.form_before++;
+    else
+        g_sites.form_padding++;
+}
+
+static bool is_padding(const struct site_form *form)
+{
+    return form->kind == SITE_PADDING || form->kind == SITE_BEHIND_RETURN;
+}
+
+/* `bytes` is the text from `from` on, where `form` counts from. */
+static bool rewrite_as(const struct text *text, const uint8_t *bytes, uint64_t from, uint64_t site,
+                       const struct site_form *form, bool alone)
+{
+    size_t padding = form->kind == SITE_PADDING ? 7 : 5;
+    if (trampolines_need(from + form->start, form->size))
+        return false;
+    if (is_padding(form) && (trampolines_need(from + form->padding, padding) ||
+                             memcmp((const void *)(from + form->padding), bytes + form->padding,
+                                    padding) != 0)) /* taken */
+        return false;
+    uint64_t trampoline = trampoline_make(text, bytes, from, site, form);
+    if (trampoline == 0)
+        return false;
+    uint64_t page = round_down(MAX(text->from, site - WINDOW), SITE_PAGE_SIZE);
+    uint64_t end = round_up(MIN(text->to, site + WINDOW), SITE_PAGE_SIZE);
+    if (host_call(SYS_mprotect, page, end - page, PROT_READ | PROT_WRITE | PROT_EXEC) < 0)
+        return false;
+    if (!alone)
+        (void)host_call(SYS_membarrier, MEMBARRIER_CMD_REGISTER_PRIVATE_EXPEDITED_SYNC_CORE, 0, 0);
+    patch(from, form, trampoline, alone);
+    (void)host_call(SYS_mprotect, page, end - page, PROT_READ | PROT_EXEC);
+    count_form(form->kind);
+    return true;
+}
+
 static bool rewrite(uint64_t site, bool alone)
 {
     const struct text *text = text_of(site);
     if (!text)
         return false;
     uint64_t from = MAX(text->from, site - WINDOW), to = MIN(text->to, site + WINDOW);
-    struct site_form form = site_form_of((const uint8_t *)from, to - from, site - from, from);
-    if (form.kind == SITE_UNKNOWN)
-        return false;
-    uint64_t trampoline = trampoline_make(text, site, from + form.start, &form);
-    if (trampoline == 0)
-        return false;
-    uint64_t page = round_down(from, SITE_PAGE_SIZE), end = round_up(to, SITE_PAGE_SIZE);
-    if (host_call(SYS_mprotect, page, end - page, PROT_READ | PROT_WRITE | PROT_EXEC) < 0)
-        return false;
-    if (!alone)
-        (void)host_call(SYS_membarrier, MEMBARRIER_CMD_REGISTER_PRIVATE_EXPEDITED_SYNC_CORE, 0, 0);
-    patch(from, &form, trampoline, alone);
-    (void)host_call(SYS_mprotect, page, end - page, PROT_READ | PROT_EXEC);
-    if (form.kind == SITE_MOV || form.kind == SITE_MOV_LONG)
-        g_sites.form_mov++;
-    else
-        g_sites.form_padding++;
-    return true;
+    struct site_form forms[SITE_FORMS_MAX];
+    uint8_t copy[2 * WINDOW];
+    memcpy(copy, (const void *)from, to - from);
+    trampolines_undo(text, copy, from, to);
+    size_t count = site_forms_of(copy, to - from, site - from, from, forms);
+    for (size_t i = 0; i < count; i++)
+        if (rewrite_as(text, copy, from, site, &forms[i], alone))
+            return true;
+    return false;
 }
 
 void sites_rewrite(uint64_t site)

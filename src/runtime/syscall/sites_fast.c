@@ -44,8 +44,10 @@ uint64_t sites_original(uint64_t rip)
     unsigned count = atomic_load(&g_site_page_count);
     for (unsigned i = 0; i < count; i++) {
         uint64_t page = g_site_pages[i].address;
-        if (rip >= page + TRAMPOLINE_SIZE && rip < page + SITE_PAGE_SIZE)
-            return *(const uint64_t *)(rip - rip % TRAMPOLINE_SIZE + TRAMPOLINE_SITE);
+        if (rip < page + TRAMPOLINE_SIZE || rip >= page + SITE_PAGE_SIZE)
+            continue;
+        const struct trampoline *t = (const struct trampoline *)(rip - rip % TRAMPOLINE_SIZE);
+        return rip == (uint64_t)t ? t->start : t->call;
     }
     return rip;
 }

@@ -33,11 +33,11 @@ void dispatch_stats_print(int fd)
     int n = snprintf(
         text, sizeof(text),
         "coffer-runtime: stats: traps %llu, fast calls %llu, slow calls %llu, signals %llu, "
-        "sites rewritten %llu (mov %llu, padding %llu), refused %llu\n",
+        "sites rewritten %llu (mov %llu, padding %llu, before %llu), refused %llu\n",
         (unsigned long long)g_counters.traps, (unsigned long long)fast, (unsigned long long)slow,
         (unsigned long long)g_counters.signals,
-        (unsigned long long)(g_sites.form_mov + g_sites.form_padding),
+        (unsigned long long)(g_sites.form_mov + g_sites.form_padding + g_sites.form_before),
         (unsigned long long)g_sites.form_mov, (unsigned long long)g_sites.form_padding,
-        (unsigned long long)g_sites.refused);
+        (unsigned long long)g_sites.form_before, (unsigned long long)g_sites.refused);
     (void)host_call(SYS_write, fd, text, n);
 }
