@@ -14,10 +14,16 @@
 #include "base/secret.h"
 #include "base/slice.h"
 
+#include <stdbool.h>
+
 #define REPORT_DATA_SIZE 64
 
 struct platform_ops {
     const char *name; /* "sim", "tdx", "snp", "null" ... as in `--tee` and in policies */
+
+    /* The kernel is outside: no memory is shared with it or copied by it. There is no fork, no shared
+     * mapping, no vDSO; the guest's calls all go the slow way, because arguments are copied there. */
+    bool enclave;
 
     /* One host system call of x86-64 Linux: the raw result, -4095..-1 being errors. */
     long (*call)(long nr, const long args[6]);

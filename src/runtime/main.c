@@ -13,6 +13,7 @@
 #include <string.h>
 #include <sys/syscall.h>
 #include <sys/uio.h>
+#include <unistd.h>
 
 #define EXIT_USAGE 2
 #define EXIT_CANNOT_RUN 126
@@ -41,13 +42,29 @@ static void log_line(enum log_level level, struct slice line)
     (void)host_call(SYS_writev, process_stderr(), parts, ARRAY_COUNT(parts));
 }
 
+/* What libc may see of the environment, which is the guest's: where the runtime's own options look. */
+static void set_environment_aside(char **envp)
+{
+    static const char *const wanted[] = {"COFFER_STATE=", "HOME=", "PATH="};
+    static char *own[ARRAY_COUNT(wanted) + 1];
+    size_t count = 0;
+    for (size_t i = 0; i < ARRAY_COUNT(wanted); i++)
+        for (char **at = envp; *at; at++)
+            if (strncmp(*at, wanted[i], strlen(wanted[i])) == 0) {
+                own[count++] = *at;
+                break;
+            }
+    environ = own;
+}
+
 int main(int argc, char **argv, char **envp)
 {
     static struct runtime_config config;
     struct error e = {0};
     log_set_sink(log_line, "coffer-runtime", LOG_LEVEL_WARNING);
+    set_environment_aside(envp);
     runtime_continue(argc, argv);
-    platform_set(&platform_sim);
+    platform_set(runtime_platform(envp));
     int r = crypto_start();
     if (r == 0)
         r = runtime_options(argc, argv, envp, &config, &e);

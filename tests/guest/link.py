@@ -7,7 +7,8 @@ import subprocess
 import sys
 
 NOT_LINKED = {"__nss_lookup", "__nss_module_load", "_nss_dns_gethostbyname_r", "gaih_inet",
-              "_nss_files_getpwnam_r", "__nscd_gethostbyname_r", "__res_context_query"}
+              "_nss_files_getpwnam_r", "__nscd_gethostbyname_r", "__res_context_query",
+              "__tzfile_read"}
 NOT_CALLED = {"dlopen", "dlsym", "getaddrinfo", "gethostbyname", "getpwnam", "getpwuid", "getgrnam",
               "iconv_open", "setlocale", "fputws", "fwprintf", "pthread_cancel", "pthread_exit",
               "system", "popen", "syslog", "ENGINE_load_builtin_engines", "OPENSSL_config",

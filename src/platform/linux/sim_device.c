@@ -31,15 +31,27 @@ static struct {
     bool set;
 } g_device;
 
-/* Only linux_call() is let through by system-call dispatch, so libc's wrappers are not used. */
+/* Through the platform that was chosen; a program that chose none (the key broker natively) asks
+ * Linux. Never libc's wrappers: system-call dispatch does not let them through. */
+static long device_call(long nr, const long args[6])
+{
+    return platform() == &platform_null ? linux_call(nr, args) : platform()->call(nr, args);
+}
+
+static int device_random(void *bytes, size_t size)
+{
+    return platform() == &platform_null ? linux_random(bytes, size)
+                                        : platform()->random(bytes, size);
+}
+
 static long call3(long nr, long a, long b, long c)
 {
-    return linux_call(nr, (const long[6]){a, b, c});
+    return device_call(nr, (const long[6]){a, b, c});
 }
 
 static int open_at(const char *path, int flags, unsigned mode)
 {
-    return (int)linux_call(SYS_openat, (const long[6]){AT_FDCWD, (long)path, flags, mode});
+    return (int)device_call(SYS_openat, (const long[6]){AT_FDCWD, (long)path, flags, mode});
 }
 
 static void fd_close(const int *fd)
@@ -52,7 +64,7 @@ static ssize_t read_at(int fd, void *bytes, size_t size, uint64_t offset)
 {
     for (;;) {
         long n =
-            linux_call(SYS_pread64, (const long[6]){fd, (long)bytes, (long)size, (long)offset});
+            device_call(SYS_pread64, (const long[6]){fd, (long)bytes, (long)size, (long)offset});
         if (n != -EINTR)
             return n > (long)size ? -EPROTO : n;
     }
@@ -102,7 +114,7 @@ static int device_create(const char *path)
     uint8_t file[DEVICE_FILE_SIZE], suffix[4];
     char temporary[PATH_MAX];
     struct writer wr = writer_over(file, sizeof file);
-    int r = linux_random(suffix, sizeof suffix);
+    int r = device_random(suffix, sizeof suffix);
     if (r < 0)
         return r;
     int len = snprintf(temporary, sizeof temporary, "%s.%02x%02x%02x%02x", path, suffix[0],
@@ -112,7 +124,7 @@ static int device_create(const char *path)
     writer_bytes(&wr, DEVICE_MAGIC, DEVICE_MAGIC_SIZE);
     uint8_t *root = writer_take(&wr, KEY256_SIZE);
     uint8_t *check = writer_take(&wr, DEVICE_CHECK_SIZE);
-    r = linux_random(root, KEY256_SIZE);
+    r = device_random(root, KEY256_SIZE);
     if (r == 0)
         r = device_check(root, check);
     if (r == 0)

@@ -95,7 +95,8 @@ static void auxv_inherit(struct auxv *a, uint64_t type)
 
 static void auxv_fill(struct auxv *a, const struct program *p, uint64_t base, uint64_t interpreter)
 {
-    auxv_inherit(a, AT_SYSINFO_EHDR);
+    if (!platform()->enclave)
+        auxv_inherit(a, AT_SYSINFO_EHDR);
     auxv_inherit(a, AT_MINSIGSTKSZ);
     auxv_inherit(a, AT_HWCAP);
     auxv_inherit(a, AT_HWCAP2);

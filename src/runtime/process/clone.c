@@ -2,6 +2,7 @@
 /* Guest threads: each runs on a thread of the runtime's own libc, whose stack holds its struct
  * thread and its host signal stack, so that nothing is left to free when it ends. */
 #include "platform/host.h"
+#include "platform/ops.h"
 #include "runtime/guest.h"
 #include "runtime/guest_copy.h"
 #include "runtime/process/fork.h"
@@ -155,6 +156,8 @@ int64_t clone_process(struct thread *t, const struct clone_request *request)
             return -EINVAL;
         return thread_create(t, request);
     }
+    if (platform()->enclave)
+        return -ENOSYS;
     if (request->flags & CLONE_VM)
         return request->flags & CLONE_VFORK ? process_vfork(t, request) : -EINVAL;
     return process_fork(t, request);

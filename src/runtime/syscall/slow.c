@@ -94,6 +94,9 @@ static int64_t dispatch_call(struct syscall_call *c)
     const struct call_row *row = &call_table[c->nr];
     if (row->class == CALL_UNKNOWN)
         return call_unknown(c->nr);
+    int refused = platform()->enclave ? call_enclave_errno(c->nr) : 0;
+    if (refused < 0)
+        return refused;
     if (row->class == CALL_PASS || !fd_wants_handler(c, row->class))
         return sys_pass(c);
     if (row->class == CALL_FD && fd_is_hidden((int)c->args[0]))
