@@ -2,6 +2,8 @@
 /* Files as memory, and files that several processes have open. */
 #include <fcntl.h>
 #include <pthread.h>
+#include <setjmp.h>
+#include <signal.h>
 #include <spawn.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
@@ -107,6 +109,90 @@ static void growing(void)
     T(pread(fd, text, 6, 3 * PAGE));
     printf("%s\n", text);
     close(fd);
+}
+
+static sigjmp_buf g_back;
+
+static void on_fault(int signal, siginfo_t *info, void *context)
+{
+    (void)context;
+    siglongjmp(g_back, signal * 100 + info->si_code);
+}
+
+/* 0, or the signal and its code. */
+static int touch(volatile char *at)
+{
+    int fault = sigsetjmp(g_back, 1);
+    if (fault == 0)
+        at[0] = at[0];
+    return fault;
+}
+
+static void say_pages(const char *when, char *a, int count)
+{
+    printf("%s:", when);
+    for (int i = 0; i < count; i++)
+        printf(" %d", touch(a + i * PAGE));
+    printf("\n");
+    fflush(stdout);
+}
+
+/* A page beyond the file's end is SIGBUS, whoever moves the end, and in every process. */
+static void beyond_the_end(void)
+{
+    struct sigaction action = {.sa_sigaction = on_fault, .sa_flags = SA_SIGINFO};
+    sigaction(SIGBUS, &action, NULL);
+    sigaction(SIGSEGV, &action, NULL);
+    int fd = make("end", PAGE + 100), status, source = open("/proc/self/exe", O_RDONLY);
+    char *a = mmap(NULL, 6 * PAGE, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+    say_pages("mapped", a, 6);
+    printf("%d %d\n", a[PAGE + 99], a[PAGE + 100]);
+    T(read(source, a + 2 * PAGE, 10));
+    T(write(fd, a + 3 * PAGE, 10));
+    T(ftruncate(fd, 3 * PAGE + 1));
+    say_pages("longer", a, 6);
+    T(pwrite(fd, "x", 1, 4 * PAGE));
+    say_pages("written", a, 6);
+    printf("%c %d\n", a[4 * PAGE], a[3 * PAGE + 5]);
+    a[2 * PAGE + 7] = 'y';
+    T(ftruncate(fd, PAGE));
+    say_pages("shorter", a, 6);
+    T(ftruncate(fd, 3 * PAGE));
+    say_pages("longer", a, 6);
+    printf("%d\n", a[2 * PAGE + 7]);
+    pid_t child = fork();
+    if (child == 0) {
+        say_pages("child", a, 6);
+        if (truncate("end", 2 * PAGE) < 0)
+            _exit(1);
+        say_pages("child shorter", a, 6);
+        _exit(0);
+    }
+    T(waitpid(child, &status, 0) == child);
+    printf("%d\n", status);
+    say_pages("after the child", a, 6);
+    T(fallocate(fd, 0, 0, 5 * PAGE));
+    say_pages("allocated", a, 6);
+    a = mremap(a, 6 * PAGE, 12 * PAGE, MREMAP_MAYMOVE);
+    say_pages("moved", a, 12);
+    T(ftruncate(fd, 9 * PAGE));
+    say_pages("longer", a, 12);
+    memset(a, 'z', PAGE);
+    T(madvise(a, PAGE, MADV_REMOVE));
+    printf("%d\n", a[5]);
+    T(madvise(a, 2 * PAGE, MADV_DONTNEED));
+    say_pages("advised", a, 2);
+    T(munmap(a, 12 * PAGE));
+    close(source);
+    close(fd);
+    fd = open("end", O_RDONLY);
+    a = mmap(NULL, PAGE, PROT_READ, MAP_SHARED, fd, 0);
+    T(mprotect(a, PAGE, PROT_READ | PROT_WRITE));
+    T(madvise(a, PAGE, MADV_REMOVE));
+    T(munmap(a, PAGE));
+    close(fd);
+    signal(SIGBUS, SIG_DFL);
+    signal(SIGSEGV, SIG_DFL);
 }
 
 static void over_fork(void)
@@ -235,6 +321,7 @@ int main(int argc, char **argv)
     private_mapping();
     shared_mapping();
     growing();
+    beyond_the_end();
     over_fork();
     appending();
     threads_and_unlinked();

@@ -258,6 +258,8 @@ int64_t sys_madvise(struct syscall_call *c)
         return -ENOMEM;
     struct range gap;
     SCOPED(lock_leave) lock_word *held = lock_enter(&g_lock);
+    if ((int)c->args[2] == MADV_REMOVE && vfs_is_mapping(address, size))
+        return vfs_remove_mapped(address, size);
     if (!ranges_first_outside(&g_guest, address, address + size, &gap))
         return host_call(SYS_madvise, address, size, c->args[2]);
     /* As Linux: advice reaches what is mapped, and the gap is reported. */

@@ -9,7 +9,9 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/userfaultfd.h>
 #include <stdlib.h>
+#include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/syscall.h>
 
@@ -25,23 +27,64 @@ struct region {
     bool read_only; /* the file was open for reading: it may not become writable */
 };
 
-/* protects: g_regions; taken before the owner's locks */
+/* protects: g_regions, g_watch; taken before the owner's locks */
 static lock_word g_lock;
 static struct region *g_regions;
+
+/* The kernel answers a touch of a page that the arena does not hold with SIGBUS, as for any file's
+ * end, where userfaultfd(2) may be used; elsewhere such pages read as zeros. Belongs to one address
+ * space: a forked child needs its own. -1: not asked yet; -2: there is none. */
+static int g_watch = -1;
 
 bool mapping_any(void)
 {
     return __atomic_load_n(&g_regions, __ATOMIC_RELAXED) != NULL;
 }
 
+/* --- beyond the end of a file --- */
+
+static int watch_new(void)
+{
+    long fd = host_call(SYS_userfaultfd, O_CLOEXEC | O_NONBLOCK | UFFD_USER_MODE_ONLY);
+    if (fd < 0)
+        return -2;
+    struct uffdio_api api = {.api = UFFD_API, .features = UFFD_FEATURE_SIGBUS};
+    int hidden = fd_hide((int)fd);
+    if (hidden >= 0 && host_call(SYS_ioctl, hidden, UFFDIO_API, &api) == 0)
+        return hidden;
+    if (hidden >= 0)
+        host_close(hidden);
+    return -2;
+}
+
+static void watch(const struct region *region)
+{
+    struct uffdio_register range = {
+        .range = {.start = region->start, .len = region->end - region->start},
+        .mode = UFFDIO_REGISTER_MODE_MISSING,
+    };
+    if (g_watch == -1)
+        g_watch = watch_new();
+    if (g_watch >= 0)
+        (void)host_call(SYS_ioctl, g_watch, UFFDIO_REGISTER, &range);
+}
+
 void mapping_after_fork(void)
 {
     atomic_store(&g_lock, 0);
+    if (g_watch >= 0)
+        host_close(g_watch);
+    g_watch = -1;
+    for (const struct region *region = g_regions; region; region = region->next)
+        watch(region);
 }
 
 void mapping_forget(void)
 {
     g_regions = NULL;
+    if (g_watch >= 0)
+        host_close(g_watch);
+    g_watch = -2;
 }
 
 /* --- private --- */
@@ -98,6 +141,7 @@ static void add_region(struct region *region)
     lock_acquire(&g_lock);
     region->next = g_regions;
     g_regions = region;
+    watch(region);
     lock_release(&g_lock);
 }
 
@@ -209,6 +253,27 @@ void mapping_unmapping(uintptr_t start, size_t size)
         drop_reference(region->volume, region->ino);
         free(region);
     }
+}
+
+int64_t mapping_remove(uintptr_t start, size_t size)
+{
+    uintptr_t end = start + size;
+    int64_t r = 0;
+    lock_acquire(&g_lock);
+    for (struct region *region = g_regions; region && r == 0; region = region->next) {
+        uintptr_t from = MAX(start, region->start), to = MIN(end, region->end);
+        if (from >= to)
+            continue;
+        struct request rq = {.op = REQUEST_ALLOCATE,
+                             .volume = region->volume,
+                             .ino = region->ino,
+                             .flags = FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE,
+                             .offset = region->offset + (from - region->start),
+                             .size = to - from};
+        r = region->read_only ? -EACCES : fs_request(&rq);
+    }
+    lock_release(&g_lock);
+    return r;
 }
 
 bool mapping_is(uintptr_t start, size_t size, bool read_only)

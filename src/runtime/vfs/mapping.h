@@ -15,6 +15,8 @@ bool mapping_any(void);
 void mapping_unmapping(uintptr_t start, size_t size);
 /* Does any touch the range; only those of files that were open for reading alone? */
 bool mapping_is(uintptr_t start, size_t size, bool read_only);
+/* MADV_REMOVE: a hole in the file. */
+must_check int64_t mapping_remove(uintptr_t start, size_t size);
 must_check int mapping_sync(uintptr_t start, size_t size, int flags);
 must_check int mapping_remapped(uintptr_t old, size_t old_size, uintptr_t start, size_t size);
 void mapping_after_fork(void);

@@ -56,6 +56,8 @@ int64_t owner_write(struct owner *owner, struct request *rq)
     int r = 0;
     if (map) {
         r = n > 0 ? shared_map_update(owner, map, rq->offset, rq->in.bytes, (size_t)n) : 0;
+        if (r == 0)
+            r = shared_map_grown(owner, inode, map);
         shared_map_unlock(map);
     }
     owner_publish(owner, inode);
@@ -113,6 +115,8 @@ int64_t owner_setattr(struct owner *owner, struct request *rq)
     if (map) {
         if (r == 0)
             r = shared_map_cut(owner, map, rq->attr.size);
+        if (r == 0)
+            r = shared_map_grown(owner, inode, map);
         shared_map_unlock(map);
     }
     if (inode)
@@ -151,6 +155,8 @@ int64_t owner_allocate(struct owner *owner, struct request *rq)
         bool zeroes = rq->flags & (uint32_t)~1; /* more than FALLOC_FL_KEEP_SIZE */
         if (r == 0 && zeroes)
             r = zero_range(owner, map, rq->offset, rq->size);
+        if (r == 0)
+            r = shared_map_grown(owner, inode, map);
         shared_map_unlock(map);
     }
     if (inode)

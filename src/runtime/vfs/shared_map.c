@@ -123,6 +123,9 @@ int shared_map_cut(struct owner *owner, struct shared_map *map, uint64_t size)
 {
     if (size >= map->loaded_pages * SHARED_MAP_PAGE)
         return 0;
+    for (uint64_t page = (size + SHARED_MAP_PAGE - 1) / SHARED_MAP_PAGE; page < map->loaded_pages;
+         page++)
+        map->loaded[page / 8] &= (uint8_t) ~(1 << (page % 8));
     return host_fallocate(owner->arena_fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE,
                           map->base + size, map->loaded_pages * SHARED_MAP_PAGE - size);
 }
@@ -150,6 +153,19 @@ int shared_map_load(struct owner *owner, struct owner_inode *inode, struct share
     }
     secret_wipe(page_bytes, sizeof page_bytes);
     return r;
+}
+
+int shared_map_grown(struct owner *owner, struct owner_inode *inode, struct shared_map *map)
+{
+    struct volume_attr attr;
+    int r = volume_getattr(owner->volumes[inode->volume], inode->ino, &attr);
+    if (r < 0)
+        return r;
+    uint64_t end = MIN(round_up(attr.size, SHARED_MAP_PAGE), map->end);
+    uint64_t last = end;
+    while (last > map->start && !is_loaded(map, last / SHARED_MAP_PAGE - 1))
+        last -= SHARED_MAP_PAGE;
+    return last < end ? shared_map_load(owner, inode, map, last, end - last) : 0;
 }
 
 static int write_back_page(struct owner *owner, struct owner_inode *inode, uint64_t at,
@@ -238,6 +254,7 @@ static void map_retire(struct owner *owner, struct owner_inode *inode, struct sh
     free(map->loaded);
     map->loaded = NULL;
     map->loaded_pages = 0;
+    map->end = 0;
     map->writable = false;
 }
 
@@ -286,6 +303,8 @@ int64_t owner_map(struct owner *owner, struct request *rq)
         if (r == 0 && rq->offset < end)
             r = shared_map_load(owner, inode, map, rq->offset, MIN(rq->size, end - rq->offset));
         if (r == 0) {
+            map->start = map->total == 0 ? rq->offset : MIN(map->start, rq->offset);
+            map->end = MAX(map->end, round_up(rq->offset + rq->size, SHARED_MAP_PAGE));
             inode->references += map->total == 0;
             map->counts[rq->client]++;
             map->total++;

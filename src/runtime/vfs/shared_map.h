@@ -5,7 +5,10 @@
  * process needs one descriptor to map any of them. What the arena holds is newer than the volume;
  * reads look there first, and pages that differ are written back on msync, fsync, the last unmap
  * and at the end. The host sees a memory file, as it sees all of the process's memory: allowed in
- * sim, tdx and snp (design, section 3). */
+ * sim, tdx and snp (design, section 3).
+ *
+ * Every page of the file that lies in a mapping is present in the arena, and none beyond the file's
+ * end: mapping.c makes the kernel send SIGBUS for what is absent. */
 #ifndef COFFER_RUNTIME_VFS_SHARED_MAP_H
 #define COFFER_RUNTIME_VFS_SHARED_MAP_H
 
@@ -28,6 +31,7 @@ struct shared_map {
     uint64_t base;        /* in the arena */
     uint8_t *loaded;      /* one bit per page that the arena holds */
     size_t loaded_pages;  /* bits in it */
+    uint64_t start, end;  /* in the file: all mappings lie between */
     bool writable;        /* somebody may have written through a mapping */
     uint32_t counts[SHARED_MAP_USERS_MAX]; /* mappings per client */
     uint32_t total;
@@ -58,6 +62,9 @@ must_check int shared_map_overlay(struct owner *owner, struct shared_map *map, u
 must_check int shared_map_update(struct owner *owner, struct shared_map *map, uint64_t offset,
                                  const void *bytes, size_t size);
 must_check int shared_map_cut(struct owner *owner, struct shared_map *map, uint64_t size);
+/* After a change of the file's size or of what lies at its end: loads what has come into mappings. */
+must_check int shared_map_grown(struct owner *owner, struct owner_inode *inode,
+                                struct shared_map *map);
 /* Loads from the volume what the arena lacks of a range; writes back what differs. */
 must_check int shared_map_load(struct owner *owner, struct owner_inode *inode,
                                struct shared_map *map, uint64_t offset, uint64_t size);

@@ -63,6 +63,8 @@ must_check int64_t vfs_msync(uint64_t address, uint64_t size, int flags);
 must_check int vfs_remapped(uint64_t old, uint64_t old_size, uint64_t address, uint64_t size);
 /* Is there any shared mapping of a shielded file? For the fast path. */
 bool vfs_any_mapping(void);
+/* madvise(MADV_REMOVE) on such mappings. */
+must_check int64_t vfs_remove_mapped(uint64_t address, uint64_t size);
 /* Is any of the range such a mapping; one of a file that was not open for writing? */
 bool vfs_is_mapping(uint64_t address, uint64_t size);
 bool vfs_is_read_only_mapping(uint64_t address, uint64_t size);
