@@ -18,6 +18,12 @@
 #include <sys/mman.h>
 #include <sys/syscall.h>
 
+/* Of the rest of the runtime; the file shield's own tests link without it. */
+__attribute__((weak)) void memory_fork_prepare(void);
+__attribute__((weak)) void memory_fork_done(void);
+__attribute__((weak)) void sites_fork_prepare(void);
+__attribute__((weak)) void sites_fork_done(void);
+
 static struct volume_client g_client = {.arena_fd = -1};
 
 static struct ring *map_ring(int fd)
@@ -137,9 +143,19 @@ int vfs_fork_prepare(void)
 {
     if (!g_fs.owner)
         return 0;
+    /* The server is born of a fork too and gives the guest's memory back: another thread may not be
+     * in the middle of a mapping call, or its lock would stay taken there. */
+    if (memory_fork_prepare) {
+        memory_fork_prepare();
+        sites_fork_prepare();
+    }
     fs_gate_close();
     int r = g_fs.owner ? move_to_server() : 0;
     fs_gate_open();
+    if (memory_fork_prepare) {
+        sites_fork_done();
+        memory_fork_done();
+    }
     return r;
 }
 

@@ -28,6 +28,8 @@
 
 /* runtime/memory/memory.h, where it is linked in. */
 __attribute__((weak)) void memory_release_guest(void);
+__attribute__((weak)) void memory_fork_done(void);
+__attribute__((weak)) void sites_fork_done(void);
 /* runtime/process/process.h: the hidden duplicate of standard error. */
 __attribute__((weak)) int process_stderr(void);
 
@@ -386,8 +388,11 @@ static void let_go_of_guest(void)
     if (process_stderr && process_stderr() > 2)
         (void)dup3(0, process_stderr(), O_CLOEXEC);
     mapping_forget();
-    if (memory_release_guest)
+    if (memory_release_guest) {
+        sites_fork_done(); /* taken by vfs_fork_prepare() */
+        memory_fork_done();
         memory_release_guest();
+    }
 }
 
 static _Noreturn void server_main(struct owner *owner, struct ring *ring, int parent_pid)
