@@ -58,9 +58,10 @@ struct volume_backend {
 must_check int volume_dir_open(const char *path, bool create, struct volume_backend **ret_backend);
 void volume_dir_close(struct volume_backend *backend);
 
-/* Descriptors of directories opened from now on get numbers from `fd_min` up: for a process whose
- * low numbers belong to somebody else. Before any thread uses one. */
-void volume_dir_use_fds_from(int fd_min);
+/* Descriptors opened from now on go through `hide`, which gives them another number and closes the
+ * old one, or returns a negative errno: for a process whose low numbers belong to somebody else.
+ * Before any thread uses one. */
+void volume_dir_hide_fds(int (*hide)(int fd));
 
 /* mem/: in memory, for tests and for private file systems. */
 must_check int volume_mem_new(struct volume_backend **ret_backend);

@@ -255,7 +255,7 @@ int vfs_init(const struct runtime_config *config, struct error *e)
             g_fs.owner->open_volume = private_volume_open;
     }
     if (r == 0 && config->volume_count > 0)
-        volume_dir_use_fds_from(fd_hidden_base());
+        volume_dir_hide_fds(fd_hide);
     for (unsigned i = 0; r == 0 && i < config->volume_count; i++)
         r = open_volume(config, i, e);
     if (r == 0)

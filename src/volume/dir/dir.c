@@ -41,11 +41,11 @@ struct dir_backend {
     struct slot slots[SLOT_COUNT];
 };
 
-static int g_fd_min;
+static int (*g_hide)(int fd);
 
-void volume_dir_use_fds_from(int fd_min)
+void volume_dir_hide_fds(int (*hide)(int fd))
 {
-    g_fd_min = fd_min;
+    g_hide = hide;
 }
 
 static struct dir_backend *dir_of(struct volume_backend *b)
@@ -57,11 +57,12 @@ static struct dir_backend *dir_of(struct volume_backend *b)
 static int open_high(int dir_fd, const char *path, int flags, unsigned mode)
 {
     int fd = host_openat(dir_fd, path, flags | O_CLOEXEC, mode);
-    if (fd < 0 || fd >= g_fd_min)
+    if (fd < 0 || !g_hide)
         return fd;
-    long high = host_call(SYS_fcntl, fd, F_DUPFD_CLOEXEC, g_fd_min);
-    host_close(fd);
-    return high < 0 ? -EMFILE : high > INT32_MAX ? -EPROTO : (int)high;
+    int high = g_hide(fd);
+    if (high < 0)
+        host_close(fd);
+    return high < 0 ? -EMFILE : high;
 }
 
 static const char *file_name(uint64_t file, char name[NAME_SIZE])
