@@ -57,6 +57,7 @@ static void shared_mapping(void)
 {
     char text[16] = "";
     int fd = make("shared", 2 * PAGE);
+    T((long)mmap(NULL, PAGE, PROT_READ | PROT_WRITE, MAP_SHARED_VALIDATE | MAP_SYNC, fd, 0));
     char *a = mmap(NULL, 2 * PAGE, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
     char *b = mmap(NULL, PAGE, PROT_READ, MAP_SHARED, fd, PAGE);
     memcpy(a + PAGE, "through a", 9);

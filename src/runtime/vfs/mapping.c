@@ -186,6 +186,10 @@ int64_t volume_file_mmap(struct file *f, void *addr, size_t size, int prot, int 
         return file_mmap_private(f, addr, size, prot, flags, offset);
     if (type != MAP_SHARED && type != MAP_SHARED_VALIDATE)
         return -EINVAL;
+    /* No volume is persistent memory. Who is told so makes nothing durable but the processor's
+     * cache, as MariaDB does with its log. */
+    if (flags & MAP_SYNC)
+        return -EOPNOTSUPP;
     if (access == O_WRONLY || (access == O_RDONLY && (prot & PROT_WRITE)))
         return -EACCES;
     return map_shared(volume_file_of(f), addr, size, prot, flags, offset);
