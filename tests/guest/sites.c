@@ -10,6 +10,7 @@
 #include <sys/mman.h>
 #include <sys/syscall.h>
 #include <sys/time.h>
+#include <sys/wait.h>
 #include <ucontext.h>
 
 #define ROUNDS 3000
@@ -261,9 +262,49 @@ static void made_at_run_time(void)
     SAY(memcmp(page + 5, code + 5, 3));
 }
 
+static long (*trapping)(void);
+
+static void *trap_for_ever(void *arg)
+{
+    for (;;)
+        trapping();
+    return arg;
+}
+
+static void *exec_true(void *arg)
+{
+    execl("/bin/true", "true", (char *)NULL);
+    return arg;
+}
+
+/* An exec ends the other threads, whatever they are doing: here one trap after the other. */
+static void exec_while_trapping(void)
+{
+    static const unsigned char code[] = {0xb8, 110, 0, 0, 0, 0x0f, 0x05, 0xc3};
+    void *page =
+        mmap(NULL, 4096, PROT_READ | PROT_WRITE | PROT_EXEC, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    int wrong = 0;
+    memcpy(page, code, sizeof code);
+    trapping = (long (*)(void))page;
+    for (int i = 0; i < 40; i++) {
+        int status = -1;
+        pid_t child = fork();
+        if (child == 0) {
+            pthread_t t;
+            pthread_create(&t, NULL, trap_for_ever, NULL);
+            pthread_create(&t, NULL, exec_true, NULL);
+            trap_for_ever(NULL);
+        }
+        waitpid(child, &status, 0);
+        wrong += status != 0;
+    }
+    SAY(wrong);
+}
+
 int main(void)
 {
     vectors();
+    exec_while_trapping();
     pthread_t t[4];
     struct sigaction action = {.sa_handler = tick, .sa_flags = SA_RESTART};
     struct sigaction fault = {.sa_sigaction = on_fault, .sa_flags = SA_SIGINFO};

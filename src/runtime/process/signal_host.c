@@ -353,12 +353,12 @@ static void on_dispatch(struct thread *t, uint64_t *g, const siginfo_t *info)
     g_counters.traps++;
     g[CX] = g[IP];
     g[R11] = g[FL];
-    if (g_sites_enabled && sites_count(g[IP] - 2)) {
+    bool hot = g_sites_enabled && sites_count(g[IP] - 2);
+    if (hot)
         t->trap_site = g[IP] - 2;
-        g[IP] = (uint64_t)rt_full;
-    } else {
-        g[IP] = (uint64_t)rt_entry;
-    }
+    /* A kick that was sent while this trap's signal was pending is one with it: only the full way
+     * looks for work. */
+    g[IP] = (uint64_t)(hot || atomic_load(&t->work) != 0 ? rt_full : rt_entry);
 }
 
 static void on_kick(struct thread *t, struct ucontext *uc)
