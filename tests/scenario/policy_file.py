@@ -120,7 +120,7 @@ def a_directory_to_list(case):
                "PermissionError", "done ['x']")
 
 
-def what_leads_to_something_named_can_be_looked_at(case):
+def what_leads_to_something_named_can_be_looked_at_and_listed(case):
     os.makedirs(case.path("a/b"))
     case.lines["files"].append(f'  - {{path: "{case.path("a/b")}", class: host}}')
     out = case.python(TRY.format(f"os.stat({case.path('a')!r}).st_uid") +
@@ -129,7 +129,7 @@ def what_leads_to_something_named_can_be_looked_at(case):
                       f"attempt(lambda: os.stat({case.path('nothing')!r}))\n"
                       f"attempt(lambda: open({case.path('nothing')!r}))\n"
                       f"attempt(lambda: open({case.path('nothing')!r}, 'w'))\n").stdout
-    require(out.split("\n")[:-1] == [f"done {os.getuid()}", "PermissionError", "PermissionError",
+    require(out.split("\n")[:-1] == [f"done {os.getuid()}", "done ['b']", "PermissionError",
                                      "FileNotFoundError", "FileNotFoundError", "PermissionError"],
             out)
 
@@ -286,7 +286,7 @@ def the_table_of_calls(_):
 
 
 TESTS = [a_file_to_read, a_file_to_write, a_directory_to_list,
-         what_leads_to_something_named_can_be_looked_at, its_own_proc_has_one_name,
+         what_leads_to_something_named_can_be_looked_at_and_listed, its_own_proc_has_one_name,
          a_program_to_execute, a_port_and_a_destination, unix_sockets,
          calls_and_kinds_of_sockets_that_no_line_allows, environment_and_arguments, who_may_run,
          without_explain_nothing_is_named, volumes_lie_where_flags_say, mistakes_are_one_clear_line,

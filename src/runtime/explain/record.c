@@ -4,6 +4,7 @@
 #include "platform/host.h"
 #include "runtime/explain/explain.h"
 #include "runtime/explain/seen.h"
+#include "runtime/fd.h"
 #include "runtime/lock.h"
 
 #include <fcntl.h>
@@ -40,10 +41,11 @@ bool seen_first(struct seen *seen, struct slice line)
 
 void record_start(int fd)
 {
-    g_record.fd = fd;
-    g_explain_records = fd > 0;
-    if (fd > 0)
-        (void)host_call(SYS_fcntl, fd, F_SETFD, FD_CLOEXEC);
+    if (fd <= 0)
+        return;
+    int hidden = fd_hide(fd); /* the guest's programs close what they do not know */
+    g_record.fd = hidden < 0 ? 0 : hidden;
+    g_explain_records = hidden >= 0;
 }
 
 int explain_record_keep(bool across_exec)

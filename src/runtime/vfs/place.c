@@ -299,7 +299,8 @@ static int classify(struct journey *j)
     if (!m && path != p->path)
         m = fs_mount_of(path, strlen(path));
     p->mount = m;
-    if (!m && g_fs.has_policy && !(wishes == WISH_LOOK && fs_leads_to_mount(j->here, j->here_size)))
+    if (!m && g_fs.has_policy &&
+        !((wishes & ~(WISH_LOOK | WISH_LIST)) == 0 && fs_leads_to_mount(j->here, j->here_size)))
         return refuse_unnamed(path, wishes);
     if (m && m->kind == MOUNT_DENIED)
         return fs_refuse(path, wishes, m);
