@@ -231,6 +231,47 @@ s.sendall(b"exit code %d" % (r.returncode != 0)); s.close()
 
 
 @tap.test
+def a_connection_whose_keys_are_here_is_not_passed_to_another_process(f):
+    code = LISTEN + """
+import array
+a, b = socket.socketpair()
+s, _ = l.accept(); s.recv(1)
+try:
+    a.sendmsg([b"x"], [(socket.SOL_SOCKET, socket.SCM_RIGHTS, array.array("i", [s.fileno()]))])
+    s.sendall(b"passed")
+except PermissionError:
+    s.sendall(b"refused")
+s.close()
+"""
+    port, context, *rest = serve(code)
+    with connect(port, context) as s:
+        s.sendall(b"x")
+        tap.equal(read_all(s), b"refused")
+    finish(*rest)
+
+
+@tap.test
+def a_listener_that_the_program_inherits_is_shielded(f):
+    code = """
+import socket, sys
+l = socket.socket(fileno=int(sys.argv[2])); print("up", flush=True)
+s, _ = l.accept(); s.sendall(b"got " + s.recv(100)); s.close()
+"""
+    directory = tempfile.mkdtemp(prefix="coffer-tls-")
+    ca = os.path.join(directory, "ca.pem")
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        port = str(listener.getsockname()[1])
+        process = subprocess.Popen([RUNTIME, "--tls-listen", port, "--tls-cert-out", ca, "--",
+                                    "/usr/bin/python3", "-c", code, port, str(listener.fileno())],
+                                   stdout=subprocess.PIPE, pass_fds=[listener.fileno()])
+        tap.equal(process.stdout.readline(), b"up\n")
+    with connect(int(port), ssl.create_default_context(cafile=ca)) as s:
+        s.sendall(b"hello")
+        tap.equal(read_all(s), b"got hello")
+    finish(process, directory)
+
+
+@tap.test
 def a_signal_interrupts_a_waiting_read_and_the_connection_goes_on(f):
     code = LISTEN + """
 class Told(Exception): pass

@@ -73,8 +73,7 @@ static int64_t attach_new(int fd, enum net_kind kind, const struct runtime_net_r
     return r;
 }
 
-/* A socket whose later calls must be seen: one that may become TLS, or may send anywhere. */
-static bool must_see(int domain, int type)
+bool socket_must_see(int domain, int type)
 {
     bool internet = domain == AF_INET || domain == AF_INET6;
     bool judged = g_net.config->has_policy || g_explain_records;
@@ -89,7 +88,7 @@ int64_t sys_socket(struct syscall_call *c)
     if (r < 0)
         return r;
     int64_t fd = sys_pass(c);
-    if (fd < 0 || fd > INT32_MAX || !must_see(domain, type))
+    if (fd < 0 || fd > INT32_MAX || !socket_must_see(domain, type))
         return fd;
     r = (int)attach_new((int)fd, NET_RAW, NULL, flags, NULL);
     if (r < 0)

@@ -35,7 +35,7 @@ static struct net_socket *corked_next(void)
     return NULL;
 }
 
-static void corked_send(struct net_socket *s)
+void cork_flush(struct net_socket *s)
 {
     socket_lock(s);
     if (s->claimed) {
@@ -44,7 +44,6 @@ static void corked_send(struct net_socket *s)
         socket_after(s, was, false);
     }
     socket_unlock(s);
-    socket_put(s);
 }
 
 void cork_flush_all(void)
@@ -58,7 +57,8 @@ void cork_flush_all(void)
         gate_leave();
         if (!s)
             return;
-        corked_send(s);
+        cork_flush(s);
+        socket_put(s);
     }
 }
 

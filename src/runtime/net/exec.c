@@ -39,6 +39,8 @@ static int socket_save(struct buf *state, int fd, struct file *f)
         struct net_socket *s = container_of(f, struct net_socket, file);
         if (s->kind == NET_LISTENER || s->kind == NET_RAW)
             return entry_save(state, fd, s);
+        if (s->kind == NET_TLS && !s->claimed && !s->foreign && !s->handed_over)
+            return 0; /* its own name says what it is: adopt_inherited() */
         LOG_WARNING("a TLS connection is not passed on to another program", LOG_INT("fd", fd));
     } else if (f->ops != &epoll_file_ops || !epoll_has_watches(f)) {
         return 0; /* the file shield's, or as plain as the host knows it */

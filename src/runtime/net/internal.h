@@ -92,6 +92,9 @@ void socket_unlock(struct net_socket *s);
 
 /* --- sockets (net/socket.c) ------------------------------------------------------------------ */
 
+/* A socket whose later calls must be seen: one that may become TLS, or may send anywhere. */
+must_check bool socket_must_see(int domain, int type);
+
 /* A new one with one reference; NULL without memory. */
 must_check struct net_socket *socket_new(enum net_kind kind, const struct runtime_net_rule *rule,
                                          int flags);
@@ -149,6 +152,10 @@ must_check int rules_for_destination(const struct sockaddr_storage *address, soc
 /* A Unix socket's own name, or where it connects or sends. 0 or -EACCES; what has no name is free. */
 must_check int rules_for_unix(const struct sockaddr_storage *address, socklen_t size, bool listen);
 
+/* The same without a word in the log, and whoever has a policy: NULL if no rule fits. */
+must_check const struct runtime_net_rule *
+rules_find_destination(const struct sockaddr_storage *address, socklen_t size, bool stream);
+
 /* May such a socket be made at all? 0 or -EACCES. */
 must_check int rules_for_socket(int domain, int type, int protocol);
 
@@ -172,6 +179,18 @@ void handover_begun(uint64_t id);
 void handover_closed(uint64_t id);
 void handover_returned(uint64_t id);
 
+/* --- sockets from and for other processes (net/adopt.c) -------------------------------------- */
+
+/* Before the guest's first instruction: what it inherits. */
+void adopt_inherited(void);
+
+/* The control data of a message that is about to leave, at a guest's address: 0, -EPERM (said in the
+ * log), -EFAULT, -ENOBUFS or -ENOMEM. */
+must_check int adopt_check_sent(unsigned long control, size_t size);
+
+/* The control data of a message that came: its sockets get their shields. 0 or as above. */
+must_check int adopt_received(unsigned long control, size_t size);
+
 /* --- exec (net/exec.c) ------------------------------------------------------------------------- */
 
 /* Puts back what net_exec_restore() was given. 0, -EBADMSG or -ENOMEM. */
@@ -191,6 +210,9 @@ void linger_after_fork(void);
 
 /* Under the lock, after a write: keeps the list right. */
 void cork_note(struct net_socket *s);
+
+/* Sends what waits on this socket. */
+void cork_flush(struct net_socket *s);
 
 /* Sends what waits on any socket: the guest is about to wait for something. */
 void cork_flush_all(void);

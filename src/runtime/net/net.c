@@ -33,6 +33,8 @@ int net_init(const struct runtime_config *config, struct error *e)
     r = gate_init();
     if (r == 0)
         r = exec_resume();
+    if (r == 0)
+        adopt_inherited();
     return r < 0 ? error_set(e, r, "cannot start the network shield") : 0;
 }
 

@@ -233,28 +233,36 @@ static int rule_fits(const struct runtime_net_rule *rule, const struct sockaddr_
     return rule->class == NET_CLASS_TLS || rule->class == NET_CLASS_DENIED ? fit : 0;
 }
 
-int rules_for_destination(const struct sockaddr_storage *address, socklen_t size, bool stream,
-                          const struct runtime_net_rule **ret_rule)
+const struct runtime_net_rule *rules_find_destination(const struct sockaddr_storage *address,
+                                                      socklen_t size, bool stream)
 {
     enum net_protocol protocol = stream ? NET_TCP : NET_UDP;
     int port = address_port(address, size), best = 0;
     const struct runtime_net_rule *found = NULL;
-    char text[ADDRESS_TEXT_SIZE];
-    *ret_rule = NULL;
-    if (address->ss_family == AF_UNIX)
-        return rules_for_unix(address, size, false);
-    if (port < 0)
-        return 0;
-    for (unsigned i = 0; i < g_net.config->net_rule_count; i++) {
+    for (unsigned i = 0; port >= 0 && i < g_net.config->net_rule_count; i++) {
         int fit = rule_fits(&g_net.config->net_rules[i], address, port, protocol);
         if (fit > best) {
             best = fit;
             found = &g_net.config->net_rules[i];
         }
     }
-    const struct explain_end end = {
-        .protocol = protocol, .address = address_text(address, text), .port = port};
-    return decide(found, &end, ret_rule);
+    return found;
+}
+
+int rules_for_destination(const struct sockaddr_storage *address, socklen_t size, bool stream,
+                          const struct runtime_net_rule **ret_rule)
+{
+    int port = address_port(address, size);
+    char text[ADDRESS_TEXT_SIZE];
+    *ret_rule = NULL;
+    if (address->ss_family == AF_UNIX)
+        return rules_for_unix(address, size, false);
+    if (port < 0)
+        return 0;
+    const struct explain_end end = {.protocol = stream ? NET_TCP : NET_UDP,
+                                    .address = address_text(address, text),
+                                    .port = port};
+    return decide(rules_find_destination(address, size, stream), &end, ret_rule);
 }
 
 int rules_for_socket(int domain, int type, int protocol)

@@ -424,6 +424,8 @@ int64_t net_socket_write(struct file *f, const struct iovec *iov, int count, int
         return raw_transfer(f, SYS_sendmsg, iov, count, flags);
     if (s->kind != NET_TLS)
         return broken_pipe(flags);
+    if (size == 0 && !s->corked && !(flags & MSG_MORE))
+        cork_flush(s);
     if (flags & MSG_OOB)
         return -EOPNOTSUPP; /* one byte in clear text beside the stream */
     while (done < size) {

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The system calls that send and receive on sockets. Plain sockets come here only to be judged: by
  * where a message goes, and by the descriptors it carries. */
-#include "base/log.h"
 #include "platform/host.h"
 #include "runtime/fd_table.h"
 #include "runtime/guest.h"
@@ -10,10 +9,9 @@
 #include "runtime/syscall/call.h"
 
 #include <errno.h>
-#include <stdlib.h>
 #include <sys/syscall.h>
 
-enum { CONTROL_SIZE_MAX = 65536, MESSAGES_MAX = 1024 };
+enum { MESSAGES_MAX = 1024 };
 
 static bool is_tls(const struct net_socket *s)
 {
@@ -35,34 +33,6 @@ static int destination_check(const struct net_socket *s, unsigned long address, 
     if (guest_read(&to, address, size) < 0)
         return -EFAULT;
     return rules_for_destination(&to, (socklen_t)size, false, &rule);
-}
-
-/* Descriptors with a shield must not leave for a process that would use them without it. */
-static int rights_check(unsigned long control, size_t size)
-{
-    if (!control || size < sizeof(struct cmsghdr))
-        return 0;
-    if (size > CONTROL_SIZE_MAX)
-        return -ENOBUFS;
-    uint8_t *copy = malloc(size);
-    int r = copy ? guest_read(copy, control, size) : -ENOMEM;
-    struct msghdr message = {.msg_control = copy, .msg_controllen = size};
-    for (struct cmsghdr *h = r == 0 ? CMSG_FIRSTHDR(&message) : NULL; h && r == 0;
-         h = CMSG_NXTHDR(&message, h)) {
-        if (h->cmsg_level != SOL_SOCKET || h->cmsg_type != SCM_RIGHTS ||
-            h->cmsg_len < CMSG_LEN(0) || h->cmsg_len > size - (size_t)((uint8_t *)h - copy))
-            continue;
-        for (size_t at = 0; at + sizeof(int) <= h->cmsg_len - CMSG_LEN(0); at += sizeof(int)) {
-            int fd;
-            memcpy(&fd, CMSG_DATA(h) + at, sizeof fd);
-            if (fd_is_shielded(fd) || fd_is_hidden(fd))
-                r = -EPERM;
-        }
-    }
-    free(copy);
-    if (r == -EPERM)
-        LOG_WARNING("refused to pass a shielded descriptor to another process");
-    return r;
 }
 
 /* --- one buffer -------------------------------------------------------------------------------- */
@@ -143,22 +113,38 @@ static int message_check(const struct net_socket *s, unsigned long from, int fla
     if (guest_get(&message, from) < 0)
         return 0; /* the host says so */
     int r = destination_check(s, (unsigned long)message.msg_name, message.msg_namelen, flags);
-    return r < 0 ? r : rights_check((unsigned long)message.msg_control, message.msg_controllen);
+    return r < 0 ? r : adopt_check_sent((unsigned long)message.msg_control, message.msg_controllen);
 }
 
 int64_t sys_sendmsg(struct syscall_call *c)
 {
     SCOPED(socket_putp) struct net_socket *s = socket_get((int)c->args[0]);
+    if (fd_is_hidden((int)c->args[0]))
+        return -EBADF;
     if (is_tls(s))
         return message_send(s, c->args[1], (int)c->args[2]);
     int r = message_check(s, c->args[1], (int)c->args[2]);
     return r < 0 ? r : sys_pass(c);
 }
 
+/* Sockets that came with a message get their shields before the guest can use them. */
+static int64_t message_came(unsigned long at)
+{
+    struct msghdr message;
+    int r = guest_get(&message, at);
+    return r < 0 ? r : adopt_received((unsigned long)message.msg_control, message.msg_controllen);
+}
+
 int64_t sys_recvmsg(struct syscall_call *c)
 {
     SCOPED(socket_putp) struct net_socket *s = socket_get((int)c->args[0]);
-    return is_tls(s) ? message_receive(s, c->args[1], (int)c->args[2]) : sys_pass(c);
+    if (fd_is_hidden((int)c->args[0]))
+        return -EBADF;
+    if (is_tls(s))
+        return message_receive(s, c->args[1], (int)c->args[2]);
+    int64_t n = sys_pass(c);
+    int64_t r = n >= 0 ? message_came(c->args[1]) : 0;
+    return r < 0 ? r : n;
 }
 
 /* --- several messages ---------------------------------------------------------------------------- */
@@ -189,6 +175,8 @@ int64_t sys_sendmmsg(struct syscall_call *c)
 {
     SCOPED(socket_putp) struct net_socket *s = socket_get((int)c->args[0]);
     unsigned count = MIN((unsigned)c->args[2], (unsigned)MESSAGES_MAX);
+    if (fd_is_hidden((int)c->args[0]))
+        return -EBADF;
     if (is_tls(s))
         return messages_each(s, c, true);
     for (unsigned i = 0; i < count; i++) {
@@ -202,5 +190,12 @@ int64_t sys_sendmmsg(struct syscall_call *c)
 int64_t sys_recvmmsg(struct syscall_call *c)
 {
     SCOPED(socket_putp) struct net_socket *s = socket_get((int)c->args[0]);
-    return is_tls(s) ? messages_each(s, c, false) : sys_pass(c);
+    if (fd_is_hidden((int)c->args[0]))
+        return -EBADF;
+    if (is_tls(s))
+        return messages_each(s, c, false);
+    int64_t n = sys_pass(c), r = 0;
+    for (int64_t i = 0; i < n && i < MESSAGES_MAX && r >= 0; i++)
+        r = message_came(c->args[1] + (unsigned long)i * sizeof(struct mmsghdr));
+    return r < 0 ? r : n;
 }

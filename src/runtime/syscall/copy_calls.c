@@ -12,6 +12,7 @@
 #include <limits.h>
 #include <poll.h>
 #include <sys/ioctl.h>
+#include <sys/socket.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
@@ -75,9 +76,12 @@ static int64_t end_read(const struct end *e, void *bytes, size_t size)
                          : rt_block(SYS_pread64, e->fd, bytes, size, e->offset);
 }
 
-static int64_t end_write(const struct end *e, void *bytes, size_t size)
+/* `flags`: MSG_MORE for a shielded socket if more of the same copy follows. */
+static int64_t end_write(const struct end *e, void *bytes, size_t size, int flags)
 {
     struct iovec iov = {bytes, size};
+    if (e->file && e->type == S_IFSOCK)
+        return e->file->ops->write(e->file, &iov, 1, e->offset, flags);
     if (e->file)
         return e->file->ops->write ? e->file->ops->write(e->file, &iov, 1, e->offset, 0) : -EINVAL;
     return e->offset < 0 ? rt_block(SYS_write, e->fd, bytes, size)
@@ -92,17 +96,23 @@ static void advance(struct end *e, int64_t n)
 
 /* A source read at its own position cannot take back what the target refuses; so a chunk is
  * written to its end before the call says it was interrupted. */
-static int64_t write_all(struct end *to, char *bytes, size_t size)
+static int64_t write_all(struct end *to, char *bytes, size_t size, int flags)
 {
     size_t done = 0;
     while (done < size) {
-        int64_t n = end_write(to, bytes + done, size - done);
+        int64_t n = end_write(to, bytes + done, size - done, flags);
         if (n <= 0)
             return done > 0 ? (int64_t)done : n;
         advance(to, n);
         done += (size_t)n;
     }
     return (int64_t)done;
+}
+
+/* What has come through a pipe or a socket is passed on at once. */
+static bool is_stream(const struct end *e)
+{
+    return e->type == S_IFIFO || e->type == S_IFSOCK;
 }
 
 static int64_t copy(struct end *from, struct end *to, size_t size)
@@ -112,9 +122,13 @@ static int64_t copy(struct end *from, struct end *to, size_t size)
     size = MIN(size, (size_t)COPY_SIZE_MAX);
     while (done < size) {
         int64_t n = end_read(from, buffer, MIN(size - done, sizeof(buffer)));
-        if (n <= 0)
+        if (n <= 0) {
+            if (done > 0 && to->file && to->type == S_IFSOCK) /* nothing follows after all */
+                (void)end_write(to, buffer, 0, 0);
             return done > 0 ? (int64_t)done : n;
-        int64_t written = write_all(to, buffer, (size_t)n);
+        }
+        bool more = done + (size_t)n < size && !is_stream(from);
+        int64_t written = write_all(to, buffer, (size_t)n, more ? MSG_MORE : 0);
         if (written > 0) {
             done += (size_t)written;
             advance(from, written);
@@ -126,6 +140,8 @@ static int64_t copy(struct end *from, struct end *to, size_t size)
                 (void)host_call(SYS_lseek, from->fd, MAX(written, 0) - n, 1);
             return done > 0 ? (int64_t)done : written;
         }
+        if (is_stream(from))
+            break;
     }
     return (int64_t)done;
 }
