@@ -220,7 +220,8 @@ static void watch_visit(struct watch *w, uint32_t host, bool from_host, struct b
     if (s->kind == NET_TLS && (from_host || s->claimed)) {
         struct socket_was was = s->claimed ? socket_before(s) : (struct socket_was){0};
         bits = s->claimed ? tls_conn_state(s->tls) : 0;
-        if (from_host || (bits & (TLS_READABLE | TLS_BUFFERED)) == TLS_BUFFERED)
+        if (from_host || (bits & (TLS_READABLE | TLS_BUFFERED)) == TLS_BUFFERED ||
+            (s->claimed && !(bits & TLS_READABLE) && tls_conn_owes(s->tls)))
             bits = socket_advance(s);
         if (s->claimed)
             socket_after(s, was, false);

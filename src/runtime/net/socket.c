@@ -202,7 +202,8 @@ void socket_after(struct net_socket *s, struct socket_was was, bool write_blocke
         received = true;
     }
     if (s->watches)
-        watches_update(s, received, write_blocked || (established && !was.established));
+        watches_update(s, received || tls_conn_owes(s->tls),
+                       write_blocked || (established && !was.established));
 }
 
 unsigned socket_advance(struct net_socket *s)

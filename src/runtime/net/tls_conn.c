@@ -47,6 +47,7 @@ struct tls_conn {
     bool blocked;        /* the last read of the socket was -EAGAIN */
     bool drained;        /* the socket gave less than it was asked for, when it was asked last */
     bool trusts_drained; /* something was read: what has come since will make its own event */
+    bool owes;           /* see tls_conn_owes() */
     bool socket_ended;   /* end of the stream below TLS */
     int socket_error;    /* -errno of the socket */
     char failure[FAILURE_SIZE];
@@ -69,6 +70,7 @@ static int bio_read(BIO *bio, char *bytes, int size)
     }
     if (n == -EAGAIN) {
         conn->blocked = true;
+        conn->owes = false;
         BIO_set_retry_read(bio);
         return -1;
     }
@@ -437,6 +439,7 @@ static void look_ahead(struct tls_conn *conn, size_t wanted)
             break;
         conn->inbox.end += (size_t)n;
     }
+    conn->owes |= n > 0 && inbox_size(&conn->inbox) == INBOX_SIZE_MAX;
     conn->trusts_drained = false;
 }
 
@@ -805,6 +808,11 @@ const char *tls_conn_failure(const struct tls_conn *conn)
 bool tls_conn_is_established(const struct tls_conn *conn)
 {
     return conn->established;
+}
+
+bool tls_conn_owes(const struct tls_conn *conn)
+{
+    return conn->owes && !conn->failed && !conn->ended;
 }
 
 bool tls_conn_is_corked(const struct tls_conn *conn)

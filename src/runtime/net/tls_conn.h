@@ -76,6 +76,11 @@ must_check short tls_conn_host_events(const struct tls_conn *conn, short events)
 /* Takes from the socket what it has, up to a limit: the plaintext bytes that can be read now. */
 must_check size_t tls_conn_pending(struct tls_conn *conn);
 
+/* More may be at the socket than was told when tls_conn_pending() reached its limit. A program that
+ * reads more than it was told takes that for news, and waits for their edge (nginx does): one has to
+ * be made up until the socket was seen empty. */
+must_check bool tls_conn_owes(const struct tls_conn *conn);
+
 /* From now on fewer bytes than these do not make it readable, unless no more come (SO_RCVLOWAT). */
 void tls_conn_set_low_water(struct tls_conn *conn, size_t bytes);
 

@@ -313,7 +313,8 @@ void watches_update(struct net_socket *s, bool took_edge, bool owes_out)
             (void)watch_tell_host(w, EPOLL_CTL_MOD);
         w->edge_in |= took_edge;
         w->edge_out |= owes_out;
-        bool there = bits & (TLS_READABLE | TLS_BUFFERED);
+        bool there =
+            (bits & (TLS_READABLE | TLS_BUFFERED)) || (s->claimed && tls_conn_owes(s->tls));
         if (!w->disabled && ((there && (!is_edge(w) || took_edge)) ||
                              (w->edge_out && (bits & TLS_WRITABLE) && (w->events & EPOLLOUT))))
             watch_list(w);

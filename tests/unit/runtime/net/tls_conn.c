@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "runtime/net/tls_conn.h"
+#include "runtime/net/inbox.h"
 
 #include "platform/linux/linux.h"
 #include "platform/ops.h"
@@ -413,6 +414,35 @@ TEST(a_peek_sees_several_records_and_the_end_waits_behind_them)
     CHECK_EQ(ours_read(&p, bytes, sizeof bytes), 2);
     CHECK_EQ(tls_conn_peek(p.ours, &iov, 1), 0);
     CHECK_EQ(ours_read(&p, bytes, sizeof bytes), 0);
+    pair_done(&p);
+}
+
+/* A socket holds so much more than FIONREAD looks at only if its buffer is large: here the peer's bytes
+ * come in between. */
+TEST(a_count_that_reached_its_limit_owes_an_edge_until_the_socket_is_empty)
+{
+    struct pair p = pair_new();
+    static char bytes[INBOX_SIZE_MAX];
+    CHECK(pair_connect(&p));
+    size_t sent = 0, pending = 0;
+    for (int turn = 0; turn < 200 && pending < INBOX_SIZE_MAX; turn++) {
+        int n = SSL_write(p.peer, bytes, 16384);
+        sent += n > 0 ? (size_t)n : 0;
+        pending = tls_conn_pending(p.ours);
+        CHECK(pending == INBOX_SIZE_MAX || !tls_conn_owes(p.ours));
+    }
+    CHECK(pending >= INBOX_SIZE_MAX);
+    CHECK(tls_conn_owes(p.ours));
+    CHECK(!(tls_conn_state(p.ours) & TLS_FAILED));
+    while (sent > 0) {
+        int64_t n = ours_read(&p, bytes, sizeof bytes);
+        CHECK(n > 0);
+        if (n <= 0)
+            break;
+        sent -= MIN((size_t)n, sent);
+    }
+    CHECK_EQ(ours_read(&p, bytes, 1), -EAGAIN);
+    CHECK(!tls_conn_owes(p.ours));
     pair_done(&p);
 }
 
