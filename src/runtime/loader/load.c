@@ -59,6 +59,7 @@ static int stack_map(const struct program *p, struct stack *ret_stack)
     if (host_call(SYS_mprotect, low, size, prot) < 0)
         return -ENOMEM;
     *ret_stack = (struct stack){low, low + size};
+    memory_stack_is(low, low + size);
     return 0;
 }
 

@@ -27,6 +27,7 @@ static struct {
     uint64_t start, now;
 } g_brk;
 static struct range g_attached[ATTACHED_MAX]; /* shared memory segments */
+static struct range g_stack;                  /* of the program's first thread */
 static bool g_locks_future;                   /* mlockall(MCL_FUTURE) is in force */
 
 void memory_fork_prepare(void)
@@ -179,6 +180,18 @@ void memory_each(memory_range_fn *each, void *ctx)
     SCOPED(lock_leave) lock_word *held = lock_enter(&g_lock);
     for (size_t i = 0; i < g_guest.count; i++)
         each(ctx, g_guest.items[i].from, g_guest.items[i].to);
+}
+
+void memory_names(struct memory_names *ret_names)
+{
+    SCOPED(lock_leave) lock_word *held = lock_enter(&g_lock);
+    *ret_names = (struct memory_names){round_down(g_brk.start, PAGE), round_up(g_brk.now, PAGE),
+                                       g_stack.from, g_stack.to};
+}
+
+void memory_stack_is(uint64_t from, uint64_t to)
+{
+    g_stack = (struct range){from, to};
 }
 
 void memory_brk_start(uint64_t address)

@@ -31,6 +31,13 @@ void memory_brk_start(uint64_t address);
 typedef void memory_range_fn(void *ctx, uint64_t from, uint64_t to);
 void memory_each(memory_range_fn *each, void *ctx);
 
+/* What Linux has names for. */
+struct memory_names {
+    uint64_t brk_start, brk_end, stack_start, stack_end;
+};
+void memory_names(struct memory_names *ret_names);
+void memory_stack_is(uint64_t from, uint64_t to);
+
 void memory_fork_prepare(void);
 void memory_fork_done(void);
 

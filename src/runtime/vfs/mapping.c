@@ -10,10 +10,12 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/userfaultfd.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/syscall.h>
+#include <sys/sysmacros.h>
 
 #define PLACE_FLAGS (MAP_FIXED | MAP_FIXED_NOREPLACE | MAP_NORESERVE | MAP_32BIT | MAP_STACK)
 #define PAGE ((size_t)4096)
@@ -25,6 +27,7 @@ struct region {
     uint64_t ino;
     uint32_t volume;
     bool read_only; /* the file was open for reading: it may not become writable */
+    char path[256]; /* when it was mapped; cut short if it is longer */
 };
 
 /* protects: g_regions, g_watch; taken before the owner's locks */
@@ -172,6 +175,9 @@ static int64_t map_shared(struct volume_file *vf, void *addr, size_t size, int p
                               .ino = rq.ino,
                               .volume = rq.volume,
                               .read_only = !writable};
+    char path[PATH_MAX];
+    if (volume_file_path(vf, path, sizeof path) > 0)
+        snprintf(region->path, sizeof region->path, "%.255s", path);
     add_region(region);
     return at;
 }
@@ -278,6 +284,25 @@ int64_t mapping_remove(uintptr_t start, size_t size)
     }
     lock_release(&g_lock);
     return r;
+}
+
+bool mapping_file_at(uintptr_t at, struct mapping_file *ret_file, char *path, size_t size)
+{
+    bool found = false;
+    lock_acquire(&g_lock);
+    for (struct region *region = g_regions; region && !found; region = region->next) {
+        found = region->start <= at && at < region->end;
+        if (!found)
+            continue;
+        struct statx about;
+        struct volume_attr attr = {0};
+        volume_file_statx(region->volume, &attr, &about);
+        *ret_file = (struct mapping_file){region->offset + (at - region->start), region->ino,
+                                          makedev(about.stx_dev_major, about.stx_dev_minor)};
+        snprintf(path, size, "%s", region->path);
+    }
+    lock_release(&g_lock);
+    return found;
 }
 
 bool mapping_is(uintptr_t start, size_t size, bool read_only)

@@ -11,6 +11,14 @@
 /* For the fast path: does any such mapping live in this process? */
 bool mapping_any(void);
 
+/* What is mapped at an address: false if it is no file of ours. `path` gets the guest's name. */
+struct mapping_file {
+    uint64_t offset, ino;
+    uint64_t device;
+};
+must_check bool mapping_file_at(uintptr_t at, struct mapping_file *ret_file, char *path,
+                                size_t size);
+
 /* See vfs.h. */
 void mapping_unmapping(uintptr_t start, size_t size);
 /* Does any touch the range; only those of files that were open for reading alone? */

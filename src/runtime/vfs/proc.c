@@ -3,6 +3,7 @@
  * or a placeholder instead of a shielded file. */
 #include "platform/host.h"
 #include "runtime/vfs/calls.h"
+#include "runtime/vfs/proc_memory.h"
 #include "runtime/vfs/special.h"
 #include "runtime/vfs/static_file.h"
 #include "runtime/vfs/volume_file.h"
@@ -94,6 +95,9 @@ int proc_find(const char *path, unsigned flags, struct place *p)
     static const char *const standard[] = {"/dev/stdin", "/dev/stdout", "/dev/stderr"};
     if (path[0] != '/' || (path[1] != 'p' && path[1] != 'd'))
         return 0;
+    int memory = proc_memory_find(path, (flags >> 16) == WISH_READ, p);
+    if (memory != 0)
+        return memory;
     if (strncmp(path, "/dev/fd/", 8) == 0)
         return find_fd(path + 8, flags, p);
     for (int i = 0; i < 3; i++)
@@ -104,8 +108,6 @@ int proc_find(const char *path, unsigned flags, struct place *p)
         return 0;
     if (strcmp(below, "exe") == 0)
         return find_exe(flags, p);
-    if (strcmp(below, "mem") == 0)
-        return -EACCES;
     if (strncmp(below, "cwd", 3) == 0 && (below[3] == '\0' || below[3] == '/'))
         return find_cwd(below + 3, flags, p);
     if (strncmp(below, "fd/", 3) == 0)
@@ -115,8 +117,7 @@ int proc_find(const char *path, unsigned flags, struct place *p)
 
 int64_t proc_open(struct place *place, int flags)
 {
-    (void)place, (void)flags;
-    return -ELOOP;
+    return proc_memory_is(place->path) ? proc_memory_open(place->path, flags) : -ELOOP;
 }
 
 int64_t proc_statx(struct place *place, struct statx *ret_stat)
