@@ -92,13 +92,15 @@ struct runtime_config {
     struct runtime_secret_file secret_files[RUNTIME_SECRET_FILES_MAX];
     unsigned secret_file_count;
 
-    int handover_fd;        /* -1: none; for NET_CLASS_HANDOVER */
-    int handover_status_fd; /* -1: none */
-    size_t cache_size;      /* per volume */
-    bool trace;             /* `--trace`: one line per system call on stderr */
-    bool stats;             /* `--stats`: counters on stderr at exit */
-    bool explain;           /* `--explain`: refusals are named on stderr, which the host sees */
-    int record_fd;          /* 0: none; else where to tell what the program uses (`--record`) */
+    int handover_fd;         /* -1: none; for NET_CLASS_HANDOVER */
+    int handover_status_fd;  /* -1: none */
+    size_t cache_size;       /* per volume */
+    bool trace;              /* `--trace`: one line per system call */
+    int trace_fd;            /* 0: on stderr; else the file of `-o` */
+    uint64_t trace_calls[8]; /* a bit for each call to show; all 0: every call */
+    bool stats;              /* `--stats`: counters on stderr at exit */
+    bool explain;            /* `--explain`: refusals are named on stderr, which the host sees */
+    int record_fd;           /* 0: none; else where to tell what the program uses (`--record`) */
 };
 
 /* Takes over the process: opens volumes, arms the interception, loads the program, runs it. Does

@@ -3,8 +3,12 @@
 #include "runtime/explain/table.h"
 #include "runtime/net/options.h"
 #include "runtime/options_shield.h"
+#include "runtime/syscall/trace.h"
+
+#include "platform/host.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -31,7 +35,10 @@ static const char usage[] =
     "Seeing what happens (on standard error, which the host reads)\n"
     "  --explain                say for each refusal which rule it was, and the line that would\n"
     "                           allow it; without a program: the table of system calls\n"
-    "  --trace                  one line per system call\n"
+    "  --trace[=WHICH]          one line per system call, with the shield's view of path and\n"
+    "                           descriptor, never what is in buffers; WHICH: file, desc, net,\n"
+    "                           process, memory, signal, and names of calls, with commas between\n"
+    "  -o FILE                  put the trace into FILE\n"
     "  --stats                  counters when the program ends\n"
     "  --record FILE            coffer run only: write to FILE the smallest policy under which "
     "all\n"
@@ -121,6 +128,31 @@ static int set_tee(struct parse *p, const char *value)
     return tee_check(value, p->e);
 }
 
+static int set_trace(struct parse *p, const char *flag)
+{
+    const char *equals = strchr(flag, '=');
+    p->config->trace = true;
+    if (equals && trace_filter(equals + 1, p->config->trace_calls) < 0)
+        return error_set(p->e, -EINVAL,
+                         "--trace wants file, desc, net, process, memory, signal or names of "
+                         "calls, not '%s'",
+                         equals + 1);
+    return 0;
+}
+
+/* -o FILE: the one short flag, as strace has it. */
+static int set_trace_file(struct parse *p)
+{
+    if (p->at + 1 >= p->argc)
+        return error_set(p->e, -EINVAL, "flag -o needs a file");
+    const char *file = p->argv[++p->at];
+    int fd = host_openat(AT_FDCWD, file, O_WRONLY | O_CREAT | O_TRUNC | O_APPEND | O_CLOEXEC, 0600);
+    if (fd < 0)
+        return error_set(p->e, fd, "cannot write '%s'", file);
+    p->config->trace_fd = fd;
+    return 0;
+}
+
 static int set_record_fd(struct parse *p, const char *value)
 {
     char *end;
@@ -181,10 +213,8 @@ static int parse_net_flag(struct parse *p, const char *flag)
 static int parse_flag(struct parse *p)
 {
     const char *flag = p->argv[p->at], *value = NULL;
-    if (strcmp(flag, "--trace") == 0) {
-        p->config->trace = true;
-        return 0;
-    }
+    if (flag_is(flag, "--trace"))
+        return set_trace(p, flag);
     if (strcmp(flag, "--stats") == 0) {
         p->config->stats = true;
         return 0;
@@ -223,12 +253,12 @@ int runtime_options(int argc, char **argv, char **envp, struct runtime_config *r
         .argv = argv, .argc = argc, .at = 1, .config = ret_config, .shield = &shield, .e = e};
     ret_config->envp = envp;
     ret_config->handover_fd = ret_config->handover_status_fd = -1;
-    for (; p.at < argc && argv[p.at][0] == '-' && argv[p.at][1] == '-'; p.at++) {
+    for (; p.at < argc && argv[p.at][0] == '-'; p.at++) {
         if (strcmp(argv[p.at], "--") == 0) {
             p.at++;
             break;
         }
-        int r = parse_flag(&p);
+        int r = strcmp(argv[p.at], "-o") == 0 ? set_trace_file(&p) : parse_flag(&p);
         if (r != 0)
             return r;
     }

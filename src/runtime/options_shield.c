@@ -267,13 +267,15 @@ static int provision(struct runtime_config *config, const struct options_shield 
         .handover_status_fd = -1,
         .patience_ms = PATIENCE_MS,
     };
-    bool trace = config->trace, stats = config->stats, explain = config->explain;
+    const struct runtime_config flags = *config; /* what is about this run, not about the program */
     r = provision_run(&options, config, e);
-    if (r == 0 && explain && !config->explain)
+    if (r == 0 && flags.explain && !config->explain)
         LOG_WARNING("refusals are not explained: the policy would have to say: explain: true");
     config->program = options.program;
-    config->trace = trace;
-    config->stats = stats;
+    config->trace = flags.trace;
+    config->trace_fd = flags.trace_fd;
+    memcpy(config->trace_calls, flags.trace_calls, sizeof config->trace_calls);
+    config->stats = flags.stats;
     free(pin_text);
     return r;
 }

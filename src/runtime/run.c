@@ -11,6 +11,7 @@
 #include "runtime/runtime.h"
 #include "runtime/syscall/entry.h"
 #include "runtime/syscall/sites.h"
+#include "runtime/syscall/trace.h"
 #include "runtime/vfs/vfs.h"
 
 #include <errno.h>
@@ -115,6 +116,7 @@ int runtime_run(const struct runtime_config *config, struct error *e)
         return error_set(e, r, "cannot take over the process");
     process_stderr_keep();
     explain_start(config, process_stderr());
+    trace_start(config, process_stderr());
     r = change_directory(config, e);
     if (r == 0)
         r = start_shields(config, e);

@@ -11,6 +11,7 @@
 #include "runtime/net/net.h"
 #include "runtime/process/exec.h"
 #include "runtime/process/process.h"
+#include "runtime/syscall/trace.h"
 #include "runtime/vfs/vfs.h"
 
 #include <errno.h>
@@ -78,6 +79,8 @@ static void put_config(struct out *o, const struct runtime_config *c)
 {
     put_number(o, c->has_policy);
     put_number(o, c->trace);
+    put_number(o, (uint64_t)trace_keep(true));
+    put(o, c->trace_calls, sizeof(c->trace_calls));
     put_number(o, c->explain);
     put_number(o, explain_record_keep(true));
     put_number(o, 0); /* counters are the first process's */
@@ -155,6 +158,7 @@ int exec_host(const struct program *program)
     const char *const envp[] = {NULL};
     int r = (int)host_call(SYS_execve, "/proc/self/exe", argv, envp);
     (void)explain_record_keep(false);
+    (void)trace_keep(false);
     host_close(fd);
     return r;
 }
@@ -234,6 +238,8 @@ static void get_config(struct in *in, struct runtime_config *c)
 {
     c->has_policy = get_number(in);
     c->trace = get_number(in);
+    c->trace_fd = (int)get_count(in, 1 << 20);
+    reader_copy(&in->rd, c->trace_calls, sizeof(c->trace_calls));
     c->explain = get_number(in);
     c->record_fd = (int)get_count(in, 1 << 20);
     c->stats = get_number(in);

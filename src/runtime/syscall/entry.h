@@ -59,9 +59,6 @@ void dispatch_count(const struct thread *t);
 /* The line of --stats. */
 void dispatch_stats_print(int fd);
 
-/* One line on the runtime's standard error, for --trace. */
-void trace_call(const struct regs *regs, const unsigned long args[6], int64_t result);
-
 /* After the settings, before the first guest instruction: chooses what suits processor and platform.
  */
 void dispatch_start(void);

@@ -10,6 +10,7 @@
 #include "runtime/syscall/call.h"
 #include "runtime/syscall/entry.h"
 #include "runtime/syscall/sites.h"
+#include "runtime/syscall/trace.h"
 
 #include <cpuid.h>
 #include <elf.h>
@@ -121,6 +122,8 @@ void dispatch_slow(struct regs *r)
         .thread = t,
     };
     t->slow_calls++;
+    if (g_dispatch_trace)
+        trace_before(r, c.args);
     int64_t result = dispatch_call(&c);
     if (g_dispatch_trace)
         trace_call(r, c.args, result);

@@ -4,6 +4,7 @@
 #include "platform/host.h"
 #include "runtime/explain/explain.h"
 #include "runtime/thread.h"
+#include "runtime/vfs/vfs.h"
 #include "runtime/vfs/volume_client.h"
 #include "runtime/vfs/volume_file.h"
 
@@ -167,6 +168,22 @@ bool fs_leads_to_mount(const char *path, size_t size)
             return true;
     }
     return false;
+}
+
+const char *vfs_class_of(const char *path)
+{
+    static const char names[][14] = {"host",   "volume",  "authenticated", "secret",
+                                     "device", "special", "denied"};
+    if (path[0] != '/') {
+        struct volume_file *cwd = fs_cwd();
+        if (cwd)
+            file_put(&cwd->file);
+        return cwd ? "volume" : "relative";
+    }
+    const struct mount *m = fs_mount_of(path, strlen(path));
+    if (!m)
+        return g_fs.has_policy ? "unnamed" : "host";
+    return m->rule && m->rule->class == FILE_CLASS_PRIVATE ? "private" : names[m->kind];
 }
 
 /* --- who asks --- */

@@ -30,6 +30,9 @@ uint64_t vfs_host_size(void);
 must_check int vfs_program_open(const char *path, int *ret_fd, struct file **ret_file);
 must_check int vfs_program_open_at(int dir_fd, const char *path, int *ret_fd,
                                    struct file **ret_file);
+/* For people: what the rules say of a path as it is written (links are not followed): "host",
+ * "volume", "private", ... */
+const char *vfs_class_of(const char *path);
 /* What /proc/self/exe names from now on (absolute, or it is made so). */
 void vfs_program_is(const char *path);
 
