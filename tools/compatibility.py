@@ -1,17 +1,20 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: Apache-2.0
-"""Prints docs/compatibility.md from the table of system calls. With --check, compares, and holds the
+"""Prints docs/compatibility.md from the table of system calls and the list of programs. With --check, compares, and holds the
 table's numbers and names against the system's header.
 usage: compatibility.py TABLE.DEF [--check PAGE]"""
 
+import os
 import re
 import subprocess
 import sys
+import tomllib
 
 HEAD = """# Compatibility
 
 What a program finds under the runtime that it would not find on plain Linux. This page is printed
-from `src/runtime/syscall/table.def` by `tools/compatibility.py`; change it there.
+by `tools/compatibility.py` from `src/runtime/syscall/table.def` and `tests/scenario/programs.toml`;
+change it there.
 
 ## In general
 
@@ -52,6 +55,9 @@ is taken the site keeps trapping, correct and slower. So do sites in writable or
 
 ## System calls
 
+`coffer run --explain` prints the same table; `coffer run --explain -- PROGRAM` says which call, file or
+connection of a program was refused, and the line that would allow it.
+
 *pass*: to the host as it is. *fd*, *any*: shielded where the descriptor, or any descriptor of the
 process, is. *shield*: the runtime's rules decide. *emulate*: the runtime answers. *deny*: refused.
 
@@ -68,6 +74,30 @@ ROW = re.compile(r'CALL\((\d+), (\w+), (\w+), (\w+), "([^"]*)", (\w+), "([^"]*)"
 ENGINES = {"ALL": "", "INSIDE": "inside", "PART": "part", "VM_ENOSYS": "`ENOSYS`", "VM_EINVAL": "`EINVAL`"}
 
 
+PROGRAMS_HEAD = """## Programs
+
+Distribution binaries that a test runs natively and shielded, with their data on an encrypted volume
+and, where they listen, TLS by the shield; printed from `tests/scenario/programs.toml`, which those
+tests own. Any of them can be given a policy by `coffer run --record` ([policy.md](policy.md)).
+
+| Program | Package | What is tested | What does not work, and why | Test |
+|---|---|---|---|---|
+"""
+
+
+def programs(table):
+    """The section about programs; empty while there is no list of them."""
+    root = os.path.dirname(os.path.abspath(table))
+    path = os.path.join(root, "../../../tests/scenario/programs.toml")
+    if not os.path.exists(path):
+        return ""
+    with open(path, "rb") as f:
+        entries = tomllib.load(f)["program"]
+    lines = [f"| {p['name']} | `{p['version_hint']}` | {p['tested']} | {p['fails']} | `{p['test']}` |\n"
+             for p in sorted(entries, key=lambda p: p["name"].lower())]
+    return PROGRAMS_HEAD + "".join(lines) + "\n"
+
+
 def rows_of(path):
     with open(path, encoding="utf-8") as f:
         lines = [line for line in f if line.startswith("CALL(")]
@@ -77,13 +107,14 @@ def rows_of(path):
     return rows
 
 
-def page(rows):
+def page(rows, listed):
     lines = []
     for _, name, kind, handler, _, engines, why in rows:
         refusal = {"sys_deny_eperm": "EPERM", "sys_deny_enosys": "ENOSYS", "sys_deny_einval": "EINVAL"}
         note = f"{refusal[handler]}: {why}".rstrip(": ") if handler in refusal else why
         lines.append(f"| `{name}` | {kind.lower()} | {note} | {ENGINES[engines]} |\n")
-    return HEAD + "".join(lines)
+    general, calls = HEAD.split("## System calls\n")
+    return general + listed + "## System calls\n" + calls + "".join(lines)
 
 
 def header_calls():
@@ -112,7 +143,7 @@ def check_numbers(rows):
 
 def main():
     rows = rows_of(sys.argv[1])
-    text = page(rows)
+    text = page(rows, programs(sys.argv[1]))
     if len(sys.argv) < 4:
         print(text, end="")
         return 0
