@@ -116,6 +116,11 @@ def a_file_to_write(case):
 def a_directory_to_list(case):
     os.mkdir(case.path("d"))
     open(case.path("d/x"), "w", encoding="utf-8").close()
+    out = case.python(TRY.format(f"(os.stat({case.path('d')!r}).st_uid, os.chdir({case.path('d')!r}))") +
+                      "attempt(lambda: open('x'))\nattempt(lambda: os.listdir('.'))\n"
+                      "attempt(lambda: os.stat('x'))\n").stdout
+    require(out.split("\n")[:-1] == [f"done ({os.getuid()}, None)"] + ["PermissionError"] * 3,
+            f"a directory may be looked at and entered, no more: {out}")
     round_trip(case, TRY.format(f"os.listdir({case.path('d')!r})"), f'listing "{case.path("d")}"',
                "PermissionError", "done ['x']")
 

@@ -265,7 +265,8 @@ static const char *own_proc(const char *path, char own[PATH_MAX])
 }
 
 /* What the host does not have, the guest is told so: programs ask for many a file that may be
- * missing, and take any other error for a fault. */
+ * missing, and take any other error for a fault. That there is a directory may be known too; what is
+ * in it is another matter. 0: may be looked at. */
 static int refuse_unnamed(const char *path, unsigned wishes)
 {
     struct statx stat;
@@ -273,6 +274,8 @@ static int refuse_unnamed(const char *path, unsigned wishes)
         long r = host_call(SYS_statx, AT_FDCWD, path, AT_SYMLINK_NOFOLLOW, STATX_TYPE, &stat);
         if (r == -ENOENT || r == -ENOTDIR)
             return (int)r;
+        if (r == 0 && wishes == WISH_LOOK && S_ISDIR(stat.stx_mode))
+            return 0;
     }
     return fs_refuse(path, wishes, NULL);
 }
@@ -300,8 +303,11 @@ static int classify(struct journey *j)
         m = fs_mount_of(path, strlen(path));
     p->mount = m;
     if (!m && g_fs.has_policy &&
-        !((wishes & ~(WISH_LOOK | WISH_LIST)) == 0 && fs_leads_to_mount(j->here, j->here_size)))
-        return refuse_unnamed(path, wishes);
+        !((wishes & ~(WISH_LOOK | WISH_LIST)) == 0 && fs_leads_to_mount(j->here, j->here_size))) {
+        int r = refuse_unnamed(path, wishes);
+        if (r < 0)
+            return r;
+    }
     if (m && m->kind == MOUNT_DENIED)
         return fs_refuse(path, wishes, m);
     if (!m || m->kind == MOUNT_HOST) {
