@@ -59,7 +59,9 @@ struct file {
     _Atomic int flags;      /* O_ACCMODE, O_APPEND, O_NONBLOCK, O_DIRECT, ... as F_GETFL gives */
     _Atomic int64_t offset; /* for kinds that have a position; under `lock` when it matters */
     _Atomic int lock;       /* futex; see runtime/lock.h */
-    _Atomic int host_fd;    /* a descriptor it is behind now; -1: none. Kept by fd.c: set when it is
+    _Atomic int owner; /* F_SETOWN and F_SETSIG: kept for who asks, nothing here sends signals */
+    _Atomic int owner_signal;
+    _Atomic int host_fd; /* a descriptor it is behind now; -1: none. Kept by fd.c: set when it is
                              * installed, moved to a duplicate when this number is closed */
 };
 

@@ -386,6 +386,52 @@ static int64_t duplicated(int64_t fd, struct file *f)
     return r < 0 ? r : fd;
 }
 
+/* F_GETOWN_EX and F_SETOWN_EX know threads, processes and groups; a group is a negative number. */
+static int64_t owner_ex(struct file *f, int command, unsigned long arg)
+{
+    struct f_owner_ex ex;
+    if (command == F_GETOWN_EX) {
+        int owner = atomic_load(&f->owner);
+        ex.type = owner < 0 ? F_OWNER_PGRP : F_OWNER_PID;
+        ex.pid = owner < 0 ? -owner : owner;
+        return guest_put(arg, &ex);
+    }
+    int r = guest_get(&ex, arg);
+    if (r < 0)
+        return r;
+    if (ex.type < F_OWNER_TID || ex.type > F_OWNER_PGRP)
+        return -EINVAL;
+    atomic_store(&f->owner, ex.type == F_OWNER_PGRP ? -ex.pid : ex.pid);
+    return 0;
+}
+
+/* What every kind of file but sockets keeps, and what only pipes have. 1: another command. */
+static int64_t common_fcntl(struct file *f, int command, unsigned long arg)
+{
+    switch (command) {
+    case F_GETOWN:
+        return atomic_load(&f->owner);
+    case F_SETOWN:
+        atomic_store(&f->owner, (int)arg);
+        return 0;
+    case F_GETOWN_EX:
+    case F_SETOWN_EX:
+        return owner_ex(f, command, arg);
+    case F_GETSIG:
+        return atomic_load(&f->owner_signal);
+    case F_SETSIG:
+        if (arg > 64)
+            return -EINVAL;
+        atomic_store(&f->owner_signal, (int)arg);
+        return 0;
+    case F_GETPIPE_SZ:
+    case F_SETPIPE_SZ:
+        return -EBADF;
+    default:
+        return 1;
+    }
+}
+
 #define FLAGS_SETTABLE (O_APPEND | O_NONBLOCK | O_DIRECT | O_NOATIME | O_ASYNC)
 
 int64_t sys_fcntl(struct syscall_call *c)
@@ -411,8 +457,12 @@ int64_t sys_fcntl(struct syscall_call *c)
         atomic_store(&f->flags, (flags & ~FLAGS_SETTABLE) | ((int)c->args[2] & FLAGS_SETTABLE));
         return is_socket(f) ? sys_pass(c) : 0;
     }
-    default:
+    default: {
+        int64_t r = is_socket(f) ? 1 : common_fcntl(f, command, c->args[2]);
+        if (r != 1 || command == F_GETOWN || command == F_GETSIG)
+            return r;
         return f->ops->fcntl ? f->ops->fcntl(f, command, c->args[2]) : -EINVAL;
+    }
     }
 }
 

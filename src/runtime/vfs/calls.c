@@ -3,6 +3,7 @@
 
 #include "platform/host.h"
 #include "runtime/guest.h"
+#include "runtime/vfs/host_directory.h"
 #include "runtime/vfs/permission.h"
 #include "runtime/vfs/volume_file.h"
 
@@ -83,6 +84,7 @@ int64_t path_run(struct path_job *job, place_fn *ours)
         r = path_copy(path, from);
     if (r < 0)
         return r;
+    job->names_descriptors = names_descriptors(path);
     r = path_find(job, path, false, &place);
     if (r < 0)
         return r;

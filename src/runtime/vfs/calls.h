@@ -20,6 +20,7 @@ struct path_job {
     /* whatever the acting function needs */
     uint64_t a, b;
     const void *more;
+    bool names_descriptors; /* out of path_run(): the path may be /proc/self/fd or the like */
     struct open_how *how; /* of openat2(2), our copy; what confined the walk goes when it is done */
 };
 

@@ -365,7 +365,12 @@ static int64_t rename_places(struct two_paths *t, uint64_t flags)
                          .more = to->dir,
                          .in2 = place_name(to),
                          .flags = (uint32_t)flags};
-    return fs_request(&rq);
+    int64_t done = fs_request(&rq);
+    if (done == 0)
+        volume_file_moved(from->volume, from->ino, from->dir, to->dir, place_name(to));
+    if (done == 0 && (flags & RENAME_EXCHANGE))
+        volume_file_moved(from->volume, to->ino, to->dir, from->dir, place_name(from));
+    return done;
 }
 
 static int64_t do_rename(struct syscall_call *c, bool at, uint64_t flags)

@@ -244,6 +244,8 @@ static int64_t run_open(struct path_job *job)
         if (!(flags & O_CREAT) || (flags & O_EXCL))
             break;
     }
+    if (r >= 0 && job->names_descriptors)
+        return descriptor_directory_opened(r);
     return r >= 0 && (flags & O_DIRECTORY) ? host_directory_opened(r) : r;
 }
 

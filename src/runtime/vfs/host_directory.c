@@ -2,22 +2,27 @@
 #include "runtime/vfs/host_directory.h"
 
 #include "platform/host.h"
+#include "runtime/fd_table.h"
 #include "runtime/vfs/dirents.h"
 #include "runtime/vfs/fs.h"
 
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/syscall.h>
 
+#define DIRENT_NAME_AT 19
 #define INO_BASE ((uint64_t)1 << 48) /* unlike any that a host gives */
 
 struct host_directory {
     struct file file;
     uint64_t dev, ino;
-    unsigned listed; /* mounts dealt with; under file.lock */
+    unsigned listed;        /* mounts dealt with; under file.lock */
+    bool names_descriptors; /* the runtime's are left out */
 };
 
 static const struct file_ops host_directory_ops;
@@ -78,6 +83,43 @@ int64_t host_directory_opened(int64_t fd)
     return r < 0 ? r : fd;
 }
 
+bool names_descriptors(const char *path)
+{
+    size_t size = strlen(path);
+    while (size > 0 && path[size - 1] == '/')
+        size--;
+    if (size == 0)
+        return false;
+    const char *last = memrchr(path, '/', size);
+    last = last ? last + 1 : path;
+    struct slice name = slice_of(last, (size_t)(path + size - last));
+    return slice_is_text(name, "fd") || slice_is_text(name, "fdinfo");
+}
+
+int64_t descriptor_directory_opened(int64_t fd)
+{
+    char link[64], text[64];
+    snprintf(link, sizeof link, "/proc/self/fd/%d", (int)fd);
+    long n = fd < 0 || fd_is_shielded((int)fd)
+                 ? -1
+                 : host_call(SYS_readlink, link, text, sizeof text - 1);
+    if (n <= 0 || n >= (long)sizeof text)
+        return fd;
+    text[n] = '\0';
+    if (strncmp(text, "/proc/", 6) != 0 || !names_descriptors(text))
+        return fd;
+    struct host_directory *dir = calloc(1, sizeof *dir);
+    int flags = (int)host_call(SYS_fcntl, (int)fd, F_GETFL);
+    if (!dir || flags < 0 || (flags & O_PATH)) {
+        free(dir);
+        return fd;
+    }
+    dir->names_descriptors = true;
+    file_init(&dir->file, &host_directory_ops, flags);
+    int r = fd_attach((int)fd, &dir->file);
+    return r < 0 ? r : fd;
+}
+
 static struct host_directory *directory_of(struct file *f)
 {
     return (struct host_directory *)(void *)f;
@@ -97,9 +139,56 @@ static void add_mounts(struct host_directory *dir, struct dirents *d)
     }
 }
 
+/* Leaves the runtime's own descriptors out of entries[0..size). What is left, in bytes. */
+static int64_t leave_out_hidden(uint8_t *entries, int64_t size)
+{
+    int64_t kept = 0;
+    for (int64_t at = 0; at < size;) {
+        uint16_t length;
+        if (size - at < DIRENT_NAME_AT + 2)
+            return -EPROTO;
+        memcpy(&length, entries + at + 16, sizeof length);
+        if (length < DIRENT_NAME_AT + 2 || length > size - at)
+            return -EPROTO;
+        char *name = (char *)entries + at + DIRENT_NAME_AT, *end;
+        entries[at + length - 1] = '\0'; /* it is so unless the host lies */
+        long number = strtol(name, &end, 10);
+        bool hidden = name[0] >= '0' && name[0] <= '9' && *end == '\0' && number <= INT_MAX &&
+                      fd_is_hidden((int)number);
+        if (!hidden) {
+            memmove(entries + kept, entries + at, length);
+            kept += length;
+        }
+        at += length;
+    }
+    return kept;
+}
+
+static int64_t list_descriptors(struct file *f, void *entries, size_t size)
+{
+    uint8_t chunk[8192];
+    for (;;) {
+        int64_t n =
+            host_call(SYS_getdents64, atomic_load(&f->host_fd), chunk, MIN(size, sizeof chunk));
+        if (n > (int64_t)MIN(size, sizeof chunk))
+            return -EPROTO;
+        if (n <= 0)
+            return n;
+        n = leave_out_hidden(chunk, n);
+        if (n < 0)
+            return n;
+        if (n > 0) {
+            memcpy(entries, chunk, (size_t)n);
+            return n;
+        }
+    }
+}
+
 static int64_t directory_getdents(struct file *f, void *entries, size_t size)
 {
     struct host_directory *dir = directory_of(f);
+    if (dir->names_descriptors)
+        return list_descriptors(f, entries, size);
     int64_t n = host_call(SYS_getdents64, atomic_load(&f->host_fd), entries, size);
     if (n > (int64_t)size)
         return -EPROTO;

@@ -11,6 +11,7 @@
 #include <linux/futex.h>
 #include <string.h>
 #include <sys/file.h>
+#include <sys/stat.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
@@ -184,6 +185,30 @@ static int64_t lock_get(struct volume_file *vf, unsigned long arg, struct reques
     return guest_put(arg, want);
 }
 
+/* Leases are never granted, as where somebody else always has the file open; hints change nothing. */
+static int64_t other_fcntl(const struct volume_file *vf, int cmd, unsigned long arg)
+{
+    uint64_t hint = 0;
+    int64_t r;
+    switch (cmd) {
+    case F_GETLEASE:
+        return F_UNLCK;
+    case F_SETLEASE:
+        if (!S_ISREG(vf->type) || (arg != F_RDLCK && arg != F_WRLCK && arg != F_UNLCK))
+            return -EINVAL;
+        return -EAGAIN;
+    case F_NOTIFY:
+        return S_ISDIR(vf->type) ? -EINVAL : -ENOTDIR;
+    case F_GET_RW_HINT:
+        return guest_put(arg, &hint);
+    case F_SET_RW_HINT:
+        r = guest_get(&hint, arg);
+        return r < 0 ? r : hint > RWH_WRITE_LIFE_EXTREME ? -EINVAL : 0;
+    default:
+        return -EINVAL;
+    }
+}
+
 int64_t volume_file_fcntl(struct file *f, int cmd, unsigned long arg)
 {
     struct volume_file *vf = volume_file_of(f);
@@ -191,7 +216,7 @@ int64_t volume_file_fcntl(struct file *f, int cmd, unsigned long arg)
     bool gets = cmd == F_GETLK || cmd == F_OFD_GETLK;
     bool waits = cmd == F_SETLKW || cmd == F_OFD_SETLKW;
     if (!ofd && !gets && !waits && cmd != F_SETLK)
-        return -EINVAL;
+        return other_fcntl(vf, cmd, arg);
     struct flock want;
     int64_t r = guest_get(&want, arg);
     if (r < 0)

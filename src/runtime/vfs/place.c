@@ -5,6 +5,7 @@
 #include "runtime/vfs/place.h"
 
 #include "platform/host.h"
+#include "runtime/vfs/calls.h"
 #include "runtime/vfs/host_directory.h"
 #include "runtime/vfs/volume_file.h"
 
@@ -340,7 +341,11 @@ static int finish_on_host(struct journey *j)
     struct place *p = j->place;
     const char *name = strrchr(j->here, '/');
     size_t size = name ? strlen(name + 1) : 0;
-    int r = classify(j);
+    /* By whatever way it was reached: /proc shows the guest, not the runtime. */
+    int r = strncmp(j->here, "/proc/", 6) == 0 ? proc_find(j->here, j->flags, p) : 0;
+    if (r != 0)
+        return r;
+    r = classify(j);
     if (r < 0)
         return r;
     p->name_size = (uint16_t)MIN(size, (size_t)VOLUME_NAME_MAX);

@@ -13,7 +13,6 @@
 
 #define SPARE_MAX 32
 #define DEVICE_MAJOR 0 /* like other file systems without a block device */
-#define DEVICE_MINOR 0xc0f0
 
 /* protects: g_files, g_spare, g_spare_count */
 static lock_word g_lock;
@@ -147,6 +146,18 @@ void volume_file_release(struct file *f)
     file_free(vf);
 }
 
+void volume_file_moved(uint32_t volume, uint64_t ino, uint64_t dir, uint64_t new_dir,
+                       struct slice name)
+{
+    lock_acquire(&g_lock);
+    for (struct volume_file *vf = g_files; vf; vf = vf->next)
+        if (vf->ino == ino && vf->volume == volume && vf->dir == dir) {
+            vf->dir = new_dir;
+            set_name(vf, name);
+        }
+    lock_release(&g_lock);
+}
+
 void volume_file_each(void (*each)(struct volume_file *vf, void *ctx), void *ctx)
 {
     for (struct volume_file *vf = g_files; vf; vf = vf->next)
@@ -187,20 +198,24 @@ int64_t volume_file_path(struct volume_file *vf, char *path, size_t size)
         int64_t n = path_of_dir(vf->mount, vf->volume, vf->ino, path, size);
         return n;
     }
-    int64_t n = vf->dir ? path_of_dir(vf->mount, vf->volume, vf->dir, path, size) : -ENOENT;
+    struct volume_file at; /* where it is now; a rename may move it meanwhile */
+    lock_acquire(&g_lock);
+    at = *vf;
+    lock_release(&g_lock);
+    int64_t n = at.dir ? path_of_dir(vf->mount, vf->volume, at.dir, path, size) : -ENOENT;
     if (n == -ENOENT)
         n = snprintf(path, size, "%s/", vf->mount->prefix);
     if (n < 0)
         return n;
     struct request rq = {.op = REQUEST_WALK,
                          .volume = vf->volume,
-                         .ino = vf->dir,
-                         .in = slice_of(vf->name, vf->name_size)};
-    bool there = vf->dir && vf->name_size > 0 && fs_request(&rq) == WALK_DONE && rq.ino == vf->ino;
+                         .ino = at.dir,
+                         .in = slice_of(at.name, at.name_size)};
+    bool there = at.dir && at.name_size > 0 && fs_request(&rq) == WALK_DONE && rq.ino == vf->ino;
     char unnamed[32];
     snprintf(unnamed, sizeof unnamed, "#%llu", (unsigned long long)vf->ino);
     int more = snprintf(path + n, size - (size_t)n, "%s%s%s", path[n - 1] == '/' ? "" : "/",
-                        vf->name_size ? vf->name : unnamed, there ? "" : " (deleted)");
+                        at.name_size ? at.name : unnamed, there ? "" : " (deleted)");
     if (more < 0 || (size_t)n + (size_t)more >= size)
         return -ERANGE;
     return n + more;
@@ -240,6 +255,6 @@ void volume_file_statx(uint32_t volume, const struct volume_attr *attr, struct s
         .stx_rdev_major = major(attr->rdev),
         .stx_rdev_minor = minor(attr->rdev),
         .stx_dev_major = DEVICE_MAJOR,
-        .stx_dev_minor = DEVICE_MINOR + volume,
+        .stx_dev_minor = VOLUME_DEVICE_MINOR + volume,
     };
 }

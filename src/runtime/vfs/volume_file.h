@@ -49,11 +49,16 @@ must_check int volume_file_adopt(const struct mount *mount, const struct request
  * NUL-terminated; its length or -errno. */
 must_check int64_t volume_file_path(struct volume_file *vf, char *path, size_t size);
 
+/* `ino` has moved from `dir` to `name` in `new_dir`: this process's descriptors show it there. */
+void volume_file_moved(uint32_t volume, uint64_t ino, uint64_t dir, uint64_t new_dir,
+                       struct slice name);
+
 /* Calls `each` on every open file of this process. For forks: nothing else runs. */
 void volume_file_each(void (*each)(struct volume_file *vf, void *ctx), void *ctx);
 /* After fork(), in the child: the list's lock is free. */
 void volume_file_after_fork(void);
 
+#define VOLUME_DEVICE_MINOR 0xc0f0u /* of volume 0; major 0, as without a block device */
 /* struct statx from attributes; the device number is made from the volume's index. */
 void volume_file_statx(uint32_t volume, const struct volume_attr *attr, struct statx *ret_stat);
 
