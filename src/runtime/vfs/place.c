@@ -401,6 +401,8 @@ static int step_down_host(struct journey *j, const char *name, size_t size, bool
         long n = host_call(SYS_readlink, j->here, text, sizeof text);
         if (n >= (long)sizeof text)
             return -ENAMETOOLONG;
+        if (n > 0 && door && (j->flags & PLACE_NO_MAGICLINKS))
+            return -ELOOP;
         if (n > 0 && (!door || text[0] == '/')) {
             j->here[j->here_size] = '\0';
             return follow(j, text, (size_t)n);
