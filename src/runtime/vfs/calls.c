@@ -6,6 +6,7 @@
 #include "runtime/vfs/host_directory.h"
 #include "runtime/vfs/permission.h"
 #include "runtime/vfs/volume_file.h"
+#include "runtime/vfs/watch.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -115,14 +116,22 @@ int place_inode(struct place *place, struct inode_ref *ret_ref)
     if (place->kind == PLACE_VOLUME) {
         if (place->ino == 0)
             return -ENOENT;
-        *ret_ref = (struct inode_ref){place->mount, place->volume, place->ino, place->attr};
+        *ret_ref = (struct inode_ref){place->mount, place->volume, place->ino,
+                                      place->attr,  place->dir,    place->name};
         return 0;
     }
     struct volume_file *vf = place->kind == PLACE_FILE ? volume_file_of(place->file) : NULL;
     if (!vf)
         return -EROFS;
-    *ret_ref = (struct inode_ref){.mount = vf->mount, .volume = vf->volume, .ino = vf->ino};
+    *ret_ref = (struct inode_ref){
+        .mount = vf->mount, .volume = vf->volume, .ino = vf->ino, .dir = vf->dir, .name = vf->name};
     return (int)ref_getattr(vf->volume, vf->ino, &ret_ref->attr);
+}
+
+struct watch_name watch_name_of_ref(const struct inode_ref *ref)
+{
+    return (struct watch_name){ref->volume, ref->dir, ref->ino, ref->name ? ref->name : "",
+                               S_ISDIR(ref->attr.mode)};
 }
 
 int place_may_create(const struct place *place, struct volume_attr *ret_dir)

@@ -10,6 +10,7 @@
 #define NO_ARG (-1)
 
 struct open_how;
+struct watch_name;
 
 struct path_job {
     struct syscall_call *c;
@@ -49,7 +50,10 @@ struct inode_ref {
     uint32_t volume;
     uint64_t ino;
     struct volume_attr attr;
+    uint64_t dir;     /* where it was found; 0: nowhere */
+    const char *name; /* borrowed from the place */
 };
+struct watch_name watch_name_of_ref(const struct inode_ref *ref);
 must_check int place_inode(struct place *place, struct inode_ref *ret_ref);
 
 /* Of the directory `place->dir`: may an entry be made in it? */

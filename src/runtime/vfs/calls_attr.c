@@ -6,6 +6,7 @@
 #include "runtime/vfs/handlers.h"
 #include "runtime/vfs/permission.h"
 #include "runtime/vfs/volume_file.h"
+#include "runtime/vfs/watch.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -23,7 +24,12 @@ static int64_t set(const struct inode_ref *ref, unsigned mask, const struct volu
                          .flags = mask & VOLUME_ATTR_SIZE ? atomic_load(&g_fs.ordinary) : 0,
                          .mask = mask,
                          .attr = *attr};
-    return mask ? fs_request(&rq) : 0;
+    int64_t r = mask ? fs_request(&rq) : 0;
+    if (r == 0 && mask && watch_any()) {
+        struct watch_name what = watch_name_of_ref(ref);
+        (mask & VOLUME_ATTR_SIZE ? watch_modified : watch_changed)(&what);
+    }
+    return r;
 }
 
 /* Runs `fn` on the file behind descriptor args[0], or gives the call to the host. */

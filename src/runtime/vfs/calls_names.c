@@ -6,6 +6,7 @@
 #include "runtime/vfs/handlers.h"
 #include "runtime/vfs/permission.h"
 #include "runtime/vfs/volume_file.h"
+#include "runtime/vfs/watch.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -40,7 +41,12 @@ static int64_t make(struct place *p, uint32_t mode, uint64_t rdev, struct slice 
                          .in2 = target,
                          .attr = attr_for_new(mode, &dir)};
     rq.attr.rdev = rdev;
-    return fs_request(&rq);
+    int64_t made = fs_request(&rq);
+    if (made == 0) {
+        struct watch_name what = {p->volume, p->dir, rq.ino, p->name, S_ISDIR(mode)};
+        watch_made(&what);
+    }
+    return made;
 }
 
 /* --- mkdir, mknod, symlink --- */
@@ -146,6 +152,19 @@ static int may_remove(const struct place *p)
     return permission_remove(&dir, &p->attr, &creds);
 }
 
+static struct watch_name watch_name_at(const struct place *p)
+{
+    return (struct watch_name){p->volume, p->dir, p->ino, p->name, S_ISDIR(p->attr.mode)};
+}
+
+static int64_t removed(const struct place *p, int64_t r)
+{
+    struct watch_name what = watch_name_at(p);
+    if (r == 0)
+        watch_removed(&what, what.is_dir || p->attr.nlink == 1);
+    return r;
+}
+
 static int64_t unlink_place(struct path_job *job, struct place *p)
 {
     (void)job;
@@ -162,7 +181,7 @@ static int64_t unlink_place(struct path_job *job, struct place *p)
         return r;
     struct request rq = {
         .op = REQUEST_UNLINK, .volume = p->volume, .dir = p->dir, .in = place_name(p)};
-    return fs_request(&rq);
+    return removed(p, fs_request(&rq));
 }
 
 static int64_t rmdir_place(struct path_job *job, struct place *p)
@@ -185,7 +204,7 @@ static int64_t rmdir_place(struct path_job *job, struct place *p)
         return r;
     struct request rq = {
         .op = REQUEST_RMDIR, .volume = p->volume, .dir = p->dir, .in = place_name(p)};
-    return fs_request(&rq);
+    return removed(p, fs_request(&rq));
 }
 
 int64_t sys_unlink(struct syscall_call *c)
@@ -346,6 +365,25 @@ static int check_rename_permission(const struct place *from, const struct place 
     return r;
 }
 
+/* What was replaced goes without a word of its own, as on Linux. */
+static void tell_watchers(const struct place *from, const struct place *to, uint64_t flags)
+{
+    struct watch_name old = watch_name_at(from), new = watch_name_at(to), target = new;
+    if (!watch_any())
+        return;
+    new.ino = from->ino;
+    new.is_dir = old.is_dir;
+    if (flags & RENAME_EXCHANGE) {
+        watch_exchanged(&old, &target);
+        return;
+    }
+    watch_moved(&old, &new);
+    if (to->ino != 0 && (target.is_dir || to->attr.nlink == 1)) {
+        target.dir = 0;
+        watch_removed(&target, true);
+    }
+}
+
 static int64_t rename_places(struct two_paths *t, uint64_t flags)
 {
     const struct place *from = &t->from, *to = &t->to;
@@ -368,6 +406,8 @@ static int64_t rename_places(struct two_paths *t, uint64_t flags)
     int64_t done = fs_request(&rq);
     if (done == 0)
         volume_file_moved(from->volume, from->ino, from->dir, to->dir, place_name(to));
+    if (done == 0 && from->ino != to->ino)
+        tell_watchers(from, to, flags);
     if (done == 0 && (flags & RENAME_EXCHANGE))
         volume_file_moved(from->volume, to->ino, to->dir, from->dir, place_name(from));
     return done;
@@ -434,7 +474,11 @@ static int64_t link_places(struct two_paths *t, uint64_t flags)
                          .ino = ref.ino,
                          .dir = t->to.dir,
                          .in = place_name(&t->to)};
-    return fs_request(&rq);
+    int64_t done = fs_request(&rq);
+    struct watch_name what = {ref.volume, t->to.dir, ref.ino, t->to.name, false};
+    if (done == 0)
+        watch_made(&what);
+    return done;
 }
 
 static int64_t do_link(struct syscall_call *c, bool at, uint64_t flags)

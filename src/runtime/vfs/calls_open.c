@@ -9,6 +9,7 @@
 #include "runtime/vfs/special.h"
 #include "runtime/vfs/static_file.h"
 #include "runtime/vfs/volume_file.h"
+#include "runtime/vfs/watch.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -96,7 +97,14 @@ static int64_t finish(const struct mount *mount, const struct inode_ref *ref, in
             return cut;
         }
     }
-    return install(&vf->file, flags);
+    struct watch_name what = watch_name_of(vf);
+    char named[VOLUME_NAME_MAX + 1]; /* another thread may close the file at once */
+    memcpy(named, vf->name, (size_t)vf->name_size + 1);
+    what.name = named;
+    int64_t fd = install(&vf->file, flags);
+    if (fd >= 0)
+        watch_opened(&what, (int)fd, flags);
+    return fd;
 }
 
 static int64_t open_inode(struct inode_ref *ref, int flags, uint64_t dir, struct slice name)
@@ -151,8 +159,10 @@ static int64_t create(struct place *p, int flags, uint32_t mode)
     int64_t made = fs_request(&rq);
     if (made < 0)
         return made;
-    struct inode_ref ref = {p->mount, p->volume, rq.ino, rq.attr};
+    struct inode_ref ref = {p->mount, p->volume, rq.ino, rq.attr, p->dir, p->name};
     ref.attr.size = 0;
+    struct watch_name what = {p->volume, p->dir, rq.ino, p->name, false};
+    watch_made(&what);
     /* The creator may open it as asked, whatever the mode says. */
     return finish(p->mount, &ref, flags & ~O_TRUNC, p->dir, place_name(p));
 }
@@ -165,7 +175,7 @@ static int64_t open_on_volume(struct place *p, int flags, uint32_t mode)
         return flags & O_CREAT ? create(p, flags, mode) : -ENOENT;
     if ((flags & O_CREAT) && (flags & O_EXCL) && !(flags & O_PATH))
         return -EEXIST;
-    struct inode_ref ref = {p->mount, p->volume, p->ino, p->attr};
+    struct inode_ref ref = {p->mount, p->volume, p->ino, p->attr, p->dir, p->name};
     return open_inode(&ref, flags, p->dir, place_name(p));
 }
 

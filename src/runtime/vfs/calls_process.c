@@ -9,10 +9,12 @@
 #include "runtime/vfs/permission.h"
 #include "runtime/vfs/vfs.h"
 #include "runtime/vfs/volume_file.h"
+#include "runtime/vfs/watch.h"
 
 #include <errno.h>
 #include <fcntl.h>
 #include <string.h>
+#include <sys/inotify.h>
 #include <sys/syscall.h>
 
 static int64_t enter(const struct inode_ref *ref)
@@ -144,16 +146,37 @@ int64_t sys_sync(struct syscall_call *c)
     return sys_pass(c);
 }
 
-/* --- inotify: the host's files only --- */
+/* --- inotify --- */
 
-static int64_t no_watch(struct path_job *job, struct place *p)
+static int64_t watch_place(struct path_job *job, struct place *p)
 {
-    (void)job, (void)p;
-    return -ENOSPC; /* "the limit on watches was reached": programs fall back to looking */
+    char path[STAND_IN_PATH_MAX];
+    struct inode_ref ref;
+    struct creds creds = fs_creds();
+    int r = place_inode(p, &ref);
+    if (r == -EROFS)
+        return -ENOSPC; /* it never changes: "the limit on watches was reached" makes programs look */
+    if (r < 0)
+        return r;
+    if ((job->a & IN_ONLYDIR) && !S_ISDIR(ref.attr.mode))
+        return -ENOTDIR;
+    r = permission_check(&ref.attr, &creds, PERMISSION_READ);
+    if (r < 0)
+        return r;
+    struct watch_name what = watch_name_of_ref(&ref);
+    r = watch_prepare(&what, path);
+    return r < 0 ? r : host_call(SYS_inotify_add_watch, (int)job->c->args[0], path, job->a);
 }
 
 int64_t sys_inotify_add_watch(struct syscall_call *c)
 {
-    struct path_job job = {.c = c, .dir_arg = NO_ARG, .path_arg = 1, .flags = PLACE_FOLLOW};
-    return path_run(&job, no_watch);
+    uint32_t mask = (uint32_t)c->args[2];
+    if ((mask & (IN_MASK_ADD | IN_MASK_CREATE)) == (IN_MASK_ADD | IN_MASK_CREATE))
+        return -EINVAL;
+    struct path_job job = {.c = c,
+                           .dir_arg = NO_ARG,
+                           .path_arg = 1,
+                           .flags = mask & IN_DONT_FOLLOW ? 0 : PLACE_FOLLOW,
+                           .a = mask};
+    return path_run(&job, watch_place);
 }

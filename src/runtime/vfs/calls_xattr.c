@@ -7,6 +7,7 @@
 #include "runtime/vfs/host_directory.h"
 #include "runtime/vfs/permission.h"
 #include "runtime/vfs/volume_file.h"
+#include "runtime/vfs/watch.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -107,7 +108,12 @@ static int64_t act(const struct xattr_job *x, const struct inode_ref *ref)
     rq.in = slice_of_text(name);
     if (x->kind == XATTR_GET)
         return fetch(x, &rq);
-    return x->kind == XATTR_SET ? store(x, &rq) : fs_request(&rq);
+    r = x->kind == XATTR_SET ? store(x, &rq) : fs_request(&rq);
+    if (r == 0 && watch_any()) {
+        struct watch_name what = watch_name_of_ref(ref);
+        watch_changed(&what);
+    }
+    return r;
 }
 
 static int64_t xattr_place(struct path_job *job, struct place *p)

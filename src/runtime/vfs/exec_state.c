@@ -9,6 +9,7 @@
 #include "runtime/vfs/restore.h"
 #include "runtime/vfs/ring.h"
 #include "runtime/vfs/special.h"
+#include "runtime/vfs/stand_in.h"
 #include "runtime/vfs/static_file.h"
 #include "runtime/vfs/vfs.h"
 #include "runtime/vfs/volume_client.h"
@@ -34,7 +35,7 @@ struct saved_file {
 
 struct saved_head {
     uint32_t magic, client, serial;
-    int32_t ring_fd, arena_fd;
+    int32_t ring_fd, arena_fd, stand_in_fd;
     uint32_t file_count;
 };
 
@@ -107,7 +108,8 @@ int vfs_exec_save(struct buf *state)
                               .client = process_self()->vfs_client,
                               .serial = process_self()->vfs_serial,
                               .ring_fd = g_fs.remote ? g_fs.remote->ring_fd : -1,
-                              .arena_fd = g_fs.remote ? g_fs.remote->arena_fd : -1};
+                              .arena_fd = g_fs.remote ? g_fs.remote->arena_fd : -1,
+                              .stand_in_fd = stand_in_fd()};
     size_t at = state->size;
     int r = buf_append(state, &head, sizeof head);
     if (r == 0)
@@ -117,6 +119,7 @@ int vfs_exec_save(struct buf *state)
     memcpy(state->bytes + at, &head, sizeof head);
     keep_open(head.ring_fd, true);
     keep_open(head.arena_fd, true);
+    keep_open(head.stand_in_fd, true);
     return 0;
 }
 
@@ -204,6 +207,10 @@ int restore_apply(struct error *e)
     if (rd.failed || head.magic != STATE_MAGIC || head.client >= OWNER_CLIENTS_MAX)
         return error_set(e, -EBADMSG, "state of the file shield is malformed");
     int r = 0;
+    if (head.stand_in_fd >= 0) {
+        keep_open(head.stand_in_fd, false);
+        stand_in_init(head.stand_in_fd);
+    }
     if (head.ring_fd >= 0) {
         keep_open(head.ring_fd, false);
         keep_open(head.arena_fd, false);

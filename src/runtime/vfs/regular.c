@@ -5,6 +5,7 @@
 #include "runtime/thread.h"
 #include "runtime/vfs/file_ops.h"
 #include "runtime/vfs/volume_client.h"
+#include "runtime/vfs/watch.h"
 
 #include <asm/ioctls.h>
 #include <errno.h>
@@ -79,6 +80,15 @@ static int64_t read_at(struct volume_file *vf, const struct iovec *iov, int coun
     return done;
 }
 
+/* A stand-in behind the descriptor is read as well: somebody may watch for that. */
+static int64_t seen(const struct file *f, int64_t n)
+{
+    char byte;
+    if (n > 0 && watch_any())
+        (void)host_call(SYS_pread64, atomic_load(&f->host_fd), &byte, 1, 0);
+    return n;
+}
+
 static int64_t regular_read(struct file *f, const struct iovec *iov, int count, int64_t offset,
                             int flags)
 {
@@ -87,14 +97,14 @@ static int64_t regular_read(struct file *f, const struct iovec *iov, int count, 
     if ((atomic_load(&f->flags) & O_ACCMODE) == O_WRONLY)
         return -EBADF;
     if (offset >= 0)
-        return read_at(vf, iov, count, offset);
+        return seen(f, read_at(vf, iov, count, offset));
     position_acquire(vf->position);
     int64_t at = atomic_load(&vf->position->offset);
     int64_t n = read_at(vf, iov, count, at);
     if (n > 0)
         atomic_store(&vf->position->offset, at + n);
     position_release(vf->position);
-    return n;
+    return seen(f, n);
 }
 
 /* *offset moves to the end of what was written. */
@@ -134,6 +144,15 @@ static int64_t sync_after(struct file *f, int flags, int64_t n)
     return r < 0 ? r : n;
 }
 
+static int64_t told(const struct volume_file *vf, int64_t n)
+{
+    if (n > 0 && watch_any()) {
+        struct watch_name what = watch_name_of(vf);
+        watch_modified(&what);
+    }
+    return n;
+}
+
 static int64_t regular_write(struct file *f, const struct iovec *iov, int count, int64_t offset,
                              int flags)
 {
@@ -143,14 +162,14 @@ static int64_t regular_write(struct file *f, const struct iovec *iov, int count,
         return -EBADF;
     bool append = ((own & O_APPEND) && !(flags & RWF_NOAPPEND_BIT)) || (flags & RWF_APPEND);
     if (offset >= 0)
-        return sync_after(f, flags, write_at(vf, iov, count, &offset, append));
+        return sync_after(f, flags, told(vf, write_at(vf, iov, count, &offset, append)));
     position_acquire(vf->position);
     int64_t at = atomic_load(&vf->position->offset);
     int64_t n = write_at(vf, iov, count, &at, append);
     if (n > 0)
         atomic_store(&vf->position->offset, at);
     position_release(vf->position);
-    return sync_after(f, flags, n);
+    return sync_after(f, flags, told(vf, n));
 }
 
 /* Once there is a volume server it publishes what it is asked most. */
@@ -229,7 +248,9 @@ static int64_t regular_truncate(struct file *f, uint64_t size)
                          .flags = atomic_load(&g_fs.ordinary),
                          .mask = VOLUME_ATTR_SIZE,
                          .attr = {.size = size}};
-    return fs_request(&rq);
+    int64_t r = fs_request(&rq);
+    (void)told(vf, r == 0);
+    return r;
 }
 
 static int64_t regular_allocate(struct file *f, int mode, int64_t offset, int64_t size)
@@ -251,7 +272,9 @@ static int64_t regular_allocate(struct file *f, int mode, int64_t offset, int64_
                          .flags = (uint32_t)mode,
                          .offset = (uint64_t)offset,
                          .size = (uint64_t)size};
-    return fs_request(&rq);
+    int64_t r = fs_request(&rq);
+    (void)told(vf, r == 0);
+    return r;
 }
 
 int64_t volume_file_stat(struct file *f, struct statx *ret_stat)

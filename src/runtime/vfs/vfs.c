@@ -12,6 +12,7 @@
 #include "runtime/vfs/private_volume.h"
 #include "runtime/vfs/restore.h"
 #include "runtime/vfs/special.h"
+#include "runtime/vfs/stand_in.h"
 #include "runtime/vfs/static_file.h"
 #include "runtime/vfs/volume_client.h"
 #include "runtime/vfs/volume_file.h"
@@ -253,6 +254,7 @@ int vfs_init(const struct runtime_config *config, struct error *e)
         r = g_fs.owner ? 0 : error_set(e, -ENOMEM, "no memory");
         if (r == 0)
             g_fs.owner->open_volume = private_volume_open;
+        stand_in_init(-1);
     }
     if (r == 0 && config->volume_count > 0)
         volume_dir_hide_fds(fd_hide);
@@ -274,6 +276,7 @@ void vfs_exit(void)
         return;
     }
     int r = owner_close(TAKE(g_fs.owner));
+    stand_in_remove_all();
     if (r < 0)
         LOG_ERROR("volumes did not close cleanly", LOG_INT("error", r));
     vfs_close_backends();

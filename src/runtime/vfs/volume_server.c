@@ -4,6 +4,7 @@
 #include "platform/host.h"
 #include "runtime/fd_table.h"
 #include "runtime/vfs/mapping.h"
+#include "runtime/vfs/stand_in.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -418,6 +419,7 @@ static _Noreturn void server_main(struct owner *owner, struct ring *ring, int pa
     wait_for_end(s);
     finish_answers(s);
     int r = owner_close(owner);
+    stand_in_remove_all();
     atomic_store(&ring->closed, 1);
     ring_wake(&ring->closed, INT_MAX);
     _exit(r < 0);

@@ -1,0 +1,137 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "runtime/vfs/stand_in.h"
+
+#include "platform/host.h"
+#include "platform/ops.h"
+#include "runtime/fd.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/syscall.h>
+
+#define DIRECTORY_MODE 0733 /* others of the family may have another user id; nobody may list it */
+#define DEPTH_MAX 3
+
+struct stand_ins *g_stand_ins;
+static int g_fd = -1;
+
+static struct stand_ins *map_page(int fd)
+{
+    long r = host_call(SYS_mmap, NULL, sizeof(struct stand_ins), PROT_READ | PROT_WRITE, MAP_SHARED,
+                       fd, 0);
+    return r > 0 || r < -4095 ? (struct stand_ins *)r : NULL;
+}
+
+static int make_page(void)
+{
+    int fd = (int)host_call(SYS_memfd_create, "coffer", MFD_CLOEXEC);
+    if (fd < 0)
+        return fd;
+    int hidden = fd_hide(fd);
+    if (hidden < 0)
+        host_close(fd);
+    else if (host_call(SYS_ftruncate, hidden, sizeof(struct stand_ins)) < 0) {
+        host_close(hidden);
+        return -ENOMEM;
+    }
+    return hidden;
+}
+
+void stand_in_init(int fd)
+{
+    bool fresh = fd < 0;
+    g_fd = fresh ? make_page() : fd;
+    struct stand_ins *page = g_fd >= 0 ? map_page(g_fd) : NULL;
+    if (page && fresh && platform()->random(page->secret, sizeof page->secret) < 0)
+        page = NULL;
+    g_stand_ins = page;
+}
+
+int stand_in_fd(void)
+{
+    return g_fd;
+}
+
+static int directory_path(char *path, size_t size)
+{
+    static const char digits[] = "0123456789abcdef";
+    char text[2 * sizeof g_stand_ins->secret + 1] = {0};
+    for (size_t i = 0; i < sizeof g_stand_ins->secret; i++) {
+        text[2 * i] = digits[g_stand_ins->secret[i] >> 4];
+        text[2 * i + 1] = digits[g_stand_ins->secret[i] & 15];
+    }
+    return snprintf(path, size, "/dev/shm/coffer-%s", text);
+}
+
+static int make_directory(const char *path)
+{
+    long r = host_call(SYS_mkdir, path, 0700);
+    if (r < 0 && r != -EEXIST)
+        return (int)r;
+    if (r == 0)
+        r = host_call(SYS_chmod, path, DIRECTORY_MODE); /* whatever the guest's mask is */
+    atomic_store(&g_stand_ins->made, 1);
+    return r == -EEXIST ? 0 : (int)r;
+}
+
+int stand_in_path(char path[STAND_IN_PATH_MAX], char kind, uint32_t volume, uint64_t ino,
+                  uint32_t generation, const char *name)
+{
+    if (!g_stand_ins)
+        return -ENOSPC;
+    int n = directory_path(path, STAND_IN_PATH_MAX);
+    int r = atomic_load(&g_stand_ins->made) ? 0 : make_directory(path);
+    if (r < 0)
+        return r;
+    n += snprintf(path + n, STAND_IN_PATH_MAX - (size_t)n, "/%c%u-%llu.%u", kind, volume,
+                  (unsigned long long)ino, generation);
+    if (name)
+        n += snprintf(path + n, STAND_IN_PATH_MAX - (size_t)n, "/%s", name);
+    return n < STAND_IN_PATH_MAX ? 0 : -ENAMETOOLONG;
+}
+
+/* Everything below directory `fd`; the host's answers are checked, what is odd is left alone. */
+static void remove_below(int fd, unsigned depth)
+{
+    uint8_t entries[4096];
+    long size;
+    while ((size = host_call(SYS_getdents64, fd, entries, sizeof entries)) > 0 &&
+           size <= (long)sizeof entries) {
+        for (long at = 0; at + 20 < size;) {
+            uint16_t length;
+            memcpy(&length, entries + at + 16, sizeof length);
+            if (length < 20 || length > size - at)
+                return;
+            const char *name = (const char *)entries + at + 19;
+            entries[at + length - 1] = '\0';
+            at += length;
+            if (strcmp(name, ".") == 0 || strcmp(name, "..") == 0)
+                continue;
+            if (host_call(SYS_unlinkat, fd, name, 0) != -EISDIR || depth == 0)
+                continue;
+            int below = host_openat(fd, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC, 0);
+            if (below >= 0) {
+                remove_below(below, depth - 1);
+                host_close(below);
+            }
+            (void)host_call(SYS_unlinkat, fd, name, AT_REMOVEDIR);
+        }
+    }
+}
+
+void stand_in_remove_all(void)
+{
+    char path[STAND_IN_PATH_MAX];
+    if (!g_stand_ins || !atomic_load(&g_stand_ins->made))
+        return;
+    (void)directory_path(path, sizeof path);
+    int fd = host_openat(AT_FDCWD, path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC, 0);
+    if (fd >= 0) {
+        remove_below(fd, DEPTH_MAX);
+        host_close(fd);
+    }
+    (void)host_call(SYS_rmdir, path);
+}
