@@ -74,6 +74,8 @@ int call_enclave_errno(long nr);
 
 /* Common handlers: to the host, interruptible; -EPERM; -ENOSYS; -EINVAL. */
 syscall_fn sys_pass, sys_deny_eperm, sys_deny_enosys, sys_deny_einval;
+/* The network shield's part of bind and connect, once vfs/ has taken what is on volumes. */
+syscall_fn sys_bind, sys_connect;
 
 #define CALL(nr_, name_, class_, fn_, shapes_, engines_, why_) syscall_fn fn_;
 #include "runtime/syscall/table.def"

@@ -59,6 +59,12 @@ must_check int place_inode(struct place *place, struct inode_ref *ret_ref);
 /* Of the directory `place->dir`: may an entry be made in it? */
 must_check int place_may_create(const struct place *place, struct volume_attr *ret_dir);
 
+/* calls_nodes.c: a pipe's stand-in, opened at the host (it may wait for the other end); permissions are
+ * the caller's business. The host's descriptor or -errno. And: the last name of a pipe or socket is
+ * gone. */
+int64_t fifo_open(const struct inode_ref *ref, int flags);
+void node_removed(uint32_t volume, uint64_t ino, uint32_t mode);
+
 /* Attributes for a new inode of `mode` in a directory with attributes `dir`. */
 struct volume_attr attr_for_new(uint32_t mode, const struct volume_attr *dir);
 

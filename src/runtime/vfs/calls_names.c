@@ -162,6 +162,8 @@ static int64_t removed(const struct place *p, int64_t r)
     struct watch_name what = watch_name_at(p);
     if (r == 0)
         watch_removed(&what, what.is_dir || p->attr.nlink == 1);
+    if (r == 0 && p->attr.nlink == 1 && (S_ISFIFO(p->attr.mode) || S_ISSOCK(p->attr.mode)))
+        node_removed(p->volume, p->ino, p->attr.mode);
     return r;
 }
 

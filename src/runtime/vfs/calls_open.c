@@ -56,7 +56,9 @@ static int check_kind(uint32_t mode, int flags)
         return -ELOOP;
     if (S_ISDIR(mode))
         return wants_write(flags) || (flags & O_CREAT) ? -EISDIR : 0;
-    return S_ISREG(mode) ? 0 : -ENXIO; /* no pipes, sockets or devices are behind these names */
+    if (S_ISCHR(mode) || S_ISBLK(mode))
+        return -EACCES; /* as on a file system mounted with nodev */
+    return S_ISSOCK(mode) ? -ENXIO : 0;
 }
 
 static int check_permission(const struct mount *mount, const struct volume_attr *attr, int flags)
@@ -112,6 +114,8 @@ static int64_t open_inode(struct inode_ref *ref, int flags, uint64_t dir, struct
     int r = check_kind(ref->attr.mode, flags);
     if (r == 0)
         r = check_permission(ref->mount, &ref->attr, flags);
+    if (r == 0 && S_ISFIFO(ref->attr.mode) && !(flags & O_PATH))
+        return fifo_open(ref, flags);
     return r < 0 ? r : finish(ref->mount, ref, flags, dir, name);
 }
 

@@ -66,6 +66,8 @@ syscall_fn sys_umask;
 syscall_fn sys_syncfs;
 syscall_fn sys_sync;
 syscall_fn sys_inotify_add_watch;
+syscall_fn sys_bind_path;
+syscall_fn sys_connect_path;
 syscall_fn sys_set_identity;
 
 #endif
