@@ -12,6 +12,7 @@
 #include <sys/sysmacros.h>
 
 #define SPARE_MAX 32
+#define DIRENT_SIZE_TYPICAL 24
 #define DEVICE_MAJOR 0 /* like other file systems without a block device */
 
 /* protects: g_files, g_spare, g_spare_count */
@@ -233,6 +234,12 @@ static struct statx_timestamp timestamp(int64_t ns)
     return (struct statx_timestamp){.tv_sec = seconds, .tv_nsec = (uint32_t)rest};
 }
 
+/* A directory has no bytes of its own; to programs it is as large as one of as many entries on ext4. */
+static uint64_t size_shown(const struct volume_attr *attr)
+{
+    return S_ISDIR(attr->mode) ? round_up(attr->size * DIRENT_SIZE_TYPICAL + 1, 4096) : attr->size;
+}
+
 void volume_file_statx(uint32_t volume, const struct volume_attr *attr, struct statx *ret_stat)
 {
     *ret_stat = (struct statx){
@@ -246,8 +253,8 @@ void volume_file_statx(uint32_t volume, const struct volume_attr *attr, struct s
         .stx_gid = attr->gid,
         .stx_mode = (uint16_t)attr->mode,
         .stx_ino = attr->ino,
-        .stx_size = attr->size,
-        .stx_blocks = attr->allocated_size / 512,
+        .stx_size = size_shown(attr),
+        .stx_blocks = (S_ISDIR(attr->mode) ? size_shown(attr) : attr->allocated_size) / 512,
         .stx_atime = timestamp(attr->atime_ns),
         .stx_btime = timestamp(attr->btime_ns),
         .stx_ctime = timestamp(attr->ctime_ns),
