@@ -85,7 +85,7 @@ static void pipes(void)
 static struct sockaddr_un named(const char *path)
 {
     struct sockaddr_un address = {.sun_family = AF_UNIX};
-    strcpy(address.sun_path, path);
+    memcpy(address.sun_path, path, strlen(path) + 1);
     return address;
 }
 
