@@ -3,6 +3,7 @@
 """Runs each program natively on a plain directory and shielded on one of each class: Linux is the
 oracle. usage: vfs_compare.py RUNTIME PROGRAM[=CLASS,...]..."""
 import difflib
+import hashlib
 import os
 import shutil
 import subprocess
@@ -33,13 +34,31 @@ def shielded(runtime, kind, scratch):
             "--file-rule", host + "=host", "--"], host
 
 
+def verified(runtime, program, scratch):
+    """Natively on a read-only mount, shielded under a rule with the file's digest."""
+    path = os.path.join(scratch, "kept", "file")
+    os.mkdir(os.path.dirname(path))
+    with open(path, "wb") as file:
+        file.write(b"hello verified world")
+    os.chmod(path, 0o555)
+    digest = hashlib.sha256(b"hello verified world").hexdigest()
+    native = run(["unshare", "-m", "sh", "-c",
+                  'mount --bind "$1" "$1" && mount -o remount,bind,ro "$1" && exec "$2" "$3"',
+                  "sh", os.path.dirname(path), program, path], scratch)
+    return native, run([runtime, "--file-rule", path + "=sha256:" + digest, "--", program, path],
+                       scratch)
+
+
 def compare(runtime, program, kind, scratch):
     """What differs, as lines (empty if nothing does), and how many lines were equal."""
-    plain = os.path.join(scratch, "plain")
-    os.mkdir(plain, 0o755)
-    wanted, wanted_code = run([program, plain], scratch)
-    command, directory = shielded(runtime, kind, scratch)
-    got, got_code = run(command + [program, directory], scratch)
+    if kind == "verified":
+        (wanted, wanted_code), (got, got_code) = verified(runtime, program, scratch)
+    else:
+        plain = os.path.join(scratch, "plain")
+        os.mkdir(plain, 0o755)
+        wanted, wanted_code = run([program, plain], scratch)
+        command, directory = shielded(runtime, kind, scratch)
+        got, got_code = run(command + [program, directory], scratch)
     lines = list(difflib.unified_diff(wanted.splitlines(), got.splitlines(), "native", "shielded",
                                       lineterm="", n=1))
     if wanted_code != got_code:

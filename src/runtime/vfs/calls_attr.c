@@ -4,6 +4,7 @@
 #include "runtime/guest.h"
 #include "runtime/vfs/calls.h"
 #include "runtime/vfs/handlers.h"
+#include "runtime/vfs/host_directory.h"
 #include "runtime/vfs/permission.h"
 #include "runtime/vfs/volume_file.h"
 #include "runtime/vfs/watch.h"
@@ -35,14 +36,23 @@ static int64_t set(const struct inode_ref *ref, unsigned mask, const struct volu
 /* Runs `fn` on the file behind descriptor args[0], or gives the call to the host. */
 typedef int64_t ref_fn(const struct inode_ref *ref, const void *arg);
 
+/* Sockets and directories that are the host's. All else has a placeholder there, which is somebody
+ * else's file: /dev/null. */
+static bool host_has_it(const struct file *f)
+{
+    return is_host_directory(f) || !f->ops->stat;
+}
+
 static int64_t on_fd(struct syscall_call *c, ref_fn *fn, const void *arg)
 {
     struct file *f = fd_get((int)c->args[0]);
     if (!f)
         return sys_pass(c);
     struct volume_file *vf = volume_file_of(f);
-    int64_t r = vf ? 0 : sys_pass(c); /* of a socket: the host's descriptor */
-    if (vf) {
+    int64_t r = 0;
+    if (!vf)
+        r = host_has_it(f) ? sys_pass(c) : atomic_load(&f->flags) & O_PATH ? -EBADF : -EROFS;
+    else {
         struct place p = {.kind = PLACE_FILE, .file = f};
         struct inode_ref ref;
         r = atomic_load(&f->flags) & O_PATH ? -EBADF : place_inode(&p, &ref);

@@ -5,6 +5,7 @@
 #include "runtime/vfs/calls.h"
 #include "runtime/vfs/device.h"
 #include "runtime/vfs/handlers.h"
+#include "runtime/vfs/host_directory.h"
 #include "runtime/vfs/permission.h"
 #include "runtime/vfs/special.h"
 #include "runtime/vfs/static_file.h"
@@ -235,17 +236,23 @@ static int64_t put_statfs(unsigned long to, uint32_t volume, bool read_only)
     return guest_put(to, &st);
 }
 
+/* Of a file that the runtime holds in memory. */
+static int64_t put_statfs_of_memory(unsigned long to)
+{
+    struct statfs st = {.f_type = TMPFS_MAGIC,
+                        .f_bsize = 4096,
+                        .f_frsize = 4096,
+                        .f_namelen = VOLUME_NAME_MAX,
+                        .f_flags = ST_VALID_KERNEL | ST_RDONLY};
+    return guest_put(to, &st);
+}
+
 static int64_t statfs_place(struct path_job *job, struct place *p)
 {
     struct inode_ref ref;
-    if (p->kind == PLACE_STATIC || p->kind == PLACE_DEVICE || p->kind == PLACE_SPECIAL) {
-        struct statfs st = {.f_type = TMPFS_MAGIC,
-                            .f_bsize = 4096,
-                            .f_frsize = 4096,
-                            .f_namelen = VOLUME_NAME_MAX,
-                            .f_flags = 1};
-        return guest_put(job->a, &st);
-    }
+    if (p->kind == PLACE_STATIC || p->kind == PLACE_DEVICE || p->kind == PLACE_SPECIAL ||
+        (p->kind == PLACE_FILE && !volume_file_of(p->file)))
+        return put_statfs_of_memory(job->a);
     int r = place_inode(p, &ref);
     return r < 0 ? r : put_statfs(job->a, ref.volume, ref.mount->read_only);
 }
@@ -263,7 +270,11 @@ int64_t sys_fstatfs(struct syscall_call *c)
     if (!f)
         return sys_pass(c);
     struct volume_file *vf = volume_file_of(f);
-    int64_t r = vf ? put_statfs(c->args[1], vf->volume, vf->mount->read_only) : sys_pass(c);
+    int64_t r;
+    if (vf)
+        r = put_statfs(c->args[1], vf->volume, vf->mount->read_only);
+    else
+        r = f->ops->stat && !is_host_directory(f) ? put_statfs_of_memory(c->args[1]) : sys_pass(c);
     file_put(f);
     return r;
 }

@@ -116,10 +116,18 @@ static int64_t act(const struct xattr_job *x, const struct inode_ref *ref)
     return r;
 }
 
+/* A file in memory has no attributes and gets none. */
+static int64_t of_memory(const struct xattr_job *x)
+{
+    return x->kind == XATTR_LIST ? 0 : x->kind == XATTR_GET ? -ENODATA : -EROFS;
+}
+
 static int64_t xattr_place(struct path_job *job, struct place *p)
 {
     struct inode_ref ref;
     int r = place_inode(p, &ref);
+    if (r == -EROFS && (p->kind == PLACE_STATIC || p->kind == PLACE_FILE))
+        return of_memory(job->more);
     return r < 0 ? (r == -EROFS ? -EOPNOTSUPP : r) : act(job->more, &ref);
 }
 
@@ -158,7 +166,7 @@ static int64_t on_fd(struct syscall_call *c, enum xattr_kind kind)
     if (r == 0)
         r = act(&x, &ref);
     else if (r == -EROFS)
-        r = is_host_directory(f) ? sys_pass(c) : -EOPNOTSUPP;
+        r = is_host_directory(f) ? sys_pass(c) : f->ops->stat ? of_memory(&x) : -EOPNOTSUPP;
     file_put(f);
     return r;
 }

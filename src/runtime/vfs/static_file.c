@@ -4,12 +4,15 @@
 #include "base/log.h"
 #include "crypto/crypto.h"
 #include "platform/host.h"
+#include "runtime/guest.h"
 #include "runtime/vfs/file_ops.h"
 
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/syscall.h>
 #include <unistd.h>
@@ -285,6 +288,36 @@ static void static_release(struct file *f)
     free(static_of(f));
 }
 
+/* Nobody can have it open for writing, so read locks never meet another. */
+static int64_t static_fcntl(struct file *f, int cmd, unsigned long arg)
+{
+    struct flock want;
+    bool gets = cmd == F_GETLK || cmd == F_OFD_GETLK;
+    (void)f;
+    if (!gets && cmd != F_SETLK && cmd != F_SETLKW && cmd != F_OFD_SETLK && cmd != F_OFD_SETLKW)
+        return -EINVAL;
+    int r = guest_get(&want, arg);
+    if (r < 0)
+        return r;
+    if (want.l_type != F_RDLCK && want.l_type != F_WRLCK && (gets || want.l_type != F_UNLCK))
+        return -EINVAL;
+    if (!gets)
+        return want.l_type == F_WRLCK ? -EBADF : 0;
+    want.l_type = F_UNLCK;
+    return guest_put(arg, &want);
+}
+
+static int64_t static_ioctl(struct file *f, unsigned long request, unsigned long arg)
+{
+    struct statx stat;
+    if (request != FIONREAD)
+        return -ENOTTY;
+    int64_t r = static_stat(f, &stat);
+    int64_t left = (int64_t)stat.stx_size - atomic_load(&f->offset);
+    int answer = (int)MIN(MAX(left, (int64_t)0), (int64_t)INT_MAX);
+    return r < 0 ? r : guest_put(arg, &answer);
+}
+
 const struct file_ops static_file_ops = {
     .name = "verified or secret file",
     .read = static_read,
@@ -292,6 +325,8 @@ const struct file_ops static_file_ops = {
     .seek = static_seek,
     .stat = static_stat,
     .sync = static_sync,
+    .ioctl = static_ioctl,
+    .fcntl = static_fcntl,
     .flock = static_flock,
     .mmap = static_mmap,
     .poll = static_poll,
