@@ -104,9 +104,9 @@ static int bound(const char *path, int type)
 static int connected(const char *path, int type)
 {
     struct sockaddr_un address = named(path);
+    size_t size = offsetof(struct sockaddr_un, sun_path) + strlen(path) + 1;
     int fd = socket(AF_UNIX, type, 0);
-    if (connect(fd, (void *)&address, offsetof(struct sockaddr_un, sun_path) + strlen(path) + 1) ==
-        0)
+    if (connect(fd, (void *)&address, (socklen_t)size) == 0)
         return fd;
     int error = errno;
     close(fd);

@@ -155,7 +155,7 @@ static int64_t watch_place(struct path_job *job, struct place *p)
     struct creds creds = fs_creds();
     int r = place_inode(p, &ref);
     if (r == -EROFS)
-        return -ENOSPC; /* it never changes; "the limit on watches was reached" makes programs look themselves */
+        return -ENOSPC; /* it never changes; this makes programs look themselves */
     if (r < 0)
         return r;
     if ((job->a & IN_ONLYDIR) && !S_ISDIR(ref.attr.mode))
