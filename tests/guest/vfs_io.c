@@ -309,6 +309,8 @@ static void copies(void)
     T(size_of(b));
     T(splice(a, &at, b, NULL, 3000, 0));
     T(splice(a, NULL, pipes[1], &at, 30, 0));
+    at = -1;
+    T(splice(a, NULL, pipes[1], &at, 30, 0));
     T(splice(a, NULL, pipes[1], NULL, 30, 0x80));
     T(splice(ro, NULL, pipes[1], NULL, 40, SPLICE_F_MOVE));
     T(splice(pipes[0], NULL, ro, NULL, 40, 0));

@@ -205,6 +205,8 @@ static int64_t pipe_limit(const struct end *from, const struct end *to, size_t s
 static int64_t copy_ends(const struct copy *c, struct end *from, struct end *to)
 {
     int64_t in_start, out_start;
+    if ((is_pipe(from) && c->in_offset) || (is_pipe(to) && c->out_offset))
+        return -ESPIPE;
     int r = offset_get(c->in_offset, &in_start);
     if (r == 0)
         r = offset_get(c->out_offset, &out_start);
@@ -309,8 +311,6 @@ static int splice_check(const struct end *from, const struct end *to, size_t siz
     (void)size, (void)flags;
     if (!end_allows(from, false) || !end_allows(to, true))
         return -EBADF;
-    if ((is_pipe(from) && from->offset >= 0) || (is_pipe(to) && to->offset >= 0))
-        return -ESPIPE;
     if (!is_pipe(from) && !is_pipe(to))
         return -EINVAL;
     if (from->type == S_IFDIR || to->type == S_IFDIR)
