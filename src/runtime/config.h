@@ -51,6 +51,8 @@ struct runtime_tls {
     struct key256 ticket_key;
     bool has_ticket_key;
     uint16_t version_min; /* 0x0304, or 0x0303 if the policy says so */
+    const char *alpn;     /* protocols, best first, with commas between; NULL: see tls_context.h */
+    const char *certificate_file, *key_file; /* read again when they change; NULL: never */
 };
 
 enum net_class { NET_CLASS_PLAIN, NET_CLASS_TLS, NET_CLASS_HANDOVER, NET_CLASS_DENIED };

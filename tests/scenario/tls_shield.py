@@ -29,11 +29,12 @@ def free_port():
 class Server:
     """A program on a port of its own, natively or behind the shield."""
 
-    def __init__(self, command, shielded, port, ready, **options):
+    def __init__(self, command, shielded, port, ready, flags=(), **options):
         self.port, self.shielded = port, shielded
         self.directory = tempfile.mkdtemp(prefix="coffer-tls-")
         self.ca = os.path.join(self.directory, "ca.pem")
-        shield = [RUNTIME, "--tls-listen", str(port), "--tls-cert-out", self.ca, "--"]
+        identity = [] if "--tls-cert" in flags else ["--tls-cert-out", self.ca]
+        shield = [RUNTIME, "--tls-listen", str(port), *identity, *flags, "--"]
         self.log = open(os.path.join(self.directory, "log"), "w+b")
         self.process = subprocess.Popen((shield if shielded else []) + command, stdout=self.log,
                                         stderr=self.log, stdin=subprocess.DEVNULL,
@@ -179,6 +180,76 @@ def an_old_protocol_a_plain_one_and_a_foreign_authority_are_refused():
         with s.connect() as still:
             still.sendall(b"hello\n")
             tap.true(read_lines(still, 1).startswith(b"5 "), "the others go on")
+
+
+@tap.test
+def the_protocol_is_the_first_of_ours_that_the_client_offers():
+    def agreed(s, *offers):
+        context = s.context()
+        if offers:
+            context.set_alpn_protocols(list(offers))
+        with s.connect(context) as one:
+            one.sendall(b"hello\n")
+            tap.true(read_lines(one, 1).startswith(b"5 "), "it speaks")
+            return one.selected_alpn_protocol()
+    with server([ECHO, "epoll-level"]) as s:
+        tap.equal([agreed(s), agreed(s, "h2", "http/1.1"), agreed(s, "h2")],
+                  [None, "http/1.1", None])
+    with server([ECHO, "epoll-level"], flags=["--tls-alpn", "h2,http/1.1"]) as s:
+        tap.equal([agreed(s), agreed(s, "http/1.1", "h2"), agreed(s, "http/1.1"), agreed(s, "x")],
+                  [None, "h2", "http/1.1", None])
+
+
+@tap.test
+def a_session_begun_in_one_process_is_resumed_in_another():
+    with server([ECHO, "fork"]) as s:
+        context, sessions = s.context(), []
+        for turn in range(3):
+            raw = socket.create_connection(("127.0.0.1", s.port), timeout=20)
+            with context.wrap_socket(raw, server_hostname="localhost",
+                                     session=sessions[-1] if sessions else None) as one:
+                one.sendall(b"hello\n")
+                tap.true(read_lines(one, 1).startswith(b"5 "), "it speaks")
+                tap.equal(one.session_reused, turn > 0, f"connection {turn}")
+                sessions.append(one.session)
+
+
+def make_certificate(directory, name):
+    """A new identity over the files of the old one, each in one step."""
+    paths = [os.path.join(directory, part) for part in ("cert.pem", "key.pem")]
+    fresh = [path + ".new" for path in paths]
+    subprocess.run(["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt",
+                    "ec_paramgen_curve:P-256", "-nodes", "-keyout", fresh[1], "-out", fresh[0],
+                    "-days", "2", "-subj", "/CN=" + name, "-addext",
+                    "subjectAltName=DNS:localhost"], check=True, capture_output=True)
+    with open(fresh[0], encoding="ascii") as file:
+        pem = file.read()
+    for new, path in zip(fresh, paths):
+        os.replace(new, path)
+    return ssl.PEM_cert_to_DER_cert(pem)
+
+
+@tap.test
+def a_renewed_certificate_is_shown_without_a_restart_and_connections_go_on():
+    with tempfile.TemporaryDirectory() as directory:
+        first = make_certificate(directory, "first")
+        flags = ["--tls-cert", os.path.join(directory, "cert.pem"), "--tls-key",
+                 os.path.join(directory, "key.pem")]
+        any_context = ssl._create_unverified_context()
+        with server([ECHO, "epoll-level"], flags=flags) as s:
+            def shown():
+                with s.connect(any_context) as one:
+                    return one.getpeercert(True)
+            with s.connect(any_context) as old:
+                tap.true(old.getpeercert(True) == first, "the first certificate")
+                with open(flags[3], "w", encoding="ascii") as key: # half of a renewal
+                    key.write("no key\n")
+                tap.until(lambda: b"stays" in (shown() and s.text()), "the old one stays")
+                tap.true(shown() == first, "and serves")
+                second = make_certificate(directory, "second")
+                tap.until(lambda: shown() == second, "the second certificate")
+                old.sendall(b"hello\n")
+                tap.true(read_lines(old, 1).startswith(b"5 "), "the old connection goes on")
 
 
 @tap.test

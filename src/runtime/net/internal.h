@@ -11,6 +11,7 @@
 #include "runtime/config.h"
 #include "runtime/fd.h"
 #include "runtime/lock.h"
+#include "runtime/net/renewal.h"
 #include "runtime/net/tls_conn.h"
 
 #include <poll.h>
@@ -159,7 +160,8 @@ rules_find_destination(const struct sockaddr_storage *address, socklen_t size, b
 /* May such a socket be made at all? 0 or -EACCES. */
 must_check int rules_for_socket(int domain, int type, int protocol);
 
-/* The TLS context of a rule, made at first use; the error has been logged. */
+/* The TLS context of a rule, made at first use, and again when its files have changed; the caller
+ * frees this reference. The error has been logged. */
 must_check int rules_context(const struct runtime_net_rule *rule, struct tls_context **ret_context);
 
 /* --- hand-over (net/handover.c) --------------------------------------------------------------- */

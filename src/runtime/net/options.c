@@ -2,30 +2,32 @@
 #include "runtime/net/options.h"
 
 #include "platform/host.h"
+#include "platform/ops.h"
 #include "runtime/net/identity.h"
+#include "runtime/net/renewal.h"
 
 #include <errno.h>
 #include <fcntl.h>
+#include <stdio.h>
 #include <stdlib.h>
-
-enum { PEM_SIZE_MAX = 1 << 20 };
+#include <unistd.h>
 
 /* What the flags said; one command line per process. */
 static struct {
-    const char *certificate, *certificate_out, *key, *client_ca;
+    const char *certificate, *certificate_out, *key, *client_ca, *alpn;
     const char *trust[RUNTIME_NET_RULES_MAX]; /* by rule: the file of --tls-connect */
     bool allow_1_2;
     bool listens;
 } g_options;
 
-static struct runtime_tls g_identity;
+static struct runtime_tls g_identity, g_client;
 
 static const struct {
     const char *flag;
     bool wants_value;
 } FLAGS[] = {{"--tls-listen", true},   {"--tls-cert", true},      {"--tls-key", true},
              {"--tls-cert-out", true}, {"--tls-client-ca", true}, {"--tls-1.2", false},
-             {"--tls-connect", true}};
+             {"--tls-connect", true},  {"--tls-alpn", true}};
 
 bool net_option_known(const char *flag, bool *ret_wants_value)
 {
@@ -69,7 +71,7 @@ static int add_listen(struct runtime_config *config, const char *value, struct e
 /* HOST:PORT=CA; an IPv6 address stands in brackets. */
 static int add_connect(struct runtime_config *config, const char *value, struct error *e)
 {
-    struct runtime_net_rule rule = {.class = NET_CLASS_TLS};
+    struct runtime_net_rule rule = {.class = NET_CLASS_TLS, .tls = &g_client};
     const char *equals = strchr(value, '='), *host = value;
     const char *colon = equals ? memrchr(value, ':', (size_t)(equals - value)) : NULL;
     if (!colon || port_parse(colon + 1, equals, &rule.port) < 0)
@@ -103,6 +105,8 @@ int net_option(struct runtime_config *config, const char *flag, const char *valu
         g_options.certificate_out = value;
     else if (strcmp(flag, "--tls-client-ca") == 0)
         g_options.client_ca = value;
+    else if (strcmp(flag, "--tls-alpn") == 0)
+        g_options.alpn = value;
     else if (strcmp(flag, "--tls-1.2") == 0)
         g_options.allow_1_2 = true;
     else
@@ -112,20 +116,17 @@ int net_option(struct runtime_config *config, const char *flag, const char *valu
 
 static int file_read(const char *path, struct slice *ret_bytes, struct error *e)
 {
-    uint64_t size = 0;
-    int fd = host_openat(AT_FDCWD, path, O_RDONLY | O_CLOEXEC, 0);
-    if (fd < 0)
-        return error_set(e, fd, "cannot open '%s'", path);
-    int r = host_fstat_size(fd, &size, NULL);
-    uint8_t *bytes = r == 0 && size > 0 && size <= PEM_SIZE_MAX ? malloc(size) : NULL;
-    ssize_t n = bytes ? host_pread(fd, bytes, size, 0) : -EINVAL;
-    host_close(fd);
-    if (n <= 0) {
-        free(bytes);
-        return error_set(e, -EINVAL, "'%s' cannot be read as PEM", path);
-    }
-    *ret_bytes = slice_of(bytes, (size_t)n);
-    return 0;
+    return renewal_read(path, ret_bytes, e);
+}
+
+/* The guest may go to other directories. */
+static const char *absolute(const char *path)
+{
+    char *there = NULL, *cwd = *path == '/' ? NULL : getcwd(NULL, 0);
+    if (cwd && asprintf(&there, "%s/%s", cwd, path) < 0)
+        there = NULL;
+    free(cwd);
+    return *path == '/' ? path : there;
 }
 
 static int file_write(const char *path, struct slice bytes, struct error *e)
@@ -171,8 +172,19 @@ int net_options_finish(struct runtime_config *config, struct error *e)
     if (g_options.certificate) {
         r = file_read(g_options.certificate, &g_identity.certificate_chain, e);
         r = r < 0 ? r : file_read(g_options.key, &g_identity.private_key, e);
+        g_identity.certificate_file = absolute(g_options.certificate);
+        g_identity.key_file = absolute(g_options.key);
     } else if (g_options.listens) {
         r = identity_new(e);
+    }
+    if (r == 0 && platform()->random(&g_identity.ticket_key, sizeof g_identity.ticket_key) < 0)
+        r = error_set(e, -EIO, "no randomness");
+    g_identity.has_ticket_key = true; /* one for the processes of this program */
+    g_identity.alpn = g_client.alpn = g_options.alpn;
+    g_client.version_min = g_identity.version_min;
+    if (g_options.certificate) { /* shown to servers that ask for one */
+        g_client.certificate_chain = g_identity.certificate_chain;
+        g_client.private_key = g_identity.private_key;
     }
     if (r == 0 && g_options.client_ca)
         r = file_read(g_options.client_ca, &g_identity.client_ca, e);

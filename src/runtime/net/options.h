@@ -7,6 +7,8 @@
  *   --tls-cert-out FILE     is where clients find it to trust
  *   --tls-key FILE          the private key (PEM)
  *   --tls-client-ca FILE    clients must show a certificate under this authority
+ *                           both files are read again when they change; servers that ask are shown it
+ *   --tls-alpn LIST         protocols to accept and to offer, as "h2,http/1.1"
  *   --tls-1.2               TLS 1.2 is enough
  *   --tls-connect HOST:PORT=CA   what the program connects to there is TLS to HOST, signed by CA
  */
@@ -23,6 +25,7 @@
     "  --tls-cert-out FILE      write that certificate, for clients to trust\n"                   \
     "  --tls-client-ca FILE     demand client certificates under this authority\n"                \
     "  --tls-1.2                allow TLS 1.2 too\n"                                              \
+    "  --tls-alpn LIST          ALPN protocols, best first, with commas between (http/1.1)\n"      \
     "  --tls-connect HOST:PORT=CA  make connections to HOST:PORT TLS, signed by CA (PEM)\n"
 /* clang-format on */
 

@@ -279,11 +279,30 @@ int rules_for_socket(int domain, int type, int protocol)
     return -EACCES;
 }
 
+static void renew(const struct runtime_net_rule *rule, struct tls_context **slot)
+{
+    static struct renewal renewals[RUNTIME_NET_RULES_MAX];
+    struct tls_context *fresh = NULL;
+    struct error e = {0};
+    int r = renewal_check(&renewals[rule - g_net.config->net_rules], rule->tls, &fresh, &e);
+    if (r < 0 && may_log())
+        LOG_WARNING("a changed certificate cannot be used; the old one stays",
+                    LOG_INT("port", rule->port), LOG_TEXT("error", error_text(&e, r)));
+    if (r <= 0)
+        return;
+    if (*slot)
+        LOG_NOTICE("certificate read again", LOG_INT("port", rule->port));
+    tls_context_free(*slot);
+    *slot = fresh;
+}
+
 int rules_context(const struct runtime_net_rule *rule, struct tls_context **ret_context)
 {
     SCOPED(lock_leave) lock_word *held = lock_enter(&g_net.context_lock);
     struct tls_context **slot = &g_net.contexts[rule - g_net.config->net_rules];
     struct error e = {0};
+    if (rule->listen)
+        renew(rule, slot);
     if (!*slot) {
         int r = rule->listen ? tls_context_new_server(rule->tls, slot, &e)
                              : tls_context_new_client(rule->trust_pem, rule->tls, slot, &e);
@@ -294,6 +313,6 @@ int rules_context(const struct runtime_net_rule *rule, struct tls_context **ret_
             return r == -ENOMEM ? r : -EIO;
         }
     }
-    *ret_context = *slot;
+    *ret_context = tls_context_ref(*slot);
     return 0;
 }

@@ -133,9 +133,10 @@ static int socket_start(struct net_socket *s)
     const struct runtime_net_rule *rule = s->rule;
     const char *name = rule->server_name ? rule->server_name : rule->address;
     int r = rules_context(rule, &context);
-    if (r == 0)
-        r = tls_conn_new(context, atomic_load(&s->file.host_fd), rule->listen ? NULL : name,
-                         &s->tls);
+    if (r < 0)
+        return r;
+    r = tls_conn_new(context, atomic_load(&s->file.host_fd), rule->listen ? NULL : name, &s->tls);
+    tls_context_free(context);
     if (r == 0 && s->low_water > 0)
         tls_conn_set_low_water(s->tls, (size_t)s->low_water);
     return r;

@@ -199,10 +199,11 @@ int tls_conn_new(struct tls_context *context, int fd, const char *server_name,
     struct tls_conn *conn = calloc(1, sizeof *conn);
     if (!conn)
         return -ENOMEM;
-    conn->context = context;
+    conn->context = tls_context_ref(context);
     conn->fd = fd;
     conn->low_water = 1;
     if (server_name && !(conn->server_name = strdup(server_name))) {
+        tls_context_free(context);
         free(conn);
         return -ENOMEM;
     }
@@ -219,6 +220,7 @@ void tls_conn_free(struct tls_conn *conn)
     inbox_clear(&conn->inbox);
     corked_drop(conn);
     free(conn->server_name);
+    tls_context_free(conn->context);
     free(conn);
 }
 

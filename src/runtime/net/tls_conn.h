@@ -32,7 +32,7 @@ enum {
     TLS_BUFFERED = 1 << 4, /* bytes are here that tls_conn_advance() has yet to look at */
 };
 
-/* `context` must outlive the connection; `fd` stays the caller's. `server_name` is who a client
+/* Takes a reference to `context`; `fd` stays the caller's. `server_name` is who a client
  * insists on talking to (it is copied), NULL for a server. 0 or -ENOMEM. */
 must_check int tls_conn_new(struct tls_context *context, int fd, const char *server_name,
                             struct tls_conn **ret_conn);

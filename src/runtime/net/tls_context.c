@@ -14,14 +14,19 @@
 #include <openssl/ssl.h>
 #include <openssl/x509.h>
 #include <openssl/x509v3.h>
+#include <stdatomic.h>
 #include <stdlib.h>
+#include <string.h>
 
-enum { TICKET_KEYS_SIZE = 80, CHAIN_COUNT_MAX = 16, TRUST_COUNT_MAX = 256 };
+enum { TICKET_KEYS_SIZE = 80, CHAIN_COUNT_MAX = 16, ALPN_SIZE_MAX = 256, TRUST_COUNT_MAX = 256 };
 
 /* An SSL_CTX under a type of its own, so that nobody else reaches into it. */
 struct tls_context {
     SSL_CTX *ssl_ctx;
     bool is_client;
+    _Atomic unsigned references;
+    uint8_t alpn[ALPN_SIZE_MAX]; /* as on the wire: lengths and names */
+    unsigned alpn_size;
 };
 
 static int library_init(struct error *e)
@@ -142,20 +147,32 @@ static int use_ticket_key(SSL_CTX *ctx, const struct key256 *secret)
     return r;
 }
 
+/* "h2,http/1.1" as it goes over the wire. */
+static int use_alpn(struct tls_context *context, const char *names, struct error *e)
+{
+    while (*names) {
+        size_t size = strcspn(names, ",");
+        if (size == 0 || size > UINT8_MAX || size >= sizeof context->alpn - context->alpn_size)
+            return error_set(e, -EINVAL, "'%s' is no list of ALPN protocols", names);
+        context->alpn[context->alpn_size] = (uint8_t)size;
+        memcpy(context->alpn + context->alpn_size + 1, names, size);
+        context->alpn_size += 1 + (unsigned)size;
+        names += size + (names[size] == ',');
+    }
+    return 0;
+}
+
 static int choose_alpn(SSL *ssl, const unsigned char **out, unsigned char *out_size,
                        const unsigned char *in, unsigned in_size, void *ctx)
 {
-    static const uint8_t HTTP_1_1[] = {8, 'h', 't', 't', 'p', '/', '1', '.', '1'};
+    const struct tls_context *context = ctx;
+    unsigned char *chosen;
     (void)ssl;
-    (void)ctx;
-    for (unsigned at = 0; at < in_size && in[at] < in_size - at; at += 1u + in[at]) {
-        if (in[at] == HTTP_1_1[0] && memcmp(in + at, HTTP_1_1, sizeof HTTP_1_1) == 0) {
-            *out = in + at + 1;
-            *out_size = in[at];
-            return SSL_TLSEXT_ERR_OK;
-        }
-    }
-    return SSL_TLSEXT_ERR_NOACK;
+    if (SSL_select_next_proto(&chosen, out_size, context->alpn, context->alpn_size, in, in_size) !=
+        OPENSSL_NPN_NEGOTIATED)
+        return SSL_TLSEXT_ERR_NOACK;
+    *out = chosen;
+    return SSL_TLSEXT_ERR_OK;
 }
 
 static int context_new(const SSL_METHOD *method, uint16_t version_min,
@@ -169,6 +186,7 @@ static int context_new(const SSL_METHOD *method, uint16_t version_min,
     if (!ctx)
         return error_set(e, -ENOMEM, "no memory for a TLS context");
     context->ssl_ctx = ctx;
+    atomic_init(&context->references, 1);
     int version = version_min == TLS1_2_VERSION ? TLS1_2_VERSION : TLS1_3_VERSION;
     if (SSL_CTX_set_min_proto_version(ctx, version) != 1 ||
         SSL_CTX_set_max_proto_version(ctx, TLS1_3_VERSION) != 1 ||
@@ -211,7 +229,10 @@ int tls_context_new_server(const struct runtime_tls *tls, struct tls_context **r
             1 ||
         SSL_CTX_set_num_tickets(ctx, 1) != 1)
         return error_set(e, -ENOMEM, "no memory for a TLS context");
-    SSL_CTX_set_alpn_select_cb(ctx, choose_alpn, NULL);
+    r = use_alpn(context, tls->alpn ? tls->alpn : "http/1.1", e);
+    if (r < 0)
+        return r;
+    SSL_CTX_set_alpn_select_cb(ctx, choose_alpn, context);
     *ret_context = TAKE(context);
     return 0;
 }
@@ -229,16 +250,28 @@ int tls_context_new_client(struct slice trust_pem, const struct runtime_tls *ide
     r = use_trust(context->ssl_ctx, trust_pem, false, e);
     if (r == 0 && identity && identity->certificate_chain.size > 0)
         r = use_identity(context->ssl_ctx, identity, e);
+    if (r == 0 && identity && identity->alpn)
+        r = use_alpn(context, identity->alpn, e);
     if (r < 0)
         return r;
+    if (context->alpn_size > 0 &&
+        SSL_CTX_set_alpn_protos(context->ssl_ctx, context->alpn, context->alpn_size) != 0)
+        return error_set(e, -ENOMEM, "no memory for a TLS context");
     *ret_context = TAKE(context);
     return 0;
 }
 
+struct tls_context *tls_context_ref(struct tls_context *context)
+{
+    atomic_fetch_add(&context->references, 1);
+    return context;
+}
+
 void tls_context_free(struct tls_context *context)
 {
-    if (context)
-        SSL_CTX_free(context->ssl_ctx);
+    if (!context || atomic_fetch_sub(&context->references, 1) > 1)
+        return;
+    SSL_CTX_free(context->ssl_ctx);
     free(context);
 }
 

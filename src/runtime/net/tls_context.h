@@ -4,7 +4,9 @@
  * Made after the last fork that the launcher does, in the process that uses it: it holds the private
  * key and the ticket key. OpenSSL reads no configuration and knows no default path: trust comes
  * from the rule alone. TLS 1.3, and 1.2 where the rule says so; no compression, no renegotiation,
- * no early data; ALPN accepts "http/1.1" and ignores the rest. */
+ * no early data. ALPN: a server takes the first of `alpn` that the client offers, and goes on without
+ * if there is none; unless told otherwise it knows "http/1.1". A client offers `alpn`, by default
+ * nothing. Tickets are good in every process that has the same ticket key. */
 #ifndef COFFER_RUNTIME_NET_TLS_CONTEXT_H
 #define COFFER_RUNTIME_NET_TLS_CONTEXT_H
 
@@ -23,6 +25,8 @@ must_check int tls_context_new_server(const struct runtime_tls *tls,
 must_check int tls_context_new_client(struct slice trust_pem, const struct runtime_tls *identity,
                                       struct tls_context **ret_context, struct error *e);
 
+/* Another reference; tls_context_free() gives one back. */
+must_check struct tls_context *tls_context_ref(struct tls_context *context);
 void tls_context_free(struct tls_context *context);
 void tls_context_freep(struct tls_context **context);
 

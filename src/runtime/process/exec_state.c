@@ -73,6 +73,9 @@ static void put_tls(struct out *o, const struct runtime_tls *tls)
     put(o, &tls->ticket_key, sizeof(tls->ticket_key));
     put_number(o, tls->has_ticket_key);
     put_number(o, tls->version_min);
+    put_text(o, tls->alpn);
+    put_text(o, tls->certificate_file);
+    put_text(o, tls->key_file);
 }
 
 static void put_config(struct out *o, const struct runtime_config *c)
@@ -231,6 +234,9 @@ static const struct runtime_tls *get_tls(struct in *in)
     reader_copy(&in->rd, &tls->ticket_key, sizeof(tls->ticket_key));
     tls->has_ticket_key = get_number(in);
     tls->version_min = (uint16_t)get_number(in);
+    tls->alpn = get_text(in);
+    tls->certificate_file = get_text(in);
+    tls->key_file = get_text(in);
     return tls;
 }
 
