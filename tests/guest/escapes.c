@@ -203,7 +203,7 @@ static void interception(void)
     refused("modify_ldt", CALL(SYS_modify_ldt, 1, descriptor, 16), ENOSYS, 0);
     refused("set_thread_area", CALL(SYS_set_thread_area, descriptor), ENOSYS, 0);
     refused("personality(READ_IMPLIES_EXEC)", CALL(SYS_personality, 0x0400000), EINVAL, EPERM, 0);
-    refused("pkey_alloc", CALL(SYS_pkey_alloc, 0, 0), ENOSYS, 0);
+    refused("pkey_alloc", CALL(SYS_pkey_alloc, 0, 0), ENOSYS, ENOSPC, 0);
     struct sigaction action;
     action.sa_handler = SIG_IGN;
     (void)sigaction(SIGSYS, &action, NULL);

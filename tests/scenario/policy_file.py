@@ -188,6 +188,13 @@ def unix_sockets(case):
                    "PermissionError", "done None")
     round_trip(case, TRY.format("socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM).bind('\\0coffer')"),
                "listening on unix:@coffer", "PermissionError", "done None")
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as server:
+        server.bind(case.path("datagrams"))
+        round_trip(case, "import socket\na, b = socket.socketpair(socket.AF_UNIX, socket.SOCK_DGRAM)\n"
+                   "a.send(b'pair'); print(b.recv(9))" +
+                   TRY.format(f"a.sendto(b'x', {case.path('datagrams')!r})"),
+                   f"connecting to unix:{case.path('datagrams')}", "PermissionError", "done 1")
+        require(server.recv(9) == b"x", "no datagram came")
 
 
 def calls_and_kinds_of_sockets_that_no_line_allows(case):

@@ -96,6 +96,27 @@ int64_t sys_socket(struct syscall_call *c)
     return r < 0 ? r : fd;
 }
 
+/* A datagram socket of a pair can send to any name, not only to the other one. */
+int64_t sys_socketpair(struct syscall_call *c)
+{
+    int domain = (int)c->args[0], flags = (int)c->args[1], pair[2];
+    int64_t r = sys_pass(c);
+    if (r < 0 || domain != AF_UNIX || (flags & TYPE_MASK) != SOCK_DGRAM ||
+        !socket_must_see(domain, SOCK_DGRAM))
+        return r;
+    if (guest_get(&pair, c->args[3]) < 0)
+        return -EFAULT;
+    for (int i = 0; i < 2 && r == 0; i++)
+        r = attach_new(pair[i], NET_RAW, NULL, flags, NULL);
+    for (int i = 0; i < 2 && r < 0; i++) {
+        struct file *f = fd_detach(pair[i]);
+        if (f)
+            file_put(f);
+        host_close(pair[i]);
+    }
+    return r;
+}
+
 /* Many servers of one node "listen" on the same port: the agent does it for them. */
 static int64_t bind_handover(int fd, const struct runtime_net_rule *rule,
                              const struct sockaddr_storage *address, socklen_t size)
