@@ -21,8 +21,8 @@ int policy_name(const struct yaml_node *node, const char *what, const char **ret
                 struct error *e)
 {
     int r = yaml_expect(node, YAML_SCALAR, what, e);
-    if (r < 0)
-        return r;
+    if (r < 0 || !node)
+        return -EINVAL;
     if (!policy_name_is_valid(node->text))
         return yaml_error(node, e, "'%s' must be 1 to %d of a-z, 0-9 and inner '-'", what,
                           POLICY_NAME_SIZE_MAX);
@@ -134,7 +134,7 @@ static int program_parse(const struct yaml_node *program, struct who *who, struc
     if (r < 0)
         return r;
     who->svn_min = (uint32_t)svn_min;
-    who->svn_min_line = svn ? svn->line : program->line;
+    who->svn_min_line = svn ? svn->line : program ? program->line : 0;
     if (who->program.count == 0 && who->signer.count == 0)
         return yaml_error(program, e,
                           "'program' must name measurements or signers: otherwise "

@@ -21,7 +21,7 @@ static int volume_parse(const struct yaml_node *map, struct policy *policy, stru
 {
     static const char *const keys[] = {"name", "mount", "mode", NULL};
     static const char *const modes[] = {"none", "periodic", "strict", NULL};
-    struct policy_volume v = {0};
+    struct policy_volume v = {.name = ""};
     unsigned mode = 0;
     int r = yaml_expect_keys(map, keys, "volumes", e);
     if (r == 0)
