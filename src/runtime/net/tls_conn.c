@@ -514,7 +514,8 @@ static size_t gather_into(uint8_t *to, size_t room, const struct iovec *iov, int
 {
     size_t size = 0;
     for (; count > 0 && size < room; iov++, count--) {
-        size_t n = iov->iov_len > skip ? MIN(iov->iov_len - skip, room - size) : 0;
+        bool reaches = iov->iov_base && iov->iov_len > skip;
+        size_t n = reaches ? MIN(iov->iov_len - skip, room - size) : 0;
         if (n > 0)
             memcpy(to + size, (const uint8_t *)iov->iov_base + skip, n);
         skip -= MIN(skip, iov->iov_len);
