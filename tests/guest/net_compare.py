@@ -59,7 +59,9 @@ def main():
     tls = ["--tls-listen", "PORT", "--tls-cert", cert, "--tls-key", key, "--tls-connect",
            f"127.0.0.1:PORT={cert}"]
     shields = [("is the same shielded", [runtime, "--"]),
-               ("is the same with TLS on both ends", [runtime, *tls, "--"])]
+               ("is the same with TLS on both ends", [runtime, *tls, "--"]),
+               ("is the same with TLS and certificates on both ends",
+                [runtime, *tls, "--tls-client-ca", cert, "--"])]
     print(f"TAP version 13\n1..{len(programs) * len(shields)}", flush=True)
     number = 0
     for program in programs:
