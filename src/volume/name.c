@@ -190,7 +190,7 @@ static int make(struct volume *v, uint64_t dir, struct slice name, const struct 
     int r = log_prepare(v, CHANGE_SIZE + 2 * target.size, ROOM_DATA);
     if (r == 0)
         r = dir_get(v, dir, &parent);
-    if (r < 0)
+    if (r != 0)
         return r;
     r = entry_find(v, dir, name, &entry);
     if (r != -ENOENT)
@@ -419,6 +419,8 @@ static int rename_check(struct volume *v, const struct rename *rn)
             return r < 0 ? r : -EINVAL;
     }
     if (rn->flags & RENAME_EXCHANGE) {
+        if (!rn->old)
+            return -ENOENT;
         int r = is_dir(rn->old) ? is_below(v, rn->from_dir->ino, rn->old->ino) : 0;
         return r < 0 ? r : r ? -EINVAL : 0;
     }

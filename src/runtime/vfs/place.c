@@ -584,10 +584,9 @@ static void note_start(struct journey *j)
         j->host_mount = host_mount_of(j->here);
 }
 
-static int set_out(struct journey *j, int dir_fd, struct file *start)
+static int set_out(struct journey *j, bool absolute, int dir_fd, struct file *start)
 {
     int r = 0;
-    bool absolute = j->rest[0] == '/';
     if (absolute && (j->flags & PLACE_BENEATH))
         return -EXDEV;
     if (!absolute || (j->flags & PLACE_IN_ROOT))
@@ -647,6 +646,7 @@ int place_find(int dir_fd, const char *path, unsigned flags, bool careful, struc
     j.on_volume = false;
     j.root_on_volume = false;
     j.root_size = 0;
+    j.host_mount = 0;
     j.volume = 0;
     j.ino = 0;
     j.here_size = 0;
@@ -654,7 +654,7 @@ int place_find(int dir_fd, const char *path, unsigned flags, bool careful, struc
     size_t size = strlen(path);
     memcpy(j.buffer, path, size + 1); /* both at most PATH_MAX, by the caller */
     j.rest = j.buffer;
-    int r = set_out(&j, dir_fd, start);
+    int r = set_out(&j, path[0] == '/', dir_fd, start);
     if (start)
         file_put(start);
     return r;
