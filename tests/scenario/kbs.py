@@ -161,7 +161,8 @@ class System:
     def policy(self, **changes):
         with open(self.program, "rb") as f:
             measured = hashlib.sha256(f.read()).hexdigest()
-        values = {"tee": "[sim]", "program": measured, "mode": "periodic", "name": "documents"}
+        values = {"tee": "[sim]", "program": measured, "mode": "periodic", "name": "documents",
+                  "explain": "true"}
         values.update(changes)
         return """version: 1
 tenant: acme
@@ -176,6 +177,9 @@ volumes:
   - {{name: data, mount: /data, mode: {mode}}}
 network:
   - {{listen: 8080, class: handover}}
+  - {{connect: "10.0.0.1:53", class: plain, protocol: udp}}
+  - {{listen: "unix:/run/own.sock", class: plain}}
+explain: {explain}
 files:
   - {{path: /etc/hosts, class: host, read_only: true}}
 secrets:
@@ -234,8 +238,8 @@ def the_owner_alone_puts_a_policy_signed_by_the_owners_key(s):
     status, answer = s.put(text, signature=s.stranger.sign(text))
     tap.equal((status, answer["code"]), (403, "POLICY_SIGNATURE"))
     status, answer = s.put(text + "what: is this\n")
-    tap.equal((status, answer["code"], answer["line"]), (400, "POLICY_INVALID", 22))
-    tap.true("line 22" in answer["detail"] and "'what'" in answer["detail"], answer)
+    tap.equal((status, answer["code"], answer["line"]), (400, "POLICY_INVALID", 25))
+    tap.true("line 25" in answer["detail"] and "'what'" in answer["detail"], answer)
     status, answer = s.put(text)
     tap.equal((status, answer["hash"]), (200, hashlib.sha256(text.encode()).hexdigest()))
     status, answer = s.put(text + "# again\n")
@@ -260,7 +264,9 @@ def an_attested_runtime_gets_all_it_needs(s):
     lines = probe.lines
     tap.true("provision 0 " in lines, lines)
     for line in ("arg server", "arg --token=T0ken", "env PLAIN=words",
-                 "net listen 8080 class 2 tls 1", "file /etc/hosts class 0",
+                 "net listen 8080 class 2 tls 1", "net connect 53 class 0 tls 0",
+                 "net protocol 1 10.0.0.1", "net protocol 2 /run/own.sock", "explain 1",
+                 "file /etc/hosts class 0",
                  f"volume data mode 1 create 1 dir {s.directory}/volumes/data"):
         tap.true(line in lines, f"{line} in {lines}")
     s.password = next(line for line in lines if line.startswith("env PASSWORD="))[13:]

@@ -41,6 +41,10 @@ static void config_print(const struct runtime_config *c)
         printf("secret-file %s %o %zu\n", c->secret_files[i].path, c->secret_files[i].mode,
                c->secret_files[i].bytes.size);
     for (unsigned i = 0; i < c->net_rule_count; i++)
+        if (c->net_rules[i].protocol != NET_TCP)
+            printf("net protocol %d %s\n", (int)c->net_rules[i].protocol, c->net_rules[i].address);
+    printf("explain %d\n", c->explain);
+    for (unsigned i = 0; i < c->net_rule_count; i++)
         if (c->net_rules[i].tls)
             printf("%.*s", (int)c->net_rules[i].tls->certificate_chain.size,
                    (const char *)c->net_rules[i].tls->certificate_chain.bytes);
