@@ -28,6 +28,8 @@ enum thread_work {
     THREAD_WORK_KICK = 2,   /* another thread wants this one: to exit, or to run an exec */
 };
 
+#define THREAD_HELD_COUNT 4 /* SIGSYS, SIGSEGV, SIGBUS, SIGTRAP */
+
 struct fd_table;
 struct volume_file;
 struct signal_actions;
@@ -67,16 +69,21 @@ struct thread {
     uint64_t slow_calls; /* seen by dispatch_slow() */
 
     uint64_t signal_mask;    /* the guest's own idea of it */
-    int deferred_signal;     /* while THREAD_WORK_SIGNAL */
+    int deferred_signal;     /* came while the runtime was at work; 0: none */
+    siginfo_t deferred_info; /* of it */
     stack_t signal_stack;    /* the guest's sigaltstack */
     void *host_signal_stack; /* ours */
     uint64_t clear_tid;      /* guest address zeroed and woken at exit; 0: none */
     uint64_t robust_head;    /* guest address of its robust list; 0: none */
     uint64_t rseq_address;   /* the guest's registration; 0: none */
     uint32_t rseq_size, rseq_signature;
-    bool delivering;                /* dispatch_work() has opened the mask to let a signal in */
-    uint64_t held_signals;          /* signals blocked by the guest that the host does not block */
-    struct thread *next, *previous; /* under the threads lock */
+    bool delivering;    /* dispatch_work() lets a signal in: the guest's registers are complete */
+    bool has_wait_mask; /* the call that a signal ended waited under another mask: */
+    uint64_t wait_mask;
+    bool carrying;         /* a SIGSYS is on its way that stands for what waits here */
+    uint64_t held_signals; /* signals blocked by the guest that the host does not block */
+    siginfo_t held_info[THREAD_HELD_COUNT]; /* of them: see signal_held_info() */
+    struct thread *next, *previous;         /* under the threads lock */
 };
 
 /* The calling thread. Only on guest threads (or after thread_adopt()). */

@@ -19,6 +19,7 @@
 /* protects: g_pending; outermost of all locks */
 static lock_word g_lock;
 static struct program *_Atomic g_pending;
+static uint64_t g_pending_mask; /* of the thread that calls execve(): the new program's */
 
 static int read_strings(unsigned long from, struct strings *ret)
 {
@@ -68,6 +69,7 @@ static int64_t exec_in_place(struct thread *t, struct program *program)
         program_free(program);
         return -EINTR;
     }
+    g_pending_mask = t->signal_mask;
     atomic_store(&g_pending, program);
     lock_release(&g_lock);
     signal_block_all();
@@ -129,8 +131,7 @@ struct program *exec_take(struct thread *t)
     struct program *program = atomic_exchange(&g_pending, NULL);
     atomic_store(&process->thread_count, 1);
     atomic_store(&t->work, 0);
-    t->deferred_signal = 0;
-    t->held_signals = 0;
+    t->signal_mask = g_pending_mask;
     t->clear_tid = t->robust_head = 0;
     t->trap_site = 0;
     t->in_runtime = 1;

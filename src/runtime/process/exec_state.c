@@ -138,6 +138,7 @@ int exec_host(const struct program *program)
     struct out o = {.r = 0};
     put_number(&o, STATE_MAGIC);
     put_number(&o, (uint64_t)fd_hidden_base());
+    put_number(&o, thread_self()->signal_mask);
     put_text(&o, program->path);
     put_strings(&o, &program->argv);
     put_strings(&o, &program->envp);
@@ -304,6 +305,7 @@ int exec_continue(int fd, struct runtime_config *ret_config, struct error *e)
     if (get_number(&in) != STATE_MAGIC)
         in.rd.failed = true;
     atomic_store(&g_fd_hidden_base, (int)get_count(&in, 1 << 20));
+    process_start_mask(get_number(&in));
     ret_config->program = get_text(&in);
     ret_config->argv = get_strings(&in);
     ret_config->envp = get_strings(&in);

@@ -27,6 +27,7 @@ static struct signal_actions g_actions;
 static _Alignas(64) char g_leader_signal_stack[SIGNAL_STACK_SIZE];
 static _Atomic int g_exit_status; /* of the last thread that ended */
 static int g_stderr = 2;
+static uint64_t g_start_mask;
 static int g_first_pid; /* prints the counters; its children do not */
 
 int process_stderr(void)
@@ -90,12 +91,17 @@ void process_lead(struct thread *t, int how)
     }
 }
 
+void process_start_mask(uint64_t mask)
+{
+    g_start_mask = mask;
+}
+
 void process_run(struct program *program)
 {
     struct thread *t = thread_self();
     uint64_t mask = 0;
     (void)host_call(SYS_rt_sigprocmask, SIG_BLOCK, 0, &mask, 8);
-    t->signal_mask = mask;
+    t->signal_mask = mask | (g_start_mask & SIGNALS_OURS);
     g_first_pid = process_self()->pid;
     signal_block_all();
     signal_start();

@@ -15,6 +15,10 @@ extern const struct runtime_config *g_config;
 /* Makes the calling thread the process's first and runs `program` (owned from here) on it. */
 void process_run(struct program *program) __attribute__((noreturn));
 
+/* What the first program's mask has beside what the host knows: the signals that the host never
+ * blocks. For a runtime that continues another. */
+void process_start_mask(uint64_t mask);
+
 /* Orderly exit: shields flush, counters are printed. */
 void process_exit(int status) __attribute__((noreturn));
 

@@ -99,12 +99,6 @@ void signal_block_all(void)
     (void)host_call(SYS_rt_sigprocmask, SIG_SETMASK, &all, 0, 8);
 }
 
-void signal_host_mask(uint64_t guest_mask)
-{
-    const uint64_t mask = guest_mask & ~(SIGNALS_OURS | SIGNALS_UNBLOCKABLE);
-    (void)host_call(SYS_rt_sigprocmask, SIG_SETMASK, &mask, 0, 8);
-}
-
 void signal_open_on_exit(struct thread *t)
 {
     atomic_fetch_or(&t->work, THREAD_WORK_SIGNAL);
@@ -149,14 +143,14 @@ int64_t sys_rt_sigaction(struct syscall_call *c)
     return c->args[2] ? guest_put(c->args[2], &old) : 0;
 }
 
-/* Signals that the guest held back but the host could not: again, now that they may come. */
-static void release_held(struct thread *t)
+/* The host's mask for the guest's new one. If a signal came meanwhile that waits for the end of the
+ * call, the mask is opened there. */
+static void host_mask_set(struct thread *t)
 {
-    uint64_t ready = t->held_signals & ~t->signal_mask;
-    t->held_signals &= t->signal_mask;
-    for (int signal = 1; ready; signal++, ready >>= 1)
-        if (ready & 1)
-            (void)host_call(SYS_tgkill, t->process->pid, t->tid, signal);
+    const uint64_t mask = t->signal_mask & ~(SIGNALS_OURS | SIGNALS_UNBLOCKABLE);
+    (void)rt_block(SYS_rt_sigprocmask, SIG_SETMASK, &mask, 0, 8);
+    if (t->held_signals & ~t->signal_mask)
+        signal_open_on_exit(t);
 }
 
 int64_t sys_rt_sigprocmask(struct syscall_call *c)
@@ -182,9 +176,7 @@ int64_t sys_rt_sigprocmask(struct syscall_call *c)
             return -EINVAL;
         }
         t->signal_mask = set;
-        signal_host_mask(set);
-        if (t->held_signals & ~set)
-            release_held(t);
+        host_mask_set(t);
     }
     return c->args[2] ? guest_put(c->args[2], &old) : 0;
 }
@@ -197,22 +189,73 @@ int64_t sys_rt_sigsuspend(struct syscall_call *c)
         return -EINVAL;
     if (guest_get(&mask, c->args[0]) < 0)
         return -EFAULT;
+    if (c->thread->held_signals & ~mask) {
+        signal_open_on_exit(c->thread);
+        return -EINTR;
+    }
     mask &= ~(SIGNALS_OURS | SIGNALS_UNBLOCKABLE);
     return rt_block(SYS_rt_sigsuspend, &mask, 8);
+}
+
+int64_t sys_rt_sigpending(struct syscall_call *c)
+{
+    uint64_t set = 0;
+    if (c->args[1] > 8)
+        return -EINVAL;
+    int64_t r = host_call(SYS_rt_sigpending, &set, 8);
+    set |= c->thread->held_signals;
+    return r < 0 ? r : guest_write(c->args[0], &set, c->args[1]);
+}
+
+/* One of `set` that waits with the thread, or 0. */
+static int64_t take_held(struct thread *t, uint64_t set, unsigned long info_at)
+{
+    uint64_t ready = t->held_signals & set;
+    if (ready == 0)
+        return 0;
+    int signal = __builtin_ctzll(ready) + 1;
+    t->held_signals &= ~SIGNAL_BIT(signal);
+    if (info_at && guest_put(info_at, signal_held_info(t, signal)) < 0)
+        return -EFAULT;
+    return signal;
+}
+
+int64_t sys_rt_sigtimedwait(struct syscall_call *c)
+{
+    uint64_t set;
+    if (c->args[3] != 8)
+        return -EINVAL;
+    if (guest_get(&set, c->args[0]) < 0)
+        return -EFAULT;
+    int64_t r = take_held(c->thread, set, c->args[1]);
+    if (r != 0)
+        return r;
+    r = sys_pass(c);
+    if (!rt_was_interrupted(r))
+        return r;
+    int64_t held = take_held(c->thread, set, c->args[1]);
+    return held != 0 ? held : r;
+}
+
+/* Is the guest on its alternate stack? One that disarms itself is never in use. */
+static bool on_signal_stack(const struct thread *t, uint64_t rsp)
+{
+    const stack_t *s = &t->signal_stack;
+    uint64_t low = (uint64_t)s->ss_sp;
+    return !(s->ss_flags & (SS_DISABLE | SS_AUTODISARM_FLAG)) && rsp > low &&
+           rsp - low <= s->ss_size;
 }
 
 int64_t sys_sigaltstack(struct syscall_call *c)
 {
     struct thread *t = c->thread;
-    uint64_t rsp = thread_regs(t)->rsp, low = (uint64_t)t->signal_stack.ss_sp;
-    bool enabled = !(t->signal_stack.ss_flags & SS_DISABLE);
-    bool on_it = enabled && rsp > low && rsp - low <= t->signal_stack.ss_size;
+    bool on_it = on_signal_stack(t, thread_regs(t)->rsp);
     stack_t old = t->signal_stack, new;
     old.ss_flags = (on_it ? SS_ONSTACK : 0) | (old.ss_flags & (SS_DISABLE | SS_AUTODISARM_FLAG));
     if (c->args[0]) {
         if (guest_get(&new, c->args[0]) < 0)
             return -EFAULT;
-        if (on_it && !(t->signal_stack.ss_flags & SS_AUTODISARM_FLAG))
+        if (on_it)
             return -EPERM;
         int mode = new.ss_flags & ~SS_AUTODISARM_FLAG;
         if (mode != 0 && mode != SS_DISABLE && mode != SS_ONSTACK)
@@ -247,6 +290,15 @@ static int copy_fp(uint64_t from, char *target)
     return guest_read(target + FP_LEGACY_SIZE, from + FP_LEGACY_SIZE, size - FP_LEGACY_SIZE);
 }
 
+static void stack_restore(struct thread *t, const stack_t *s)
+{
+    if (s->ss_flags & SS_DISABLE)
+        t->signal_stack = (stack_t){.ss_flags = SS_DISABLE};
+    else if (s->ss_size >= MINSIGSTKSZ_KERNEL)
+        t->signal_stack = *s;
+    t->signal_stack.ss_flags &= SS_DISABLE | SS_AUTODISARM_FLAG;
+}
+
 /* The guest's context is judged by the host's own sigreturn, which refuses what no user code may
  * set; ours to keep are the segment registers and the host's stack and mask. */
 int64_t sys_rt_sigreturn(struct syscall_call *c)
@@ -265,18 +317,19 @@ int64_t sys_rt_sigreturn(struct syscall_call *c)
     __asm__("movw %%cs, %0; movw %%ss, %1" : "=r"(code_segment), "=r"(stack_segment));
     frame->uc.gregs[18] = code_segment | (uint64_t)stack_segment << 48;
     t->signal_mask = frame->uc.mask & ~SIGNALS_UNBLOCKABLE;
-    if (frame->uc.stack.ss_flags & SS_DISABLE)
-        t->signal_stack = (stack_t){.ss_flags = SS_DISABLE};
-    else if (frame->uc.stack.ss_size >= MINSIGSTKSZ_KERNEL)
-        t->signal_stack = frame->uc.stack;
-    t->signal_stack.ss_flags &= SS_DISABLE | SS_AUTODISARM_FLAG;
-    if (t->held_signals & ~t->signal_mask)
-        release_held(t);
-    signal_block_all();
-    if (atomic_load(&t->work) & THREAD_WORK_KICK)
+    if (!on_signal_stack(t, at))
+        stack_restore(t, &frame->uc.stack);
+    const uint64_t everything = ~0ull;
+    (void)host_call(SYS_rt_sigprocmask, SIG_SETMASK, &everything, 0, 8);
+    if (atomic_load(&t->work) & THREAD_WORK_KICK) {
+        signal_block_all();
         return 0;
+    }
     atomic_fetch_and(&t->work, ~(uint32_t)THREAD_WORK_SIGNAL);
-    t->deferred_signal = 0;
+    if (t->deferred_signal != 0 || (t->held_signals & ~t->signal_mask)) {
+        t->carrying = true; /* comes when the host's sigreturn opens the mask */
+        (void)host_call(SYS_tgkill, t->process->pid, t->tid, SIGSYS);
+    }
     frame->uc.mask = t->signal_mask & ~(SIGNALS_OURS | SIGNALS_UNBLOCKABLE);
     frame->uc.stack = (stack_t){.ss_sp = t->host_signal_stack, .ss_size = SIGNAL_STACK_SIZE};
     rt_resume_frame(&frame->uc, t->guest_fs);

@@ -3,10 +3,11 @@
  *
  * The host's mask is the guest's but for a few that are never blocked (SIGNALS_OURS), so the host
  * queues, directs and wakes as for any program. A host handler that finds guest code makes the
- * guest's frame at once. One that finds the runtime at work sends the signal to its own thread
- * again, blocks everything and sets THREAD_WORK_SIGNAL; on the way out dispatch_work() opens the
- * mask, and the same handler then finds the guest's registers complete. So there is one way to make
- * a frame, and the host always has the vector registers in it. */
+ * guest's frame at once. One that finds the runtime at work keeps the signal with its thread,
+ * blocks everything else and sets THREAD_WORK_SIGNAL; on the way out dispatch_work() sends itself a
+ * SIGSYS that carries it, whose handler finds the guest's registers complete. So there is one way
+ * to make a frame, the host always has the vector registers in it, and signals of one number keep
+ * their order: the one that waits is delivered before the host may hand out the next. */
 #ifndef COFFER_RUNTIME_PROCESS_SIGNAL_H
 #define COFFER_RUNTIME_PROCESS_SIGNAL_H
 
@@ -63,9 +64,14 @@ void signal_stack_remove(void);
 /* After execve: handlers back to default, ignored ones stay ignored. */
 void signal_reset_for_exec(struct thread *t);
 
+/* Where a thread keeps what came with one of SIGNALS_OURS that the guest blocks. */
+static inline siginfo_t *signal_held_info(struct thread *t, int signal)
+{
+    return &t->held_info[signal == SIGSYS ? 0 : signal == SIGSEGV ? 1 : signal == SIGBUS ? 2 : 3];
+}
+
 /* Host mask of the calling thread. */
 void signal_block_all(void);
-void signal_host_mask(uint64_t guest_mask);
 
 /* On the way out: the mask of the guest must be opened again (set after signal_block_all()). */
 void signal_open_on_exit(struct thread *t);

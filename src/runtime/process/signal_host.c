@@ -67,10 +67,10 @@ static void regs_to_context(const struct regs *r, uint64_t *g)
 }
 
 /* A call that a signal ended: run it again after the handler, or tell the guest. */
-static void settle_restart(uint64_t *g, const struct regs *r, bool restart_wanted)
+static void settle_restart(uint64_t *g, const struct regs *r, bool restart)
 {
     int64_t result = (int64_t)g[AX];
-    if (result == -513 || (result == -512 && restart_wanted)) {
+    if (result == -513 || (result == -512 && restart)) {
         g[AX] = r->nr;
         g[IP] -= 2; /* the instruction itself, trapped or rewritten: see syscall/sites.h */
     } else if (result == -512) {
@@ -124,7 +124,7 @@ static int stack_flags(const struct thread *t, uint64_t rsp)
 
 /* Makes the guest's frame; `uc` holds the guest's registers. 0 or -EFAULT. */
 static int frame_make(struct thread *t, int signal, const siginfo_t *info, struct ucontext *uc,
-                      const struct signal_action *action)
+                      const struct signal_action *action, uint64_t return_mask)
 {
     uint64_t *g = (uint64_t *)&uc->uc_mcontext;
     char *host_fp = (char *)uc->uc_mcontext.fpstate;
@@ -149,7 +149,7 @@ static int frame_make(struct thread *t, int signal, const siginfo_t *info, struc
     frame.uc.fpstate = fp;
     for (int i = 0; i < 8; i++)
         frame.uc.reserved[i] = 0;
-    frame.uc.mask = t->signal_mask;
+    frame.uc.mask = return_mask;
     for (size_t i = 0; i < sizeof(*info) / 8; i++)
         ((uint64_t *)&frame.info)[i] = ((const uint64_t *)info)[i];
     if (guest_copy((void *)at, &frame, sizeof(frame)) < 0)
@@ -166,25 +166,47 @@ static int frame_make(struct thread *t, int signal, const siginfo_t *info, struc
     return 0;
 }
 
-/* `uc` holds the guest's registers: run its handler, or what the default is. */
-static void deliver(struct thread *t, int signal, const siginfo_t *info, struct ucontext *uc)
+/* One of ours that the guest blocks: the host could not hold it back. Like the kernel, keeps one. */
+static void hold(struct thread *t, int signal, const siginfo_t *info)
+{
+    if (!(t->held_signals & SIGNAL_BIT(signal)))
+        *signal_held_info(t, signal) = *info;
+    t->held_signals |= SIGNAL_BIT(signal);
+}
+
+/* The mask that the frame's return brings back: the guest's own, although a call such as
+ * sigsuspend() may have opened others for as long as it waited. */
+static uint64_t take_return_mask(struct thread *t)
+{
+    uint64_t mask = t->signal_mask;
+    if (t->has_wait_mask)
+        t->signal_mask = t->wait_mask;
+    t->has_wait_mask = false;
+    return mask;
+}
+
+/* `uc` holds the guest's registers: run its handler, or what the default is. `due`: it came when
+ * the guest did not block it. */
+static void deliver(struct thread *t, int signal, const siginfo_t *info, struct ucontext *uc,
+                    bool due)
 {
     struct signal_action action = action_of(t->process, signal);
     bool fault = info->si_code > 0 && (SIGNAL_BIT(signal) & SIGNALS_OURS);
-    bool blocked = t->signal_mask & SIGNALS_OURS & SIGNAL_BIT(signal);
+    bool blocked = !due && (t->signal_mask & SIGNALS_OURS & SIGNAL_BIT(signal));
     uint64_t *mask = (uint64_t *)&uc->uc_sigmask;
     *mask = host_mask(t->signal_mask);
     if (action.handler == (uint64_t)SIG_IGN && !fault)
         return;
-    if (blocked && !fault) { /* one of ours, which the host did not hold back */
-        t->held_signals |= SIGNAL_BIT(signal);
+    if (blocked && !fault) {
+        hold(t, signal, info);
         return;
     }
     if (action.handler <= (uint64_t)SIG_IGN || blocked) {
         set_default_and_die(signal, mask);
         return;
     }
-    if (frame_make(t, signal, info, uc, &action) < 0) {
+    uint64_t return_mask = take_return_mask(t);
+    if (frame_make(t, signal, info, uc, &action, return_mask) < 0) {
         set_default_and_die(SIGSEGV, mask);
         return;
     }
@@ -231,6 +253,65 @@ static void settle_fast(const struct thread *t, const struct signal_action *acti
     g[IP] = again ? back - 2 : back;
 }
 
+/* Those that the guest no longer blocks. */
+static void deliver_held(struct thread *t, struct ucontext *uc)
+{
+    for (;;) {
+        uint64_t ready = t->held_signals & ~(t->has_wait_mask ? t->wait_mask : t->signal_mask);
+        if (ready == 0)
+            return;
+        int signal = __builtin_ctzll(ready) + 1;
+        t->held_signals &= ~SIGNAL_BIT(signal);
+        deliver(t, signal, signal_held_info(t, signal), uc, true);
+    }
+}
+
+/* What the thread kept while the runtime was at work. */
+static void deliver_waiting(struct thread *t, struct ucontext *uc)
+{
+    int signal = t->deferred_signal;
+    t->deferred_signal = 0;
+    if (signal > 0)
+        deliver(t, signal, &t->deferred_info, uc, true);
+    deliver_held(t, uc);
+}
+
+/* The mask of a call that waits under another one than the guest's, if a signal has ended it. */
+static void find_wait_mask(struct thread *t, const struct regs *r)
+{
+    uint64_t at = 0;
+    t->has_wait_mask = false;
+    if ((int64_t)r->rax != -EINTR)
+        return;
+    switch (r->nr) {
+    case SYS_rt_sigsuspend:
+        at = r->rdi;
+        break;
+    case SYS_ppoll:
+        at = r->r10;
+        break;
+    case SYS_epoll_pwait:
+    case SYS_epoll_pwait2:
+        at = r->r8;
+        break;
+    case SYS_pselect6:
+        if (r->r9 != 0 && guest_copy(&at, (const void *)r->r9, sizeof(at)) < 0)
+            at = 0;
+        break;
+    default:
+        break;
+    }
+    t->has_wait_mask = at != 0 && guest_copy(&t->wait_mask, (const void *)at, 8) == 0;
+}
+
+/* The first signal that will be delivered decides whether an interrupted call goes on. */
+static bool restart_wanted(const struct thread *t, int signal)
+{
+    int first = t->deferred_signal > 0 ? t->deferred_signal : signal;
+    struct signal_action action = action_of(t->process, first);
+    return restarts(&action);
+}
+
 /* If the interrupted code counts as the guest's, completes the guest's registers in `uc`. */
 static enum place settle_place(struct thread *t, int signal, struct ucontext *uc)
 {
@@ -250,12 +331,9 @@ static enum place settle_place(struct thread *t, int signal, struct ucontext *uc
     if (t->delivering || between(g[IP], rt_exit_begin, rt_exit_end)) {
         const struct regs *r = thread_regs(t);
         regs_to_context(r, g);
-        settle_restart(g, r, action_of(t->process, signal).flags & SA_RESTART);
+        settle_restart(g, r, restart_wanted(t, signal));
         t->delivering = false;
-        if (t->deferred_signal == signal)
-            t->deferred_signal = 0;
-        if (t->deferred_signal == 0 && !(t->held_signals & ~t->signal_mask))
-            atomic_fetch_and(&t->work, ~(uint32_t)THREAD_WORK_SIGNAL);
+        atomic_fetch_and(&t->work, ~(uint32_t)THREAD_WORK_SIGNAL);
         t->in_runtime = 0;
         return PLACE_GUEST;
     }
@@ -274,14 +352,18 @@ static void abort_call(uint64_t *g)
     }
 }
 
-/* The runtime is at work: the signal comes again when it is done. */
+/* The runtime is at work: the signal waits with the thread, all others at the host. */
 static void defer(struct thread *t, int signal, const siginfo_t *info, struct ucontext *uc)
 {
-    if (SIGNAL_BIT(signal) & SIGNALS_OURS) { /* cannot be blocked at the host, so waits here */
-        t->held_signals |= SIGNAL_BIT(signal);
+    if (SIGNAL_BIT(signal) & SIGNALS_OURS) { /* cannot be blocked at the host */
+        hold(t, signal, info);
     } else {
-        (void)call(SYS_rt_tgsigqueueinfo, t->process->pid, t->tid, signal, (long)info);
-        t->deferred_signal = signal;
+        if (t->deferred_signal == 0) {
+            t->deferred_signal = signal;
+            t->deferred_info = *info;
+        } else { /* the mask was opened too early; never seen */
+            (void)call(SYS_rt_tgsigqueueinfo, t->process->pid, t->tid, signal, (long)info);
+        }
         *(uint64_t *)&uc->uc_sigmask = host_mask(~0ull);
     }
     atomic_fetch_or(&t->work, THREAD_WORK_SIGNAL);
@@ -334,7 +416,29 @@ void signal_host_handler(int signal, siginfo_t *info, void *context)
         return;
     }
     g[IP] = sites_original(g[IP]);
-    deliver(t, signal, info, uc);
+    if (t->deferred_signal != 0)
+        deliver_waiting(t, uc);
+    deliver(t, signal, info, uc, false);
+    deliver_held(t, uc);
+    t->has_wait_mask = false;
+}
+
+/* The SIGSYS that dispatch_work() or sigreturn sent for what waits. */
+static void on_carrier(struct thread *t, int signal, const siginfo_t *info, struct ucontext *uc)
+{
+    uint64_t *g = (uint64_t *)&uc->uc_mcontext;
+    t->carrying = false;
+    if (info->si_code != SI_TKILL || info->si_pid != t->process->pid)
+        hold(t, signal, info); /* somebody else's, which came instead of ours */
+    if (settle_place(t, signal, uc) == PLACE_RUNTIME) {
+        atomic_fetch_or(&t->work, THREAD_WORK_SIGNAL);
+        abort_call(g);
+        return;
+    }
+    g[IP] = sites_original(g[IP]);
+    *(uint64_t *)&uc->uc_sigmask = host_mask(t->signal_mask);
+    deliver_waiting(t, uc);
+    t->has_wait_mask = false;
 }
 
 /* A system call instruction outside the runtime's text: go on at the entry. */
@@ -382,6 +486,8 @@ void signal_host_sigsys(int signal, siginfo_t *info, void *context)
         on_dispatch(t, (uint64_t *)&uc->uc_mcontext, info);
     else if (info->si_code == SI_TKILL && (atomic_load(&t->work) & THREAD_WORK_KICK))
         on_kick(t, uc);
+    else if (t->carrying)
+        on_carrier(t, signal, info, uc);
     else
         signal_host_handler(signal, info, context);
 }
@@ -392,23 +498,17 @@ int dispatch_work(struct regs *regs)
     struct thread *t = thread_self();
     if (atomic_load(&t->work) & THREAD_WORK_KICK)
         return 1;
-    uint64_t open = host_mask(t->signal_mask);
-    uint64_t for_signal = open;
-    if (t->deferred_signal > 0)
-        for_signal &= ~SIGNAL_BIT(t->deferred_signal);
+    const uint64_t open = host_mask(t->signal_mask);
+    find_wait_mask(t, regs);
+    uint64_t closed = t->has_wait_mask ? t->wait_mask : t->signal_mask;
     t->delivering = true;
-    uint64_t held = t->held_signals & ~t->signal_mask;
-    if (held != 0) {
-        int signal = __builtin_ctzll(held) + 1;
-        t->held_signals &= ~SIGNAL_BIT(signal);
-        (void)call(SYS_tgkill, t->process->pid, t->tid, signal, 0);
+    if (t->deferred_signal != 0 || (t->held_signals & ~closed)) {
+        t->carrying = true; /* what follows does not come back here */
+        (void)call(SYS_tgkill, t->process->pid, t->tid, SIGSYS, 0);
     }
-    (void)call(SYS_rt_sigprocmask, SIG_SETMASK, (long)&for_signal, 0, 8);
-    if (for_signal != open)
-        (void)call(SYS_rt_sigprocmask, SIG_SETMASK, (long)&open, 0, 8);
+    (void)call(SYS_rt_sigprocmask, SIG_SETMASK, (long)&open, 0, 8);
     /* Nothing was delivered after all. A kick may have come. */
-    t->delivering = false;
-    t->deferred_signal = 0;
+    t->delivering = t->has_wait_mask = false;
     atomic_fetch_and(&t->work, ~(uint32_t)THREAD_WORK_SIGNAL);
     uint64_t g[18];
     g[AX] = regs->rax;
