@@ -3,6 +3,7 @@
  * several batches. Run natively and under coffer-runtime by bench/runtime.py. */
 #include <fcntl.h>
 #include <pthread.h>
+#include <sched.h>
 #include <spawn.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -11,10 +12,10 @@
 #include <time.h>
 #include <unistd.h>
 
-#define BATCHES 9
+#define BATCHES 31 /* short ones: whoever else runs here spoils few of them */
 
 extern char **environ;
-static int zero_fd, pipe_ends[2];
+static int zero_fd, file_fd, pipe_ends[2], there[2], back[2];
 
 static double now_ns(void)
 {
@@ -55,10 +56,28 @@ static void call_read(void)
     (void)!read(zero_fd, &byte, 1);
 }
 
-static void call_trapped(void)
+static void call_pread(void)
+{
+    static char page[4096];
+    (void)!pread(file_fd, page, sizeof(page), 0);
+}
+
+/* The instruction itself, nothing near it that a library call would have. */
+__attribute__((noinline)) static long raw(long nr)
 {
     long r;
-    __asm__ volatile("syscall" : "=a"(r) : "a"(SYS_getppid) : "rcx", "r11", "memory");
+    __asm__ volatile("syscall" : "=a"(r) : "a"(nr) : "rcx", "r11", "memory");
+    return r;
+}
+
+static void call_raw(void)
+{
+    (void)raw(SYS_getppid);
+}
+
+static void call_getpid(void)
+{
+    (void)raw(SYS_getpid);
 }
 
 static void call_clock(void)
@@ -77,6 +96,36 @@ static void call_pipe(void)
     char byte = 'x';
     (void)!write(pipe_ends[1], &byte, 1);
     (void)!read(pipe_ends[0], &byte, 1);
+}
+
+/* To another process and back, both on one processor. */
+static void call_partner(void)
+{
+    char byte = 'x';
+    (void)!write(there[1], &byte, 1);
+    (void)!read(back[0], &byte, 1);
+}
+
+static pid_t start_partner(void)
+{
+    char byte;
+    pid_t child = fork();
+    if (child != 0)
+        return child;
+    close(there[1]);
+    while (read(there[0], &byte, 1) == 1)
+        (void)!write(back[1], &byte, 1);
+    _exit(0);
+}
+
+/* Waking another processor costs more than all that is measured here. */
+static void stay_on_one_processor(void)
+{
+    cpu_set_t one;
+    int cpu = sched_getcpu();
+    CPU_ZERO(&one);
+    CPU_SET(cpu < 0 ? 0 : (unsigned)cpu, &one);
+    (void)sched_setaffinity(0, sizeof(one), &one);
 }
 
 static void *nothing(void *arg)
@@ -120,18 +169,26 @@ static void one_spawn(void)
 
 int main(void)
 {
+    stay_on_one_processor();
     zero_fd = open("/dev/zero", O_RDONLY);
-    if (zero_fd < 0 || pipe(pipe_ends) < 0)
+    file_fd = open("/bin/true", O_RDONLY);
+    if (zero_fd < 0 || file_fd < 0 || pipe(pipe_ends) < 0 || pipe(there) < 0 || pipe(back) < 0)
         return 1;
-    measure("getppid", call_getppid, 20000);
-    measure("read", call_read, 20000);
-    measure("trapped", call_trapped, 2000);
-    measure("clock_gettime", call_clock, 20000);
-    measure("open+close", call_open, 5000);
-    measure("pipe", call_pipe, 10000);
-    measure("thread", one_thread, 100);
-    measure("fork", one_fork, 20);
-    measure("fork+exec", fork_and_exec, 10);
-    measure("spawn", one_spawn, 10);
+    measure("getppid", call_getppid, 2000);
+    measure("raw-getppid", call_raw, 2000);
+    measure("raw-getpid", call_getpid, 2000);
+    measure("read", call_read, 2000);
+    measure("pread-4KiB", call_pread, 2000);
+    measure("clock_gettime", call_clock, 2000);
+    measure("open+close", call_open, 1000);
+    measure("pipe", call_pipe, 2000);
+    pid_t partner = start_partner();
+    measure("pipe-partner", call_partner, 500);
+    close(there[1]);
+    waitpid(partner, NULL, 0);
+    measure("thread", one_thread, 20);
+    measure("fork", one_fork, 5);
+    measure("fork+exec", fork_and_exec, 2);
+    measure("spawn", one_spawn, 2);
     return 0;
 }

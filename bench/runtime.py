@@ -1,12 +1,36 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: Apache-2.0
-"""Native against shielded, interleaved in one run: medians over rounds.
+"""Native against shielded, interleaved in one run: medians over rounds, and whether each row meets its
+goal. A goal is a number of nanoseconds that the shield may add, or a ratio.
 usage: runtime.py COFFER-RUNTIME BENCH-PROGRAM [ROUNDS]"""
 
 import statistics
 import subprocess
 import sys
 import time
+
+# row: (what it may add in ns, or None; ratio, or None)
+GOALS = {
+    "getppid": (50, None),
+    "raw-getppid": (50, None),
+    "raw-getpid": (0, None),  # answered without the kernel
+    "read": (50, None),
+    "pread-4KiB": (50, None),
+    "clock_gettime": (None, 1.1),
+    "open+close": (None, 1.2),
+    "pipe": (None, 1.2),
+    "pipe-partner": (None, 1.2),
+    "thread": (None, 1.3),
+    "fork": (None, 2.0),
+    "fork+exec": (None, 2.0),
+    "spawn": (None, 2.0),
+    "start-of-true": (3e6, None),
+    "python-imports": (None, 1.2),
+}
+STARTS = {
+    "start-of-true": (["/bin/true"], 20),
+    "python-imports": (["/usr/bin/python3", "-c", "import json, asyncio, http.client, sqlite3"], 3),
+}
 
 
 def run(prefix, program):
@@ -20,20 +44,35 @@ def start(command):
     return (time.perf_counter() - begin) * 1e9
 
 
+def judge(name, native, shielded):
+    adds, ratio = GOALS[name]
+    if adds is not None:
+        met = shielded - native <= adds
+        goal = f"+{adds:.0f}" if adds < 1e6 else f"+{adds / 1e6:.0f} ms"
+    else:
+        met = shielded <= native * ratio
+        goal = f"{ratio:.1f}x"
+    return goal, "pass" if met else "MISS"
+
+
 def main():
     runtime, program = sys.argv[1:3]
     rounds = int(sys.argv[3]) if len(sys.argv) > 3 else 5
     native, shielded = {}, {}
     for _ in range(rounds):
-        for table, prefix in ((native, []), (shielded, [runtime, "--"])):
+        tables = ((native, []), (shielded, [runtime, "--"]))
+        for table, prefix in tables:
             for name, ns in run(prefix, program).items():
                 table.setdefault(name, []).append(ns)
-            for _ in range(20):
-                table.setdefault("start of true", []).append(start(prefix + ["/bin/true"]))
-    print(f"{'':16}{'native':>12}{'shielded':>12}{'adds':>12}   (medians, ns)")
+        for name, (command, count) in STARTS.items():
+            for _ in range(count):
+                for table, prefix in tables:
+                    table.setdefault(name, []).append(start(prefix + command))
+    print(f"{'':16}{'native':>12}{'shielded':>12}{'adds':>12}{'ratio':>8}{'goal':>10}   (medians, ns)")
     for name, values in native.items():
         a, b = statistics.median(values), statistics.median(shielded[name])
-        print(f"{name:16}{a:12.0f}{b:12.0f}{b - a:12.0f}")
+        goal, verdict = judge(name, a, b)
+        print(f"{name:16}{a:12.0f}{b:12.0f}{b - a:12.0f}{b / a:7.2f}x{goal:>10}  {verdict}")
 
 
 main()

@@ -8,8 +8,9 @@
 #include <stdatomic.h>
 #include <stdint.h>
 
-/* A trap costs 1.6 us, a rewriting several such and a private page: only what is hot is worth it. */
-#define SITE_HOT 24
+/* A trap costs 1.6 us, a rewriting several such and a private page: only what is hot is worth it.
+ * Between 2 and 24 no start of a program could tell the difference. */
+#define SITE_HOT 8
 #define SITE_SLOTS_LOG2 10
 #define SITE_SLOTS (1u << SITE_SLOTS_LOG2)
 #define SITE_PAGES_MAX 64
