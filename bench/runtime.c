@@ -75,6 +75,12 @@ static void call_raw(void)
     (void)raw(SYS_getppid);
 }
 
+static void call_raw_clock(void)
+{
+    static struct timespec t;
+    (void)syscall(SYS_clock_gettime, CLOCK_MONOTONIC, &t);
+}
+
 static void call_getpid(void)
 {
     (void)raw(SYS_getpid);
@@ -180,6 +186,7 @@ int main(void)
     measure("read", call_read, 2000);
     measure("pread-4KiB", call_pread, 2000);
     measure("clock_gettime", call_clock, 2000);
+    measure("raw-clock", call_raw_clock, 2000);
     measure("open+close", call_open, 1000);
     measure("pipe", call_pipe, 2000);
     pid_t partner = start_partner();

@@ -11,6 +11,7 @@
 #include <sys/syscall.h>
 #include <sys/time.h>
 #include <sys/wait.h>
+#include <time.h>
 #include <ucontext.h>
 
 #define ROUNDS 3000
@@ -262,6 +263,55 @@ static void made_at_run_time(void)
     SAY(memcmp(page + 5, code + 5, 3));
 }
 
+static int64_t ns(struct timespec t)
+{
+    return (int64_t)t.tv_sec * 1000000000 + t.tv_nsec;
+}
+
+/* What is told without the kernel is what the kernel tells. */
+static void raw_time(void)
+{
+    static const clockid_t clocks[] = {
+        CLOCK_REALTIME,         CLOCK_MONOTONIC, CLOCK_MONOTONIC_RAW, CLOCK_REALTIME_COARSE,
+        CLOCK_MONOTONIC_COARSE, CLOCK_BOOTTIME,  CLOCK_TAI,           CLOCK_PROCESS_CPUTIME_ID};
+    long wrong = 0;
+    for (unsigned i = 0; i < sizeof clocks / sizeof clocks[0]; i++)
+        for (int k = 0; k < 50; k++) {
+            struct timespec a, b, c;
+            clock_gettime(clocks[i], &a);
+            wrong += syscall(SYS_clock_gettime, clocks[i], &b) != 0;
+            clock_gettime(clocks[i], &c);
+            wrong += ns(a) > ns(b) || ns(b) > ns(c);
+        }
+    SAY(wrong);
+    struct timeval v = {0}, w;
+    struct timezone zone = {1, 1};
+    unsigned cpu = 99999, node = 99999;
+    time_t seconds = 0;
+    gettimeofday(&w, NULL);
+    SAY(syscall(SYS_gettimeofday, &v, NULL));
+    SAY_TRUE(v.tv_sec - w.tv_sec >= 0 && v.tv_sec - w.tv_sec < 60 && v.tv_usec < 1000000);
+    SAY(syscall(SYS_gettimeofday, NULL, &zone));
+    SAY(zone.tz_minuteswest);
+    SAY_TRUE(syscall(SYS_time, &seconds) == seconds && seconds >= w.tv_sec - 1);
+    SAY_TRUE(syscall(SYS_time, NULL) >= seconds);
+    SAY(syscall(SYS_getcpu, &cpu, &node, NULL));
+    SAY_TRUE(cpu < 4096 && node < 1024);
+    SAY(syscall(SYS_getcpu, NULL, NULL, NULL));
+    errno = 0;
+    SAY(syscall(SYS_clock_gettime, CLOCK_MONOTONIC, 8));
+    SAY(errno);
+    SAY(syscall(SYS_clock_gettime, CLOCK_MONOTONIC, NULL));
+    SAY(errno);
+    errno = 0;
+    SAY(syscall(SYS_clock_gettime, 99, &v));
+    SAY(errno);
+    SAY(syscall(SYS_time, 8));
+    SAY(errno);
+    SAY(syscall(SYS_gettimeofday, 8, NULL));
+    SAY(syscall(SYS_getcpu, 8, NULL, NULL));
+}
+
 static long (*trapping)(void);
 
 static void *trap_for_ever(void *arg)
@@ -304,6 +354,7 @@ static void exec_while_trapping(void)
 int main(void)
 {
     vectors();
+    raw_time();
     exec_while_trapping();
     pthread_t t[4];
     struct sigaction action = {.sa_handler = tick, .sa_flags = SA_RESTART};

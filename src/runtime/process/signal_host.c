@@ -448,7 +448,8 @@ static void on_dispatch(struct thread *t, uint64_t *g, const siginfo_t *info)
         g[AX] = (uint64_t)-ENOSYS; /* int 0x80 */
         return;
     }
-    if (t->in_runtime) { /* our own libc in the vDSO, which had to ask the kernel */
+    if (t->in_runtime) { /* we ourselves in the vDSO, which had to ask the kernel */
+        g_dispatch_time_asks = true;
         const long args[6] = {(long)g[DI],  (long)g[SI], (long)g[DX],
                               (long)g[R10], (long)g[R8], (long)g[R9]};
         g[AX] = (uint64_t)linux_call((long)g[AX], args);

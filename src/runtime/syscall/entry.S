@@ -23,6 +23,7 @@
 #define T_WORK 48
 #define T_IN_RUNTIME 52
 #define T_XSAVE_SIZE 56
+#define T_TRAP_SITE 64
 #define T_PROCESS 72
 #define T_RETURN 80
 #define T_NUMBER 88
@@ -163,6 +164,8 @@ rt_full_switched:
 rt_full_end:
     cld
     cmpb $0, g_dispatch_slow(%rip)
+    jne rt_slow
+    cmpq $0, %gs:T_TRAP_SITE    /* to be rewritten */
     jne rt_slow
     cmpq $NR_MAX, %rax
     jae rt_slow

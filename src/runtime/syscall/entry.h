@@ -47,6 +47,9 @@ void dispatch_slow(struct regs *regs);
 extern bool g_dispatch_trace; /* every call prints a line */
 extern bool g_dispatch_slow;  /* every call takes the slow path: for --trace, and in an enclave */
 extern bool g_dispatch_stats; /* counters for --stats */
+/* Time is not told without the kernel: there is no code for it, or that code has to make the call
+ * (and would trap each time: set by the handler that sees it). */
+extern bool g_dispatch_time_asks;
 
 struct dispatch_counters {
     _Atomic uint64_t traps, slow, fast, signals; /* fast and slow: of threads that have ended */

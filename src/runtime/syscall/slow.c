@@ -3,6 +3,7 @@
 #include "base/log.h"
 #include "platform/host.h"
 #include "platform/linux/linux.h"
+#include "platform/linux/vdso.h"
 #include "platform/ops.h"
 #include "runtime/block.h"
 #include "runtime/explain/explain.h"
@@ -60,6 +61,10 @@ static void choose_vectors(void)
 void dispatch_start(void)
 {
     choose_vectors();
+    if (!platform()->enclave) {
+        linux_vdso_find();
+        g_dispatch_time_asks = !g_linux_vdso.clock_gettime;
+    }
     if (g_dispatch_trace || platform()->call_unless != linux_call_unless)
         g_dispatch_slow = true;
 }
