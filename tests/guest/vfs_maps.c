@@ -96,7 +96,12 @@ int main(int argc, char **argv)
     T(munmap(shared, PAGE));
     say("shared", shared);
     say("shared", shared + PAGE);
+    char *private = mmap(NULL, 2 * PAGE, PROT_READ, MAP_PRIVATE, fd, 2 * PAGE);
+    say("private", private);
+    say("private", private + PAGE);
     T(fstat(fd, &about));
+    T(find("/proc/self/maps", private, &l));
+    T(l.ino == about.st_ino);
     T(find("/proc/self/maps", shared + PAGE, &l));
     T(l.ino == about.st_ino);
     T(find("/proc/thread-self/maps", shared + PAGE, &l));

@@ -53,6 +53,47 @@ static void private_mapping(void)
     close(fd);
 }
 
+/* What a private mapping has forgotten it reads from the file again, whatever its protection. */
+static void private_again(void)
+{
+    int fd = make("again", 3 * PAGE);
+    char *a = mmap(NULL, 3 * PAGE, PROT_READ | PROT_WRITE, MAP_PRIVATE, fd, 0);
+    memset(a, '!', 3 * PAGE);
+    T(pwrite(fd, "changed", 7, 2 * PAGE));
+    T(madvise(a + PAGE, 2 * PAGE, MADV_DONTNEED));
+    printf("%.4s %.4s %.7s\n", a, a + PAGE, a + 2 * PAGE);
+    memset(a, '?', 3 * PAGE);
+    T(mprotect(a, 2 * PAGE, PROT_READ));
+    T(madvise(a, PAGE, MADV_DONTNEED));
+    printf("%.4s %.4s\n", a, a + PAGE);
+    T(munmap(a + PAGE, PAGE));
+    T(madvise(a + 2 * PAGE, PAGE, MADV_DONTNEED));
+    T(madvise(a, 3 * PAGE, MADV_DONTNEED));
+    printf("%.4s %.7s\n", a, a + 2 * PAGE);
+    char *b = mremap(a + 2 * PAGE, PAGE, PAGE, MREMAP_MAYMOVE | MREMAP_FIXED, a + PAGE);
+    b[0] = 'C';
+    T(madvise(b, PAGE, MADV_DONTNEED));
+    printf("%.7s\n", b);
+    pid_t child = fork();
+    if (child == 0) {
+        int bad = madvise(a, PAGE, MADV_DONTNEED) < 0 || memcmp(a, "abcd", 4) != 0;
+        _exit(bad | munmap(a, 2 * PAGE));
+    }
+    int status;
+    T(waitpid(child, &status, 0) == child);
+    printf("%d\n", status);
+    close(fd);
+    T(madvise(a, 2 * PAGE, MADV_DONTNEED));
+    printf("%.4s %.7s\n", a, b);
+    T(munmap(a, 2 * PAGE));
+    fd = open("again", O_RDONLY);
+    a = mmap(NULL, PAGE, PROT_READ, MAP_PRIVATE, fd, 0);
+    a = mremap(a, PAGE, 3 * PAGE, MREMAP_MAYMOVE);
+    printf("%.4s %.7s\n", a, a + 2 * PAGE);
+    T(munmap(a, 3 * PAGE));
+    close(fd);
+}
+
 static void shared_mapping(void)
 {
     char text[16] = "";
@@ -320,6 +361,7 @@ int main(int argc, char **argv)
 {
     T(argc == 2 && chdir(argv[1]) == 0);
     private_mapping();
+    private_again();
     shared_mapping();
     growing();
     beyond_the_end();

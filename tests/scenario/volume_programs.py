@@ -338,8 +338,37 @@ def killed_members_leave_nothing_behind(volume):
     require(volume.run("du", "-s", "/data").split()[1] == "/data", "cannot be read again")
 
 
+UNSYNCED = """
+import mmap, os, signal
+m = os.open("/data/mapped", os.O_RDWR | os.O_CREAT)
+os.ftruncate(m, 8192)
+shared = mmap.mmap(m, 8192)
+if os.fork() == 0:
+    signal.pause()
+for n in range(300):
+    with open("/data/unsynced", "ab") as f:
+        f.write(b"line %d\\n" % n)
+shared[5000:5006] = b"mapped"
+os.rename("/data/unsynced", "/data/renamed")
+print("written", flush=True)
+signal.pause()
+"""
+
+
+def a_family_that_is_killed_loses_no_write(volume):
+    """As on Linux: what write() has taken is not the process's any more, synced or not."""
+    process = volume.start("/usr/bin/python3", "-c", UNSYNCED, stdout=subprocess.PIPE)
+    require(process.stdout.readline() == "written\n", "it did not write")
+    kill_all(process)
+    out = volume.run("bash", "-c", "wc -l < /data/renamed; tail -1 /data/renamed; "
+                     "test -e /data/unsynced || echo gone; dd if=/data/mapped bs=1000 skip=5 count=1 "
+                     "status=none | head -c 6")
+    require(out == "300\nline 299\ngone\nmapped", out)
+
+
 TESTS = [sqlite_journal_modes, sqlite_several_processes, kill_under_load, redis_append_only,
-         bash_pipelines, python_files, killed_members_leave_nothing_behind]
+         bash_pipelines, python_files, killed_members_leave_nothing_behind,
+         a_family_that_is_killed_loses_no_write]
 
 
 def main():

@@ -273,13 +273,18 @@ int64_t sys_madvise(struct syscall_call *c)
     SCOPED(lock_leave) lock_word *held = lock_enter(&g_lock);
     if ((int)c->args[2] == MADV_REMOVE && vfs_is_mapping(address, size))
         return vfs_remove_mapped(address, size);
-    if (!ranges_first_outside(&g_guest, address, address + size, &gap))
-        return host_call(SYS_madvise, address, size, c->args[2]);
+    bool discards = (int)c->args[2] == MADV_DONTNEED || (int)c->args[2] == 24 /* .._LOCKED */;
+    if (!ranges_first_outside(&g_guest, address, address + size, &gap)) {
+        long r = host_call(SYS_madvise, address, size, c->args[2]);
+        return r == 0 && discards ? vfs_discarded(address, size) : r;
+    }
     /* As Linux: advice reaches what is mapped, and the gap is reported. */
     struct range piece;
     for (uint64_t at = address; ranges_first_inside(&g_guest, at, address + size, &piece);
          at = piece.to) {
         long r = host_call(SYS_madvise, piece.from, piece.to - piece.from, c->args[2]);
+        if (r == 0 && discards)
+            r = vfs_discarded(piece.from, piece.to - piece.from);
         if (r < 0)
             return r;
     }

@@ -23,6 +23,8 @@ must_check bool mapping_file_at(uintptr_t at, struct mapping_file *ret_file, cha
 void mapping_unmapping(uintptr_t start, size_t size);
 /* Does any touch the range; only those of files that were open for reading alone? */
 bool mapping_is(uintptr_t start, size_t size, bool read_only);
+/* After MADV_DONTNEED: private mappings hold what their files do, again. */
+must_check int64_t mapping_discarded(uintptr_t start, size_t size);
 /* MADV_REMOVE: a hole in the file. */
 must_check int64_t mapping_remove(uintptr_t start, size_t size);
 must_check int mapping_sync(uintptr_t start, size_t size, int flags);

@@ -402,6 +402,11 @@ int vfs_remapped(uint64_t old, uint64_t old_size, uint64_t address, uint64_t siz
     return mapping_any() ? mapping_remapped(old, old_size, address, size) : 0;
 }
 
+int64_t vfs_discarded(uint64_t address, uint64_t size)
+{
+    return mapping_any() ? mapping_discarded(address, size) : 0;
+}
+
 int64_t vfs_remove_mapped(uint64_t address, uint64_t size)
 {
     return mapping_remove(address, size);

@@ -64,8 +64,10 @@ void vfs_unmapping(uint64_t address, uint64_t size);
 must_check int64_t vfs_msync(uint64_t address, uint64_t size, int flags);
 /* mremap(2) has moved or resized a range. */
 must_check int vfs_remapped(uint64_t old, uint64_t old_size, uint64_t address, uint64_t size);
-/* Is there any shared mapping of a shielded file? For the fast path. */
+/* Is there any mapping of a shielded file? For the fast path. */
 bool vfs_any_mapping(void);
+/* madvise(MADV_DONTNEED) has emptied private mappings of shielded files. */
+must_check int64_t vfs_discarded(uint64_t address, uint64_t size);
 /* madvise(MADV_REMOVE) on such mappings. */
 must_check int64_t vfs_remove_mapped(uint64_t address, uint64_t size);
 /* Is any of the range such a mapping; one of a file that was not open for writing? */
