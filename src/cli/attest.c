@@ -2,6 +2,7 @@
 /* `coffer attest` and `coffer policy`: look at evidence, check the key broker, check a policy. */
 #include "attest/ratls.h"
 #include "base/hex.h"
+#include "cli/attest_file.h"
 #include "cli/command.h"
 #include "cli/kbs_client.h"
 
@@ -16,12 +17,15 @@
 #include <string.h>
 #include <unistd.h>
 
-#define ATTEST_USAGE "show FILE | verify [--state DIR | --kbs ADDRESS --kbs-pin FILE]"
+#define ATTEST_USAGE                                                                  \
+    "show FILE | verify [--state DIR | --kbs ADDRESS --kbs-pin FILE] | verify QUOTE " \
+    "[--collateral DIR] [--at TIME] [--event-log FILE] [--json]"
 #define POLICY_USAGE "check FILE"
 #define FILE_SIZE_MAX ((size_t)64 << 10)
 
 struct attest_options {
     const char *state, *kbs, *kbs_pin;
+    struct attest_file_options quote;
 };
 
 #define ROW(name, member, value, help)                                                      \
@@ -32,6 +36,12 @@ static const struct option_row g_rows[] = {
     ROW("state", state, "DIR", "State directory of the running system, to find the key broker"),
     ROW("kbs", kbs, "ADDRESS", "verify: the key broker, if it runs elsewhere"),
     ROW("kbs-pin", kbs_pin, "FILE", "verify: whom to believe to be the key broker"),
+    ROW("collateral", quote.collateral, "DIR",
+        "verify QUOTE: the vendor's statements (tcb_info.json and so on; AMD certificates)"),
+    ROW("at", quote.at, "TIME", "verify QUOTE: as of then, as in 2026-03-17T22:34:05Z (now)"),
+    ROW("event-log", quote.event_log, "FILE", "verify QUOTE: boot log that must explain its RTMRs"),
+    {"json", OPTION_FLAG, offsetof(struct attest_options, quote.json), NULL, NULL,
+     "verify QUOTE: the result as JSON", 0, 0},
 };
 
 static void digest_print(const char *name, const uint8_t *digest, size_t size)
@@ -157,9 +167,11 @@ int attest_command(int argc, char **argv)
         r = attest_show(argv[1], &e);
     else if (count == 1 && strcmp(argv[0], "verify") == 0)
         r = attest_verify(&o, &e);
+    else if (count == 2 && strcmp(argv[0], "verify") == 0)
+        r = (o.quote.file = argv[1], attest_file(&o.quote, &e));
     else
         r = error_set(&e, -EINVAL, "usage: coffer attest " ATTEST_USAGE);
-    return r < 0 ? command_fail("attest", &e, r) : 0;
+    return r < 0 ? command_fail("attest", &e, r) : r;
 }
 
 /* The key broker's own parser judges, so that both always agree. */

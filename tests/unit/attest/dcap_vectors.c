@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Quotes of real machines with the verdicts that Intel's algorithm gives. */
+#include "attest/ccel.h"
 #include "attest/dcap/verify.h"
 
 #include "base/hex.h"
@@ -207,6 +208,28 @@ TEST(only_the_signed_bytes_themselves_are_a_signed_document)
         CHECK_EQ(dcap_signed_parse(slice_of(good.bytes, size), "tcbInfo", &document), -EBADMSG);
     free((void *)pretty.bytes);
     free((void *)good.bytes);
+}
+
+TEST(a_boot_log_replays_to_the_registers_of_its_quote)
+{
+    struct dcap_quote quote;
+    struct ccel ccel;
+    if (!vectors_present("dcap_vectors.tsv"))
+        return;
+    struct slice bytes = vector_file("tdx/google_cos113_quote.bin");
+    struct slice log = vector_file("ccel/google_cos113_ccel.bin");
+    REQUIRE(dcap_quote_parse(bytes, &quote) == 0);
+    CHECK_EQ(ccel_replay(log, &ccel), 0);
+    CHECK(memcmp(ccel.rtmr, quote.td.rtmr, sizeof ccel.rtmr[0] * 3) == 0);
+    CHECK(ccel.events > 20);
+    /* A cut log ends in the middle of an event, or explains less. */
+    for (size_t size = 0; size < 4096; size++) {
+        struct ccel cut = ccel;
+        if (ccel_replay(slice_of(log.bytes, size), &cut) == 0)
+            CHECK(memcmp(cut.rtmr, ccel.rtmr, sizeof ccel.rtmr) != 0);
+    }
+    free((void *)bytes.bytes);
+    free((void *)log.bytes);
 }
 
 TAP_MAIN()

@@ -1,0 +1,23 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* cli/attest_file.h: `coffer attest verify FILE`: judges a quote or report in a file, for anyone who
+ * has one; needs no Coffer around it. */
+#ifndef COFFER_CLI_ATTEST_FILE_H
+#define COFFER_CLI_ATTEST_FILE_H
+
+#include "base/error.h"
+
+struct attest_file_options {
+    const char *file;
+    const char *collateral; /* a folder; NULL: none */
+    const char *at;         /* "2026-03-17T22:34:05Z"; NULL: now */
+    const char *event_log;  /* CCEL of a TDX quote; NULL: none */
+    bool json;
+};
+
+/* Exit codes: 0 genuine and its status known; 1 refused; ATTEST_UNJUDGED genuine, but without the
+ * collateral to say how good. */
+#define ATTEST_UNJUDGED 3
+/* The exit code, or -errno with a text. */
+must_check int attest_file(const struct attest_file_options *o, struct error *e);
+
+#endif
