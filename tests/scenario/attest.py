@@ -5,6 +5,7 @@
 usage: attest.py COFFER COFFER-KBS SOURCE-ROOT
 """
 import contextlib
+import json
 import os
 import shutil
 import subprocess
@@ -14,6 +15,8 @@ import tempfile
 import tap
 
 COFFER, KBS, ROOT = (os.path.abspath(path) for path in sys.argv[1:4])
+VECTORS = os.environ.get("COFFER_ATTESTATION_VECTORS",
+                         os.path.join(ROOT, "..", "shared", "attestation-vectors"))
 
 
 class Broker:
@@ -111,6 +114,47 @@ def a_policy_is_checked_with_its_line(broker):
     path = broker.write("bad.yaml", "version: 1\ntenant: demo\nwhat: now\n")
     code, text = coffer("policy", "check", path)
     tap.true(code == 1 and "line 3" in text, text)
+
+
+@tap.test
+def what_is_no_quote_is_said_to_be_none(broker):
+    path = broker.write("no-quote", "x" * 2000)
+    code, text = coffer("attest", "verify", path)
+    tap.true(code == 1 and "not known here" in text, text)
+    code, text = coffer("attest", "verify", broker.write("short", "x"))
+    tap.true(code == 1 and "neither a quote nor a report" in text, text)
+    code, text = coffer("attest", "verify", path, "--at", "yesterday")
+    tap.true(code == 2 and "--at" in text, text)
+    code, text = coffer("attest", "verify", broker.directory + "/nothing")
+    tap.true(code == 1 and "nothing" in text, text)
+
+
+@tap.test
+def a_quote_gets_a_verdict_and_an_exit_code(broker):
+    if not os.path.isdir(VECTORS):
+        print(f"# skipped: no vectors in {VECTORS}")
+        return
+    quote, folder = VECTORS + "/tdx/google_cos113_quote.bin", VECTORS + "/collateral/"
+    dated = ["--at", "2025-06-05T09:51:38Z"]
+    good = ["attest", "verify", quote, "--collateral", folder + "tdx-00806f050000-eval17-20250605"]
+    code, text = coffer(*good, *dated, "--json")
+    verdict = json.loads(text)
+    tap.equal(code, 0, text)
+    tap.equal((verdict["verdict"], verdict["tcb_status"]), ("genuine", "UpToDate"), text)
+    code, text = coffer(*good)
+    tap.true(code == 1 and "COLLATERAL_EXPIRED" in text, text)
+    code, text = coffer("attest", "verify", quote, *dated)
+    tap.true(code == 3 and "not judged" in text, text)
+    log = VECTORS + "/ccel/google_cos113_ccel.bin"
+    code, text = coffer(*good, *dated, "--event-log", log)
+    tap.true(code == 0 and text.count("explains it") == 4, text)
+    with open(log, "rb") as f:
+        changed = bytearray(f.read())
+    changed[80] ^= 1  # in a digest
+    with open(broker.directory + "/log", "wb") as f:
+        f.write(changed)
+    code, text = coffer(*good, *dated, "--event-log", broker.directory + "/log")
+    tap.true(code == 1 and "differs" in text, text)
 
 
 tap.main(fixture)
