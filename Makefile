@@ -12,7 +12,7 @@ run: packages-build packages-run all
 check: packages-run packages-check all
 	@tools/check.py
 
-check-long: packages-run packages-check packages-bench all
+check-long: packages-run packages-check packages-bench packages-long all
 	@tools/check.py --long
 
 lint: packages-check all

@@ -1,6 +1,6 @@
 #!/bin/sh
 # SPDX-License-Identifier: Apache-2.0
-# Installs the missing packages of the groups named (build run check bench) from packages.txt.
+# Installs the missing packages of the groups named (build run check long bench) from packages.txt.
 # Needs root only if something is missing. Services that a package would start are not started.
 set -eu
 cd "$(dirname "$0")/.."
