@@ -25,7 +25,7 @@ tsan: packages-build
 fuzz: packages-check
 	@tools/fuzz.sh
 
-bench: packages-run packages-bench
+bench: packages-run packages-check packages-long packages-bench
 	@test -d build-bench || meson setup build-bench --buildtype=release >/dev/null
 	@ninja -C build-bench --quiet
 	@bench/run.sh build-bench

@@ -61,6 +61,8 @@ calls()
     printf '```\n\n'
 }
 add 'System calls, threads, processes' calls
+add 'Real programs' python3 bench/programs.py "$build" --rounds "${BENCH_ROUNDS:-4}" \
+    --seconds "${BENCH_SECONDS:-2}" --json "$build/bench-programs.json"
 for program in "$build"/bench/bench-*; do
     [ -x "$program" ] && [ -f "$program" ] && add "$(basename "$program")" micro "$program"
 done
