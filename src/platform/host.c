@@ -5,10 +5,15 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <sys/mman.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/uio.h>
 #include <time.h>
+
+#define PAGE_SIZE 4096ul
+#define ADDRESS_MAX 0x7ffffffff000ul /* user addresses of x86-64 end here */
+#define STACK_NEAR 8192ul            /* around the caller's frame there is its stack, for sure */
 
 enum { ERRNO_MAX = 4095, LIST_BUFFER_SIZE = 4096, IOV_COUNT_MAX = 64 };
 
@@ -182,6 +187,42 @@ int host_renameat(int dir_fd, const char *path, int new_dir_fd, const char *new_
 int host_mkdirat(int dir_fd, const char *path, unsigned mode)
 {
     return judge_zero(RETRY(host_call(SYS_mkdirat, dir_fd, path, mode)), ERRNOS_OF_NAMES);
+}
+
+extern const char __ehdr_start[] __attribute__((visibility("hidden")));
+extern const char _end[] __attribute__((visibility("hidden")));
+
+static bool overlaps(uint64_t from, uint64_t size, uint64_t other_from, uint64_t other_to)
+{
+    return from < other_to && other_from < from + size;
+}
+
+static long judge_address(long at, size_t size, unsigned long wanted)
+{
+    uint64_t from = (uint64_t)at, stack = (uint64_t)__builtin_frame_address(0);
+    if (at < 0 && at >= -ERRNO_MAX)
+        return at;
+    if (from % PAGE_SIZE != 0 || from < PAGE_SIZE || size > ADDRESS_MAX ||
+        from > ADDRESS_MAX - size || (wanted != 0 && from != wanted))
+        return -EPROTO;
+    if (overlaps(from, size, (uint64_t)__ehdr_start, (uint64_t)_end) ||
+        overlaps(from, size, stack - STACK_NEAR, stack + STACK_NEAR))
+        return -EPROTO;
+    return at;
+}
+
+long host_mmap(unsigned long address, size_t size, int prot, int flags, int fd, uint64_t offset)
+{
+    long at = host_call(SYS_mmap, address, size, prot, flags, fd, offset);
+    bool fixed = flags & (MAP_FIXED | MAP_FIXED_NOREPLACE);
+    return judge_address(at, size, fixed ? address : 0);
+}
+
+long host_mremap(unsigned long old, size_t old_size, size_t size, int flags, unsigned long target)
+{
+    long at = host_call(SYS_mremap, old, old_size, size, flags, target);
+    unsigned long wanted = flags & MREMAP_FIXED ? target : flags & MREMAP_MAYMOVE ? 0 : old;
+    return judge_address(at, size, wanted);
 }
 
 /* One struct linux_dirent64 at `at`; its size, or 0 if it is malformed. */

@@ -59,6 +59,14 @@ must_check int host_unlinkat(int dir_fd, const char *path, int flags);
 must_check int host_renameat(int dir_fd, const char *path, int new_dir_fd, const char *new_path);
 must_check int host_mkdirat(int dir_fd, const char *path, unsigned mode);
 
+/* mmap(2) and mremap(2) whose answer has been looked at: a page of the process's half of memory, where
+ * it was wanted if that was fixed, and never over this program's own image or the caller's stack. The
+ * address or -errno; -EPROTO: a lie, and nothing is known about where a mapping is. */
+must_check long host_mmap(unsigned long address, size_t size, int prot, int flags, int fd,
+                          uint64_t offset);
+must_check long host_mremap(unsigned long old, size_t old_size, size_t size, int flags,
+                            unsigned long target);
+
 /* Calls `each` for every entry of the directory but "." and ".."; a return other than 0 stops and
  * is returned. Names are NUL-terminated, 1..255 bytes, without '/'. An endless or malformed listing
  * is -EPROTO. Reads from the descriptor's position, which must be at the start. */

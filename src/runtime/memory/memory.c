@@ -59,7 +59,7 @@ static int claim_free(uint64_t from, uint64_t to)
     struct range gap;
     for (uint64_t at = from; ranges_first_outside(&g_guest, at, to, &gap); at = gap.to) {
         long r =
-            host_call(SYS_mmap, gap.from, gap.to - gap.from, PROT_NONE,
+            host_mmap(gap.from, gap.to - gap.from, PROT_NONE,
                       MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_FIXED_NOREPLACE, -1, 0);
         if (r == (long)gap.from)
             continue;
@@ -105,7 +105,7 @@ static int64_t map_locked(uint64_t address, uint64_t size, int prot, int flags, 
         at = file->ops->mmap ? file->ops->mmap(file, (void *)address, size, prot, flags, offset)
                              : -ENODEV;
     else
-        at = host_call(SYS_mmap, address, size, prot, flags, fd, offset);
+        at = host_mmap(address, size, prot, flags, fd, offset);
     if (at < 0 && (flags & MAP_FIXED))
         unclaim(address, address + whole);
     if (at < 0)
@@ -325,7 +325,7 @@ int64_t sys_mremap(struct syscall_call *c)
         before_replacing(target, size);
     }
     sites_text_remove(old, MAX(old_size, PAGE));
-    int64_t at = host_call(SYS_mremap, old, c->args[1], c->args[2], flags, target);
+    int64_t at = host_mremap(old, c->args[1], c->args[2], (int)flags, target);
     if (at < 0)
         return at;
     if (old_size > 0 && !(flags & MREMAP_DONTUNMAP))

@@ -21,6 +21,7 @@
 #include <sys/syscall.h>
 
 #define THREAD_STACK_SIZE ((size_t)512 << 10)
+#define THREAD_ID_MAX (1 << 22) /* Linux has no larger one */
 #define ROBUST_ENTRIES_MAX 2048
 
 #define FLAGS_OF_THREADS (CLONE_VM | CLONE_FS | CLONE_FILES | CLONE_SIGHAND | CLONE_THREAD)
@@ -97,15 +98,22 @@ static void *thread_main(void *arg)
     struct regs regs = start->regs;
     const struct clone_request *request = &start->request;
     t = (struct thread){.self = &t, .process = process, .in_runtime = 1};
-    t.tid = (int)host_call(SYS_gettid);
+    long tid = host_call(SYS_gettid);
+    t.tid = (int)tid;
     t.signal_stack.ss_flags = SS_DISABLE;
     t.signal_mask = start->parent->signal_mask;
     t.guest_fs = request->flags & CLONE_SETTLS ? request->tls : start->parent->guest_fs;
     if (request->flags & CLONE_CHILD_CLEARTID)
         t.clear_tid = request->child_tid;
-    int r = (int)host_call(SYS_arch_prctl, ARCH_SET_GS, &t);
-    if (r == 0)
-        r = thread_begin(&t, signal_stack);
+    int r = tid > 0 && tid <= THREAD_ID_MAX ? 0 : -EPROTO;
+    if (r == 0 && host_call(SYS_arch_prctl, ARCH_SET_GS, &t) != 0)
+        r = -EPROTO;
+    if (r < 0) { /* no thread of ours yet: thread_self() would not find it */
+        atomic_store(&start->done, r);
+        futex_wake(&start->done, 1);
+        return NULL;
+    }
+    r = thread_begin(&t, signal_stack);
     if (r == 0 && (request->flags & CLONE_PARENT_SETTID) && guest_put(request->parent_tid, &t.tid))
         r = -EFAULT;
     if (r == 0 && (request->flags & CLONE_CHILD_SETTID) && guest_put(request->child_tid, &t.tid))

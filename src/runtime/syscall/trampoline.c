@@ -25,7 +25,7 @@ static struct site_page *page_at(uint64_t at)
     unsigned count = atomic_load(&g_site_page_count);
     if (count == SITE_PAGES_MAX)
         return NULL;
-    long r = host_call(SYS_mmap, at, SITE_PAGE_SIZE, PROT_READ | PROT_WRITE,
+    long r = host_mmap(at, SITE_PAGE_SIZE, PROT_READ | PROT_WRITE,
                        MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED_NOREPLACE, -1, 0);
     if (r != (long)at)
         return NULL;

@@ -28,8 +28,8 @@ static struct volume_client g_client = {.arena_fd = -1};
 
 static struct ring *map_ring(int fd)
 {
-    long at = host_call(SYS_mmap, 0, sizeof(struct ring), PROT_READ | PROT_WRITE,
-                        MAP_SHARED | MAP_NORESERVE, fd, 0);
+    long at = host_mmap(0, sizeof(struct ring), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_NORESERVE,
+                        fd, 0);
     return at < 0 && at > -4096 ? NULL : (struct ring *)at; /* NOLINT(performance-no-int-to-ptr) */
 }
 

@@ -241,7 +241,7 @@ int64_t file_mmap_private(struct file *f, void *addr, size_t size, int prot, int
     if (offset % PAGE != 0 || offset > INT64_MAX - size)
         return offset % PAGE ? -EINVAL : -EOVERFLOW;
     int kind = (flags & PLACE_FLAGS) | MAP_PRIVATE | MAP_ANONYMOUS;
-    long at = host_call(SYS_mmap, addr, size, PROT_READ | PROT_WRITE, kind, -1, 0);
+    long at = host_mmap((unsigned long)addr, size, PROT_READ | PROT_WRITE, kind, -1, 0);
     if (at < 0 && at > -4096)
         return at;
     int64_t r = fill(f, (void *)at, size, offset); /* NOLINT(performance-no-int-to-ptr) */
@@ -293,7 +293,7 @@ static int64_t map_shared(struct volume_file *vf, void *addr, size_t size, int p
         return r;
     }
     int kind = (flags & PLACE_FLAGS) | MAP_SHARED;
-    long at = host_call(SYS_mmap, addr, size, prot, kind, arena(), rq.more + offset);
+    long at = host_mmap((unsigned long)addr, size, prot, kind, arena(), rq.more + offset);
     if (at < 0 && at > -4096) {
         drop_reference(rq.volume, rq.ino);
         free(region);

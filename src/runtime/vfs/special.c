@@ -123,7 +123,7 @@ static int64_t special_mmap(struct file *f, void *addr, size_t size, int prot, i
     (void)offset;
     if (special_kind_of(f) != SPECIAL_ZERO)
         return -ENODEV;
-    return host_call(SYS_mmap, addr, size, prot, flags | MAP_ANONYMOUS, -1, 0);
+    return host_mmap((unsigned long)addr, size, prot, flags | MAP_ANONYMOUS, -1, 0);
 }
 
 static int special_poll(struct file *f, int events, int *ret_host_events)

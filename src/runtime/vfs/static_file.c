@@ -266,8 +266,8 @@ static int64_t static_mmap(struct file *f, void *addr, size_t size, int prot, in
         return -EACCES;
     if (sf->memory_fd < 0)
         return file_mmap_private(f, addr, size, prot, (flags & ~MAP_TYPE) | MAP_PRIVATE, offset);
-    return host_call(SYS_mmap, addr, size, prot, (flags & ~MAP_TYPE) | MAP_PRIVATE, sf->memory_fd,
-                     offset);
+    return host_mmap((unsigned long)addr, size, prot, (flags & ~MAP_TYPE) | MAP_PRIVATE,
+                     sf->memory_fd, offset);
 }
 
 static int64_t static_flock(struct file *f, int operation)
