@@ -31,7 +31,10 @@ extern char **environ;
 static long raw(long nr, long a, long b, long c)
 {
     long r;
-    __asm__ volatile("syscall" : "=a"(r) : "a"(nr), "D"(a), "S"(b), "d"(c) : "rcx", "r11", "memory");
+    __asm__ volatile("syscall"
+                     : "=a"(r)
+                     : "a"(nr), "D"(a), "S"(b), "d"(c)
+                     : "rcx", "r11", "memory");
     return r;
 }
 
@@ -66,8 +69,8 @@ static void code_at_run_time(void)
             wrong += ((long (*)(void))(uintptr_t)page)() != wanted;
         printf("made %d %ld\n", round, wrong);
     }
-    uint8_t *wild = mmap(NULL, 4096, PROT_READ | PROT_WRITE | PROT_EXEC,
-                         MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    uint8_t *wild =
+        mmap(NULL, 4096, PROT_READ | PROT_WRITE | PROT_EXEC, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
     memcpy(wild, code, sizeof code);
     printf("wild %d\n", ((long (*)(void))(uintptr_t)wild)() == (long)getuid());
     wild[1] = 186;
