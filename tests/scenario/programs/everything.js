@@ -49,7 +49,9 @@ async function main(dir) {
   console.log(crypto.createHash('sha256').update(fs.readFileSync(dir + '/x')).digest('hex'));
   console.log(await new Promise(r => require('dns').lookup('localhost', { family: 4 }, (e, a) => r(a))));
   const caught = new Promise(r => process.once('SIGUSR2', r));
+  const awake = setInterval(() => {}, 1000); // a handler alone keeps nobody waiting
   process.kill(process.pid, 'SIGUSR2');
   console.log(await caught);
+  clearInterval(awake);
   console.log(fs.existsSync(dir + '/nothing'), process.ppid > 0);
 }
