@@ -114,11 +114,6 @@ int net_option(struct runtime_config *config, const char *flag, const char *valu
     return 0;
 }
 
-static int file_read(const char *path, struct slice *ret_bytes, struct error *e)
-{
-    return renewal_read(path, ret_bytes, e);
-}
-
 /* The guest may go to other directories. */
 static const char *absolute(const char *path)
 {
@@ -170,8 +165,8 @@ int net_options_finish(struct runtime_config *config, struct error *e)
     if (!g_options.certificate != !g_options.key)
         return error_set(e, -EINVAL, "--tls-cert and --tls-key belong together");
     if (g_options.certificate) {
-        r = file_read(g_options.certificate, &g_identity.certificate_chain, e);
-        r = r < 0 ? r : file_read(g_options.key, &g_identity.private_key, e);
+        r = renewal_read(g_options.certificate, &g_identity.certificate_chain, e);
+        r = r < 0 ? r : renewal_read(g_options.key, &g_identity.private_key, e);
         g_identity.certificate_file = absolute(g_options.certificate);
         g_identity.key_file = absolute(g_options.key);
     } else if (g_options.listens) {
@@ -187,9 +182,9 @@ int net_options_finish(struct runtime_config *config, struct error *e)
         g_client.private_key = g_identity.private_key;
     }
     if (r == 0 && g_options.client_ca)
-        r = file_read(g_options.client_ca, &g_identity.client_ca, e);
+        r = renewal_read(g_options.client_ca, &g_identity.client_ca, e);
     for (unsigned i = 0; i < config->net_rule_count && r == 0; i++)
         if (g_options.trust[i])
-            r = file_read(g_options.trust[i], &config->net_rules[i].trust_pem, e);
+            r = renewal_read(g_options.trust[i], &config->net_rules[i].trust_pem, e);
     return r;
 }

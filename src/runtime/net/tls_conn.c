@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "runtime/net/tls_conn.h"
+#include "runtime/net/tls_engine.h"
 
-#include "runtime/net/inbox.h"
 #include "runtime/net/sock.h"
 
 #include <errno.h>
@@ -12,46 +11,6 @@
 #include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
-
-enum {
-    RECORD_SIZE_MAX = 16384,              /* RFC 8446, section 5.1 */
-    WRITE_SIZE_MAX = 2 * RECORD_SIZE_MAX, /* plaintext that becomes one host write */
-    OUT_SIZE_MAX = 4 * RECORD_SIZE_MAX,   /* ciphertext held; more is a mistake of ours */
-    NOT_DATA_MAX = 32,                    /* records in a row that carry no plaintext */
-    FAILURE_SIZE = 96,
-};
-
-struct tls_conn {
-    struct tls_context *context;
-    SSL *ssl; /* made at first use, freed at failure */
-    char *server_name;
-    struct inbox inbox; /* read before what OpenSSL still has */
-    size_t low_water;   /* so many bytes make it readable */
-    uint8_t *corked;    /* plaintext that waits for more; less than a record, room for one */
-    size_t corked_size;
-    uint8_t *out; /* ciphertext for the socket */
-    size_t out_at, out_size, out_capacity;
-    int fd;
-    int error;         /* errno for SO_ERROR, until taken */
-    int read_error;    /* the same, for the next read */
-    uint8_t not_data;  /* see NOT_DATA_MAX */
-    uint8_t held_byte; /* what was sent but not acknowledged */
-    bool held;
-    bool established;
-    bool failed;
-    bool ended;          /* close_notify came */
-    bool shut;           /* close_notify was said */
-    bool deferred;       /* what is in `out` may wait for the next write: tickets */
-    bool has_received;   /* a byte ever */
-    bool received;       /* for tls_conn_take_received() */
-    bool blocked;        /* the last read of the socket was -EAGAIN */
-    bool drained;        /* the socket gave less than it was asked for, when it was asked last */
-    bool trusts_drained; /* something was read: what has come since will make its own event */
-    bool owes;           /* see tls_conn_owes() */
-    bool socket_ended;   /* end of the stream below TLS */
-    int socket_error;    /* -errno of the socket */
-    char failure[FAILURE_SIZE];
-};
 
 /* --- the socket, as OpenSSL sees it --------------------------------------------------------- */
 
@@ -143,17 +102,9 @@ static const BIO_METHOD *bio_method(void)
     return method;
 }
 
-static bool out_is_empty(const struct tls_conn *conn)
+int tls_out_send(struct tls_conn *conn, bool more)
 {
-    return conn->out_at == conn->out_size;
-}
-
-/* `more`: the rest of what the program wrote follows. Without saying so each piece would end in a
- * short packet, and Nagle's algorithm would keep the second one until the peer has seen the first. 0
- * when all is sent, -EAGAIN, or the socket's error. */
-static int out_send(struct tls_conn *conn, bool more)
-{
-    while (!out_is_empty(conn)) {
+    while (!tls_out_is_empty(conn)) {
         ssize_t n =
             sock_send(conn->fd, conn->out + conn->out_at, conn->out_size - conn->out_at, more);
         if (n < 0)
@@ -171,7 +122,7 @@ static int out_send(struct tls_conn *conn, bool more)
 
 static int out_flush(struct tls_conn *conn)
 {
-    return out_send(conn, false);
+    return tls_out_send(conn, false);
 }
 
 static void out_drop(struct tls_conn *conn)
@@ -179,16 +130,6 @@ static void out_drop(struct tls_conn *conn)
     free(conn->out);
     conn->out = NULL;
     conn->out_at = conn->out_size = conn->out_capacity = 0;
-}
-
-static void corked_drop(struct tls_conn *conn)
-{
-    if (!conn->corked)
-        return;
-    OPENSSL_cleanse(conn->corked, conn->corked_size);
-    free(conn->corked);
-    conn->corked = NULL;
-    conn->corked_size = 0;
 }
 
 /* --- the connection ------------------------------------------------------------------------- */
@@ -218,7 +159,7 @@ void tls_conn_free(struct tls_conn *conn)
     SSL_free(conn->ssl);
     out_drop(conn);
     inbox_clear(&conn->inbox);
-    corked_drop(conn);
+    tls_corked_drop(conn);
     free(conn->server_name);
     tls_context_free(conn->context);
     free(conn);
@@ -291,7 +232,7 @@ static void answer_plain_http(struct tls_conn *conn)
     conn->out_size = sizeof ANSWER - 1;
 }
 
-static int conn_fail(struct tls_conn *conn, int r)
+int tls_conn_fail(struct tls_conn *conn, int r)
 {
     unsigned long code = ERR_peek_error();
     snprintf(conn->failure, sizeof conn->failure, "%s (%d)", reason_text(conn, code),
@@ -308,9 +249,7 @@ static int conn_fail(struct tls_conn *conn, int r)
     return r;
 }
 
-/* What a failed OpenSSL call means: 0 (again: something that is no data was handled), -EAGAIN,
- * -ENODATA (the peer said it has ended), or an error, after which the connection has failed. */
-static int conn_judge(struct tls_conn *conn, int result)
+int tls_conn_judge(struct tls_conn *conn, int result)
 {
     int reason = SSL_get_error(conn->ssl, result);
     if (reason == SSL_ERROR_ZERO_RETURN) {
@@ -329,19 +268,17 @@ static int conn_judge(struct tls_conn *conn, int result)
         return -ENODATA;
     }
     if (conn->socket_error && conn->socket_error != -EPIPE)
-        return conn_fail(conn, conn->socket_error);
-    return conn_fail(conn, -ECONNRESET);
+        return tls_conn_fail(conn, conn->socket_error);
+    return tls_conn_fail(conn, -ECONNRESET);
 }
 
-/* OpenSSL judges a result by the thread's error queue, which anybody may have left something in. */
-static void conn_prepare(struct tls_conn *conn)
+void tls_conn_prepare(struct tls_conn *conn)
 {
     ERR_clear_error();
     conn->blocked = false;
 }
 
-/* 0 when established. What the handshake has to say is sent before it waits. */
-static int conn_handshake(struct tls_conn *conn)
+int tls_conn_handshake(struct tls_conn *conn)
 {
     if (conn->failed)
         return -EPIPE;
@@ -353,14 +290,14 @@ static int conn_handshake(struct tls_conn *conn)
     if (r < 0)
         return r;
     for (;;) {
-        conn_prepare(conn);
+        tls_conn_prepare(conn);
         r = SSL_do_handshake(conn->ssl);
         if (r == 1)
             break;
-        r = conn_judge(conn, r);
-        int flushed = conn->failed || out_is_empty(conn) ? 0 : out_flush(conn);
+        r = tls_conn_judge(conn, r);
+        int flushed = conn->failed || tls_out_is_empty(conn) ? 0 : out_flush(conn);
         if (flushed < 0 && flushed != -EAGAIN)
-            return conn_fail(conn, flushed);
+            return tls_conn_fail(conn, flushed);
         if (r < 0)
             return r;
     }
@@ -369,10 +306,10 @@ static int conn_handshake(struct tls_conn *conn)
     /* A TLS 1.3 server has only tickets left to send: they ride with its first answer. Alone they
      * would cost a segment, and Nagle's algorithm would hold the answer back for the delayed ACK. */
     conn->deferred = SSL_is_server(conn->ssl) && SSL_version(conn->ssl) == TLS1_3_VERSION;
-    if (conn->deferred || out_is_empty(conn))
+    if (conn->deferred || tls_out_is_empty(conn))
         return 0;
     r = out_flush(conn);
-    return r < 0 && r != -EAGAIN ? conn_fail(conn, r) : 0;
+    return r < 0 && r != -EAGAIN ? tls_conn_fail(conn, r) : 0;
 }
 
 /* The error of a stream that has failed: once, then its end. */
@@ -390,14 +327,14 @@ static int64_t read_some(struct tls_conn *conn, void *bytes, size_t size, bool p
 {
     for (;;) {
         size_t n = 0;
-        conn_prepare(conn);
+        tls_conn_prepare(conn);
         int r = peek ? SSL_peek_ex(conn->ssl, bytes, size, &n)
                      : SSL_read_ex(conn->ssl, bytes, size, &n);
         if (r == 1) {
             conn->not_data = 0;
             return (int64_t)n;
         }
-        r = conn_judge(conn, r);
+        r = tls_conn_judge(conn, r);
         if (r < 0)
             return r;
     }
@@ -448,19 +385,11 @@ static void look_ahead(struct tls_conn *conn, size_t wanted)
 /* Reading may have made something to say: a key update's answer. */
 static void conn_answer(struct tls_conn *conn)
 {
-    if (conn->failed || out_is_empty(conn) || conn->deferred)
+    if (conn->failed || tls_out_is_empty(conn) || conn->deferred)
         return;
     int r = out_flush(conn);
     if (r < 0 && r != -EAGAIN)
-        (void)conn_fail(conn, r);
-}
-
-static size_t iov_size(const struct iovec *iov, int count)
-{
-    size_t size = 0;
-    for (int i = 0; i < count; i++)
-        size += iov[i].iov_len;
-    return size;
+        (void)tls_conn_fail(conn, r);
 }
 
 /* Nothing more comes: the end or, once, the error that cut the stream. */
@@ -477,7 +406,7 @@ int64_t tls_conn_read(struct tls_conn *conn, const struct iovec *iov, int count)
     size_t done = 0;
     (void)tls_conn_flush(conn); /* who waits for an answer has said all of the question */
     if (inbox_size(&conn->inbox) == 0) {
-        r = conn_handshake(conn);
+        r = tls_conn_handshake(conn);
         if (r < 0)
             return r == -ENODATA ? 0 : conn->failed ? read_failed(conn) : r;
     }
@@ -499,205 +428,14 @@ int64_t tls_conn_read(struct tls_conn *conn, const struct iovec *iov, int count)
 int64_t tls_conn_peek(struct tls_conn *conn, const struct iovec *iov, int count)
 {
     (void)tls_conn_flush(conn);
-    int64_t r = conn_handshake(conn);
+    int64_t r = tls_conn_handshake(conn);
     if (r == 0)
-        look_ahead(conn, iov_size(iov, count));
+        look_ahead(conn, tls_iov_size(iov, count));
     conn_answer(conn);
     size_t n = inbox_peek(&conn->inbox, iov, count);
-    if (n > 0 || iov_size(iov, count) == 0)
+    if (n > 0 || tls_iov_size(iov, count) == 0)
         return (int64_t)n;
     return read_end(conn, r < 0 ? r : -EAGAIN);
-}
-
-/* As many bytes of `iov` from byte `skip` on as fit; how many. */
-static size_t gather_into(uint8_t *to, size_t room, const struct iovec *iov, int count, size_t skip)
-{
-    size_t size = 0;
-    for (; count > 0 && size < room; iov++, count--) {
-        bool reaches = iov->iov_base && iov->iov_len > skip;
-        size_t n = reaches ? MIN(iov->iov_len - skip, room - size) : 0;
-        if (n > 0)
-            memcpy(to + size, (const uint8_t *)iov->iov_base + skip, n);
-        skip -= MIN(skip, iov->iov_len);
-        size += n;
-    }
-    return size;
-}
-
-/* Up to WRITE_SIZE_MAX bytes from `iov`, from byte `skip` on: where they lie if they lie together,
- * else gathered into *ret_copy, which the caller frees. */
-static const uint8_t *gather(const struct iovec *iov, int count, size_t skip, size_t *ret_size,
-                             uint8_t **ret_copy)
-{
-    while (count > 0 && skip >= iov->iov_len) {
-        skip -= iov->iov_len;
-        iov++;
-        count--;
-    }
-    *ret_size = 0;
-    if (count == 0)
-        return NULL;
-    const uint8_t *first = (const uint8_t *)iov->iov_base + skip;
-    size_t first_size = iov->iov_len - skip;
-    if (count == 1 || first_size >= RECORD_SIZE_MAX) {
-        *ret_size = MIN(first_size, (size_t)WRITE_SIZE_MAX);
-        return first;
-    }
-    uint8_t *copy = *ret_copy ? *ret_copy : malloc(RECORD_SIZE_MAX);
-    if (!copy)
-        return NULL;
-    *ret_copy = copy;
-    *ret_size = gather_into(copy, RECORD_SIZE_MAX, iov, count, skip);
-    return copy;
-}
-
-/* Encrypts and sends one piece. 0, -EAGAIN (encrypted, but not all sent) or an error. */
-static int write_piece(struct tls_conn *conn, const uint8_t *bytes, size_t size, bool more)
-{
-    size_t written = 0;
-    conn_prepare(conn);
-    int r = SSL_write_ex(conn->ssl, bytes, size, &written);
-    if (r != 1) {
-        r = conn_judge(conn, r);
-        return conn->failed ? -EPIPE : MIN(r, -EAGAIN);
-    }
-    r = out_send(conn, more);
-    if (r < 0 && r != -EAGAIN)
-        return conn_fail(conn, r);
-    if (r == -EAGAIN) {
-        conn->deferred = false;
-        conn->held = true;
-        conn->held_byte = bytes[size - 1];
-    }
-    return r;
-}
-
-/* The first byte was sent with the write before; see the header. */
-static int write_resume(struct tls_conn *conn, const struct iovec *iov, int count)
-{
-    conn->held = false;
-    for (; count > 0; iov++, count--)
-        if (iov->iov_len > 0)
-            return *(const uint8_t *)iov->iov_base == conn->held_byte
-                       ? 1
-                       : conn_fail(conn, -ECONNRESET);
-    return 0;
-}
-
-static int64_t write_all(struct tls_conn *conn, const struct iovec *iov, int count, size_t done)
-{
-    size_t total = iov_size(iov, count), size;
-    uint8_t *copy = NULL;
-    int r = 0;
-    while (r == 0 && done < total) {
-        const uint8_t *bytes = gather(iov, count, done, &size, &copy);
-        r = bytes ? write_piece(conn, bytes, size, done + size < total) : -ENOMEM;
-        if (r == 0 || r == -EAGAIN)
-            done += size - (conn->held ? 1 : 0);
-    }
-    if (copy) {
-        OPENSSL_cleanse(copy, MIN(total, (size_t)RECORD_SIZE_MAX));
-        free(copy);
-    }
-    return done > 0 ? (int64_t)done : r;
-}
-
-int tls_conn_flush(struct tls_conn *conn)
-{
-    if (conn->corked_size == 0 || conn->failed)
-        return 0;
-    int r = out_is_empty(conn) || conn->deferred ? 0 : out_flush(conn);
-    if (r == 0) {
-        r = write_piece(conn, conn->corked, conn->corked_size, false);
-        conn->held = false; /* all of it was acknowledged when it was taken */
-        corked_drop(conn);
-    }
-    return r < 0 && r != -EAGAIN && !conn->failed ? conn_fail(conn, r) : r;
-}
-
-/* Puts what fits behind what waits already. How many bytes, from byte `skip` on. */
-static ssize_t cork(struct tls_conn *conn, const struct iovec *iov, int count, size_t skip)
-{
-    if (!conn->corked && !(conn->corked = malloc(RECORD_SIZE_MAX)))
-        return -ENOMEM;
-    size_t n = gather_into(conn->corked + conn->corked_size, RECORD_SIZE_MAX - conn->corked_size,
-                           iov, count, skip);
-    conn->corked_size += n;
-    return (ssize_t)n;
-}
-
-/* A whole record from byte `skip` of `iov` on, if it lies in one buffer. */
-static const uint8_t *lying_together(const struct iovec *iov, int count, size_t skip)
-{
-    for (; count > 0 && skip >= iov->iov_len; iov++, count--)
-        skip -= iov->iov_len;
-    return count > 0 && iov->iov_len - skip >= RECORD_SIZE_MAX
-               ? (const uint8_t *)iov->iov_base + skip
-               : NULL;
-}
-
-/* Through the record that waits: it is sent when it is full and more is there, or if no `more` comes;
- * then the rest goes its own way. What waits is never empty while a packet at the host does. */
-static int64_t write_corked(struct tls_conn *conn, const struct iovec *iov, int count, size_t done,
-                            bool more)
-{
-    size_t total = iov_size(iov, count);
-    for (;;) {
-        const uint8_t *whole = conn->corked_size == 0 && total - done > RECORD_SIZE_MAX
-                                   ? lying_together(iov, count, done)
-                                   : NULL;
-        if (whole) { /* a record, and at least a byte behind it */
-            int r = write_piece(conn, whole, RECORD_SIZE_MAX, true);
-            if (r < 0 && r != -EAGAIN)
-                return r;
-            done += RECORD_SIZE_MAX - conn->held;
-            if (r == -EAGAIN)
-                return (int64_t)done;
-            continue;
-        }
-        ssize_t taken = cork(conn, iov, count, done);
-        if (taken < 0)
-            return taken;
-        done += (size_t)taken;
-        if (done == total && more)
-            return (int64_t)done;
-        int r = write_piece(conn, conn->corked, conn->corked_size, done < total);
-        corked_drop(conn);
-        if (r < 0 && r != -EAGAIN)
-            return r;
-        if (taken == 0) /* all of it was acknowledged before */
-            conn->held = false;
-        done -= conn->held;
-        if (r == -EAGAIN)
-            return done > 0 ? (int64_t)done : r;
-        if (done == total || !more)
-            return (int64_t)done;
-    }
-}
-
-int64_t tls_conn_write(struct tls_conn *conn, const struct iovec *iov, int count, bool more)
-{
-    if (conn->shut)
-        return -EPIPE;
-    int r = conn_handshake(conn);
-    if (r < 0)
-        return r == -EAGAIN || r == -ENOMEM ? r : -EPIPE;
-    if (iov_size(iov, count) == 0)
-        return 0;
-    if (!out_is_empty(conn) && !conn->deferred) {
-        r = out_flush(conn);
-        if (r == -EAGAIN)
-            return r;
-        if (r < 0)
-            return conn_fail(conn, r);
-    }
-    int64_t done = conn->held ? write_resume(conn, iov, count) : 0;
-    if (done >= 0 && (more || conn->corked_size > 0)) {
-        done = write_corked(conn, iov, count, (size_t)done, more);
-        if (done > 0 && !out_is_empty(conn))
-            return done;
-    }
-    return done < 0 ? done : write_all(conn, iov, count, (size_t)done);
 }
 
 static size_t decrypted(const struct tls_conn *conn)
@@ -717,7 +455,7 @@ unsigned tls_conn_state(const struct tls_conn *conn)
         bits |= TLS_READABLE;
     else if (SSL_has_pending(conn->ssl))
         bits |= TLS_BUFFERED;
-    if (out_is_empty(conn) || conn->deferred || conn->shut)
+    if (tls_out_is_empty(conn) || conn->deferred || conn->shut)
         bits |= TLS_WRITABLE;
     return bits;
 }
@@ -726,8 +464,8 @@ unsigned tls_conn_advance(struct tls_conn *conn)
 {
     uint8_t byte;
     (void)tls_conn_flush(conn);
-    conn->drained = false;      /* somebody was told of new bytes, perhaps */
-    (void)conn_handshake(conn); /* whatever came of it is in the state */
+    conn->drained = false;          /* somebody was told of new bytes, perhaps */
+    (void)tls_conn_handshake(conn); /* whatever came of it is in the state */
     if (conn->low_water > 1)
         look_ahead(conn, conn->low_water);
     else if (conn->established && !conn->failed && !conn->ended && decrypted(conn) == 0)
@@ -740,7 +478,7 @@ short tls_conn_host_events(const struct tls_conn *conn, short events)
 {
     if (conn->failed)
         return 0;
-    bool pending = !out_is_empty(conn) && !conn->deferred;
+    bool pending = !tls_out_is_empty(conn) && !conn->deferred;
     short host = 0;
     if (conn->established) {
         host = (short)(events & POLLIN);
@@ -756,7 +494,7 @@ short tls_conn_host_events(const struct tls_conn *conn, short events)
 size_t tls_conn_pending(struct tls_conn *conn)
 {
     (void)tls_conn_flush(conn);
-    (void)conn_handshake(conn);
+    (void)tls_conn_handshake(conn);
     look_ahead(conn, INBOX_SIZE_MAX);
     conn_answer(conn);
     return decrypted(conn);
@@ -777,15 +515,15 @@ int tls_conn_shutdown(struct tls_conn *conn)
             return r; /* what waits comes before the goodbye */
         if (conn->failed)
             return -EPIPE;
-        conn_prepare(conn);
+        tls_conn_prepare(conn);
         r = SSL_shutdown(conn->ssl);
-        if (r < 0 && conn_judge(conn, r) < 0 && conn->failed)
+        if (r < 0 && tls_conn_judge(conn, r) < 0 && conn->failed)
             return -EPIPE;
     }
     conn->shut = true;
     conn->deferred = conn->held = false;
-    int r = out_is_empty(conn) ? 0 : out_flush(conn);
-    return r < 0 && r != -EAGAIN ? conn_fail(conn, r) : r;
+    int r = tls_out_is_empty(conn) ? 0 : out_flush(conn);
+    return r < 0 && r != -EAGAIN ? tls_conn_fail(conn, r) : r;
 }
 
 int tls_conn_take_error(struct tls_conn *conn)
@@ -816,9 +554,4 @@ bool tls_conn_is_established(const struct tls_conn *conn)
 bool tls_conn_owes(const struct tls_conn *conn)
 {
     return conn->owes && !conn->failed && !conn->ended;
-}
-
-bool tls_conn_is_corked(const struct tls_conn *conn)
-{
-    return conn->corked_size > 0;
 }
