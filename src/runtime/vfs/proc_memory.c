@@ -124,15 +124,33 @@ struct entry {
     const char *name;
 };
 
+/* A number that is followed by `end`, which is passed over. */
+static uint64_t parse_number(const char **at, int base, char end, bool *good)
+{
+    char *behind;
+    uint64_t number = strtoull(*at, &behind, base);
+    *good &= isxdigit((unsigned char)**at) && *behind == end;
+    *at = *good ? behind + 1 : *at;
+    return number;
+}
+
+/* "FROM-TO PERM OFFSET MAJOR:MINOR INODE   NAME"; false for any other line. */
 static bool parse_entry(const char *line, struct entry *e)
 {
-    int at = 0;
+    bool good = true;
     *e = (struct entry){0};
-    if (sscanf(line, "%" SCNx64 "-%" SCNx64 " %4[rwxps-] %" SCNx64 " %x:%x %" SCNu64 " %n",
-               &e->from, &e->to, e->perms, &e->offset, &e->major, &e->minor, &e->ino, &at) < 7)
+    e->from = parse_number(&line, 16, '-', &good);
+    e->to = parse_number(&line, 16, ' ', &good);
+    if (!good || strspn(line, "rwxps-") != 4 || line[4] != ' ')
         return false;
-    e->name = line + at;
-    return e->from < e->to;
+    memcpy(e->perms, line, 4);
+    line += 5;
+    e->offset = parse_number(&line, 16, ' ', &good);
+    e->major = (unsigned)parse_number(&line, 16, ':', &good);
+    e->minor = (unsigned)parse_number(&line, 16, ' ', &good);
+    e->ino = parse_number(&line, 10, ' ', &good);
+    e->name = line + strspn(line, " ");
+    return good && e->from < e->to;
 }
 
 static bool inside(uint64_t from, uint64_t to, uint64_t low, uint64_t high)
@@ -161,8 +179,8 @@ static int put_entry(struct view *v, const struct entry *whole, uint64_t from, u
                      "%08" PRIx64 "-%08" PRIx64 " %s %08" PRIx64 " %02x:%02x %" PRIu64 " ", from,
                      to, e.perms, e.offset, e.major, e.minor, e.ino);
     if (e.name[0] != '\0')
-        n = snprintf(text + n, sizeof text - (size_t)n, "%*s%s", MAX(NAME_COLUMN - n, 0), "",
-                     e.name);
+        (void)snprintf(text + n, sizeof text - (size_t)n, "%*s%s", MAX(NAME_COLUMN - n, 0), "",
+                       e.name);
     int r = buf_append_text(&v->out, text);
     return r == 0 ? buf_append_byte(&v->out, '\n') : r;
 }

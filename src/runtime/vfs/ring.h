@@ -16,7 +16,7 @@
 #include "runtime/vfs/volume_file.h"
 
 #define RING_SLOTS 32
-#define RING_DATA_SIZE (REQUEST_DATA_MAX + 2 * REQUEST_TEXT_MAX)
+#define RING_DATA_SIZE (REQUEST_DATA_MAX + (size_t)2 * REQUEST_TEXT_MAX)
 #define RING_PATIENCE_NS 500000000 /* between looks whether the other side still lives */
 
 enum slot_state { SLOT_FREE, SLOT_CLAIMED, SLOT_REQUESTED, SLOT_SERVING, SLOT_DONE };
