@@ -366,9 +366,32 @@ def a_family_that_is_killed_loses_no_write(volume):
     require(out == "300\nline 299\ngone\nmapped", out)
 
 
+ENDED = """
+import os, signal, sys, threading
+f = os.open("/data/" + sys.argv[1], os.O_CREAT | os.O_WRONLY)
+os.write(f, b"x" * 100)
+if sys.argv[2] == "busy":
+    threading.Thread(target=lambda: [os.pwrite(f, b"y", 50) for _ in iter(int, 1)],
+                     daemon=True).start()
+os.kill(os.getpid(), getattr(signal, "SIG" + sys.argv[1]))
+signal.pause()
+"""
+
+
+def a_signal_that_ends_a_program_loses_no_write(volume):
+    for how in ("idle", "busy"):
+        for name in ("TERM", "HUP", "SEGV", "ABRT", "USR1", "RTMIN", "ALRM"):
+            process = volume.start("/usr/bin/python3", "-c", ENDED, name, how)
+            code = process.wait(timeout=PATIENCE)
+            require(code == -getattr(signal, "SIG" + name), f"{name} ended it with {code}")
+            out = volume.run("sh", "-c", f"wc -c < /data/{name}; rm /data/{name}")
+            require(out == "100\n", f"{name}: {out}")
+
+
 TESTS = [sqlite_journal_modes, sqlite_several_processes, kill_under_load, redis_append_only,
          bash_pipelines, python_files, killed_members_leave_nothing_behind,
-         a_family_that_is_killed_loses_no_write]
+         a_family_that_is_killed_loses_no_write,
+         a_signal_that_ends_a_program_loses_no_write]
 
 
 def main():

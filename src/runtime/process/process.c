@@ -49,6 +49,8 @@ void process_exit(int status)
         if (g_dispatch_stats && process_self()->pid == g_first_pid)
             dispatch_stats_print(g_stderr);
     }
+    if (atomic_load(&g_signal_dying) != 0 && !process_self()->vfork_child)
+        signal_die(atomic_load(&g_signal_dying));
     for (;;)
         (void)host_call(SYS_exit_group, status);
 }

@@ -28,12 +28,32 @@ static void host_action_set(int signal, uint64_t handler, uint64_t flags)
     (void)host_call(SYS_rt_sigaction, signal, &action, 0, 8);
 }
 
+_Atomic int g_signal_dying;
+_Atomic bool g_signal_in_order;
+
+/* vfs/vfs.h, where it is linked in. */
+__attribute__((weak)) bool vfs_owns_volumes(void);
+
+/* By default this signal ends the process, and what it has written to its own volumes must be
+ * committed first: the host would end it where it is. */
+static bool must_end_in_order(int signal)
+{
+    const uint64_t others = SIGNAL_BIT(SIGCHLD) | SIGNAL_BIT(SIGCONT) | SIGNAL_BIT(SIGURG) |
+                            SIGNAL_BIT(SIGWINCH) | SIGNAL_BIT(SIGTSTP) | SIGNAL_BIT(SIGTTIN) |
+                            SIGNAL_BIT(SIGTTOU);
+    bool ends = !(SIGNAL_BIT(signal) & others) && vfs_owns_volumes && vfs_owns_volumes();
+    if (ends)
+        atomic_store(&g_signal_in_order, true);
+    return ends;
+}
+
 void signal_host_action(int signal, const struct signal_action *guest)
 {
     if (signal == SIGSYS || signal == SIGKILL || signal == SIGSTOP)
         return;
     uint64_t handler = guest->handler;
-    if (handler > (uint64_t)SIG_IGN || (SIGNAL_BIT(signal) & SIGNALS_OURS))
+    if (handler > (uint64_t)SIG_IGN || (SIGNAL_BIT(signal) & SIGNALS_OURS) ||
+        (handler == (uint64_t)SIG_DFL && must_end_in_order(signal)))
         handler = (uint64_t)signal_host_handler;
     host_action_set(signal, handler, guest->flags & ACTION_FLAGS_HOST);
 }
@@ -49,7 +69,8 @@ void signal_start(void)
         (void)host_call(SYS_rt_sigaction, signal, 0, action, 8);
         if (action->handler != (uint64_t)SIG_IGN)
             *action = (struct signal_action){0};
-        if (SIGNAL_BIT(signal) & SIGNALS_OURS)
+        bool in_order = action->handler == (uint64_t)SIG_DFL && must_end_in_order(signal);
+        if (in_order || (SIGNAL_BIT(signal) & SIGNALS_OURS))
             host_action_set(signal, (uint64_t)signal_host_handler, 0);
     }
 }

@@ -54,6 +54,12 @@ struct signal_frame {
 void signal_host_sigsys(int signal, siginfo_t *info, void *context);
 void signal_host_handler(int signal, siginfo_t *info, void *context);
 
+/* The signal whose default action ends the process, when that is to happen in order: by way of
+ * process_exit(), which commits the volumes that this process owns. 0: none yet. */
+extern _Atomic int g_signal_dying;
+/* Whether it is to happen so. */
+extern _Atomic bool g_signal_in_order;
+
 /* Installs the runtime's own handlers. At start, and in nobody's child: fork() inherits them. */
 void signal_start(void);
 

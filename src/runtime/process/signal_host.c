@@ -185,6 +185,22 @@ static uint64_t take_return_mask(struct thread *t)
     return mask;
 }
 
+/* The default is to end. With volumes of its own the process does so by itself: as on_kick(), into
+ * the runtime by a call, of which the guest knows nothing. */
+static void end_process(struct thread *t, int signal, struct ucontext *uc)
+{
+    uint64_t *g = (uint64_t *)&uc->uc_mcontext;
+    int none = 0;
+    if (!atomic_load(&g_signal_in_order) || t->process->vfork_child ||
+        !atomic_compare_exchange_strong(&g_signal_dying, &none, signal)) {
+        set_default_and_die(signal, (uint64_t *)&uc->uc_sigmask);
+        return;
+    }
+    g[CX] = g[IP];
+    g[AX] = SYS_exit_group;
+    g[IP] = (uint64_t)rt_full;
+}
+
 /* `uc` holds the guest's registers: run its handler, or what the default is. `due`: it came when
  * the guest did not block it. */
 static void deliver(struct thread *t, int signal, const siginfo_t *info, struct ucontext *uc,
@@ -202,12 +218,12 @@ static void deliver(struct thread *t, int signal, const siginfo_t *info, struct 
         return;
     }
     if (action.handler <= (uint64_t)SIG_IGN || blocked) {
-        set_default_and_die(signal, mask);
+        end_process(t, signal, uc);
         return;
     }
     uint64_t return_mask = take_return_mask(t);
     if (frame_make(t, signal, info, uc, &action, return_mask) < 0) {
-        set_default_and_die(SIGSEGV, mask);
+        end_process(t, SIGSEGV, uc);
         return;
     }
     g_counters.signals++;

@@ -269,6 +269,11 @@ int vfs_init(const struct runtime_config *config, struct error *e)
     return r;
 }
 
+bool vfs_owns_volumes(void)
+{
+    return g_fs.owner != NULL;
+}
+
 void vfs_exit(void)
 {
     if (g_fs.remote) {

@@ -19,6 +19,8 @@ must_check int vfs_init(const struct runtime_config *config, struct error *e);
  * own the volumes, says goodbye to who does; the last one to do so waits for the commit. Errors are
  * logged. Never in a child of vfork(). */
 void vfs_exit(void);
+/* Does this process own volumes, so that what it has written ends with it if nobody calls that? */
+bool vfs_owns_volumes(void);
 
 /* The bytes that volumes take on the host, for the status page. */
 uint64_t vfs_host_size(void);
