@@ -20,9 +20,8 @@ static int g_fd = -1;
 
 static struct stand_ins *map_page(int fd)
 {
-    long r = host_call(SYS_mmap, NULL, sizeof(struct stand_ins), PROT_READ | PROT_WRITE, MAP_SHARED,
-                       fd, 0);
-    return r > 0 || r < -4095 ? (struct stand_ins *)r : NULL;
+    long r = host_mmap(0, sizeof(struct stand_ins), PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+    return r > 0 ? (struct stand_ins *)r : NULL;
 }
 
 static int make_page(void)
