@@ -5,14 +5,17 @@
 #include "runtime/fd_table.h"
 #include "runtime/syscall/call.h"
 #include "runtime/thread.h"
+#include "runtime/vfs/file_ops.h"
 #include "runtime/vfs/fs.h"
 #include "runtime/vfs/handlers.h"
 #include "runtime/vfs/vfs.h"
+#include "runtime/vfs/volume_client.h"
 
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
+#include <sched.h>
 #include <signal.h>
 #include <sys/file.h>
 #include <sys/mman.h>
@@ -504,6 +507,94 @@ TEST(a_client_that_is_killed_leaves_no_lock_behind)
     CHECK_EQ(r, 0);
     file_put(f);
     do_close(fd);
+}
+
+static int64_t g_exchange;
+
+static int child_reads_held(void *arg)
+{
+    char text[8] = "";
+    (void)arg;
+    return do_pread(g_exchange, text, 4, 0) == 4 && strcmp(text, "held") == 0 ? 0 : 1;
+}
+
+/* Where in an exchange a client dies. */
+enum stage {
+    DIES_CLAIMED,   /* has a slot, nothing in it */
+    DIES_REQUESTED, /* the request stands there, its bit does not */
+    DIES_UNRUNG,    /* the bit too; the server was not woken */
+    DIES_RUNG,      /* it was: the answer may be under way */
+    DIES_ANSWERED,  /* has not taken the answer away */
+    DIES_SENSELESS, /* what it asked has sizes and numbers beyond all bounds */
+    DIES_MOVING,    /* holds the lock of a position */
+    DIES_COUNT,
+};
+
+static void leave_in(struct ring_slot *slot, enum stage stage)
+{
+    struct ring *ring = g_fs.remote->ring;
+    slot->has_creds = false;
+    slot->request = (struct request){.op = REQUEST_GETATTR, .ino = 1};
+    if (stage == DIES_SENSELESS) {
+        memset(&slot->request, 0xff, sizeof slot->request);
+        slot->request.op = (uint32_t)(slot - ring->slots) % (REQUEST_OP_COUNT + 2);
+        slot->request.in.size = (slot - ring->slots) % 3 == 0 ? 16 : SIZE_MAX / 2;
+    }
+    if (stage > DIES_CLAIMED)
+        atomic_store(&slot->state, SLOT_OF(SLOT_REQUESTED, g_fs.client));
+    if (stage > DIES_REQUESTED)
+        atomic_fetch_or(&ring->pending, (int)(1u << (slot - ring->slots)));
+    if (stage > DIES_UNRUNG)
+        ring_wake(&ring->pending, 1);
+    while (stage == DIES_ANSWERED && SLOT_STATE(atomic_load(&slot->state)) != SLOT_DONE)
+        sched_yield();
+}
+
+/* Takes every slot that is free, and dies with them. */
+static int child_dies(void *arg)
+{
+    enum stage stage = *(enum stage *)arg;
+    struct ring *ring = g_fs.remote->ring;
+    for (unsigned i = 0; i < RING_SLOTS && stage < DIES_MOVING; i++) {
+        int expected = SLOT_FREE;
+        if (atomic_compare_exchange_strong(&ring->slots[i].state, &expected,
+                                           SLOT_OF(SLOT_CLAIMED, g_fs.client)))
+            leave_in(&ring->slots[i], stage);
+    }
+    struct file *f = fd_get((int)g_exchange);
+    if (stage == DIES_MOVING && f) {
+        g_thread.tid = getpid();
+        position_acquire(volume_file_of(f)->position);
+    }
+    kill(getpid(), SIGKILL);
+    return 0;
+}
+
+TEST(a_client_that_is_killed_anywhere_in_an_exchange_takes_nothing_with_it)
+{
+    char text[32] = "";
+    g_exchange = do_open("/data/exchange", O_CREAT | O_RDWR, 0600);
+    CHECK_EQ(do_write(g_exchange, "held", 4), 4);
+    for (enum stage stage = 0; stage < DIES_COUNT; stage++) {
+        CHECK_EQ(in_child(child_dies, &stage), 100);
+        /* More requests than slots, each of which has to come round. */
+        for (int i = 0; i < 2 * RING_SLOTS; i++)
+            CHECK_EQ(do_pread(g_exchange, text, sizeof text, 0), 4);
+        struct file *f = fd_get((int)g_exchange);
+        CHECK_EQ(f->ops->seek(f, 2, SEEK_SET), 2);
+        file_put(f);
+        CHECK_EQ(in_child(child_reads_held, NULL), 0);
+        const struct ring *ring = g_fs.remote->ring;
+        unsigned taken = RING_SLOTS;
+        while (taken > 0) { /* the server learns of the death by itself, a moment later */
+            taken = 0;
+            for (unsigned i = 0; i < RING_SLOTS; i++)
+                taken += atomic_load(&ring->slots[i].state) != SLOT_FREE;
+            sched_yield();
+        }
+    }
+    CHECK_TEXT(text, "held");
+    do_close(g_exchange);
 }
 
 static int child_maps(void *arg)
