@@ -368,12 +368,15 @@ def a_family_that_is_killed_loses_no_write(volume):
 
 ENDED = """
 import os, signal, sys, threading
+number = getattr(signal, "SIG" + sys.argv[1])
+if signal.getsignal(number) == signal.SIG_IGN:
+    signal.signal(number, signal.SIG_DFL)
 f = os.open("/data/" + sys.argv[1], os.O_CREAT | os.O_WRONLY)
 os.write(f, b"x" * 100)
 if sys.argv[2] == "busy":
     threading.Thread(target=lambda: [os.pwrite(f, b"y", 50) for _ in iter(int, 1)],
                      daemon=True).start()
-os.kill(os.getpid(), getattr(signal, "SIG" + sys.argv[1]))
+os.kill(os.getpid(), number)
 signal.pause()
 """
 
@@ -382,7 +385,10 @@ def a_signal_that_ends_a_program_loses_no_write(volume):
     for how in ("idle", "busy"):
         for name in ("TERM", "HUP", "SEGV", "ABRT", "USR1", "RTMIN", "ALRM"):
             process = volume.start("/usr/bin/python3", "-c", ENDED, name, how)
-            code = process.wait(timeout=PATIENCE)
+            try:
+                code = process.wait(timeout=PATIENCE)
+            finally:
+                process.kill()
             require(code == -getattr(signal, "SIG" + name), f"{name} ended it with {code}")
             out = volume.run("sh", "-c", f"wc -c < /data/{name}; rm /data/{name}")
             require(out == "100\n", f"{name}: {out}")
