@@ -41,6 +41,7 @@ CASES = [
     ("signal contexts and faults", guest("sig_context"), ""),
     ("interrupted calls", guest("sig_restart"), ""),
     ("processes", guest("processes"), ""),
+    ("exec", guest("exec"), ""),
     ("system call sites", guest("sites"), ""),
     ("musl, static", guest("musl"), ""),
     ("bash pipeline", ["bash", "-c", "seq 1000 | grep 7 | sort -r | head -5 | wc -c"], ""),

@@ -10,7 +10,7 @@
 #include <sys/syscall.h>
 
 #define SCRIPT_LINE_SIZE 256
-#define SCRIPT_DEPTH_MAX 4
+#define SCRIPT_DEPTH_MAX 5
 
 int strings_add(struct strings *s, const char *text, size_t at)
 {

@@ -12,6 +12,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
+#include <linux/prctl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/syscall.h>
@@ -52,12 +53,18 @@ static int prepare(const char *path, int fd, unsigned long argv_at, unsigned lon
     return r;
 }
 
-static void kick_others(struct thread *self, struct thread *leader)
+/* Under the threads lock. */
+static void kick_others_locked(struct thread *self, struct thread *leader)
 {
-    lock_acquire(&g_threads_lock);
     for (struct thread *t = g_threads; t; t = t->next)
         if (t != self && t != leader)
             signal_kick(t);
+}
+
+static void kick_others(struct thread *self, struct thread *leader)
+{
+    lock_acquire(&g_threads_lock);
+    kick_others_locked(self, leader);
     lock_release(&g_threads_lock);
 }
 
@@ -80,38 +87,46 @@ static int64_t exec_in_place(struct thread *t, struct program *program)
     thread_exit(t, 0);
 }
 
+static void close_if_marked(int fd)
+{
+    long flags = fd_is_hidden(fd) ? 0 : host_call(SYS_fcntl, fd, F_GETFD);
+    if (flags < 0 || !(flags & FD_CLOEXEC))
+        return;
+    file_put(fd_detach(fd));
+    host_close(fd);
+}
+
+/* The next numbers of an open listing of /proc/self/fd, or 0 at its end. The kernel lists by number,
+ * so what is closed meanwhile does not move the rest. */
+static size_t listed(int directory, int *numbers, size_t max)
+{
+    char buffer[4096];
+    long n = host_call(SYS_getdents64, directory, buffer, sizeof(buffer));
+    size_t count = 0;
+    for (long at = 0; n <= (long)sizeof(buffer) && at + 19 < n && count < max;) {
+        unsigned short size;
+        __builtin_memcpy(&size, buffer + at + 16, sizeof(size));
+        char *name = buffer + at + 19;
+        numbers[count++] = *name >= '0' && *name <= '9' ? (int)strtol(name, NULL, 10) : -1;
+        if (size == 0)
+            break;
+        at += size;
+    }
+    return count;
+}
+
 /* Descriptors marked close-on-exec, but for the runtime's own. */
 static void close_marked(void)
 {
     int directory = host_openat(AT_FDCWD, "/proc/self/fd", O_RDONLY | O_DIRECTORY | O_CLOEXEC, 0);
-    int open[1024];
-    char buffer[4096];
-    long n;
-    size_t count = 0;
+    int numbers[256]; /* an entry takes 24 bytes: never more than fit the buffer of listed() */
     if (directory < 0)
         return;
-    while ((n = host_call(SYS_getdents64, directory, buffer, sizeof(buffer))) > 0) {
-        for (long at = 0; at + 19 < n;) {
-            unsigned short size;
-            __builtin_memcpy(&size, buffer + at + 16, sizeof(size));
-            char *name = buffer + at + 19;
-            if (*name >= '0' && *name <= '9' && count < ARRAY_COUNT(open))
-                open[count++] = (int)strtol(name, NULL, 10);
-            if (size == 0)
-                break;
-            at += size;
-        }
-    }
+    for (size_t n; (n = listed(directory, numbers, ARRAY_COUNT(numbers))) > 0;)
+        for (size_t i = 0; i < n; i++)
+            if (numbers[i] >= 0 && numbers[i] != directory)
+                close_if_marked(numbers[i]);
     host_close(directory);
-    for (size_t i = 0; i < count; i++) {
-        int fd = open[i];
-        long flags = fd_is_hidden(fd) || fd == directory ? 0 : host_call(SYS_fcntl, fd, F_GETFD);
-        if (flags < 0 || !(flags & FD_CLOEXEC))
-            continue;
-        struct file *f = fd_detach(fd);
-        file_put(f);
-        host_close(fd);
-    }
 }
 
 struct program *exec_take(struct thread *t)
@@ -119,8 +134,9 @@ struct program *exec_take(struct thread *t)
     struct process *process = t->process;
     signal_block_all();
     for (;;) {
-        kick_others(t, NULL); /* again each time: a thread may have been on its way into the list */
         lock_acquire(&g_threads_lock);
+        kick_others_locked(t,
+                           NULL); /* again each time: one may have been on its way into the list */
         bool alone = g_threads == t && !t->next;
         int count = atomic_load(&process->thread_count);
         lock_release(&g_threads_lock);
@@ -138,6 +154,8 @@ struct program *exec_take(struct thread *t)
     rseq_forget(t);
     signal_reset_for_exec(t);
     close_marked();
+    (void)host_call(SYS_prctl, PR_SET_KEEPCAPS, 0);
+    timers_delete();
     memory_release_guest();
     return program;
 }
@@ -182,8 +200,10 @@ int64_t sys_execveat(struct syscall_call *c)
     }
     if (path[0] == '/' || fd == AT_FDCWD)
         return exec_program(c, path, -1, c->args[2], c->args[3]);
+    if (host_call(SYS_fcntl, fd, F_GETFD) < 0 || fd_is_hidden(fd))
+        return -EBADF;
     if (fd_is_shielded(fd))
         return -EACCES;
-    (void)snprintf(full, sizeof(full), "/proc/self/fd/%d/%s", fd, path);
+    (void)snprintf(full, sizeof(full), "/dev/fd/%d/%s", fd, path);
     return exec_program(c, full, -1, c->args[2], c->args[3]);
 }

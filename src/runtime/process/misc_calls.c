@@ -4,6 +4,7 @@
 #include "platform/ops.h"
 #include "runtime/fd_table.h"
 #include "runtime/guest.h"
+#include "runtime/process/process.h"
 #include "runtime/syscall/call.h"
 #include "runtime/thread.h"
 
@@ -57,6 +58,26 @@ int64_t sys_personality(struct syscall_call *c)
     if ((unsigned)c->args[0] == 0xffffffffu || c->args[0] == 0)
         return 0;
     return -EINVAL;
+}
+
+static _Atomic int g_timers_end; /* one past the highest number a timer has had; they only grow */
+
+int64_t sys_timer_create(struct syscall_call *c)
+{
+    int id;
+    int64_t r = sys_pass(c);
+    if (r < 0 || guest_get(&id, c->args[2]) < 0)
+        return r;
+    for (int end = atomic_load(&g_timers_end); id >= end && id < INT32_MAX;)
+        if (atomic_compare_exchange_weak(&g_timers_end, &end, id + 1))
+            break;
+    return r;
+}
+
+void timers_delete(void)
+{
+    for (int id = atomic_exchange(&g_timers_end, 0); id-- > 0;)
+        (void)host_call(SYS_timer_delete, id);
 }
 
 int64_t sys_restart_syscall(struct syscall_call *c)

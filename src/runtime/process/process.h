@@ -57,6 +57,9 @@ void rseq_forget(struct thread *t);
 /* What the kernel does with a robust list (set_robust_list(2)) when a thread ends. */
 void robust_list_walk(struct thread *t);
 
+/* At exec: the old program's POSIX timers end with it. */
+void timers_delete(void);
+
 /* Around every fork: hooks of the shields and all locks. */
 must_check int fork_prepare(void);
 void fork_parent(long pid);
