@@ -86,7 +86,9 @@ void process_lead(struct thread *t, int how)
     for (;;) {
         if (how == THREAD_LEAVE_EXIT) {
             leader_park(t);
-            if (atomic_load(&t->process->thread_count) == 0)
+            /* The last other thread may have ended because it executes a program. */
+            if (!(atomic_load(&t->work) & THREAD_WORK_KICK) &&
+                atomic_load(&t->process->thread_count) == 0)
                 process_exit(atomic_load(&g_exit_status));
         }
         how = load_and_enter(t, exec_take(t));
