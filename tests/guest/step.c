@@ -115,7 +115,7 @@ int main(void)
     static char byte;
     static uint64_t mask;
     made = mmap(NULL, 4096, PROT_READ | PROT_WRITE | PROT_EXEC, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-    memcpy(made, step_begin, (size_t)(step_end - step_begin));
+    memcpy(made, step_begin, (size_t)((uint64_t)step_end - (uint64_t)step_begin));
     handle(0);
     step("passed", step_moved, (long[5]){SYS_getppid}, getppid(), 0);
     step("answered", step_moved, (long[5]){SYS_getpid}, getpid(), 0);

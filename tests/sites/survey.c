@@ -5,10 +5,12 @@
 #include "runtime/syscall/insn.h"
 #include "runtime/syscall/site_form.h"
 
+#include <ctype.h>
 #include <elf.h>
 #include <fcntl.h>
 #include <inttypes.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
@@ -84,15 +86,18 @@ static bool leaves(const char *text)
 static void look_at(const char *line)
 {
     static unsigned last;
-    uint64_t address, base = 0;
-    int at = 0;
-    unsigned said = 0, byte;
+    uint64_t base = 0;
+    char *at;
+    unsigned said = 0;
     size_t size = 0;
-    if (sscanf(line, " %" SCNx64 ":%n", &address, &at) != 1 || at == 0 || line[at] != '\t')
+    uint64_t address = strtoull(line, &at, 16);
+    if (at == line || at[0] != ':' || at[1] != '\t')
         return;
-    for (int n = 0; sscanf(line + at, " %2x%n", &byte, &n) == 1 && n <= 4; at += n)
+    at += 2;
+    for (; isxdigit((unsigned char)at[0]) && isxdigit((unsigned char)at[1]) && at[2] == ' ';
+         at += 3)
         said++;
-    const char *words = strchr(line + at, '\t');
+    const char *words = strchr(at, '\t');
     const uint8_t *text = segment_of(address, &base, &size);
     if (!words || !text || strstr(words, "(bad)") || words[1] == '.')
         return;

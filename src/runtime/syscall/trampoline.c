@@ -23,7 +23,7 @@ static bool is_near(uint64_t a, uint64_t b)
 static struct site_page *page_at(uint64_t at)
 {
     unsigned count = atomic_load(&g_site_page_count);
-    if (count == SITE_PAGES_MAX)
+    if (count == SITE_PAGES_MAX || at == 0)
         return NULL;
     long r = host_mmap(at, SITE_PAGE_SIZE, PROT_READ | PROT_WRITE,
                        MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED_NOREPLACE, -1, 0);
