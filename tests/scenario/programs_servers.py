@@ -184,6 +184,26 @@ def node_serves_http(side):
     return shown
 
 
+NODE_CLUSTER = """
+const cluster = require('cluster'), http = require('http'), port = process.argv[2];
+if (cluster.isPrimary) {
+  for (let i = 0; i < 2; i++) cluster.fork();
+  process.on('SIGTERM', () => process.exit(7));
+} else http.createServer((q, r) => r.end('w' + cluster.worker.id)).listen(port, '127.0.0.1');
+"""
+
+
+@programs.compare("node", "curl")
+def node_cluster_passes_connections_to_its_workers(side):
+    """The first process accepts and sends each connection to a worker over a Unix socket."""
+    server = side.serve("node", script(side, "cluster.js", NODE_CLUSTER), str(side.port))
+    answers = [side.curl(side.url(f"/{n}")) for n in range(12)]
+    tap.until(lambda: answers.append(side.curl(side.url("/"))) or len(set(answers)) == 2,
+              "both workers answer")
+    many = side.curl("-Z", "--parallel-max", "10", "-w", "\n%{http_code}", side.url("/[1-60]"))
+    return [sorted(set(answers)), many.count(b"200"), server.stop()]
+
+
 PYTHON_SERVER = """
 import asyncio, sqlite3, sys
 db = sqlite3.connect(sys.argv[1] + "/hits.db")
