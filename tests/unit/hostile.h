@@ -13,8 +13,8 @@
 #define CALL(nr_, name_, class_, fn_, shapes_, engines_, why_) syscall_fn fn_ __attribute__((weak));
 #include "runtime/syscall/table.def"
 #undef CALL
-#include "runtime/syscall/shape.c"
-#include "runtime/syscall/table.c"
+#include "runtime/syscall/shape.c" /* NOLINT(bugprone-suspicious-include) */
+#include "runtime/syscall/table.c" /* NOLINT(bugprone-suspicious-include) */
 
 #include <signal.h>
 #include <sys/mman.h>

@@ -49,7 +49,7 @@ static void answer(struct program *p, uint32_t action)
 }
 
 #define POINTER offsetof(struct seccomp_data, instruction_pointer)
-#define ARGUMENT(n) (offsetof(struct seccomp_data, args) + 8 * (n))
+#define ARGUMENT(n) (offsetof(struct seccomp_data, args) + (size_t)8 * (size_t)(n))
 
 static void allow_at(struct program *p, const char *behind)
 {

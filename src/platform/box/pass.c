@@ -167,12 +167,13 @@ static int scatter(unsigned long to, unsigned long count, const uint8_t *bytes, 
     return r;
 }
 
-static int one_piece(struct passage *p, uint8_t *bytes, size_t size, struct iovec **ret)
+/* `bytes` is what the host may write to. */
+static int one_piece(struct passage *p, const uint8_t *bytes, size_t size, struct iovec **ret)
 {
     *ret = exchange_take(&p->frame, sizeof **ret);
     if (!*ret)
         return -ENOMEM;
-    **ret = (struct iovec){bytes, size};
+    **ret = (struct iovec){(void *)(uintptr_t)bytes, size};
     return 0;
 }
 

@@ -5,7 +5,7 @@
 #define gmtime_r own_gmtime_r
 #define getrandom own_getrandom
 #define getentropy own_getentropy
-#include "runtime/libc_own.c"
+#include "runtime/libc_own.c" /* NOLINT(bugprone-suspicious-include) */
 #undef gmtime_r
 
 extern struct tm *gmtime_r(const time_t *clock, struct tm *ret);
