@@ -43,14 +43,13 @@ static void print_value(const char *name, const json_t *value)
 
 static void result_print(json_t *out, bool as_json)
 {
-    const char *name;
-    json_t *value;
     if (as_json) {
         (void)json_dumpf(out, stdout, JSON_INDENT(2));
         printf("\n");
         return;
     }
-    json_object_foreach(out, name, value) print_value(name, value);
+    for (void *at = json_object_iter(out); at; at = json_object_iter_next(out, at))
+        print_value(json_object_iter_key(at), json_object_iter_value(at));
 }
 
 static int file_of(const char *folder, const char *name, struct buf *ret_bytes, struct error *e)
