@@ -2,8 +2,8 @@
 /* Whatever answers instead of the server that a rule names: nothing of what the program wrote was sent to
  * it in a way it could read, no plaintext comes of what it says, and the connection fails with a reason.
  * Input: a first byte that says how the stream is cut, then the stream. */
-#include "platform/linux/linux.h"
-#include "platform/ops.h"
+#include "tls_peer.h"
+
 #include "runtime/net/tls_conn.h"
 
 #include <errno.h>
@@ -11,36 +11,8 @@
 #include <openssl/evp.h>
 #include <openssl/pem.h>
 #include <openssl/x509.h>
-#include <stdlib.h>
-#include <sys/syscall.h>
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
-
-#define HOLDS(condition)  \
-    do {                  \
-        if (!(condition)) \
-            abort();      \
-    } while (0)
-
-static struct slice g_left;
-static size_t g_step;
-
-/* The host: a socket whose peer is the input. */
-static long fuzz_call(long nr, const long args[6])
-{
-    if (nr == SYS_sendto)
-        return args[2];
-    if (nr != SYS_recvfrom)
-        return linux_call(nr, args);
-    size_t n = MIN(g_left.size, g_step);
-    n = MIN(n, (size_t)args[2]);
-    if (n > 0)
-        memcpy((void *)args[1], g_left.bytes, n);
-    g_left = slice_of(g_left.bytes + n, g_left.size - n);
-    return (long)n;
-}
-
-static const struct platform_ops fuzz_platform = {.name = "fuzz", .call = fuzz_call};
 
 static struct tls_context *context_make(void)
 {
