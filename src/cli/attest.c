@@ -46,7 +46,7 @@ static const struct option_row g_rows[] = {
 
 static void digest_print(const char *name, const uint8_t *digest, size_t size)
 {
-    char hex[2 * EVIDENCE_REPORT_DATA_SIZE + 1];
+    char hex[2 * EVIDENCE_REPORT_DATA_SIZE + 1] = "";
     hex_encode(slice_of(digest, size), hex);
     printf("%-12s %s\n", name, strspn(hex, "0") == 2 * size ? "none" : hex);
 }
@@ -94,7 +94,7 @@ static int attest_show(const char *path, struct error *e)
 {
     static const char pem_start[] = "-----BEGIN";
     SCOPED(buf_done) struct buf bytes = {0}, record = {0};
-    struct evidence ev;
+    struct evidence ev = {0};
     int r = owner_file_read(path, FILE_SIZE_MAX, &bytes, e);
     if (r < 0)
         return r;

@@ -201,8 +201,10 @@ static int quote_judge(json_t *out, struct slice bytes, const struct attest_file
 static int snp_folder_open(const char *folder, struct snp_certificates *all, struct error *e)
 {
     DIR *listing = opendir(folder);
-    int r = listing ? 0 : error_set(e, -errno, "cannot read the folder '%s'", folder);
     struct dirent *entry;
+    int r = 0;
+    if (!listing)
+        return error_set(e, -errno, "cannot read the folder '%s'", folder);
     while (r == 0 && (entry = readdir(listing)) != NULL) {
         SCOPED(buf_done) struct buf bytes = {0};
         if (entry->d_type == DT_DIR)
@@ -213,8 +215,7 @@ static int snp_folder_open(const char *folder, struct snp_certificates *all, str
             r = error_set(e, -E2BIG, "'%s' holds more than %d certificates", folder,
                           SNP_CERTIFICATES_MAX);
     }
-    if (listing)
-        (void)closedir(listing);
+    (void)closedir(listing);
     return r;
 }
 

@@ -82,7 +82,7 @@ int dcap_collateral_open(const struct dcap_files *files, const uint8_t root[SHA2
                          struct dcap_collateral **ret_collateral, struct error *e)
 {
     SCOPED(dcap_collateral_freep) struct dcap_collateral *c = calloc(1, sizeof *c);
-    struct slice object;
+    struct slice object = {0};
     if (!c)
         return error_set(e, -ENOMEM, "no memory");
     int r = certificates_read(files, root, c, e);

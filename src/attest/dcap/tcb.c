@@ -7,7 +7,7 @@
 #include <string.h>
 
 static const char *const status_names[] = {
-#define TCB_STATUS_NAME(id, name) [TCB_##id] = name,
+#define TCB_STATUS_NAME(id, name) [TCB_##id] = (name),
     TCB_STATUSES(TCB_STATUS_NAME)
 #undef TCB_STATUS_NAME
 };

@@ -234,8 +234,8 @@ int dcap_verify(const struct dcap_quote *quote, const struct dcap_collateral *co
                 const uint8_t root[SHA256_SIZE], int64_t at_s, struct dcap_verdict *ret_verdict)
 {
     SCOPED(x509_chain_done) struct x509_chain chain = {0};
-    struct judgement j = {quote, collateral, ret_verdict, {0}};
     *ret_verdict = (struct dcap_verdict){0};
+    struct judgement j = {quote, collateral, ret_verdict, {0}};
     enum dcap_fault fault = DCAP_FAULT_NONE;
     if (quote->certification_type != CERTIFICATION_PEM_CHAIN)
         fault = DCAP_FAULT_NO_PCK_CHAIN;

@@ -33,7 +33,7 @@ static int judged(const struct knobs *knobs, struct dcap_verdict *ret_verdict)
 TEST(a_good_world_of_each_kind_is_up_to_date)
 {
     static const struct knobs kinds[] = {{0}, {.td = true}, {.td = true, .td_1_5 = true}};
-    struct dcap_verdict v;
+    struct dcap_verdict v = {0};
     for (size_t i = 0; i < ARRAY_COUNT(kinds); i++) {
         CHECK_EQ(judged(&kinds[i], &v), DCAP_FAULT_NONE);
         CHECK_EQ(v.status, TCB_UP_TO_DATE);
@@ -103,7 +103,7 @@ static const struct {
 
 TEST(each_single_wrong_is_refused_by_its_own_name)
 {
-    struct dcap_verdict v;
+    struct dcap_verdict v = {0};
     for (size_t i = 0; i < ARRAY_COUNT(wrongs); i++) {
         int before = tap_failures_in_test;
         CHECK_EQ(judged(&wrongs[i].knobs, &v), wrongs[i].fault);
@@ -135,7 +135,7 @@ static const struct {
 
 TEST(a_platform_is_as_good_as_its_worst_part)
 {
-    struct dcap_verdict v;
+    struct dcap_verdict v = {0};
     for (size_t i = 0; i < ARRAY_COUNT(sums); i++) {
         const struct knobs knobs = {.td = true,
                                     .platform_status = sums[i].platform,
@@ -163,7 +163,7 @@ static const struct {
 
 TEST(a_module_updated_under_a_running_domain_asks_for_a_relaunch)
 {
-    struct dcap_verdict v;
+    struct dcap_verdict v = {0};
     for (size_t i = 0; i < ARRAY_COUNT(launches); i++) {
         const struct knobs knobs = {.td = true,
                                     .td_1_5 = true,
@@ -181,7 +181,7 @@ TEST(a_status_that_is_not_known_is_no_status)
                                            {.platform_status = "TDRelaunchAdvised"},
                                            {.qe_status = "SWHardeningNeeded"},
                                            {.td = true, .module_status = "ConfigurationNeeded"}};
-    struct dcap_verdict v;
+    struct dcap_verdict v = {0};
     for (size_t i = 0; i < ARRAY_COUNT(unknown); i++)
         CHECK_EQ(judged(&unknown[i], &v), -1);
 }
@@ -191,7 +191,7 @@ TEST(without_collateral_nothing_is_said_about_how_good_it_is)
     const struct knobs knobs = {.platform_status = "Revoked"};
     struct world w;
     struct dcap_quote quote;
-    struct dcap_verdict v;
+    struct dcap_verdict v = {0};
     world_make(&w, &knobs);
     REQUIRE(dcap_quote_parse(buf_slice(&w.quote), &quote) == 0);
     CHECK_EQ(dcap_verify(&quote, NULL, w.root_hash, WORLD_NOW_S, &v), 0);
