@@ -411,6 +411,37 @@ static void content_or_refused(const char *name, long moved, int pipe_out)
     verdict(good, name, "what came out of the pipe is not the content", moved);
 }
 
+/* No number that is none of the guest's may be moved from or to, whatever the argument it is in. */
+static int moved_from_hidden(int pipe_in, int pipe_out)
+{
+    int moved = 0;
+    for (int fd = 3; fd < 1 << 15; fd++) {
+        if (fcntl(fd, F_GETFD) >= 0)
+            continue;
+        moved += CALL(SYS_sendfile, pipe_out, fd, NULL, 1) != -EBADF;
+        moved += CALL(SYS_splice, fd, NULL, pipe_out, NULL, 1, SPLICE_F_NONBLOCK) != -EBADF;
+        moved += CALL(SYS_splice, pipe_in, NULL, fd, NULL, 1, SPLICE_F_NONBLOCK) != -EBADF;
+        moved += CALL(SYS_tee, pipe_in, fd, 1, SPLICE_F_NONBLOCK) != -EBADF;
+        moved += CALL(SYS_copy_file_range, fd, NULL, fd, NULL, 1, 0) != -EBADF;
+        moved += CALL(SYS_sendmsg, fd, &(struct msghdr){0}, MSG_DONTWAIT) != -EBADF;
+    }
+    return moved;
+}
+
+static void hidden_descriptors(int pipe_in, int pipe_out)
+{
+    int status = -1;
+    verdict(moved_from_hidden(pipe_in, pipe_out) == 0, "nothing moves by the runtime's descriptors",
+            "something did", 0);
+    pid_t pid = fork();
+    if (pid == 0) { /* calls take the short way once nothing is shielded */
+        close(g_secret);
+        _exit(moved_from_hidden(pipe_in, pipe_out) != 0);
+    }
+    verdict(pid > 0 && waitpid(pid, &status, 0) == pid && status == 0,
+            "nor where no descriptor is shielded", "something did", status);
+}
+
 static void descriptors(void)
 {
     int pair[2], pipes[2];
@@ -450,6 +481,7 @@ static void descriptors(void)
     close(again);
     close(memfd);
     refused("the runtime's descriptors are none", result(fcntl(20000 - 1, F_GETFD)), EBADF, 0);
+    hidden_descriptors(pipes[0], pipes[1]);
     for (int i = 0; i < 2; i++) {
         close(pair[i]);
         close(pipes[i]);

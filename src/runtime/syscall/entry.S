@@ -98,7 +98,15 @@ rt_fast_way:
     movq %gs:T_PROCESS, %r11    /* WAY_ANY */
     movq P_FDS(%r11), %r11
     cmpl $0, FDS_COUNT(%r11)
-    je rt_fast_go
+    jne rt_fast_leave
+    .irp register, edi, esi, edx /* may be one of the runtime's own: dispatch_slow() looks closer */
+    movl %\register, %ecx
+    subl g_fd_hidden_base(%rip), %ecx
+    cmpl $FDS_HIDDEN, %ecx
+    jb rt_fast_leave
+    .endr
+    movq %gs:T_NUMBER, %rcx
+    jmp rt_fast_go
 rt_fast_leave:
     addb $0x7f, %al
     sahf

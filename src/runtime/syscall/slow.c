@@ -10,6 +10,7 @@
 #include "runtime/process/process.h"
 #include "runtime/syscall/call.h"
 #include "runtime/syscall/entry.h"
+#include "runtime/syscall/shape.h"
 #include "runtime/syscall/sites.h"
 #include "runtime/syscall/trace.h"
 
@@ -93,6 +94,33 @@ static bool fd_wants_handler(const struct syscall_call *c, enum call_class class
     return class != CALL_ANY || fd_table_any(c->thread->process->fds);
 }
 
+/* Which arguments of a call are descriptors: bits, and MASK_KNOWN once its shapes have been read. */
+#define MASK_KNOWN 0x80u
+
+static unsigned fd_arguments(const struct syscall_call *c)
+{
+    static _Atomic uint8_t masks[CALL_NR_MAX];
+    unsigned mask = atomic_load_explicit(&masks[c->nr], memory_order_relaxed);
+    struct call_shape shape;
+    if (mask != 0 || shape_of_call(c->nr, c->args, &shape) < 0)
+        return mask;
+    mask = MASK_KNOWN;
+    for (unsigned i = 0; i < SHAPE_ARGS; i++)
+        mask |= shape.args[i].kind == SHAPE_FD ? 1u << i : 0;
+    atomic_store_explicit(&masks[c->nr], (uint8_t)mask, memory_order_relaxed);
+    return mask;
+}
+
+/* Does a call that takes several descriptors name one of the runtime's own? */
+static bool names_hidden(const struct syscall_call *c)
+{
+    unsigned mask = fd_arguments(c);
+    for (unsigned i = 0; i < SHAPE_ARGS; i++)
+        if ((mask & 1u << i) && fd_is_hidden((int)c->args[i]))
+            return true;
+    return false;
+}
+
 static int64_t dispatch_call(struct syscall_call *c)
 {
     if (c->nr < 0 || c->nr >= CALL_NR_MAX)
@@ -103,6 +131,8 @@ static int64_t dispatch_call(struct syscall_call *c)
     int refused = platform()->enclave ? call_enclave_errno(c->nr) : 0;
     if (refused < 0)
         return refused;
+    if (row->class == CALL_ANY && names_hidden(c))
+        return -EBADF;
     if (row->class == CALL_PASS || !fd_wants_handler(c, row->class))
         return sys_pass(c);
     if (row->class == CALL_FD && fd_is_hidden((int)c->args[0]))
