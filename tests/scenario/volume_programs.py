@@ -394,10 +394,20 @@ def a_signal_that_ends_a_program_loses_no_write(volume):
             require(out == "100\n", f"{name}: {out}")
 
 
+def a_volume_has_a_device_number_of_its_own(volume):
+    """The same in each process and after a restart; another volume has another."""
+    numbers = set(volume.run("bash", "-c", "stat -c %d /data; (stat -c %d /data); "
+                             "echo 1 > /data/f; exec stat -c %d /data/f").split())
+    require(len(numbers) == 1, f"one volume shows {numbers}")
+    require({volume.run("stat", "-c", "%d", "/data").strip()} == numbers, "it has changed")
+    other = Volume(os.path.dirname(volume.store), "other")
+    require(other.run("stat", "-c", "%d", "/data").strip() not in numbers, "two volumes share it")
+
+
 TESTS = [sqlite_journal_modes, sqlite_several_processes, kill_under_load, redis_append_only,
          bash_pipelines, python_files, killed_members_leave_nothing_behind,
          a_family_that_is_killed_loses_no_write,
-         a_signal_that_ends_a_program_loses_no_write]
+         a_signal_that_ends_a_program_loses_no_write, a_volume_has_a_device_number_of_its_own]
 
 
 def main():

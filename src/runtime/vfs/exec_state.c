@@ -37,6 +37,7 @@ struct saved_head {
     uint32_t magic, client, serial;
     int32_t ring_fd, arena_fd, stand_in_fd;
     uint32_t file_count;
+    uint32_t device_minors[OWNER_VOLUMES_MAX];
 };
 
 /* --- saving --- */
@@ -110,6 +111,7 @@ int vfs_exec_save(struct buf *state)
                               .ring_fd = g_fs.remote ? g_fs.remote->ring_fd : -1,
                               .arena_fd = g_fs.remote ? g_fs.remote->arena_fd : -1,
                               .stand_in_fd = stand_in_fd()};
+    memcpy(head.device_minors, g_fs.device_minors, sizeof head.device_minors);
     size_t at = state->size;
     int r = buf_append(state, &head, sizeof head);
     if (r == 0)
@@ -207,6 +209,7 @@ int restore_apply(struct error *e)
     if (rd.failed || head.magic != STATE_MAGIC || head.client >= OWNER_CLIENTS_MAX)
         return error_set(e, -EBADMSG, "state of the file shield is malformed");
     int r = 0;
+    memcpy(g_fs.device_minors, head.device_minors, sizeof g_fs.device_minors);
     if (head.stand_in_fd >= 0) {
         keep_open(head.stand_in_fd, false);
         stand_in_init(head.stand_in_fd);

@@ -47,6 +47,7 @@ struct fs {
     const struct runtime_config *config;
     struct mount mounts[FS_MOUNTS_MAX]; /* the longest prefix first */
     unsigned mount_count;
+    uint32_t device_minors[OWNER_VOLUMES_MAX]; /* what st_dev shows for a volume; major 0 */
     bool has_policy;
     bool redirects; /* some mount is where the host has nothing: it may be reached through a link */
     bool shadowing; /* some mount covers what the host has there: host paths must be walked */

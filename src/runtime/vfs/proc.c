@@ -199,7 +199,8 @@ static void add_volume(struct buf *text, const struct mount *mount, bool info)
     const char *mode = mount->read_only ? "ro" : "rw";
     unsigned long long id = (unsigned long long)FS_MOUNT_ID(mount->volume);
     if (info)
-        buf_printf(text, "%llu 1 0:%u / ", id, VOLUME_DEVICE_MINOR + mount->volume);
+        buf_printf(text, "%llu 1 0:%u / ", id,
+                   g_fs.device_minors[mount->volume % OWNER_VOLUMES_MAX]);
     else
         buf_printf(text, "coffer ");
     add_escaped(text, mount->prefix_size ? mount->prefix : "/");

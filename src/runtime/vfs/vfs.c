@@ -122,8 +122,24 @@ static int place_inside(struct mount *mount, unsigned index, struct error *e)
     return 0;
 }
 
+/* A device number of the volume's own, made of its id: programs tell files apart by it, and those of
+ * two processes on different volumes too (PostgreSQL finds its shared memory so). Memory's volumes are
+ * seen by one family only. Above what the host gives to its own file systems. */
+static void choose_devices(const struct runtime_config *config)
+{
+    const uint32_t base = 0x80000, room = 0x7ffff;
+    for (uint32_t i = 0; i < OWNER_VOLUMES_MAX; i++) {
+        uint32_t id = 0;
+        if (i < config->volume_count)
+            memcpy(&id, config->volumes[i].id, sizeof id);
+        /* Numbers apart by more than the volumes of a process can never meet. */
+        g_fs.device_minors[i] = base + (id % (room / OWNER_VOLUMES_MAX)) * OWNER_VOLUMES_MAX + i;
+    }
+}
+
 static int learn_rules(const struct runtime_config *config, struct error *e)
 {
+    choose_devices(config);
     unsigned private_count = 0;
     int r = 0;
     for (unsigned i = 0; r == 0 && i < config->file_rule_count; i++)

@@ -262,6 +262,6 @@ void volume_file_statx(uint32_t volume, const struct volume_attr *attr, struct s
         .stx_rdev_major = major(attr->rdev),
         .stx_rdev_minor = minor(attr->rdev),
         .stx_dev_major = DEVICE_MAJOR,
-        .stx_dev_minor = VOLUME_DEVICE_MINOR + volume,
+        .stx_dev_minor = g_fs.device_minors[volume % OWNER_VOLUMES_MAX],
     };
 }

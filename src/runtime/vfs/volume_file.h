@@ -58,8 +58,7 @@ void volume_file_each(void (*each)(struct volume_file *vf, void *ctx), void *ctx
 /* After fork(), in the child: the list's lock is free. */
 void volume_file_after_fork(void);
 
-#define VOLUME_DEVICE_MINOR 0xc0f0u /* of volume 0; major 0, as without a block device */
-/* struct statx from attributes; the device number is made from the volume's index. */
+/* struct statx from attributes; the device number is that of fs.h. */
 void volume_file_statx(uint32_t volume, const struct volume_attr *attr, struct statx *ret_stat);
 
 #endif
