@@ -1,11 +1,15 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Functions of libc that would ask the host behind the platform's back, in place of its own. What
  * libcrypto seeds its generators with comes from the platform; the calendar needs no file of the host
- * to be read and parsed for a time zone. */
+ * to be read and parsed for a time zone; the stack of a thread that ends is kept as it is. */
+#include "runtime/libc_own.h"
+#include "platform/host.h"
 #include "platform/ops.h"
 
 #include <errno.h>
+#include <sys/mman.h>
 #include <sys/random.h>
+#include <sys/syscall.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -27,6 +31,27 @@ int getentropy(void *bytes, size_t size)
 {
     return size <= 256 && getrandom(bytes, size, 0) == (ssize_t)size ? 0 : -1;
 }
+
+static _Thread_local bool g_thread_ends;
+
+void libc_thread_ends(void)
+{
+    g_thread_ends = true;
+}
+
+/* What libc itself calls, under its own name for it. */
+int madvise(void *start, size_t size, int advice)
+{
+    if (g_thread_ends && advice == MADV_DONTNEED)
+        return 0;
+    long r = host_call(SYS_madvise, start, size, advice);
+    if (r < 0)
+        errno = (int)-r;
+    return r < 0 ? -1 : 0;
+}
+
+int libc_madvise(void *start, size_t size, int advice) __asm__("__madvise")
+    __attribute__((alias("madvise"), nothrow, leaf));
 
 static bool is_leap(int64_t year)
 {

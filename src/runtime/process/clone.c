@@ -5,6 +5,7 @@
 #include "platform/ops.h"
 #include "runtime/guest.h"
 #include "runtime/guest_copy.h"
+#include "runtime/libc_own.h"
 #include "runtime/process/fork.h"
 #include "runtime/process/process.h"
 #include "runtime/process/signal.h"
@@ -132,6 +133,7 @@ static void *thread_main(void *arg)
     signal_stack_remove();
     if (r == 0 && atomic_fetch_sub(&process->thread_count, 1) >= 1)
         futex_wake(&process->thread_count, 1);
+    libc_thread_ends();
     return NULL;
 }
 
