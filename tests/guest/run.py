@@ -41,6 +41,7 @@ CASES = [
     ("signal contexts and faults", guest("sig_context"), ""),
     ("interrupted calls", guest("sig_restart"), ""),
     ("processes", guest("processes"), ""),
+    ("clone", guest("clone"), ""),
     ("exec", guest("exec"), ""),
     ("system call sites", guest("sites"), ""),
     ("musl, static", guest("musl"), ""),

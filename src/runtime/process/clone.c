@@ -24,6 +24,7 @@
 #define THREAD_STACK_SIZE ((size_t)512 << 10)
 #define THREAD_ID_MAX (1 << 22) /* Linux has no larger one */
 #define ROBUST_ENTRIES_MAX 2048
+#define CLONE_ARGS_SIZE_MAX 4096 /* Linux reads no more */
 
 #define FLAGS_OF_THREADS (CLONE_VM | CLONE_FS | CLONE_FILES | CLONE_SIGHAND | CLONE_THREAD)
 #define FLAGS_KNOWN                                                                               \
@@ -159,8 +160,18 @@ static int64_t thread_create(struct thread *parent, const struct clone_request *
     return r == 0 ? tid : -EAGAIN;
 }
 
+/* What Linux refuses of clone() and clone3() alike. */
+static bool contradicts(uint64_t flags)
+{
+    return ((flags & CLONE_THREAD) && !(flags & CLONE_SIGHAND)) ||
+           ((flags & CLONE_SIGHAND) && !(flags & CLONE_VM)) ||
+           ((flags & CLONE_PIDFD) && (flags & CLONE_DETACHED));
+}
+
 int64_t clone_process(struct thread *t, const struct clone_request *request)
 {
+    if (contradicts(request->flags))
+        return -EINVAL;
     if ((request->flags & FLAGS_OF_THREADS) == FLAGS_OF_THREADS) {
         if (request->flags & ~(uint64_t)FLAGS_KNOWN)
             return -EINVAL;
@@ -182,21 +193,49 @@ int64_t sys_clone(struct syscall_call *c)
         .parent_tid = c->args[2],
         .child_tid = c->args[3],
         .tls = c->args[4],
+        .pidfd = c->args[2],
     };
+    if ((request.flags & CLONE_PIDFD) && (request.flags & CLONE_PARENT_SETTID))
+        return -EINVAL; /* both would be told at one address */
     return clone_process(c->thread, &request);
+}
+
+/* The guest's struct clone_args, which may be shorter or longer than the one known here. */
+static int read_clone_args(struct clone_args *ret, uint64_t from, uint64_t size)
+{
+    char bytes[CLONE_ARGS_SIZE_MAX] = {0};
+    if (size < CLONE_ARGS_SIZE_VER0 || size > sizeof(bytes))
+        return size < CLONE_ARGS_SIZE_VER0 ? -EINVAL : -E2BIG;
+    if (guest_read(bytes, from, size) < 0)
+        return -EFAULT;
+    for (size_t i = sizeof(*ret); i < size; i++)
+        if (bytes[i] != 0)
+            return -E2BIG;
+    __builtin_memcpy(ret, bytes, sizeof(*ret));
+    return 0;
+}
+
+static bool clone_args_valid(const struct clone_args *args)
+{
+    const uint64_t sighand = CLONE_SIGHAND | CLONE_CLEAR_SIGHAND;
+    if ((args->flags & (CLONE_DETACHED | (CSIGNAL & ~CLONE_NEWTIME))) ||
+        (args->flags & sighand) == sighand)
+        return false;
+    if ((args->flags & (CLONE_THREAD | CLONE_PARENT)) && args->exit_signal != 0)
+        return false;
+    return args->set_tid_size == 0 && args->exit_signal <= SIGNAL_COUNT &&
+           (args->stack == 0) == (args->stack_size == 0);
 }
 
 int64_t sys_clone3(struct syscall_call *c)
 {
-    struct clone_args args = {0};
-    if (c->args[1] < CLONE_ARGS_SIZE_VER0 || c->args[1] > 4096)
-        return c->args[1] < CLONE_ARGS_SIZE_VER0 ? -EINVAL : -E2BIG;
-    if (guest_read(&args, c->args[0], MIN(c->args[1], sizeof(args))) < 0)
-        return -EFAULT;
-    if (args.set_tid_size > 0 || args.exit_signal > SIGNAL_COUNT ||
-        (args.stack == 0) != (args.stack_size == 0))
+    struct clone_args args;
+    int r = read_clone_args(&args, c->args[0], c->args[1]);
+    if (r < 0)
+        return r;
+    if (!clone_args_valid(&args))
         return -EINVAL;
-    if (args.flags & (CLONE_INTO_CGROUP | CLONE_PIDFD | CLONE_CLEAR_SIGHAND))
+    if (args.flags & CLONE_INTO_CGROUP)
         return -ENOSYS; /* callers fall back to clone() */
     const struct clone_request request = {
         .flags = args.flags,
@@ -205,6 +244,7 @@ int64_t sys_clone3(struct syscall_call *c)
         .parent_tid = args.parent_tid,
         .child_tid = args.child_tid,
         .tls = args.tls,
+        .pidfd = args.pidfd,
     };
     return clone_process(c->thread, &request);
 }

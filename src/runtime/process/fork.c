@@ -22,7 +22,7 @@
 #define VFORK_STACK_SIZE ((size_t)512 << 10)
 #define FORK_FLAGS_KNOWN                                                              \
     (CLONE_PARENT_SETTID | CLONE_CHILD_SETTID | CLONE_CHILD_CLEARTID | CLONE_SETTLS | \
-     CLONE_VFORK | CLONE_DETACHED)
+     CLONE_VFORK | CLONE_DETACHED | CLONE_PIDFD | CLONE_CLEAR_SIGHAND)
 
 static void release_locks(void)
 {
@@ -66,6 +66,32 @@ void fork_child(void)
     fd_after_fork();
 }
 
+/* Whether the host gives descriptors of processes, and a number is free: what can fail must fail
+ * before there is a child. */
+static int pidfd_try(const struct clone_request *request)
+{
+    const int none = -1;
+    if (!(request->flags & CLONE_PIDFD))
+        return 0;
+    if (guest_put(request->pidfd, &none) < 0)
+        return -EFAULT;
+    long fd = host_call(SYS_pidfd_open, process_self()->pid, 0);
+    if (fd >= 0)
+        host_close((int)fd);
+    return fd < 0 ? (int)fd : 0;
+}
+
+/* In the parent: a descriptor of child `pid`, close-on-exec as pidfd_open() makes it. -1 stays at
+ * the guest's address when the child has ended and been waited for already. */
+static void pidfd_give(const struct clone_request *request, int64_t pid)
+{
+    if (pid <= 0 || !(request->flags & CLONE_PIDFD))
+        return;
+    const int fd = (int)host_call(SYS_pidfd_open, pid, 0);
+    if (fd >= 0 && !fd_is_hidden(fd) && !fd_is_shielded(fd) && guest_put(request->pidfd, &fd) < 0)
+        host_close(fd);
+}
+
 /* In the child, before any guest instruction. */
 static void begin_child(struct thread *t, const struct clone_request *request)
 {
@@ -79,6 +105,8 @@ static void begin_child(struct thread *t, const struct clone_request *request)
         t->guest_fs = request->tls;
     if (request->stack != 0)
         thread_regs(t)->rsp = request->stack;
+    if (request->flags & CLONE_CLEAR_SIGHAND)
+        signal_actions_reset(t->process->actions);
     if (request->flags & CLONE_CHILD_SETTID)
         (void)!guest_put(request->child_tid, &t->tid);
     thread_become_leader(t);
@@ -92,8 +120,11 @@ int64_t process_fork(struct thread *t, const struct clone_request *request)
         return -EINVAL;
     if (request->exit_signal != SIGCHLD && request->exit_signal != 0)
         return -EINVAL;
+    int r = pidfd_try(request);
+    if (r < 0)
+        return r;
     signal_block_all();
-    int r = fork_prepare();
+    r = fork_prepare();
     if (r < 0) {
         signal_open_on_exit(t);
         return r;
@@ -111,6 +142,7 @@ int64_t process_fork(struct thread *t, const struct clone_request *request)
         const int tid = (int)pid;
         (void)!guest_put(request->parent_tid, &tid);
     }
+    pidfd_give(request, pid);
     return pid;
 }
 
@@ -131,6 +163,12 @@ static void vfork_main(void *arg)
     (void)host_call(SYS_arch_prctl, ARCH_SET_GS, t);
     t->tid = child->process.pid = (int)host_call(SYS_getpid);
     signal_stack_install(t, child->signal_stack);
+    if (child->request.flags & CLONE_PARENT_SETTID) /* the memory is the parent's too */
+        (void)!guest_put(child->request.parent_tid, &t->tid);
+    if (child->request.flags & CLONE_CHILD_SETTID)
+        (void)!guest_put(child->request.child_tid, &t->tid);
+    if (child->request.flags & CLONE_CLEAR_SIGHAND)
+        signal_actions_reset(&child->actions);
     if (dispatch_arm() < 0)
         (void)host_call(SYS_exit_group, 127);
     signal_open_on_exit(t);
@@ -154,6 +192,7 @@ static int vfork_prepare(struct thread *t, const struct clone_request *request,
         .signal_stack = t->signal_stack,
         .guest_fs = request->flags & CLONE_SETTLS ? request->tls : t->guest_fs,
     };
+    child->request = *request;
     child->regs = *thread_regs(t);
     child->regs.rax = 0;
     if (request->stack != 0)
@@ -165,12 +204,15 @@ int64_t process_vfork(struct thread *t, const struct clone_request *request)
 {
     if (t->process->vfork_child)
         return -EINVAL;
+    int64_t r = pidfd_try(request);
+    if (r < 0)
+        return r;
     void *stack = mmap(NULL, VFORK_STACK_SIZE, PROT_READ | PROT_WRITE,
                        MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
     if (stack == MAP_FAILED)
         return -ENOMEM;
     struct vfork_child *child = stack;
-    int64_t r = vfork_prepare(t, request, child);
+    r = vfork_prepare(t, request, child);
     if (r == 0)
         r = vfs_vfork_prepare(&child->process);
     if (r == 0) {
@@ -182,10 +224,7 @@ int64_t process_vfork(struct thread *t, const struct clone_request *request)
     }
     fd_table_free(child->process.fds);
     (void)munmap(stack, VFORK_STACK_SIZE);
-    if (r > 0 && (request->flags & CLONE_PARENT_SETTID)) {
-        const int tid = (int)r;
-        (void)!guest_put(request->parent_tid, &tid);
-    }
+    pidfd_give(request, r);
     return r;
 }
 

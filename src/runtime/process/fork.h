@@ -10,7 +10,7 @@ struct clone_request {
     uint64_t flags;
     int exit_signal;
     uint64_t stack; /* its top; 0: the parent's */
-    uint64_t parent_tid, child_tid, tls;
+    uint64_t parent_tid, child_tid, tls, pidfd;
 };
 
 int64_t clone_process(struct thread *t, const struct clone_request *request);

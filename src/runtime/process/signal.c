@@ -100,9 +100,8 @@ static void change_end(struct signal_actions *actions)
     lock_release(&actions->lock);
 }
 
-void signal_reset_for_exec(struct thread *t)
+void signal_actions_reset(struct signal_actions *actions)
 {
-    struct signal_actions *actions = t->process->actions;
     for (int signal = 1; signal <= SIGNAL_COUNT; signal++) {
         struct signal_action *action = &actions->of[signal];
         bool ignored = action->handler == (uint64_t)SIG_IGN;
@@ -111,6 +110,11 @@ void signal_reset_for_exec(struct thread *t)
         if (!was_default)
             signal_host_action(signal, action);
     }
+}
+
+void signal_reset_for_exec(struct thread *t)
+{
+    signal_actions_reset(t->process->actions);
     t->signal_stack = (stack_t){.ss_flags = SS_DISABLE};
 }
 

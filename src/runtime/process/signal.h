@@ -67,6 +67,9 @@ void signal_start(void);
 void signal_stack_install(struct thread *t, void *stack);
 void signal_stack_remove(void);
 
+/* Handlers become default, ignored signals stay ignored: `actions` are the calling process's. */
+void signal_actions_reset(struct signal_actions *actions);
+
 /* After execve: handlers back to default, ignored ones stay ignored. */
 void signal_reset_for_exec(struct thread *t);
 
