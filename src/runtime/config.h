@@ -100,9 +100,10 @@ struct runtime_config {
     bool trace;              /* `--trace`: one line per system call */
     int trace_fd;            /* 0: on stderr; else the file of `-o` */
     uint64_t trace_calls[8]; /* a bit for each call to show; all 0: every call */
-    bool stats;              /* `--stats`: counters on stderr at exit */
-    bool explain;            /* `--explain`: refusals are named on stderr, which the host sees */
-    int record_fd;           /* 0: none; else where to tell what the program uses (`--record`) */
+    bool insecure_debug; /* `--insecure__debug`: under a policy too, the host may dump and read */
+    bool stats;          /* `--stats`: counters on stderr at exit */
+    bool explain;        /* `--explain`: refusals are named on stderr, which the host sees */
+    int record_fd;       /* 0: none; else where to tell what the program uses (`--record`) */
 };
 
 /* Takes over the process: opens volumes, arms the interception, loads the program, runs it. Does

@@ -50,6 +50,8 @@ static const char usage[] =
     "  --tee sim|auto           what protects memory; on this build always sim: nothing\n"
     "  --sim-device FILE        the file that plays the CPU (default ~/.coffer/sim-device)\n"
     "  --manifest FILE          configuration that goes into the evidence\n"
+    "  --insecure__debug        under a policy that allows it (allow_debug: true): core dumps, "
+    "gdb\n"
     "  --insecure__seal-to-signer  seal to the signer, not to this very program\n"
     "  --kbs ADDR:PORT --kbs-pin TEXT|@FILE --tenant NAME --policy NAME --volume-dir DIR\n"
     "                           become what the key broker's policy says\n"
@@ -221,6 +223,10 @@ static int parse_flag(struct parse *p)
     }
     if (strcmp(flag, "--explain") == 0) {
         p->config->explain = true;
+        return 0;
+    }
+    if (strcmp(flag, "--insecure__debug") == 0) {
+        p->config->insecure_debug = true;
         return 0;
     }
     if (strcmp(flag, "--insecure__seal-to-signer") == 0) {

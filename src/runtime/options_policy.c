@@ -190,6 +190,11 @@ int options_policy(struct runtime_config *config, const struct options_policy *o
         return error_set(e, -EACCES,
                          "denied --trace: it shows the host what the program does; the policy "
                          "would have to say: allow_debug: true");
+    if (config->insecure_debug && !g_policy->who.allow_debug)
+        return error_set(
+            e, -EACCES,
+            "denied --insecure__debug: it lets the host read the program's memory; the "
+            "policy would have to say: allow_debug: true");
     r = arguments_apply(config, options, e);
     if (r == 0)
         r = environment_apply(config, options, e);

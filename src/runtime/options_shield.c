@@ -9,6 +9,7 @@
 #include "platform/ops.h"
 #include "runtime/net/options.h"
 #include "runtime/options_policy.h"
+#include "runtime/process/exposure.h"
 #include "runtime/provision/provision.h"
 #include "volume/local.h"
 
@@ -219,7 +220,8 @@ static int identity_set(const struct runtime_config *config, const struct option
     char device[PATH_MAX], program[PATH_MAX];
     bool provisioned = shield->kbs || shield->manifest;
     struct sim_identity id = {
-        .debug = config->trace, /* what it does is then told to the host */
+        .debug =
+            config->trace || config->insecure_debug, /* what it does is then told to the host */
         .insecure__seal_to_signer = shield->seal_to_signer || !provisioned,
     };
     struct slice manifest;
@@ -276,6 +278,7 @@ static int provision(struct runtime_config *config, const struct options_shield 
     config->trace_fd = flags.trace_fd;
     memcpy(config->trace_calls, flags.trace_calls, sizeof config->trace_calls);
     config->stats = flags.stats;
+    config->insecure_debug = flags.insecure_debug;
     free(pin_text);
     return r;
 }
@@ -303,7 +306,12 @@ static int policy_apply(struct runtime_config *config, const struct options_shie
 int options_finish(struct runtime_config *config, const struct options_shield *shield,
                    struct error *e)
 {
-    int r = 0;
+    bool has_policy = shield->policy || shield->kbs;
+    int r = has_policy && !config->insecure_debug ? exposure_close() : 0;
+    if (r < 0)
+        return error_set(e, r, "cannot close the process to dumps");
+    if (has_policy && config->insecure_debug)
+        LOG_WARNING("--insecure__debug: the host may dump this program and read its memory");
     if (shield->policy && !shield->kbs)
         r = policy_apply(config, shield, e);
     if (r < 0)

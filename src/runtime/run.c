@@ -7,6 +7,7 @@
 #include "runtime/loader/load.h"
 #include "runtime/net/net.h"
 #include "runtime/process/exec.h"
+#include "runtime/process/exposure.h"
 #include "runtime/process/process.h"
 #include "runtime/runtime.h"
 #include "runtime/syscall/entry.h"
@@ -111,6 +112,9 @@ int runtime_run(const struct runtime_config *config, struct error *e)
     int r = runtime_warm(e);
     if (r < 0)
         return r;
+    r = exposure_start(config, false);
+    if (r < 0)
+        return error_set(e, r, "cannot close the process to dumps");
     r = process_start();
     if (r < 0)
         return error_set(e, r, "cannot take over the process");
@@ -140,7 +144,11 @@ void runtime_continue(int argc, char **argv)
     if (argc != 3 || strcmp(argv[1], RUNTIME_CONTINUE_FLAG) != 0)
         return;
     platform_set(&platform_sim);
-    int r = exec_continue((int)strtol(argv[2], NULL, 10), &config, &e);
+    int r = exposure_close();
+    if (r == 0)
+        r = exec_continue((int)strtol(argv[2], NULL, 10), &config, &e);
+    if (r == 0)
+        r = exposure_start(&config, true);
     if (r == 0)
         r = runtime_run(&config, &e);
     (void)dprintf(2, "coffer-runtime: %s\n", error_text(&e, r));

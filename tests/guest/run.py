@@ -55,6 +55,15 @@ CASES = [
     ("script with an interpreter line", ["./script", "a b", "c"], ""),
     ("its own path", ["readlink", "/proc/self/exe"], ""),
     ("a linked program's own path", ["bash", "-c", "ln -s /bin/readlink r; ./r /proc/self/exe; ./r /proc/$$/cwd | wc -l"], ""),
+    ("its own arguments and environment in /proc", [PYTHON, "-c",
+     "import os, subprocess as s, sys\nenv = dict(A='b', LANG='C', PATH='/usr/bin:/bin')\n"
+     "look = lambda: (print(open('/proc/self/cmdline').read()[-40:], len(sys.argv)), "
+     "print(s.run(['ps', '-o', 'args=', '-p', str(os.getpid())], capture_output=True, text=True).stdout[-40:]))\n"
+     "look()\nprint(s.run(['cat', '/proc/self/cmdline', '/proc/self/environ'], env=env, capture_output=True).stdout)\n"
+     "p = s.Popen(['sh', '-c', 'read x; exit', 'an argument', ''], stdin=s.PIPE, stdout=s.PIPE, env=env)\n"
+     "p.communicate(b'y')\nif os.fork() == 0: look(); os._exit(0)\nos.wait()\n"
+     "os.execve('/usr/bin/cat', ['cat', '/proc/self/cmdline', '/proc/self/environ'], env)",
+     "first", "", "last one"], ""),
     ("environment", ["env", "-i", "A=b", "env"], ""),
     ("python threads and subprocesses", [PYTHON, "-c", THREADED_PYTHON], ""),
     ("python multiprocessing", [PYTHON, "-c",

@@ -4,6 +4,7 @@
 #include "platform/host.h"
 #include "platform/ops.h"
 #include "runtime/memory/memory.h"
+#include "runtime/process/exposure.h"
 #include "runtime/vfs/vfs.h"
 
 #include <elf.h>
@@ -133,6 +134,10 @@ static int stack_fill(struct stack *s, const struct program *p, struct auxv *a)
     for (size_t i = p->argv.count; i-- > 0;)
         push_text(s, p->argv.items[i]);
     uint64_t arguments = s->at;
+    exposure_strings(&(struct exposed_strings){.arguments = arguments,
+                                               .arguments_end = arguments + p->argv.size,
+                                               .environment = environment,
+                                               .environment_end = environment + p->envp.size});
     auxv_add(a, AT_PLATFORM, push_text(s, "x86_64"));
     auxv_add(a, AT_RANDOM, push(s, seed, sizeof(seed)));
     auxv_add(a, AT_NULL, 0);

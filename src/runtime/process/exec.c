@@ -4,6 +4,7 @@
 #include "runtime/fd_table.h"
 #include "runtime/guest.h"
 #include "runtime/memory/memory.h"
+#include "runtime/process/exposure.h"
 #include "runtime/process/process.h"
 #include "runtime/process/signal.h"
 #include "runtime/syscall/call.h"
@@ -155,6 +156,7 @@ struct program *exec_take(struct thread *t)
     signal_reset_for_exec(t);
     close_marked();
     (void)host_call(SYS_prctl, PR_SET_KEEPCAPS, 0);
+    exposure_exec();
     timers_delete();
     memory_release_guest();
     return program;

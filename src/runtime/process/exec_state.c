@@ -81,6 +81,7 @@ static void put_tls(struct out *o, const struct runtime_tls *tls)
 static void put_config(struct out *o, const struct runtime_config *c)
 {
     put_number(o, c->has_policy);
+    put_number(o, c->insecure_debug);
     put_number(o, c->trace);
     put_number(o, (uint64_t)trace_keep(true));
     put(o, c->trace_calls, sizeof(c->trace_calls));
@@ -244,6 +245,7 @@ static const struct runtime_tls *get_tls(struct in *in)
 static void get_config(struct in *in, struct runtime_config *c)
 {
     c->has_policy = get_number(in);
+    c->insecure_debug = get_number(in);
     c->trace = get_number(in);
     c->trace_fd = (int)get_count(in, 1 << 20);
     reader_copy(&in->rd, c->trace_calls, sizeof(c->trace_calls));

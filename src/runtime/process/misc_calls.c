@@ -4,6 +4,7 @@
 #include "platform/ops.h"
 #include "runtime/fd_table.h"
 #include "runtime/guest.h"
+#include "runtime/process/exposure.h"
 #include "runtime/process/process.h"
 #include "runtime/syscall/call.h"
 #include "runtime/thread.h"
@@ -48,6 +49,9 @@ int64_t sys_prctl(struct syscall_call *c)
         return -EINVAL;
     case PR_SET_PTRACER:
         return -EINVAL;
+    case PR_GET_DUMPABLE:
+    case PR_SET_DUMPABLE:
+        return exposure_prctl(c);
     default:
         return sys_pass(c);
     }
