@@ -215,7 +215,7 @@ static void opened(void)
 static int on_stack(void *arg)
 {
     *(int *)arg += 1;
-    return (char *)&arg > stack && (char *)&arg < stack + sizeof stack ? 31 : 32;
+    return (uintptr_t)&arg - (uintptr_t)stack < sizeof stack ? 31 : 32;
 }
 
 static void shares(void)
@@ -234,6 +234,7 @@ static void shares(void)
     siginfo_t info = {0};
     SAY(waitid(P_PIDFD, (id_t)fd, &info, WEXITED));
     SAY(info.si_status);
+    SAY_TRUE(info.si_pid == child);
     close(fd);
     int tid = 0;
     struct clone_args args = {.flags = CLONE_VM | CLONE_VFORK | CLONE_PARENT_SETTID,
