@@ -21,16 +21,17 @@ change it there.
 - x86-64 programs, dynamic or static, glibc or musl, and scripts. `int 0x80` answers `ENOSYS`.
 - GS is the runtime's; `arch_prctl(ARCH_SET_GS)` answers `EPERM`. Protection keys, shadow stacks,
   AMX permission, `userfaultfd`, `io_uring` and Linux AIO are not offered; programs fall back.
-- Children share the policy. `clone` makes threads, `fork`s and `vfork`s; namespaces, `CLONE_PIDFD`
-  and sharing memory without being a thread are refused.
-- `execve` stays in the process. POSIX timers (`timer_create`) of the old program are not deleted.
-- A signal that arrives while the runtime works is sent again to the same thread: real-time signals
-  of one number that were sent to one thread may change order then.
-- Of asynchronous SIGSEGV, SIGBUS, SIGTRAP and SIGSYS (sent by `kill`) the sender is not kept when
-  they arrive during a system call.
+- Children share the policy. `clone` makes threads, `fork`s and `vfork`s; namespaces, chosen process
+  ids, cgroups and sharing memory without being a thread or waiting like `vfork` are refused.
+  `CLONE_VFORK` without `CLONE_VM` does not wait for the child.
+- `execve` stays in the process. A program file that is open for writing runs; on Linux it is `ETXTBSY`.
+- `exit_group` closes the shields while other threads may still run for a moment: their last calls on
+  shielded files and sockets may fail.
+- `signalfd` does not show SIGSEGV, SIGBUS, SIGTRAP and SIGSYS.
 - A write to a file that fails in a buffer another thread unmaps at that very moment ends the
   process instead of giving `EFAULT`.
-- `setrlimit(RLIMIT_NOFILE)` cannot go below the runtime's own descriptors.
+- A soft limit of descriptors that the program lowers itself is not enforced; `RLIMIT_FSIZE` is not on
+  volumes.
 
 ## How calls are made fast
 
