@@ -251,7 +251,7 @@ static void overflow(void)
     stack_t stack = {.ss_sp = stack_bytes, .ss_size = sizeof stack_bytes};
     sigaltstack(&stack, NULL);
     install(SIGSEGV, jump, SA_ONSTACK);
-    for (int i = 0; i < 3; i++) {
+    for (volatile int i = 0; i < 3; i++) {
         if (sigsetjmp(back, 1) == 0)
             recurse(0);
         SAY(code == SEGV_MAPERR || code == SEGV_ACCERR);
