@@ -253,6 +253,8 @@ int tls_conn_judge(struct tls_conn *conn, int result)
 {
     int reason = SSL_get_error(conn->ssl, result);
     if (reason == SSL_ERROR_ZERO_RETURN) {
+        if (conn->server_name && !conn->established)
+            return tls_conn_fail(conn, -ECONNRESET); /* not a word of the server's own yet */
         conn->ended = true;
         return -ENODATA;
     }
