@@ -76,6 +76,7 @@ static const struct {
     KNOB(authority_by_stranger, -1),
     KNOB(authority_not_ca, -1),
     KNOB(root_stranger, -1),
+    KNOB(root_forbids_authorities, -1),
     KNOB(pck_by_stranger, DCAP_FAULT_PCK_CHAIN),
     KNOB(pck_other_name, DCAP_FAULT_PCK_CHAIN),
     KNOB(pck_without_extension, DCAP_FAULT_PCK_EXTENSION),

@@ -35,7 +35,7 @@ struct knobs {
     bool qe_debug, qe_other_signer, qe_other_product, qe_old, qe_other_attributes;
     bool qe_report_by_stranger, unbound, quote_by_stranger, binding_tail;
     bool platform_old, pce_old, module_old, module_unknown, module_other_signer, module_attributes;
-    bool no_chain;
+    bool no_chain, root_forbids_authorities;
 };
 
 struct world {
@@ -65,7 +65,7 @@ struct cert_terms {
     const char *name, *issuer_name;
     long serial;
     int64_t from_s, to_s;
-    bool authority;
+    bool authority, forbids_authorities;
     struct slice pck; /* the platform's extension; empty: none */
 };
 
@@ -85,7 +85,9 @@ static X509 *cert_make(const struct cert_terms *terms, const struct p256_key *ke
             X509_set1_notAfter(cert, to) && X509_set_pubkey(cert, p256_pkey(key)) &&
             ASN1_INTEGER_set(X509_get_serialNumber(cert), terms->serial));
     extension_add(cert, NID_basic_constraints,
-                  terms->authority ? "critical,CA:TRUE" : "critical,CA:FALSE");
+                  !terms->authority            ? "critical,CA:FALSE"
+                  : terms->forbids_authorities ? "critical,CA:TRUE,pathlen:0"
+                                               : "critical,CA:TRUE");
     extension_add(cert, NID_key_usage,
                   terms->authority ? "critical,keyCertSign,cRLSign" : "critical,digitalSignature");
     if (terms->pck.size > 0) {
@@ -420,15 +422,17 @@ static void certificates_make(struct world *w, const struct knobs *k)
     struct buf pck = {0};
     if (!k->pck_without_extension)
         pck_extension_make(&pck);
-    const struct cert_terms root = {ROOT_NAME, ROOT_NAME, 1, before, after, true, {0}};
+    const struct cert_terms root = {
+        ROOT_NAME, ROOT_NAME, 1, before, after, true, k->root_forbids_authorities, {0}};
     const struct cert_terms authority = {
-        AUTHORITY_NAME,       ROOT_NAME, 2, before, k->authority_expired ? WORLD_NOW_S - 1 : after,
-        !k->authority_not_ca, {0}};
+        AUTHORITY_NAME,       ROOT_NAME, 2,  before, k->authority_expired ? WORLD_NOW_S - 1 : after,
+        !k->authority_not_ca, false,     {0}};
     const struct cert_terms signer = {k->signer_other_name ? "Somebody" : "Intel SGX TCB Signing",
                                       ROOT_NAME,
                                       3,
                                       before,
                                       k->signer_expired ? WORLD_NOW_S - 1 : after,
+                                      false,
                                       false,
                                       {0}};
     const struct cert_terms platform = {k->pck_other_name ? "Somebody"
@@ -437,6 +441,7 @@ static void certificates_make(struct world *w, const struct knobs *k)
                                         4,
                                         k->pck_future ? WORLD_NOW_S + 1 : before,
                                         k->pck_expired ? WORLD_NOW_S - 1 : after,
+                                        false,
                                         false,
                                         buf_slice(&pck)};
     w->root_cert = cert_make(&root, w->root, w->root);
