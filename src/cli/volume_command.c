@@ -1,47 +1,79 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/* `coffer volume`: the table of its verbs, and those that concern the volume as a whole. */
 #include "cli/volume_command.h"
 #include "base/hex.h"
 #include "base/options.h"
-#include "volume/local.h"
+#include "cli/volume_cli.h"
 
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
-#include <time.h>
 #include <unistd.h>
 
-enum { EXIT_OK = 0, EXIT_FAILED = 1, EXIT_BAD_USAGE = 2, PATH_SIZE = 4096, COPY_SIZE = 256 << 10 };
-
-struct settings {
-    const char *state;
-    bool help;
-};
+enum { PATH_SIZE = 4096, WORDS_MAX = 4096 };
 
 static const struct option_row g_options[] = {
-    {"state", OPTION_TEXT, offsetof(struct settings, state), NULL, "DIR",
-     "Where the keys of local volumes are kept (default: ~/.local/state/coffer/volumes)", 0, 0},
-    {"help", OPTION_FLAG, offsetof(struct settings, help), NULL, NULL, "This text", 0, 0},
+    {"state", OPTION_TEXT, offsetof(struct volume_settings, state), NULL, "DIR",
+     "Where the keys of local volumes are kept (default: $COFFER_STATE, or "
+     "~/.local/state/coffer/volumes)",
+     0, 0},
+    {"recursive", OPTION_FLAG, offsetof(struct volume_settings, recursive), NULL, NULL,
+     "-r, -R: with all that is below (ls, rm, put, get, cp)", 0, 0},
+    {"parents", OPTION_FLAG, offsetof(struct volume_settings, all_parents), NULL, NULL,
+     "-p: make missing directories on the way, too (mkdir)", 0, 0},
+    {"force", OPTION_FLAG, offsetof(struct volume_settings, force), NULL, NULL,
+     "-f: what is not there is no failure (rm)", 0, 0},
+    {"human", OPTION_FLAG, offsetof(struct volume_settings, human), NULL, NULL,
+     "-h: sizes in K, M, G (df)", 0, 0},
+    {"help", OPTION_FLAG, offsetof(struct volume_settings, help), NULL, NULL, "This text", 0, 0},
 };
 
-/* What a verb works on. */
-struct job {
-    const char *dir;
-    const char *path; /* inside the volume; NULL: none was given */
-    const char *state_dir;
-    struct local_volume local;
-    struct volume *volume;
-    struct error e;
-};
+/* --- failing --- */
 
-static int fail(const struct job *job, int r, const char *what)
+static int exit_of(int r)
 {
-    fprintf(stderr, "coffer volume: %s: %s\n", what, error_text(&job->e, r));
-    return EXIT_FAILED;
+    switch (r) {
+    case -EBADMSG:
+        return VOLUME_EXIT_DAMAGED;
+    case -EKEYREJECTED:
+        return VOLUME_EXIT_OLD;
+    case -EBUSY:
+        return VOLUME_EXIT_HELD;
+    default:
+        return VOLUME_EXIT_FAILED;
+    }
 }
 
-static int job_open(struct job *job)
+static const char *hint_of(int r)
+{
+    switch (r) {
+    case -EBADMSG:
+        return " (found damage: `coffer volume check` names all of it)";
+    case -ENOSPC:
+        return " (volume or host disk is full)";
+    default:
+        return "";
+    }
+}
+
+int volume_fail(struct volume_job *job, int r, const char *what)
+{
+    bool explained = job->e.code != 0;
+    fputs("coffer volume: ", stderr);
+    volume_name_print(stderr, what);
+    fprintf(stderr, ": %s%s\n", error_text(&job->e, r), explained ? "" : hint_of(r));
+    job->e = (struct error){0};
+    return exit_of(r);
+}
+
+void volume_fail_on(struct volume_job *job, int r, const char *what)
+{
+    int status = volume_fail(job, r, what);
+    job->status = MAX(job->status, status);
+}
+
+int volume_job_open(struct volume_job *job)
 {
     int r = local_volume_find(job->dir, job->state_dir, false, &job->local, &job->e);
     if (r < 0)
@@ -52,7 +84,7 @@ static int job_open(struct job *job)
 
 /* --- verbs --- */
 
-static int verb_create(struct job *job)
+static int verb_create(struct volume_job *job)
 {
     int r = local_volume_find(job->dir, job->state_dir, true, &job->local, &job->e);
     if (r == 0 && !job->local.is_empty)
@@ -62,15 +94,15 @@ static int verb_create(struct job *job)
         r = volume_create(&options, getuid(), getgid(), &job->e);
     }
     if (r < 0)
-        return fail(job, r, job->dir);
+        return volume_fail(job, r, job->dir);
     char id[2 * VOLUME_ID_SIZE + 1];
     hex_encode(slice_of(job->local.id, sizeof job->local.id), id);
     printf("created volume %s\nits key is in %s: without it nobody can read the volume\n", id,
            job->state_dir);
-    return EXIT_OK;
+    return VOLUME_EXIT_OK;
 }
 
-static int verb_info(struct job *job)
+static int verb_info(struct volume_job *job)
 {
     struct volume_stats stats;
     char id[2 * VOLUME_ID_SIZE + 1], tag[2 * VOLUME_TAG_SIZE + 1];
@@ -86,90 +118,7 @@ static int verb_info(struct job *job)
     if (stats.unsynced_cut_size > 0)
         printf("cut at opening  %llu bytes that had not been synced\n",
                (unsigned long long)stats.unsynced_cut_size);
-    return EXIT_OK;
-}
-
-/* The inode at `path`, symbolic links not followed. */
-static int path_resolve(struct volume *v, const char *path, uint64_t *ret_ino)
-{
-    uint64_t ino = VOLUME_ROOT_INO;
-    while (*path) {
-        size_t len = strcspn(path, "/");
-        int r = len == 0 ? 0 : volume_lookup(v, ino, slice_of(path, len), &ino);
-        if (r < 0)
-            return r;
-        path += len + (path[len] == '/');
-    }
-    *ret_ino = ino;
-    return 0;
-}
-
-/* Names come from the program that ran on the volume: what could steer a terminal is escaped. */
-static void print_name(const char *name)
-{
-    for (; *name; name++) {
-        unsigned char c = (unsigned char)*name;
-        if (c < 0x20 || c == 0x7f || c == '\\')
-            printf("\\x%02x", c);
-        else
-            putchar(c);
-    }
-}
-
-static int entry_print(struct volume *v, const char *name, uint64_t ino)
-{
-    struct volume_attr a;
-    char when[32] = "";
-    struct tm tm;
-    int r = volume_getattr(v, ino, &a);
-    if (r < 0)
-        return r;
-    time_t seconds = (time_t)(a.mtime_ns / 1000000000);
-    if (gmtime_r(&seconds, &tm))
-        (void)strftime(when, sizeof when, "%Y-%m-%d %H:%M:%S", &tm);
-    static const char types[] = "?pc?d?b?-?l?s???";
-    printf("%c%04o %3u %5u %5u %12llu %s ", types[(a.mode & S_IFMT) >> 12], a.mode & 07777, a.nlink,
-           a.uid, a.gid, (unsigned long long)a.size, when);
-    print_name(name);
-    putchar('\n');
-    return 0;
-}
-
-static int verb_ls(struct job *job)
-{
-    struct volume_attr a;
-    struct volume_entry entries[16];
-    const char *path = job->path ? job->path : "/";
-    uint64_t ino, cookie = 0;
-    int r = path_resolve(job->volume, path, &ino), n;
-    if (r == 0)
-        r = volume_getattr(job->volume, ino, &a);
-    if (r == 0 && !S_ISDIR(a.mode))
-        r = entry_print(job->volume, path, ino);
-    else
-        while (r == 0 && (n = volume_readdir(job->volume, ino, cookie, entries, 16)) != 0) {
-            r = n < 0 ? n : 0;
-            for (int i = 0; r == 0 && i < n; i++)
-                r = entry_print(job->volume, entries[i].name, entries[i].ino);
-            cookie = n > 0 ? entries[n - 1].cookie : 0;
-        }
-    return r < 0 ? fail(job, r, path) : EXIT_OK;
-}
-
-static int verb_cat(struct job *job)
-{
-    uint64_t ino, at = 0;
-    ssize_t n = path_resolve(job->volume, job->path, &ino);
-    char *bytes = malloc(COPY_SIZE);
-    if (!bytes)
-        n = -ENOMEM;
-    while (n >= 0 && (n = volume_read(job->volume, ino, at, bytes, COPY_SIZE)) > 0) {
-        at += (uint64_t)n;
-        if (fwrite(bytes, 1, (size_t)n, stdout) != (size_t)n)
-            n = -EIO;
-    }
-    free(bytes);
-    return n < 0 ? fail(job, (int)n, job->path) : EXIT_OK;
+    return VOLUME_EXIT_OK;
 }
 
 static void damage_print(void *ctx, const char *what)
@@ -178,53 +127,77 @@ static void damage_print(void *ctx, const char *what)
     printf("damage: %s\n", what);
 }
 
-static int verb_check(struct job *job)
+static int verb_check(struct volume_job *job)
 {
     int n = volume_check(job->volume, damage_print, NULL);
     if (n < 0)
-        return fail(job, n, job->dir);
+        return volume_fail(job, n, job->dir);
     if (n == 0)
         puts("everything was read and verified: no damage");
     else
         printf("%d findings; what is not named is intact\n", n);
-    return n == 0 ? EXIT_OK : EXIT_FAILED;
+    return n == 0 ? VOLUME_EXIT_OK : VOLUME_EXIT_DAMAGED;
 }
+
+enum { HAS_DIR = 1, OPENS = 2 };
 
 static const struct verb {
     const char *name;
     const char *arguments;
     const char *help;
-    int (*run)(struct job *job);
-    bool opens;
-    int arguments_min, arguments_max;
+    int (*run)(struct volume_job *job);
+    unsigned flags;
+    int count_min, count_max; /* of the words after DIR */
 } g_verbs[] = {
-    {"create", "DIR", "Make an empty volume in an empty or new directory", verb_create, false, 1,
-     1},
-    {"info", "DIR", "Size, epoch, newest commit", verb_info, true, 1, 1},
-    {"ls", "DIR [PATH]", "List a directory", verb_ls, true, 1, 2},
-    {"cat", "DIR PATH", "Write a file's contents to standard output", verb_cat, true, 2, 2},
-    {"check", "DIR", "Read and verify everything", verb_check, true, 1, 1},
+    {"create", "DIR", "Make an empty volume in an empty or new directory", verb_create, HAS_DIR, 0,
+     0},
+    {"info", "DIR", "Id, size, epoch, newest commit", verb_info, HAS_DIR | OPENS, 0, 0},
+    {"df", "DIR", "Space: whole, used, free", volume_verb_df, HAS_DIR | OPENS, 0, 0},
+    {"ls", "DIR [PATH]", "List a directory (-R: and those below)", volume_verb_ls, HAS_DIR | OPENS,
+     0, 1},
+    {"stat", "DIR PATH", "All attributes of a file", volume_verb_stat, HAS_DIR | OPENS, 1, 1},
+    {"cat", "DIR PATH...", "Write files' contents to standard output", volume_verb_cat,
+     HAS_DIR | OPENS, 1, WORDS_MAX},
+    {"put", "DIR FILE [PATH]", "Copy a file of the host (- : standard input) into the volume",
+     volume_verb_put, HAS_DIR | OPENS, 1, 2},
+    {"get", "DIR PATH [FILE]", "Copy a file out of the volume (- : to standard output)",
+     volume_verb_get, HAS_DIR | OPENS, 1, 2},
+    {"cp", "FROM TO", "Copy; FROM or TO or both are DIR:PATH, a place in a volume (-r: trees)",
+     volume_verb_cp, 0, 2, 2},
+    {"mv", "DIR FROM TO", "Rename, or move into a directory", volume_verb_mv, HAS_DIR | OPENS, 2,
+     2},
+    {"mkdir", "DIR PATH...", "Make directories (-p: and those above)", volume_verb_mkdir,
+     HAS_DIR | OPENS, 1, WORDS_MAX},
+    {"rm", "DIR PATH...", "Remove files (-r: and directories with all below)", volume_verb_rm,
+     HAS_DIR | OPENS, 1, WORDS_MAX},
+    {"check", "DIR", "Read and verify everything", verb_check, HAS_DIR | OPENS, 0, 0},
 };
 
 static int usage(FILE *to, int status)
 {
     struct buf help = {0};
-    fputs("usage: coffer volume VERB DIR [PATH] [FLAGS]\n\n", to);
+    fputs("usage: coffer volume VERB [FLAGS] WORDS\n\n", to);
     for (size_t i = 0; i < ARRAY_COUNT(g_verbs); i++)
-        fprintf(to, "  %-7s %-11s %s\n", g_verbs[i].name, g_verbs[i].arguments, g_verbs[i].help);
+        fprintf(to, "  %-9s %-16s %s\n", g_verbs[i].name, g_verbs[i].arguments, g_verbs[i].help);
     if (options_help(g_options, ARRAY_COUNT(g_options), &help) == 0)
         fprintf(to, "\n%s", buf_text(&help));
     buf_done(&help);
+    fputs(
+        "\nexit status: 0 done, 1 failed, 2 called wrongly, 3 damage found, 4 an older or another "
+        "state or key, 5 open elsewhere\n",
+        to);
     return status;
 }
 
-static int verb_run(const struct verb *verb, struct job *job)
+static int verb_run(const struct verb *verb, struct volume_job *job)
 {
-    int r = verb->opens ? job_open(job) : 0;
-    int status = r < 0 ? fail(job, r, job->dir) : verb->run(job);
+    int r = verb->flags & OPENS ? volume_job_open(job) : 0;
+    int status = r < 0 ? volume_fail(job, r, job->dir) : verb->run(job);
     r = volume_close(job->volume);
-    if (r < 0 && status == EXIT_OK)
-        status = fail(job, r, "closing the volume");
+    if (r < 0 && status == VOLUME_EXIT_OK)
+        status = volume_fail(job, r, "closing the volume");
+    if (fflush(stdout) != 0 && status == VOLUME_EXIT_OK)
+        status = volume_fail(job, -errno, "standard output");
     local_volume_done(&job->local);
     return status;
 }
@@ -243,38 +216,79 @@ static const struct verb *verb_find(const char *word)
     return NULL;
 }
 
-int volume_command(int argc, char **argv)
+/* The short flags people's fingers know, alone or together: -rf. Other words move up; returns how
+ * many there are. */
+static int short_flags(int argc, char **argv, struct volume_settings *settings)
 {
-    struct settings settings = {0};
-    struct job job = {0};
-    char state_dir[PATH_SIZE];
-    int count, r = options_parse(g_options, ARRAY_COUNT(g_options), argc - 1, argv + 1, &settings,
-                                 &count, &job.e);
-    char **args = argv + 1;
-    if (r < 0) {
-        fprintf(stderr, "coffer volume: %s\n", error_text(&job.e, r));
-        return EXIT_BAD_USAGE;
+    const struct {
+        char letter;
+        bool *flag;
+    } rows[] = {{'r', &settings->recursive},   {'R', &settings->recursive},
+                {'p', &settings->all_parents}, {'f', &settings->force},
+                {'h', &settings->human},       {'l', &settings->long_list}};
+    bool found[ARRAY_COUNT(rows)] = {0};
+    int count = 1;
+    for (int i = 1; i < argc; i++) {
+        size_t known = 0, len = strlen(argv[i]);
+        if (strcmp(argv[i], "--") == 0) {
+            while (i < argc)
+                argv[count++] = argv[i++];
+            break;
+        }
+        for (size_t at = 1; argv[i][0] == '-' && at < len; at++)
+            for (size_t k = 0; k < ARRAY_COUNT(rows); k++)
+                known += rows[k].letter == argv[i][at];
+        if (len < 2 || known != len - 1) {
+            argv[count++] = argv[i];
+            continue;
+        }
+        for (size_t k = 0; k < ARRAY_COUNT(rows); k++)
+            found[k] = found[k] || strchr(argv[i], rows[k].letter);
     }
-    if (settings.help)
-        return usage(stdout, EXIT_OK);
-    if (count == 0)
-        return usage(stderr, EXIT_BAD_USAGE);
+    for (size_t k = 0; k < ARRAY_COUNT(rows); k++)
+        *rows[k].flag = *rows[k].flag || found[k];
+    return count;
+}
+
+static int job_run(struct volume_job *job, int count, char **args)
+{
+    char state_dir[PATH_SIZE];
     const struct verb *verb = verb_find(args[0]);
     if (!verb)
-        return EXIT_BAD_USAGE;
-    if (count - 1 < verb->arguments_min || count - 1 > verb->arguments_max) {
+        return VOLUME_EXIT_USAGE;
+    int words = count - 1 - (verb->flags & HAS_DIR ? 1 : 0);
+    if (words < verb->count_min || words > verb->count_max) {
         fprintf(stderr, "usage: coffer volume %s %s\n", verb->name, verb->arguments);
-        return EXIT_BAD_USAGE;
+        return VOLUME_EXIT_USAGE;
     }
-    r = local_state_dir(settings.state ? settings.state : getenv("COFFER_STATE"), getenv("HOME"),
-                        state_dir, sizeof state_dir);
+    int r = local_state_dir(job->settings.state ? job->settings.state : getenv("COFFER_STATE"),
+                            getenv("HOME"), state_dir, sizeof state_dir);
     if (r < 0) {
         fputs("coffer volume: no --state and no HOME: where are the keys?\n", stderr);
-        return EXIT_BAD_USAGE;
+        return VOLUME_EXIT_USAGE;
     }
     local_volume_use_host();
-    job.dir = args[1];
-    job.path = count > 2 ? args[2] : NULL;
-    job.state_dir = state_dir;
-    return verb_run(verb, &job);
+    job->dir = verb->flags & HAS_DIR ? args[1] : NULL;
+    job->args = args + 1 + (verb->flags & HAS_DIR ? 1 : 0);
+    job->count = words;
+    job->state_dir = state_dir;
+    return verb_run(verb, job);
+}
+
+int volume_command(int argc, char **argv)
+{
+    struct volume_job job = {0};
+    int count;
+    argc = short_flags(argc, argv, &job.settings);
+    int r = options_parse(g_options, ARRAY_COUNT(g_options), argc - 1, argv + 1, &job.settings,
+                          &count, &job.e);
+    if (r < 0) {
+        fprintf(stderr, "coffer volume: %s\n", error_text(&job.e, r));
+        return VOLUME_EXIT_USAGE;
+    }
+    if (job.settings.help || (count == 1 && strcmp(argv[1], "help") == 0))
+        return usage(stdout, VOLUME_EXIT_OK);
+    if (count == 0)
+        return usage(stderr, VOLUME_EXIT_USAGE);
+    return job_run(&job, count, argv + 1);
 }

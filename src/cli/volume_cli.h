@@ -1,0 +1,73 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* cli/volume_cli.h: what the verbs of `coffer volume` share. */
+#ifndef COFFER_CLI_VOLUME_CLI_H
+#define COFFER_CLI_VOLUME_CLI_H
+
+#include "base/buf.h"
+#include "base/error.h"
+#include "volume/local.h"
+
+#include <stdio.h>
+#include <sys/stat.h>
+
+/* Exit statuses; docs/volume.md promises them. */
+enum volume_exit {
+    VOLUME_EXIT_OK = 0,
+    VOLUME_EXIT_FAILED = 1,
+    VOLUME_EXIT_USAGE = 2,
+    VOLUME_EXIT_DAMAGED = 3, /* something does not verify */
+    VOLUME_EXIT_OLD = 4,     /* an older or another state than the newest known, or another key */
+    VOLUME_EXIT_HELD = 5,    /* somebody else has the volume open */
+};
+
+struct volume_settings {
+    const char *state;
+    uint64_t size_max;
+    bool recursive, long_list, all_parents, force, human, help;
+};
+
+/* What a verb works on. */
+struct volume_job {
+    struct volume_settings settings;
+    const char *dir;
+    char **args; /* the words after DIR, or all of them where the verb has no DIR */
+    int count;
+    const char *state_dir;
+    struct local_volume local;
+    struct volume *volume;
+    struct error e;
+    int status; /* the worst of what failed without ending the verb */
+};
+
+/* Says on standard error what failed with what, and returns the exit status for it. */
+int volume_fail(struct volume_job *job, int r, const char *what);
+/* The same where the verb goes on: the status is kept for the end. */
+void volume_fail_on(struct volume_job *job, int r, const char *what);
+must_check int volume_job_open(struct volume_job *job);
+
+/* --- volume_path.c --- */
+
+/* The inode at a path from the root; links on the way, and with `follow` at its end, are followed
+ * inside the volume. */
+must_check int volume_path_find(struct volume *v, const char *path, bool follow, uint64_t *ret_ino);
+/* The directory that holds, or is to hold, the last name of `path`. -EINVAL for the root and for a
+ * path that ends in "." or "..". */
+must_check int volume_path_parent(struct volume *v, const char *path, uint64_t *ret_dir,
+                                  struct slice *ret_name);
+/* What could steer a terminal is escaped: names come from the program that ran on the volume. */
+void volume_name_print(FILE *to, const char *name);
+
+/* --- verbs: volume_files.c, volume_copy.c --- */
+
+int volume_verb_ls(struct volume_job *job);
+int volume_verb_stat(struct volume_job *job);
+int volume_verb_cat(struct volume_job *job);
+int volume_verb_rm(struct volume_job *job);
+int volume_verb_mkdir(struct volume_job *job);
+int volume_verb_mv(struct volume_job *job);
+int volume_verb_df(struct volume_job *job);
+int volume_verb_put(struct volume_job *job);
+int volume_verb_get(struct volume_job *job);
+int volume_verb_cp(struct volume_job *job);
+
+#endif

@@ -1,0 +1,188 @@
+#!/usr/bin/python3
+# SPDX-License-Identifier: Apache-2.0
+"""`coffer volume` as its users type it: each verb, its refusals and its exit statuses.
+
+    volume_cli.py COFFER
+"""
+import contextlib
+import filecmp
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+
+import tap
+
+COFFER = os.path.abspath(sys.argv[1])
+
+
+class Host:
+    def __init__(self):
+        self.root = tempfile.mkdtemp(prefix="coffer-volume-cli-")
+        self.environment = dict(os.environ, COFFER_STATE=self.path("state"), HOME=self.root)
+        self.must("create", "v")
+
+    def path(self, *names):
+        return os.path.join(self.root, *names)
+
+    def coffer(self, *words, data=b""):
+        return subprocess.run([COFFER, "volume", *words], env=self.environment, cwd=self.root,
+                              input=data, capture_output=True, timeout=120, check=False)
+
+    def must(self, *words, data=b""):
+        result = self.coffer(*words, data=data)
+        tap.equal(result.returncode, 0, f"status of {words} ({result.stderr.decode()})")
+        return result.stdout
+
+    def refused(self, status, text, *words):
+        result = self.coffer(*words)
+        tap.equal(result.returncode, status, f"status of {words}")
+        tap.true(text in result.stderr.decode(), f"{text!r} is said ({result.stderr.decode()!r})")
+
+    def write(self, name, data, mode=0o644):
+        path = self.path(name)
+        os.makedirs(os.path.dirname(path), exist_ok=True)
+        with open(path, "wb") as file:
+            file.write(data)
+        os.chmod(path, mode)
+        return path
+
+
+@contextlib.contextmanager
+def fixture():
+    host = Host()
+    try:
+        yield host
+    finally:
+        shutil.rmtree(host.root, ignore_errors=True)
+
+
+def same_tree(one, other):
+    left = sorted(os.path.relpath(os.path.join(d, n), one)
+                  for d, ds, fs in os.walk(one) for n in ds + fs)
+    right = sorted(os.path.relpath(os.path.join(d, n), other)
+                   for d, ds, fs in os.walk(other) for n in ds + fs)
+    tap.equal(right, left, "names")
+    for name in left:
+        a, b = os.path.join(one, name), os.path.join(other, name)
+        sa, sb = os.lstat(a), os.lstat(b)
+        tap.equal((sb.st_mode, sb.st_mtime_ns), (sa.st_mode, sa.st_mtime_ns), f"attributes of {name}")
+        if os.path.islink(a):
+            tap.equal(os.readlink(b), os.readlink(a), name)
+        elif os.path.isfile(a):
+            tap.true(filecmp.cmp(a, b, shallow=False), f"{name} is the same")
+
+
+@tap.test
+def what_standard_input_brings_cat_gives_back(host):
+    data = os.urandom(3_000_001)
+    host.must("put", "v", "-", "blob", data=data)
+    tap.true(host.must("cat", "v", "/blob") == data, "the same bytes")
+    tap.true(host.must("get", "v", "blob", "-") == data, "the same bytes by get")
+    host.must("put", "v", "-", "blob", data=b"short")
+    tap.equal(host.must("cat", "v", "blob"), b"short")
+
+
+@tap.test
+def a_tree_comes_back_as_it_was(host):
+    host.write("tree/a/deep/file", b"x" * 100_000, 0o600)
+    host.write("tree/a/script", b"#!/bin/sh\n", 0o755)
+    host.write("tree/empty", b"")
+    with open(host.write("tree/holes", b"begin"), "r+b") as file:
+        file.seek(8 << 20)
+        file.write(b"end")
+    os.symlink("a/script", host.path("tree/link"))
+    os.mkdir(host.path("tree/nothing"), 0o700)
+    os.mkfifo(host.path("tree/fifo"))
+    for name in ("tree/a/script", "tree/a", "tree"):
+        os.utime(host.path(name), ns=(1_600_000_000_123_456_789, 1_600_000_000_987_654_321))
+    host.must("cp", "-r", "tree", "v:/")
+    host.must("cp", "-r", "v:/tree", "back")
+    same_tree(host.path("tree"), host.path("back"))
+    tap.true(os.stat(host.path("back/holes")).st_blocks < 2048, "holes stay holes")
+    host.must("cp", "-r", "v:tree", "v:again")
+    host.must("get", "-r", "v", "again")
+    same_tree(host.path("tree"), host.path("again"))
+
+
+@tap.test
+def listing_and_stat_tell_what_is_there(host):
+    host.must("mkdir", "-p", "v", "one/two/three")
+    host.must("put", "v", "-", "one/\x1b[31mred", data=b"12345")
+    listing = host.must("ls", "-R", "v", "one").decode()
+    tap.true("\\x1b[31mred" in listing and "\x1b" not in listing, "control bytes are escaped")
+    tap.true("one/two/three:" in listing, "directories below are listed")
+    stat = host.must("stat", "v", "one/\x1b[31mred").decode()
+    tap.true("size        5" in stat and "type        regular file" in stat, stat)
+    tap.true(b"use%" in host.must("df", "-h", "v"), "df says how full it is")
+    tap.true(b"epoch" in host.must("info", "v"), "info says the epoch")
+
+
+@tap.test
+def moving_and_removing(host):
+    host.must("mkdir", "v", "d")
+    host.must("put", "v", "-", "f", data=b"1")
+    host.must("mv", "v", "f", "d")
+    host.must("mv", "v", "d/f", "d/g")
+    tap.equal(host.must("cat", "v", "d/g"), b"1")
+    host.refused(1, "is a directory (rm -r", "rm", "v", "d")
+    host.refused(1, "Invalid argument", "mv", "v", "d", "d/below")
+    host.must("rm", "-rf", "v", "d", "never-there")
+    host.refused(1, "No such file", "rm", "v", "d")
+    host.must("rm", "-r", "v", "one", "tree", "again")
+
+
+@tap.test
+def links_inside_are_followed_and_never_out(host):
+    os.symlink("/etc/passwd", host.path("escape"))
+    os.symlink("loop", host.path("loop"))
+    host.must("put", "v", "escape")
+    host.must("put", "v", "loop")
+    host.refused(1, "No such file", "cat", "v", "escape")
+    host.refused(1, "Too many levels", "cat", "v", "loop")
+    host.must("mkdir", "v", "etc")
+    host.must("put", "v", "-", "etc/passwd", data=b"inside")
+    tap.equal(host.must("cat", "v", "escape"), b"inside")
+    tap.equal(host.must("cat", "v", "../../etc/../escape"), b"inside")
+
+
+@tap.test
+def wrong_calls_are_told_apart(host):
+    host.refused(2, "did you mean 'stat'", "stats", "v")
+    host.refused(2, "usage: coffer volume cat", "cat", "v")
+    host.refused(2, "neither names a place in a volume", "cp", "a", "b")
+    host.refused(2, "there is no flag '--recusive'; did you mean '--recursive'", "rm", "v", "--recusive")
+    host.refused(1, "there is no volume in 'state'", "ls", "state")
+    host.refused(1, "there is a volume already", "create", "v")
+    host.refused(1, "is a directory (-r copies", "put", "v", "state")
+
+
+@tap.test
+def damage_and_old_states_have_their_own_status(host):
+    host.must("create", "w")
+    host.must("put", "w", "-", "f", data=b"a" * 200_000)
+    shutil.copytree(host.path("w"), host.path("old"))
+    host.must("put", "w", "-", "g", data=b"b" * 200_000)
+    shutil.copytree(host.path("w"), host.path("new"))
+    shutil.rmtree(host.path("w"))
+    os.rename(host.path("old"), host.path("w"))
+    host.refused(4, "old copy of the volume", "ls", "w")
+    shutil.rmtree(host.path("w"))
+    os.rename(host.path("new"), host.path("w"))
+    # Every segment's contents, past the header: some of it is file data.
+    for name in os.listdir(host.path("w")):
+        if len(name) == 16:
+            with open(host.path("w", name), "r+b") as file:
+                data = file.read()
+                at = data.find(b"CFB1") + 5000
+                if len(data) > at + 100_000:
+                    file.seek(at)
+                    file.write(bytes([data[at] ^ 1]))
+    result = host.coffer("check", "w")
+    tap.equal(result.returncode, 3, result.stdout.decode() + result.stderr.decode())
+    tap.true(b"damage: " in result.stdout, "the damage is named")
+
+
+if __name__ == "__main__":
+    tap.main(fixture)
