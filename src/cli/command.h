@@ -24,6 +24,7 @@ int tenant_command(int argc, char **argv);
 int doctor_command(int argc, char **argv);
 int attest_command(int argc, char **argv);
 int policy_command(int argc, char **argv);
+int sgx_command(int argc, char **argv);
 
 /* Parses argv by `rows` and settles --help and mistakes: returns -1 to go on, or the exit code. The
  * words that are no flags are argv[0..*ret_count). */

@@ -45,6 +45,8 @@ static const struct command g_commands[] = {
      policy_command},
     {"attest", "show FILE | verify [FLAGS]", "Look at evidence, and check the key broker's",
      attest_command},
+    {"sgx", "measure FILE | sign FILE --key PEM --out FILE | show FILE",
+     "Measure, sign and look at enclaves, on any machine", sgx_command},
     {"load", "run [FLAGS]", "Load the running system and report", load_all},
     {"volume", "VERB DIR [PATH]", "Create, list, read and check encrypted volumes", volume_all},
     {"doctor", "", "What this machine offers, what is missing and what that means", doctor_command},

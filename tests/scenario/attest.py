@@ -157,4 +157,44 @@ def a_quote_gets_a_verdict_and_an_exit_code(broker):
     tap.true(code == 1 and "differs" in text, text)
 
 
+@tap.test
+def enclaves_are_measured_signed_and_shown_without_sgx(broker):
+    pages = broker.write("pages", "size 0x4000\npage 0 0x100 zero\npage 0x1000 0x205 inc\n"
+                                  "page 0x2000 0x203 const=cc\n")
+    code, text = coffer("sgx", "measure", pages, "--json")
+    tap.equal(code, 0, text)
+    digest = json.loads(text)["mrenclave"]
+    tap.equal(digest, "eb3d56a11e735298f87c3a820b4eda44575ba0b57993889afa2946191897661f")
+    code, text = coffer("sgx", "measure", "--size", "0x4000", "--pages",
+                        "0x0:0x100:zero:1 0x1000:0x205:inc:1 0x2000:0x203:const=cc:1")
+    tap.true(code == 0 and digest in text, text)
+    key, signed = broker.directory + "/key", broker.directory + "/signed"
+    subprocess.run(["openssl", "genrsa", "-3", "-out", key, "3072"], check=True,
+                   stderr=subprocess.DEVNULL)
+    code, text = coffer("sgx", "sign", pages, "--key", key, "--svn", "5", "--out", signed)
+    tap.equal(code, 0, text)
+    code, text = coffer("sgx", "show", signed, "--json")
+    shown = json.loads(text)
+    tap.equal((code, shown["mrenclave"], shown["isvsvn"], shown["signature"]),
+              (0, digest, 5, "good"), text)
+    with open(signed, "r+b") as f:
+        f.seek(1026)  # the security version
+        f.write(b"\x06")
+    code, text = coffer("sgx", "show", signed)
+    tap.true(code == 1 and "WRONG" in text, text)
+
+
+@tap.test
+def mistakes_with_enclaves_are_explained(broker):
+    weak = broker.directory + "/weak"
+    subprocess.run(["openssl", "genrsa", "-out", weak, "3072"], check=True,
+                   stderr=subprocess.DEVNULL)
+    for words, said in ((["measure", broker.write("bad", "size 0x4000\npage 1 2 3\n")], "line 2"),
+                        (["measure"], "--pages"), (["show", weak], "1808"),
+                        (["sign", "00" * 32, "--key", weak, "--out", weak + "2"], "-3 3072"),
+                        (["measure", "--pages", "0:0x205:zero:1"], "--size")):
+        code, text = coffer("sgx", *words)
+        tap.true(code != 0 and said in text, f"{words}: {text}")
+
+
 tap.main(fixture)
