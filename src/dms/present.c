@@ -110,11 +110,7 @@ static void disposition_header(struct call *call, const char *name, const char *
         (void)buf_append_byte(
             &value, (uint8_t)*c < 0x20 || (uint8_t)*c >= 0x7f || strchr("\"\\%", *c) ? '_' : *c);
     (void)buf_append_text(&value, "\"; filename*=UTF-8''");
-    for (const char *c = name; *c; c++) {
-        bool plain = (*c >= '0' && *c <= '9') || (*c >= 'a' && *c <= 'z') ||
-                     (*c >= 'A' && *c <= 'Z') || strchr("-._~", *c);
-        (void)buf_printf(&value, plain ? "%c" : "%%%02X", (uint8_t)*c);
-    }
+    http_encode(&value, name);
     const char *text = buf_text(&value);
     http_response_header(call->req, "Content-Disposition", text ? text : "attachment");
 }

@@ -45,6 +45,13 @@ enum http_method {
     HTTP_METHOD_PATCH,
     HTTP_METHOD_DELETE,
     HTTP_METHOD_OPTIONS,
+    HTTP_METHOD_PROPFIND, /* WebDAV's, RFC 4918 */
+    HTTP_METHOD_PROPPATCH,
+    HTTP_METHOD_MKCOL,
+    HTTP_METHOD_COPY,
+    HTTP_METHOD_MOVE,
+    HTTP_METHOD_LOCK,
+    HTTP_METHOD_UNLOCK,
     HTTP_METHOD_COUNT,
 };
 
@@ -255,6 +262,9 @@ const char *http_status_text(int status);
 /* Percent-decodes into the arena. 0, -EINVAL (bad escape, NUL, not UTF-8) or -ENOMEM. */
 must_check int http_decode(struct arena *arena, struct slice text, bool plus_is_blank,
                            char **ret_text);
+
+/* Appends a path segment or parameter with everything but RFC 3986's unreserved characters encoded. */
+void http_encode(struct buf *out, const char *text);
 
 /* "Sun, 06 Nov 1994 08:49:37 GMT", the only form that is produced. 30 bytes with the NUL. */
 #define HTTP_DATE_SIZE 30

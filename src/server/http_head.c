@@ -115,10 +115,20 @@ static int method_of(const llhttp_t *parser, enum http_method *ret_method)
         uint8_t theirs;
         enum http_method ours;
     } methods[] = {
-        {HTTP_GET, HTTP_METHOD_GET},         {HTTP_HEAD, HTTP_METHOD_HEAD},
-        {HTTP_POST, HTTP_METHOD_POST},       {HTTP_PUT, HTTP_METHOD_PUT},
-        {HTTP_PATCH, HTTP_METHOD_PATCH},     {HTTP_DELETE, HTTP_METHOD_DELETE},
+        {HTTP_GET, HTTP_METHOD_GET},
+        {HTTP_HEAD, HTTP_METHOD_HEAD},
+        {HTTP_POST, HTTP_METHOD_POST},
+        {HTTP_PUT, HTTP_METHOD_PUT},
+        {HTTP_PATCH, HTTP_METHOD_PATCH},
+        {HTTP_DELETE, HTTP_METHOD_DELETE},
         {HTTP_OPTIONS, HTTP_METHOD_OPTIONS},
+        {HTTP_PROPFIND, HTTP_METHOD_PROPFIND},
+        {HTTP_PROPPATCH, HTTP_METHOD_PROPPATCH},
+        {HTTP_MKCOL, HTTP_METHOD_MKCOL},
+        {HTTP_COPY, HTTP_METHOD_COPY},
+        {HTTP_MOVE, HTTP_METHOD_MOVE},
+        {HTTP_LOCK, HTTP_METHOD_LOCK},
+        {HTTP_UNLOCK, HTTP_METHOD_UNLOCK},
     };
     for (size_t i = 0; i < ARRAY_COUNT(methods); i++)
         if (methods[i].theirs == parser->method) {

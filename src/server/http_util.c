@@ -8,7 +8,8 @@
 const char *http_method_text(enum http_method method)
 {
     static const char *const names[HTTP_METHOD_COUNT] = {
-        "GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS",
+        "GET",      "HEAD",      "POST",  "PUT",  "PATCH", "DELETE", "OPTIONS",
+        "PROPFIND", "PROPPATCH", "MKCOL", "COPY", "MOVE",  "LOCK",   "UNLOCK",
     };
     return (unsigned)method < HTTP_METHOD_COUNT ? names[method] : "?";
 }
@@ -24,6 +25,7 @@ const char *http_status_text(int status)
         {202, "Accepted"},
         {204, "No Content"},
         {206, "Partial Content"},
+        {207, "Multi-Status"},
         {303, "See Other"},
         {304, "Not Modified"},
         {307, "Temporary Redirect"},
@@ -45,6 +47,7 @@ const char *http_status_text(int status)
         {417, "Expectation Failed"},
         {422, "Unprocessable Content"},
         {423, "Locked"},
+        {424, "Failed Dependency"},
         {428, "Precondition Required"},
         {429, "Too Many Requests"},
         {431, "Request Header Fields Too Large"},
@@ -183,6 +186,15 @@ int http_decode(struct arena *arena, struct slice text, bool plus_is_blank, char
         return -EINVAL;
     *ret_text = to;
     return 0;
+}
+
+void http_encode(struct buf *out, const char *text)
+{
+    for (const char *c = text; *c; c++) {
+        bool plain = (*c >= '0' && *c <= '9') || (*c >= 'a' && *c <= 'z') ||
+                     (*c >= 'A' && *c <= 'Z') || strchr("-._~", *c);
+        (void)buf_printf(out, plain ? "%c" : "%%%02X", (uint8_t)*c);
+    }
 }
 
 struct slice http_request_header(const struct http_request *req, const char *name)
