@@ -215,7 +215,7 @@ static void paths_write(struct json *json)
     json_open_object(json, "paths");
     for (size_t i = 0; i < dms_route_count; i++) {
         char key[128];
-        if (path_seen(i))
+        if (path_seen(i) || !dms_routes[i].summary)
             continue;
         path_key(dms_routes[i].path, key, sizeof key);
         json_open_object(json, key);

@@ -8,9 +8,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-enum { SCHEMA_VERSION = 1 };
-
-static const char schema[] =
+/* Each takes the database from the version before it to its own; the first makes version 1. */
+static const char *const schema_steps[] = {
     "CREATE TABLE content(key INTEGER PRIMARY KEY, size INTEGER NOT NULL, "
     "refs INTEGER NOT NULL, file TEXT, data BLOB);"
     "CREATE TABLE doomed(file TEXT PRIMARY KEY) WITHOUT ROWID;"
@@ -36,8 +35,16 @@ static const char schema[] =
     "CREATE TABLE session(hash BLOB PRIMARY KEY, user INTEGER NOT NULL, "
     "expires_s INTEGER NOT NULL) WITHOUT ROWID;"
     "CREATE TABLE setting(name TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;"
-    "INSERT INTO node VALUES(1, 0, 1, '', 1, 0, 0, '', '', 0, 0, 0, 0, 0, 0, NULL);"
-    "PRAGMA user_version = 1;";
+    "INSERT INTO node VALUES(1, 0, 1, '', 1, 0, 0, '', '', 0, 0, 0, 0, 0, 0, NULL);",
+
+    /* WebDAV's locks and properties */
+    "CREATE TABLE dav_lock(token TEXT PRIMARY KEY, node INTEGER NOT NULL, shared INTEGER NOT NULL, "
+    "deep INTEGER NOT NULL, owner TEXT NOT NULL, user TEXT NOT NULL, expires_s INTEGER NOT NULL) "
+    "WITHOUT ROWID;"
+    "CREATE INDEX dav_lock_node ON dav_lock(node);"
+    "CREATE TABLE dav_property(node INTEGER, ns TEXT, name TEXT, value TEXT NOT NULL, "
+    "PRIMARY KEY(node, ns, name)) WITHOUT ROWID;",
+};
 
 /* The cache is given back at rest (store_rest()). No shared memory: this process is the only one.
  * FULL: a commit is durable. */
@@ -316,19 +323,22 @@ static int schema_version(struct store *store, int *ret_version)
 
 static int schema_settle(struct store *store, struct error *e)
 {
+    const int newest = (int)ARRAY_COUNT(schema_steps);
+    char text[64];
     int version = 0;
     int r = schema_version(store, &version);
     if (r < 0)
         return error_set(e, r, "the database cannot be read: %s", sqlite3_errmsg(store->db));
-    if (version == SCHEMA_VERSION)
+    if (version == newest)
         return 0;
-    if (version != 0)
+    if (version < 0 || version > newest)
         return error_set(e, -EPROTO, "the database is of version %d; this program knows %d",
-                         version, SCHEMA_VERSION);
+                         version, newest);
     r = database_exec(store, "BEGIN EXCLUSIVE", e);
-    if (r == 0)
-        r = database_exec(store, schema, e);
-    return r < 0 ? r : database_exec(store, "COMMIT", e);
+    for (int i = version; r == 0 && i < newest; i++)
+        r = database_exec(store, schema_steps[i], e);
+    (void)snprintf(text, sizeof text, "PRAGMA user_version = %d; COMMIT", newest);
+    return r < 0 ? r : database_exec(store, text, e);
 }
 
 static int database_open(struct store *store, const char *directory, struct error *e)

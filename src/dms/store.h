@@ -46,6 +46,11 @@ must_check int store_commit(struct store *store);
 /* Gives memory back and shortens the write-ahead log. For when nothing is going on. */
 void store_rest(struct store *store);
 
+/* Several changes that are one: begin, then end with the result so far, which undoes all of it if it
+ * is negative, and is returned. May nest; every single change below is a step already. */
+must_check int store_step_begin(struct store *store);
+must_check int store_step_end(struct store *store, int result);
+
 /* Contents */
 
 struct content {
@@ -118,6 +123,9 @@ must_check int document_create(struct store *store, const struct actor *actor, i
                                int64_t *ret_key);
 must_check int document_update(struct store *store, const struct actor *actor, int64_t key,
                                const char *type, struct content_draft *draft);
+/* A new version that shares the content of another document's current one. */
+must_check int document_update_from(struct store *store, const struct actor *actor, int64_t key,
+                                    int64_t from);
 /* Shares the content of the current version. */
 must_check int document_copy(struct store *store, const struct actor *actor, int64_t key,
                              int64_t parent, const char *name, int64_t *ret_key);

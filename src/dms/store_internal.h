@@ -92,6 +92,26 @@
     S(SESSION_EXPIRE, "DELETE FROM session WHERE expires_s <= ?1")                                 \
     S(KEYS_MAX, "SELECT coalesce((SELECT max(key) FROM node), 0), "                                \
                 "coalesce((SELECT max(key) FROM content), 0)")                                     \
+    S(DAV_LOCK_ADD, "INSERT INTO dav_lock(token, node, shared, deep, owner, user, expires_s) "     \
+                    "VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7)")                                          \
+    S(DAV_LOCK_GET, "SELECT " DAV_LOCK_COLUMNS " FROM dav_lock "                                   \
+                    "WHERE token = ?1 AND expires_s > ?2")                                         \
+    S(DAV_LOCK_ON, "SELECT " DAV_LOCK_COLUMNS " FROM dav_lock "                                    \
+                   "WHERE node = ?1 AND expires_s > ?2")                                           \
+    S(DAV_LOCK_ALL, "SELECT " DAV_LOCK_COLUMNS " FROM dav_lock WHERE expires_s > ?1")              \
+    S(DAV_LOCK_EXTEND, "UPDATE dav_lock SET expires_s = ?2 WHERE token = ?1")                      \
+    S(DAV_LOCK_REMOVE, "DELETE FROM dav_lock WHERE token = ?1")                                    \
+    S(DAV_LOCK_END, "DELETE FROM dav_lock WHERE node = ?1")                                        \
+    S(DAV_LOCK_EXPIRE, "DELETE FROM dav_lock WHERE expires_s <= ?1")                               \
+    S(DAV_LOCK_COUNT, "SELECT count(*) FROM dav_lock")                                             \
+    S(DAV_PROPERTIES, "SELECT ns, name, value FROM dav_property WHERE node = ?1")                  \
+    S(DAV_PROPERTY_SET, "INSERT OR REPLACE INTO dav_property(node, ns, name, value) "              \
+                        "VALUES(?1, ?2, ?3, ?4)")                                                  \
+    S(DAV_PROPERTY_REMOVE, "DELETE FROM dav_property WHERE node = ?1 AND ns = ?2 AND name = ?3")   \
+    S(DAV_PROPERTY_COUNT, "SELECT count(*) FROM dav_property WHERE node = ?1")                     \
+    S(DAV_PROPERTY_CLEAR, "DELETE FROM dav_property WHERE node = ?1")                              \
+    S(DAV_PROPERTY_COPY, "INSERT INTO dav_property(node, ns, name, value) "                        \
+                         "SELECT ?2, ns, name, value FROM dav_property WHERE node = ?1")           \
     S(SETTING_GET, "SELECT value FROM setting WHERE name = ?1")                                    \
     S(SETTING_SET, "INSERT OR REPLACE INTO setting(name, value) VALUES(?1, ?2)")                   \
     S(COUNT_NODES,                                                                                 \
@@ -101,6 +121,8 @@
 #define NODE_COLUMNS                                                                     \
     "node.key, parent, kind, node.name, revision, created_ms, modified_ms, created_by, " \
     "modified_by, has_properties, trash, trashed_ms, version, content, size, type"
+
+#define DAV_LOCK_COLUMNS "token, node, shared, deep, owner, user, expires_s"
 
 #define STATEMENT_ID(id, sql) STMT_##id,
 enum statement { STORE_STATEMENTS(STATEMENT_ID) STMT_COUNT };
@@ -136,11 +158,6 @@ must_check int store_run(struct store *store, enum statement id, const char *kin
 /* Binds and leaves the statement for stepping; NULL as store_stmt(). */
 must_check sqlite3_stmt *store_query(struct store *store, enum statement id, const char *kinds,
                                      ...);
-
-/* A step within the open transaction: begin, then end with the result so far, which undoes the step
- * if it is negative and is returned. */
-must_check int store_step_begin(struct store *store);
-must_check int store_step_end(struct store *store, int result);
 
 /* A text column as the arena's; NULL if it is null or without memory. */
 char *column_text(sqlite3_stmt *stmt, int column, struct arena *arena);

@@ -250,6 +250,25 @@ int document_update(struct store *store, const struct actor *actor, int64_t key,
     return store_step_end(store, r);
 }
 
+int document_update_from(struct store *store, const struct actor *actor, int64_t key, int64_t from)
+{
+    SCOPED(arena_done) struct arena arena = {0};
+    struct node node = {0}, source = {0};
+    int r = store_step_begin(store);
+    if (r < 0)
+        return r;
+    r = document_get(store, &arena, key, &node);
+    if (r == 0)
+        r = document_get(store, &arena, from, &source);
+    if (r == 0) {
+        node.content = source.content;
+        node.size = source.size;
+        node.type = source.type;
+        r = content_set(store, actor, &node);
+    }
+    return store_step_end(store, r);
+}
+
 int version_restore(struct store *store, const struct actor *actor, int64_t key, int64_t number)
 {
     SCOPED(arena_done) struct arena arena = {0};
@@ -456,6 +475,8 @@ static int node_drop(struct store *store, int64_t key)
         r = search_remove(store, &node);
     if (r == 0)
         r = store_run(store, STMT_PROPERTY_CLEAR, "i", key);
+    if (r == 0)
+        r = store_run(store, STMT_DAV_PROPERTY_CLEAR, "i", key);
     if (r == 0)
         r = versions_drop(store, key);
     if (r == 0)
