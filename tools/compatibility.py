@@ -25,8 +25,6 @@ change it there.
   ids, cgroups and sharing memory without being a thread or waiting like `vfork` are refused.
   `CLONE_VFORK` without `CLONE_VM` does not wait for the child.
 - `execve` stays in the process. A program file that is open for writing runs; on Linux it is `ETXTBSY`.
-- `exit_group` closes the shields while other threads may still run for a moment: their last calls on
-  shielded files and sockets may fail.
 - `signalfd` does not show SIGSEGV, SIGBUS, SIGTRAP and SIGSYS.
 - A write to a file that fails in a buffer another thread unmaps at that very moment ends the
   process instead of giving `EFAULT`.

@@ -5,7 +5,7 @@
  * rt_block() or while guest memory is touched. After fork() only the forking thread exists: who
  * owns a process-wide lock registers it with pthread_atfork() (the runtime forks with glibc's
  * fork()): take it in prepare, lock_release() it in parent and child. Order, outermost first:
- *   exec > threads > memory > descriptors > volume and net locks > log */
+ *   threads > memory > descriptors > volume and net locks > log */
 #ifndef COFFER_RUNTIME_LOCK_H
 #define COFFER_RUNTIME_LOCK_H
 

@@ -77,8 +77,9 @@ struct thread {
     uint64_t robust_head;    /* guest address of its robust list; 0: none */
     uint64_t rseq_address;   /* the guest's registration; 0: none */
     uint32_t rseq_size, rseq_signature;
-    bool delivering;    /* dispatch_work() lets a signal in: the guest's registers are complete */
-    bool has_wait_mask; /* the call that a signal ended waited under another mask: */
+    _Atomic bool parked; /* it runs no more code, or none until ending_back() */
+    bool delivering;     /* dispatch_work() lets a signal in: the guest's registers are complete */
+    bool has_wait_mask;  /* the call that a signal ended waited under another mask: */
     uint64_t wait_mask;
     bool carrying;         /* a SIGSYS is on its way that stands for what waits here */
     uint64_t held_signals; /* signals blocked by the guest that the host does not block */

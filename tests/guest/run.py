@@ -42,6 +42,7 @@ CASES = [
     ("interrupted calls", guest("sig_restart"), ""),
     ("processes", guest("processes"), ""),
     ("clone", guest("clone"), ""),
+    ("locks of the dead", guest("robust"), ""),
     ("exec", guest("exec"), ""),
     ("system call sites", guest("sites"), ""),
     ("musl, static", guest("musl"), ""),

@@ -53,6 +53,11 @@ static void say_goodbye(void)
     }
 }
 
+bool net_must_close(void)
+{
+    return g_net.has_tls || g_net.has_destinations;
+}
+
 void net_exit(void)
 {
     if (!g_net.config)

@@ -20,5 +20,7 @@ must_check int net_exec_restore(struct slice state);
 /* Right before the process ends: says close_notify on what is open and waits, for at most two
  * seconds, until what the guest wrote has left. */
 void net_exit(void);
+/* Is there anything that it closes? */
+bool net_must_close(void);
 
 #endif

@@ -6,6 +6,7 @@
 #include "runtime/guest.h"
 #include "runtime/guest_copy.h"
 #include "runtime/libc_own.h"
+#include "runtime/process/ending.h"
 #include "runtime/process/fork.h"
 #include "runtime/process/process.h"
 #include "runtime/process/signal.h"
@@ -56,6 +57,7 @@ void thread_list_remove(struct thread *t)
     if (t->next)
         t->next->previous = t->previous;
     lock_release(&g_threads_lock);
+    ending_thread_gone();
 }
 
 /* What XSAVEC writes for all enabled state, rounded up to its alignment. */
@@ -255,19 +257,25 @@ int64_t sys_set_tid_address(struct syscall_call *c)
     return c->thread->tid;
 }
 
+/* The kernel walks it too if the process is killed, for the sake of locks in shared memory. */
+static bool kernel_knows_robust_list(void)
+{
+    return !platform()->enclave;
+}
+
 int64_t sys_set_robust_list(struct syscall_call *c)
 {
     if (c->args[1] != sizeof(struct robust_list_head))
         return -EINVAL;
     c->thread->robust_head = c->args[0];
-    return 0;
+    return kernel_knows_robust_list() ? sys_pass(c) : 0;
 }
 
 int64_t sys_get_robust_list(struct syscall_call *c)
 {
     const uint64_t size = sizeof(struct robust_list_head);
     if (c->args[0] != 0 && (int)c->args[0] != c->thread->tid)
-        return -EPERM;
+        return kernel_knows_robust_list() ? sys_pass(c) : -EPERM;
     if (guest_put(c->args[1], &c->thread->robust_head) < 0 || guest_put(c->args[2], &size) < 0)
         return -EFAULT;
     return 0;
@@ -325,13 +333,13 @@ static void robust_release(const struct thread *t, uint64_t address)
     }
 }
 
-void robust_list_walk(struct thread *t)
+static void walk(const struct thread *t, uint64_t head_at)
 {
     struct robust_list_head head;
-    if (t->robust_head == 0 || guest_get(&head, t->robust_head) < 0)
+    if (guest_get(&head, head_at) < 0)
         return;
     uint64_t entry = (uint64_t)head.list.next;
-    for (int i = 0; i < ROBUST_ENTRIES_MAX && entry != t->robust_head; i++) {
+    for (int i = 0; i < ROBUST_ENTRIES_MAX && entry != head_at; i++) {
         uint64_t next, node = entry & ~1ull;
         if (guest_get(&next, node) < 0)
             break;
@@ -341,5 +349,14 @@ void robust_list_walk(struct thread *t)
     }
     if (head.list_op_pending)
         robust_release(t, ((uint64_t)head.list_op_pending & ~1ull) + (uint64_t)head.futex_offset);
+}
+
+void robust_list_walk(struct thread *t)
+{
+    if (t->robust_head == 0)
+        return;
+    walk(t, t->robust_head);
     t->robust_head = 0;
+    if (kernel_knows_robust_list()) /* the list's memory may go before the host's thread does */
+        (void)host_call(SYS_set_robust_list, NULL, sizeof(struct robust_list_head));
 }

@@ -4,6 +4,7 @@
 #include "runtime/fd_table.h"
 #include "runtime/guest.h"
 #include "runtime/memory/memory.h"
+#include "runtime/process/ending.h"
 #include "runtime/process/exposure.h"
 #include "runtime/process/process.h"
 #include "runtime/process/signal.h"
@@ -18,10 +19,8 @@
 #include <stdlib.h>
 #include <sys/syscall.h>
 
-/* protects: g_pending; outermost of all locks */
-static lock_word g_lock;
-static struct program *_Atomic g_pending;
-static uint64_t g_pending_mask; /* of the thread that calls execve(): the new program's */
+static struct program *_Atomic g_pending; /* of who has claimed ENDING_EXEC */
+static uint64_t g_pending_mask;           /* of the thread that calls execve(): the new program's */
 
 static int read_strings(unsigned long from, struct strings *ret)
 {
@@ -71,15 +70,12 @@ static void kick_others(struct thread *self, struct thread *leader)
 
 static int64_t exec_in_place(struct thread *t, struct program *program)
 {
-    lock_acquire(&g_lock);
-    if (atomic_load(&g_pending)) { /* another thread was first: this one ends with the rest */
-        lock_release(&g_lock);
+    if (ending_claim(ENDING_EXEC) != ENDING_NONE) { /* another thread was first */
         program_free(program);
-        return -EINTR;
+        process_kicked(t);
     }
     g_pending_mask = t->signal_mask;
     atomic_store(&g_pending, program);
-    lock_release(&g_lock);
     signal_block_all();
     kick_others(t, thread_leader());
     if (thread_is_leader(t))
@@ -146,10 +142,14 @@ struct program *exec_take(struct thread *t)
         futex_wait(&process->thread_count, count);
     }
     struct program *program = atomic_exchange(&g_pending, NULL);
+    ending_over();
+    if (atomic_load(&g_signal_dying) != 0)
+        process_exit(0);
     atomic_store(&process->thread_count, 1);
     atomic_store(&t->work, 0);
     t->signal_mask = g_pending_mask;
-    t->clear_tid = t->robust_head = 0;
+    t->clear_tid = 0;
+    robust_list_walk(t);
     t->trap_site = 0;
     t->in_runtime = 1;
     rseq_forget(t);

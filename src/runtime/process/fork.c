@@ -5,6 +5,7 @@
 #include "platform/host.h"
 #include "runtime/guest.h"
 #include "runtime/memory/memory.h"
+#include "runtime/process/ending.h"
 #include "runtime/process/process.h"
 #include "runtime/process/signal.h"
 #include "runtime/syscall/call.h"
@@ -60,6 +61,7 @@ void fork_child(void)
     g_threads = t;
     t->next = t->previous = NULL;
     atomic_store(&process->thread_count, 1);
+    ending_over();
     process->pid = t->tid = (int)host_call(SYS_getpid);
     release_locks();
     vfs_fork_child();
@@ -217,8 +219,10 @@ int64_t process_vfork(struct thread *t, const struct clone_request *request)
         r = vfs_vfork_prepare(&child->process);
     if (r == 0) {
         signal_block_all();
+        ending_away(t);
         r = rt_vfork(CLONE_VM | CLONE_VFORK | (unsigned)request->exit_signal,
                      (char *)stack + VFORK_STACK_SIZE - 64, vfork_main, child);
+        ending_back(t);
         vfs_vfork_parent(&child->process, r);
         signal_open_on_exit(t);
     }

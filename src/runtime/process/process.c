@@ -8,6 +8,7 @@
 #include "runtime/loader/load.h"
 #include "runtime/memory/memory.h"
 #include "runtime/net/net.h"
+#include "runtime/process/ending.h"
 #include "runtime/process/exec.h"
 #include "runtime/process/signal.h"
 #include "runtime/syscall/call.h"
@@ -41,16 +42,31 @@ void process_stderr_keep(void)
     g_stderr = copy < 0 ? 2 : copy;
 }
 
+/* The process is the calling thread's to end. */
+static void claim_exit(struct thread *t)
+{
+    enum ending other = ending_claim(ENDING_EXIT);
+    if (other == ENDING_EXIT)
+        ending_park(t);
+    if (other == ENDING_EXEC) /* this thread ends with the old program, exec_take() with a signal */
+        process_kicked(t);
+    signal_block_all();
+    if (vfs_must_close() || net_must_close())
+        ending_stop_others(t);
+}
+
 void process_exit(int status)
 {
-    if (!process_self()->vfork_child) {
+    struct thread *t = thread_self();
+    if (!t->process->vfork_child) {
+        claim_exit(t);
         net_exit();
         vfs_exit();
-        if (g_dispatch_stats && process_self()->pid == g_first_pid)
+        if (g_dispatch_stats && t->process->pid == g_first_pid)
             dispatch_stats_print(g_stderr);
+        if (atomic_load(&g_signal_dying) != 0)
+            signal_die(atomic_load(&g_signal_dying));
     }
-    if (atomic_load(&g_signal_dying) != 0 && !process_self()->vfork_child)
-        signal_die(atomic_load(&g_signal_dying));
     for (;;)
         (void)host_call(SYS_exit_group, status);
 }
@@ -86,6 +102,8 @@ void process_lead(struct thread *t, int how)
     for (;;) {
         if (how == THREAD_LEAVE_EXIT) {
             leader_park(t);
+            if (ending_now() == ENDING_EXIT)
+                ending_park(t);
             /* The last other thread may have ended because it executes a program. */
             if (!(atomic_load(&t->work) & THREAD_WORK_KICK) &&
                 atomic_load(&t->process->thread_count) == 0)
@@ -144,6 +162,8 @@ void thread_exit(struct thread *t, int status)
 
 void process_kicked(struct thread *t)
 {
+    if (ending_now() == ENDING_EXIT)
+        ending_park(t);
     if (t == g_leader)
         thread_leave_guest(THREAD_LEAVE_EXEC);
     thread_exit(t, 0);

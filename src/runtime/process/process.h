@@ -22,7 +22,8 @@ void process_start_mask(uint64_t mask);
 /* Orderly exit: shields flush, counters are printed. */
 void process_exit(int status) __attribute__((noreturn));
 
-/* The calling thread found THREAD_WORK_KICK: it exits, or runs the pending exec. */
+/* The calling thread found THREAD_WORK_KICK: it exits, or runs the pending exec, or stands still for
+ * the end of the process. */
 void process_kicked(struct thread *t) __attribute__((noreturn));
 
 /* Ends the calling guest thread. */

@@ -290,6 +290,11 @@ bool vfs_owns_volumes(void)
     return g_fs.owner != NULL;
 }
 
+bool vfs_must_close(void)
+{
+    return g_fs.owner || g_fs.remote;
+}
+
 void vfs_exit(void)
 {
     if (g_fs.remote) {

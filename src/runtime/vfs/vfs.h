@@ -19,6 +19,8 @@ must_check int vfs_init(const struct runtime_config *config, struct error *e);
  * own the volumes, says goodbye to who does; the last one to do so waits for the commit. Errors are
  * logged. Never in a child of vfork(). */
 void vfs_exit(void);
+/* Is there anything that vfs_exit() closes? */
+bool vfs_must_close(void);
 /* Does this process own volumes, so that what it has written ends with it if nobody calls that? */
 bool vfs_owns_volumes(void);
 
