@@ -62,6 +62,26 @@ static int svn_appraise(const struct who *who, const struct evidence *ev, struct
     return refusal_set(ret, REFUSAL_SVN, "program.svn_min", who->svn_min_line, expected, seen);
 }
 
+static int product_appraise(const struct who *who, const struct evidence *ev, struct refusal *ret)
+{
+    char expected[32], seen[32];
+    if (ev->tee != TEE_SGX || !who->product_line || who->product == ev->product)
+        return 0;
+    snprintf(expected, sizeof expected, "%d", who->product);
+    snprintf(seen, sizeof seen, "%u", ev->product);
+    return refusal_set(ret, REFUSAL_PRODUCT, "program.product", who->product_line, expected, seen);
+}
+
+/* One tier: the report speaks for the whole machine and for no program in it. Two: it speaks for a
+ * launcher, which starts whatever it is asked to; so a policy must say what. */
+static int program_named(const struct who *who, const struct evidence *ev, struct refusal *ret)
+{
+    if (!ev->platform.launched || who->program.count > 0 || who->signer.count > 0)
+        return 0;
+    return refusal_set(ret, REFUSAL_PROGRAM, "program.measurements", 0, "at least one",
+                       "none in the policy");
+}
+
 int appraise(const struct who *who, const struct evidence *ev, struct refusal *ret)
 {
     int r = tee_appraise(who, ev, ret);
@@ -81,6 +101,12 @@ int appraise(const struct who *who, const struct evidence *ev, struct refusal *r
     if (r == 0)
         r = digests_appraise(&who->config, ev->config, REFUSAL_CONFIG, "program.config", ret);
     if (r == 0)
+        r = product_appraise(who, ev, ret);
+    if (r == 0)
         r = svn_appraise(who, ev, ret);
+    if (r == 0)
+        r = program_named(who, ev, ret);
+    if (r == 0)
+        r = appraise_platform(&who->platform, ev, ret);
     return r;
 }

@@ -4,8 +4,7 @@
 #ifndef COFFER_ATTEST_APPRAISE_H
 #define COFFER_ATTEST_APPRAISE_H
 
-#include "attest/evidence.h"
-#include "attest/refusal.h"
+#include "attest/appraise_platform.h"
 
 #define WHO_DIGESTS_MAX 16
 
@@ -24,7 +23,10 @@ struct who {
     unsigned allow_debug_line;
     uint32_t svn_min;
     unsigned svn_min_line;
+    int32_t product; /* ISVPRODID that an enclave must have, if `product_line` */
+    unsigned product_line;
     struct who_digests runtime, program, signer, config;
+    struct who_platform platform;
     struct who_digests device; /* simulated devices to believe; none for `sim`: refused */
 };
 

@@ -96,7 +96,7 @@ static int peer_judge(X509_STORE_CTX *store, void *arg)
     X509 *certificate = X509_STORE_CTX_get0_cert(store);
     int r = -EKEYREJECTED;
     if (certificate && SSL_get_client_random(ch->ssl, nonce, sizeof nonce) == sizeof nonce)
-        r = ratls_verify(certificate, nonce, &ch->peer, &ch->refusal);
+        r = ratls_verify(certificate, nonce, ch->options->verifier, &ch->peer, &ch->refusal);
     if (r == -ENODATA)
         r = refusal_set(&ch->refusal, REFUSAL_EVIDENCE_ABSENT, NULL, 0, NULL, NULL);
     if (r == 0)

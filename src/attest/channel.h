@@ -25,7 +25,8 @@ struct channel_io {
  * with `evidence` (an attested runtime), a key with `certificate` (an owner, an operator, a session),
  * or no key at all. */
 struct channel_options {
-    const struct who *pin; /* who the key broker must be */
+    const struct who *pin;                    /* who the key broker must be */
+    const struct evidence_verifier *verifier; /* of vendors' evidence; NULL: only `sim` is known */
     EVP_PKEY *key;
     const struct p256_key *evidence_key; /* with `evidence`; then `key` is not used */
     ratls_evidence_fn *evidence;

@@ -6,6 +6,8 @@
 
 #include <errno.h>
 
+enum { CONTEXT_SIZE_MAX = 32 };
+
 static const char *const tee_names[TEE_COUNT] = {
     [TEE_SIM] = "sim", [TEE_TDX] = "tdx", [TEE_SNP] = "snp", [TEE_SGX] = "sgx"};
 
@@ -33,13 +35,13 @@ static bool all_zero(const uint8_t *bytes, size_t size)
     return any == 0;
 }
 
-static int sim_parse(struct slice record, struct evidence *ret_evidence,
-                     uint8_t ret_point[EVIDENCE_POINT_SIZE],
-                     uint8_t ret_signature[EVIDENCE_SIGNATURE_SIZE])
+static int record_parse(struct slice record, enum tee tee, struct evidence *ret_evidence,
+                        uint8_t ret_point[EVIDENCE_POINT_SIZE],
+                        uint8_t ret_signature[EVIDENCE_SIGNATURE_SIZE])
 {
     struct reader rd = reader_over(record);
-    struct evidence ev = {.tee = TEE_SIM};
-    reader_take(&rd, 4 + 2 + 2); /* evidence_verify() has read them */
+    struct evidence ev = {.tee = tee};
+    reader_take(&rd, 4 + 2 + 2); /* the callers have read them */
     uint32_t size = reader_u32(&rd);
     ev.svn = reader_u32(&rd);
     uint32_t flags = reader_u32(&rd);
@@ -62,35 +64,53 @@ static int sim_parse(struct slice record, struct evidence *ret_evidence,
     return 0;
 }
 
-static int sim_verify(struct slice record, struct evidence *ret_evidence)
+/* Parses, and checks the signature over `context` and the record. */
+static int record_verify(struct slice record, enum tee tee, const char *context,
+                         struct evidence *ret_evidence, uint8_t ret_point[EVIDENCE_POINT_SIZE])
 {
-    uint8_t signed_bytes[sizeof EVIDENCE_SIGNED_CONTEXT - 1 + EVIDENCE_SIGNED_SIZE];
-    uint8_t point[EVIDENCE_POINT_SIZE], signature[EVIDENCE_SIGNATURE_SIZE];
+    uint8_t signed_bytes[CONTEXT_SIZE_MAX + EVIDENCE_SIGNED_SIZE];
+    uint8_t signature[EVIDENCE_SIGNATURE_SIZE];
     struct evidence ev;
-    int r = sim_parse(record, &ev, point, signature);
+    size_t size = strlen(context);
+    int r = record_parse(record, tee, &ev, ret_point, signature);
     if (r < 0)
         return r;
-    memcpy(signed_bytes, EVIDENCE_SIGNED_CONTEXT, sizeof EVIDENCE_SIGNED_CONTEXT - 1);
-    memcpy(signed_bytes + sizeof EVIDENCE_SIGNED_CONTEXT - 1, record.bytes, EVIDENCE_SIGNED_SIZE);
-    r = p256_verify(point, slice_of(signed_bytes, sizeof signed_bytes), signature);
+    memcpy(signed_bytes, context, size);
+    memcpy(signed_bytes + size, record.bytes, EVIDENCE_SIGNED_SIZE);
+    r = p256_verify(ret_point, slice_of(signed_bytes, size + EVIDENCE_SIGNED_SIZE), signature);
     if (r < 0)
         return r == -EBADMSG ? -EKEYREJECTED : r;
-    r = sha256(slice_of(point, sizeof point), ev.device);
+    r = sha256(slice_of(ret_point, EVIDENCE_POINT_SIZE), ev.device);
     if (r == 0)
         *ret_evidence = ev;
     return r;
 }
 
-int evidence_verify(struct slice record, struct evidence *ret_evidence)
+/* Magic, version and kind: -EBADMSG too short, -EOPNOTSUPP another. */
+static int head_check(struct slice record, uint16_t kind)
 {
     struct reader rd = reader_over(record);
     struct slice magic = reader_slice(&rd, 4);
-    uint16_t version = reader_u16(&rd);
-    uint16_t tee = reader_u16(&rd);
+    uint16_t version = reader_u16(&rd), tee = reader_u16(&rd);
     if (!reader_ok(&rd))
         return -EBADMSG;
-    if (!slice_is_text(magic, EVIDENCE_MAGIC) || version != EVIDENCE_VERSION ||
-        tee != EVIDENCE_TEE_SIM)
-        return -EOPNOTSUPP;
-    return sim_verify(record, ret_evidence);
+    return slice_is_text(magic, EVIDENCE_MAGIC) && version == EVIDENCE_VERSION && tee == kind
+               ? 0
+               : -EOPNOTSUPP;
+}
+
+int evidence_launched_verify(struct slice record, enum tee tee, struct evidence *ret_evidence,
+                             uint8_t ret_point[EVIDENCE_POINT_SIZE])
+{
+    uint16_t kind = tee == TEE_TDX ? EVIDENCE_TEE_TDX : tee == TEE_SNP ? EVIDENCE_TEE_SNP : 0;
+    if (kind == 0 || head_check(record, kind) < 0)
+        return -EBADMSG;
+    return record_verify(record, tee, EVIDENCE_LAUNCHED_CONTEXT, ret_evidence, ret_point);
+}
+
+int evidence_verify(struct slice record, struct evidence *ret_evidence)
+{
+    uint8_t point[EVIDENCE_POINT_SIZE];
+    int r = head_check(record, EVIDENCE_TEE_SIM);
+    return r < 0 ? r : record_verify(record, TEE_SIM, EVIDENCE_SIGNED_CONTEXT, ret_evidence, point);
 }

@@ -5,7 +5,7 @@
  * The certificate is self-signed and has the extension 2.23.133.5.4.9 (TCG DICE tagged evidence):
  *
  *     tag [ evidence: bytes, claims: bytes ]                                      (CBOR)
- *     claims = { "pubkey-hash": [1, SHA-256 of SubjectPublicKeyInfo], "nonce": 32 bytes }
+ *     claims = { "pubkey-hash": << [1, SHA-256 of SubjectPublicKeyInfo] >>, "nonce": 32 bytes }
  *     report data of the evidence = SHA-256 of claims, then 32 zeros
  *
  * The nonce costs no round trip: it is the other side's random of this very TLS handshake. The
@@ -25,7 +25,10 @@
 #define RATLS_NONCE_SIZE 32
 #define RATLS_OID "2.23.133.5.4.9"
 #define RATLS_EXTENSION_SIZE_MAX (64u << 10)
-#define RATLS_CBOR_TAG_SIM 0x43464556u /* "CFEV", from the range that needs no review */
+/* What the evidence is says the tag, and the evidence itself once more. */
+#define RATLS_CBOR_TAG_SIM 0x43464556u    /* "CFEV", from the range that needs no review */
+#define RATLS_CBOR_TAG_VENDOR 0x43465645u /* "CFVE": attest/bundle.h */
+#define RATLS_CBOR_TAG_QUOTE 60000u       /* IANA: a bare SGX or TDX quote */
 
 /* Gets evidence over `report_data`: platform()->evidence, or a file of the runtime's. */
 typedef int ratls_evidence_fn(void *ctx, const uint8_t report_data[EVIDENCE_REPORT_DATA_SIZE],
@@ -41,10 +44,11 @@ must_check int ratls_certificate(const struct p256_key *key, const uint8_t nonce
 
 /* Extracts the evidence of `certificate`, checks its signature, that it is bound to the
  * certificate's key, and that it answers `nonce`. The TLS handshake proves possession of the key.
- * 0; -ENODATA no such extension (an ordinary certificate); -EACCES with *ret_refusal (may be NULL)
- * filled; -EIO. */
+ * Evidence other than the simulation's is `verifier`'s to verify; NULL: not known here. 0; -ENODATA no
+ * such extension (an ordinary certificate); -EACCES with *ret_refusal (may be NULL) filled; -EIO. */
 must_check int ratls_verify(X509 *certificate, const uint8_t nonce[RATLS_NONCE_SIZE],
-                            struct evidence *ret_evidence, struct refusal *ret_refusal);
+                            const struct evidence_verifier *verifier, struct evidence *ret_evidence,
+                            struct refusal *ret_refusal);
 
 /* The parts, for ratls.c and the tests. Parsing: 0, -EBADMSG, or -EOPNOTSUPP for a tag of another
  * kind of evidence; the slices borrow from `extension`. */

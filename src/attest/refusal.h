@@ -38,6 +38,45 @@
       "start it with the expected manifest, or accept the new one")                                \
     M(SVN, "SVN_TOO_LOW", "the program's security version is too old",                             \
       "upgrade the program, or lower `program.svn_min` in the policy")                             \
+    M(EVIDENCE_CHAIN, "EVIDENCE_CHAIN", "the platform's certificates do not lead to its vendor",   \
+      "the platform's certificates are of no vendor's, or have expired: provision it again")       \
+    M(EVIDENCE_PLATFORM, "EVIDENCE_PLATFORM", "the vendor's evidence contradicts itself",          \
+      "`coffer attest verify FILE --collateral DIR` says which check failed")                      \
+    M(LAUNCHER_BINDING, "LAUNCHER_BINDING", "the machine's report does not name this launcher",    \
+      "somebody passes on a report of another machine; look at the machine it came from")          \
+    M(PLATFORM_REVOKED, "PLATFORM_REVOKED", "the vendor has revoked this platform",                \
+      "use another machine: nothing that this one says can be believed")                           \
+    M(COLLATERAL_MISSING, "COLLATERAL_MISSING",                                                    \
+      "the key broker has no statement of the vendor about this platform",                         \
+      "fetch it into the key broker's collateral directory: `coffer attest collateral`")           \
+    M(COLLATERAL_EXPIRED, "COLLATERAL_EXPIRED", "the vendor's statements are too old, or too new", \
+      "refresh them: `coffer attest collateral --refresh`; check the key broker's clock")          \
+    M(TCB_STATUS, "TCB_STATUS_REFUSED", "the platform's security status is not tolerated",         \
+      "update the platform, or name the status in `platform.tcb.statuses`")                        \
+    M(TCB_ADVISORY, "TCB_ADVISORY_REFUSED", "security advisories of the platform are open",        \
+      "update the platform, or name them in `platform.tcb.advisories`")                            \
+    M(TCB_OLD, "TCB_TOO_OLD", "the platform's versions are too old",                               \
+      "update the platform, or lower the bound in the policy's `platform`")                        \
+    M(IMAGE_UNPINNED, "IMAGE_UNPINNED", "the policy does not say which virtual machine image",     \
+      "name it: for SEV-SNP `platform.measurements`, for TDX also `rtmr1` and `rtmr2`")            \
+    M(IMAGE, "IMAGE_REFUSED", "this virtual machine image is not allowed",                         \
+      "use an image that the policy names, or add this one to `platform.measurements`")            \
+    M(RTMR, "RTMR_REFUSED", "this machine booted something else",                                  \
+      "compare its boot log (`coffer attest verify --event-log`), or add the value to the policy") \
+    M(IMAGE_SIGNER, "IMAGE_SIGNER_REFUSED", "this image's signer is not allowed",                  \
+      "use an image signed by a key that `platform.id_keys` and `author_keys` name")               \
+    M(HOST_DATA, "HOST_DATA_REFUSED", "the machine was started with another configuration",        \
+      "start it with the data that `platform.host_data` or `config_id` names")                     \
+    M(CHIP, "PLATFORM_REFUSED", "this machine is not allowed",                                     \
+      "use a machine that the policy names, or add its id to `platform.chips`")                    \
+    M(TD_ATTRIBUTES, "TD_ATTRIBUTES_REFUSED", "this trust domain's attributes are not allowed",    \
+      "start it with SEPT_VE_DISABLE and without a service TD, or tolerate that in the policy")    \
+    M(VMPL, "VMPL_REFUSED", "the report comes from a less privileged level",                       \
+      "ask for the report at VMPL 0, or raise `platform.vmpl_max`")                                \
+    M(MIGRATION, "MIGRATION_REFUSED", "this machine may be migrated by an agent",                  \
+      "start it without a migration agent, or set `platform.allow_migration: true`")               \
+    M(PRODUCT, "PRODUCT_REFUSED", "this enclave is another product of its signer",                 \
+      "run the enclave whose ISVPRODID is `program.product`")                                      \
     M(TENANT, "TENANT_UNKNOWN", "there is no such tenant",                                         \
       "check the name; the operator reserves it with `coffer tenant add`")                         \
     M(POLICY, "POLICY_UNKNOWN", "there is no such policy",                                         \
@@ -68,6 +107,13 @@
       "stop: this process must not write any more")                                                \
     M(VOLUME_ROLLBACK, "VOLUME_ROLLBACK", "the report is older than what is known",                \
       "this state of the volume is old; look at the storage it came from")                         \
+    M(LOCKED, "LOCKED", "the key broker waits for somebody who knows its newest state",            \
+      "a confirmer named in its manifest runs `coffer kbs unlock --head FILE`")                    \
+    M(STATE_OLD, "STATE_OLD", "the key broker's state is older than one that was seen before",     \
+      "somebody put back an older disk: start it on the newest one, or `coffer kbs unlock "        \
+      "--accept`")                                                                                 \
+    M(NOT_CONFIRMER, "NOT_CONFIRMER", "only a confirmer may do this",                              \
+      "use a client certificate whose key the manifest names in `confirmers`")                     \
     M(REQUEST, "REQUEST_INVALID", "the request makes no sense", "see docs/policy.md for the API")  \
     M(LIMIT, "LIMIT_REACHED", "a limit has been reached", "remove something, or ask the operator") \
     M(INTERNAL, "INTERNAL", "the key broker failed", "see the key broker's log")

@@ -25,6 +25,8 @@
 #define EVIDENCE_MAGIC "CFEV"
 #define EVIDENCE_VERSION 1
 #define EVIDENCE_TEE_SIM 1
+#define EVIDENCE_TEE_TDX 2
+#define EVIDENCE_TEE_SNP 3
 #define EVIDENCE_FLAG_DEBUG 1u
 #define EVIDENCE_DIGEST_SIZE 32
 #define EVIDENCE_INSTANCE_SIZE 16
@@ -35,5 +37,8 @@
 #define EVIDENCE_SIGNED_SIZE 340
 #define EVIDENCE_RECORD_SIZE 404
 #define EVIDENCE_SIGNED_CONTEXT "coffer sim evidence 1"
+/* The same layout with tee 2 (TDX) or 3 (SEV-SNP): of one process, signed by the launcher whose key
+ * the virtual machine's own report names (attest/bundle.h). */
+#define EVIDENCE_LAUNCHED_CONTEXT "coffer launched evidence 1"
 
 #endif

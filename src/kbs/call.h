@@ -11,6 +11,7 @@ typedef int call_fn(struct kbs_call *call);
 call_fn call_info, call_tenant_add, call_tenant_list;                            /* call_admin.c */
 call_fn call_policy_put, call_policy_get, call_policy_check, call_policy_revoke; /* call_policy.c */
 call_fn call_secret_reveal, call_secret_give, call_audit;
+call_fn call_unlock;                                             /* call_state.c */
 call_fn call_provision;                                          /* call_provision.c */
 call_fn call_volume_open, call_volume_report, call_volume_close; /* call_volume.c */
 
@@ -48,6 +49,12 @@ must_check int kbs_audit(struct kbs *kbs, const char *event, const char *tenant,
 struct lease_times kbs_lease_times(const struct kbs *kbs); /* call_volume.c */
 /* Members epoch, sequence and tag. */
 must_check int call_put_head(json_t *object, const struct lease_head *head);
+
+/* How new the state is, as others remember it: object with commits, sequence and hash. */
+must_check int call_put_state(struct kbs_call *call, const char *key);
+/* Does the member `witness`, if there is one, know a newer state than ours? Then we are an old copy:
+ * everything is locked from here on. */
+must_check int call_witness(struct kbs_call *call);
 
 /* The value of a secret: found, imported, or generated and kept. In call_secret.c. */
 must_check int secret_value(struct kbs_call *call, const struct policy *policy, const char *name,

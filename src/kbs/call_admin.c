@@ -34,7 +34,10 @@ int call_info(struct kbs_call *call)
     if (!to)
         return r < 0 ? r : -ENOMEM;
     hex_encode(slice_of(audit_point, sizeof audit_point), (char *)to);
-    return call_put(call->out, "audit_key", json_string((char *)to));
+    r = call_put(call->out, "audit_key", json_string((char *)to));
+    if (r == 0)
+        r = call_put(call->out, "locked", json_boolean(kbs->locked));
+    return r < 0 ? r : call_put_state(call, "state");
 }
 
 /* Names a key by its certificate, or by its hash directly. */

@@ -148,6 +148,8 @@ int front_new(struct loop *loop, struct kbs *kbs, int fd, ratls_evidence_fn *evi
     front->kbs = kbs;
     front->last = &front->first;
     int r = tls_server_new(evidence, evidence_ctx, &front->tls);
+    if (r == 0 && kbs->collateral)
+        tls_server_set_verifier(front->tls, collateral_verifier(kbs->collateral));
     if (r == 0)
         r = http_server_new(loop, &settings, request_handle, front, &front->http);
     if (r == 0) {

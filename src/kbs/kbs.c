@@ -78,7 +78,12 @@ static int audit_key_restore(struct kbs *kbs)
 
 static int state_restore(struct kbs *kbs, struct error *e)
 {
-    int r = store_request_begin(kbs->store);
+    uint64_t commits = 0;
+    int r = store_commits(kbs->store, &commits);
+    /* A state that has just been made is nobody's old one. */
+    kbs->locked = kbs->manifest->freshness == FRESHNESS_OWNER && commits > 0;
+    if (r == 0)
+        r = store_request_begin(kbs->store);
     if (r == 0)
         r = ca_restore(kbs, e);
     if (r == 0)
@@ -123,6 +128,7 @@ void kbs_free(struct kbs *kbs)
     store_free(kbs->store);
     ca_free(kbs->ca);
     p256_free(kbs->audit_key);
+    collateral_free(kbs->collateral);
     manifest_free(kbs->manifest);
     free(kbs);
 }
@@ -167,6 +173,7 @@ static const struct {
     call_fn *fn;
 } routes[] = {
     {"/v1/info", call_info},
+    {"/v1/unlock", call_unlock},
     {"/v1/tenant/add", call_tenant_add},
     {"/v1/tenant/list", call_tenant_list},
     {"/v1/policy/put", call_policy_put},
@@ -197,6 +204,8 @@ static int status_of(enum refusal_reason reason)
     case REFUSAL_SECRET_MISSING:
         return 409;
     case REFUSAL_VOLUME_HELD:
+    case REFUSAL_LOCKED:
+    case REFUSAL_STATE_OLD:
         return 423;
     case REFUSAL_POLICY_INVALID:
     case REFUSAL_REQUEST:
@@ -253,8 +262,19 @@ static void refusal_record(struct kbs_call *call)
         LOG_ERROR("a refusal could not be entered into the audit log");
 }
 
+/* Locked, only what tells or changes the lock itself is answered. */
+static bool answers_locked(const char *path)
+{
+    return strcmp(path, "/v1/info") == 0 || strcmp(path, "/v1/unlock") == 0;
+}
+
 static int route(struct kbs_call *call)
 {
+    if (call->kbs->locked && !answers_locked(call->path))
+        return call_refuse(call, REFUSAL_LOCKED, "freshness", NULL, NULL);
+    int r = call_witness(call);
+    if (r < 0)
+        return r;
     for (size_t i = 0; i < ARRAY_COUNT(routes); i++)
         if (strcmp(routes[i].path, call->path) == 0)
             return routes[i].fn(call);

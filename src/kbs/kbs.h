@@ -7,6 +7,7 @@
 #include "base/log.h"
 #include "base/metrics.h"
 #include "kbs/ca.h"
+#include "kbs/collateral.h"
 #include "kbs/manifest.h"
 #include "kbs/store.h"
 #include "policy/policy.h"
@@ -32,10 +33,12 @@ struct kbs {
     struct store *store;       /* owned */
     struct ca *ca;
     struct p256_key *audit_key;
-    struct who_digests devices; /* simulated devices that are believed */
-    struct evidence self;       /* what our own evidence says */
-    int64_t (*now_s)(void);     /* Unix time: dates of certificates and of the audit log */
-    uint64_t (*now_ms)(void);   /* monotonic: leases */
+    struct who_digests devices;    /* simulated devices that are believed */
+    struct evidence self;          /* what our own evidence says */
+    bool locked;                   /* until the head has been confirmed: nothing is released */
+    struct collateral *collateral; /* of vendors; owned, may be NULL: then only `sim` is known */
+    int64_t (*now_s)(void);        /* Unix time: dates of certificates and of the audit log */
+    uint64_t (*now_ms)(void);      /* monotonic: leases */
     metric_value metrics[KBS_METRIC_COUNT];
     struct log_limit refusals_logged;
     char last_refusal_tenant[64];

@@ -17,8 +17,8 @@
 #include <unistd.h>
 
 struct settings {
-    const char *bootstrap, *state, *listen, *port_file, *native, *check, *log_level;
-    bool seal_to_signer, print_pin, help;
+    const char *bootstrap, *state, *listen, *port_file, *native, *check, *log_level, *collateral;
+    bool seal_to_signer, print_pin, print_refusals, help;
 };
 
 #define ROW(name_, kind_, member_, fallback_, value_, help_)                             \
@@ -31,7 +31,11 @@ static const struct option_row rows[] = {
     ROW("state", OPTION_TEXT, state, NULL, "DIR", "directory of the state; made if absent"),
     ROW("listen", OPTION_TEXT, listen, "127.0.0.1:8500", "ADDRESS:PORT", "where to serve HTTPS"),
     ROW("port-file", OPTION_TEXT, port_file, NULL, "FILE", "write the port there when ready"),
+    ROW("collateral", OPTION_TEXT, collateral, NULL, "DIR",
+        "vendors' statements, for evidence of TDX, SEV-SNP and SGX"),
     ROW("print-pin", OPTION_FLAG, print_pin, NULL, NULL, "print who we are as a pin, and exit"),
+    ROW("print-refusals", OPTION_FLAG, print_refusals, NULL, NULL,
+        "print the table of refusals for the manual, and exit"),
     ROW("check-policy", OPTION_TEXT, check, NULL, "FILE", "say whether a policy parses, and exit"),
     ROW("log-level", OPTION_TEXT, log_level, "notice", "LEVEL", "error, warning, notice or debug"),
     ROW("insecure__native", OPTION_TEXT, native, NULL, "DEVICE",
@@ -115,6 +119,16 @@ static int pin_print(const struct identity *identity)
     return 0;
 }
 
+/* The manual's page is made from this (tools/refusals-page.sh). */
+static int refusals_print(void)
+{
+    printf("| Code | Meaning | What to do |\n|---|---|---|\n");
+    for (unsigned i = REFUSAL_NONE + 1; i < REFUSAL_COUNT; i++)
+        printf("| `%s` | %s | %s |\n", refusal_code((enum refusal_reason)i),
+               refusal_message((enum refusal_reason)i), refusal_remedy((enum refusal_reason)i));
+    return 0;
+}
+
 /* Complete or not at all: whoever waits for it reads a number. */
 static int port_write(const char *path, uint16_t port, struct error *e)
 {
@@ -179,6 +193,9 @@ static int run(const struct settings *s, struct error *e)
         return error_set(e, -errno, "cannot make the state directory '%s'", s->state);
     r = kbs_open(TAKE(manifest), s->state, &identity.seal_key, &identity.self, &kbs, e);
     key256_wipe(&identity.seal_key);
+    if (r == 0 && kbs->manifest->tees != 1u << TEE_SIM)
+        r = collateral_open(s->collateral, dcap_intel_root, &snp_amd_roots, kbs->now_s,
+                            &kbs->collateral, e);
     return r < 0 ? r : serve(s, kbs, &identity, e);
 }
 
@@ -205,6 +222,8 @@ int main(int argc, char **argv)
                (const char *)text.bytes);
         return 0;
     }
+    if (s.print_refusals)
+        return refusals_print();
     if (s.check)
         return policy_check(s.check);
     r = run(&s, &e);

@@ -40,26 +40,33 @@ static int digests_parse(const struct yaml_node *list, const char *what, struct 
 }
 
 /* `none` is honest only where nothing protects the key broker's state from going back in time. */
-static int freshness_check(const struct yaml_node *node, const struct manifest *m, struct error *e)
+static int freshness_parse(const struct yaml_node *root, struct manifest *m, struct error *e)
 {
-    const char *text = NULL;
-    int r = yaml_expect(node, YAML_SCALAR, "freshness", e);
+    static const char *const names[] = {"none", "owner", NULL};
+    const struct yaml_node *node = yaml_get(root, "freshness");
+    unsigned choice = 0;
+    int r = yaml_choice(node, names, "freshness", &choice, e);
+    m->freshness = (enum freshness)choice;
     if (r == 0)
-        r = yaml_text(node, 16, "freshness", &text, e);
+        r = digests_parse(yaml_get(root, "confirmers"), "confirmers", &m->confirmers, NULL, e);
     if (r < 0)
         return r;
-    if (strcmp(text, "none") != 0)
-        return yaml_error(node, e, "this release knows only `freshness: none`");
-    if (m->tees != 1u << TEE_SIM)
-        return yaml_error(node, e, "`freshness: none` goes with `tee: [sim]` only");
+    if (m->freshness == FRESHNESS_NONE && m->tees != 1u << TEE_SIM)
+        return yaml_error(node, e,
+                          "`freshness: none` goes with `tee: [sim]` only; write "
+                          "`freshness: owner` and name `confirmers`");
+    if (m->freshness == FRESHNESS_OWNER && m->confirmers.count == 0)
+        return yaml_error(node, e,
+                          "`freshness: owner` needs `confirmers`: whose keys confirm the "
+                          "head after a start");
     return 0;
 }
 
 static int root_parse(const struct yaml_node *root, struct manifest *m, struct error *e)
 {
-    static const char *const keys[] = {"version",     "domain",    "tee",          "operators",
-                                       "sim_devices", "freshness", "lease_term_s", "session_s",
-                                       "tenants_max", NULL};
+    static const char *const keys[] = {
+        "version",      "domain",    "tee",         "operators",  "sim_devices", "freshness",
+        "lease_term_s", "session_s", "tenants_max", "confirmers", NULL};
     uint64_t version = 0, term_s = 15;
     int r = yaml_expect_keys(root, keys, "manifest", e);
     if (r == 0)
@@ -78,7 +85,7 @@ static int root_parse(const struct yaml_node *root, struct manifest *m, struct e
         r = digests_parse(yaml_get(root, "sim_devices"), "sim_devices", &m->devices,
                           &m->device_self, e);
     if (r == 0)
-        r = freshness_check(yaml_get(root, "freshness"), m, e);
+        r = freshness_parse(root, m, e);
     if (r == 0)
         r = yaml_uint(yaml_get(root, "lease_term_s"), 1, 3600, "lease_term_s", &term_s, e);
     if (r == 0)

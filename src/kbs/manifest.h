@@ -9,6 +9,12 @@
 #include "base/error.h"
 #include "crypto/crypto.h"
 
+/* What notices that the state went back to an older one. */
+enum freshness {
+    FRESHNESS_NONE,  /* nothing: the simulation only */
+    FRESHNESS_OWNER, /* starts locked until somebody who knows its newest head confirms it */
+};
+
 struct manifest {
     struct arena arena;
     uint8_t hash[SHA256_SIZE];    /* of the bytes */
@@ -17,6 +23,8 @@ struct manifest {
     struct who_digests operators; /* SHA-256 of their SubjectPublicKeyInfo */
     struct who_digests devices;   /* simulated devices */
     bool device_self;             /* also the one that signs our own evidence */
+    enum freshness freshness;
+    struct who_digests confirmers; /* keys that may confirm the head: SHA-256 of their SPKI */
     uint64_t lease_term_ms;
     uint64_t lease_margin_ms;
     uint64_t session_s; /* how long a session key is good */

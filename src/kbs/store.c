@@ -24,6 +24,9 @@ static const char schema[] =
     "PRAGMA secure_delete = ON;"
     "PRAGMA foreign_keys = ON;"
     "PRAGMA cache_size = -2000;"
+    "CREATE TABLE IF NOT EXISTS head(id INTEGER PRIMARY KEY CHECK(id = 1),"
+    " commits INTEGER NOT NULL);"
+    "INSERT OR IGNORE INTO head VALUES(1, 0);"
     "CREATE TABLE IF NOT EXISTS setting(name TEXT PRIMARY KEY, value BLOB NOT NULL) WITHOUT ROWID;"
     "CREATE TABLE IF NOT EXISTS tenant(name TEXT PRIMARY KEY, owner BLOB NOT NULL,"
     " created_s INTEGER NOT NULL) WITHOUT ROWID;"
@@ -188,6 +191,7 @@ int store_request_begin(struct store *store)
         if (r < 0)
             return r;
         store->in_transaction = true;
+        store->changes_before = sqlite3_total_changes64(store->db);
     }
     return store_run(store, STORE_SAVEPOINT, "");
 }
@@ -203,7 +207,11 @@ int store_commit(struct store *store)
 {
     if (!store->in_transaction)
         return 0;
-    int r = store_run(store, STORE_COMMIT, "");
+    int r = sqlite3_total_changes64(store->db) == store->changes_before
+                ? 0
+                : store_run(store, STORE_COMMITS_ADD, "");
+    if (r == 0)
+        r = store_run(store, STORE_COMMIT, "");
     if (r < 0 && store_run(store, STORE_ROLLBACK, "") < 0)
         r = -EIO;
     store->in_transaction = false;

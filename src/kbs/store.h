@@ -29,6 +29,9 @@ must_check int store_request_end(struct store *store, bool keep);
 /* Makes all finished requests durable. On failure all are undone. */
 must_check int store_commit(struct store *store);
 
+/* How new the state is: each commit that changes anything counts one. */
+must_check int store_commits(struct store *store, uint64_t *ret_commits);
+
 /* Small values of the key broker's own, sealed. */
 must_check int store_setting_get(struct store *store, const char *name, struct buf *ret_value);
 must_check int store_setting_put(struct store *store, const char *name, struct slice value);
@@ -106,6 +109,9 @@ typedef int store_audit_fn(void *ctx, const struct store_audit *entry);
 must_check int store_audit_last(struct store *store, uint64_t *ret_sequence,
                                 uint8_t ret_hash[SHA256_SIZE]);
 must_check int store_audit_add(struct store *store, const struct store_audit *entry);
+/* -ENOENT: there is no entry of that number. */
+must_check int store_audit_hash(struct store *store, uint64_t sequence,
+                                uint8_t ret_hash[SHA256_SIZE]);
 must_check int store_audit_list(struct store *store, uint64_t after, unsigned count_max,
                                 store_audit_fn *fn, void *ctx);
 

@@ -52,6 +52,9 @@
     M(SESSION_EXPIRE, "DELETE FROM session WHERE expires_s < ?")                                 \
     M(SESSIONS_DROP, "DELETE FROM session WHERE tenant = ? AND policy = ?")                      \
     M(AUDIT_LAST, "SELECT sequence, hash FROM audit ORDER BY sequence DESC LIMIT 1")             \
+    M(AUDIT_HASH, "SELECT hash FROM audit WHERE sequence = ?")                                   \
+    M(COMMITS_GET, "SELECT commits FROM head WHERE id = 1")                                      \
+    M(COMMITS_ADD, "UPDATE head SET commits = commits + 1 WHERE id = 1")                         \
     M(AUDIT_ADD, "INSERT INTO audit(sequence, time_s, event, hash, signature) "                  \
                  "VALUES(?, ?, ?, ?, ?)")                                                        \
     M(AUDIT_LIST, "SELECT sequence, time_s, event, hash, signature FROM audit "                  \
@@ -66,6 +69,7 @@ struct store {
     sqlite3_stmt *statements[STORE_STATEMENT_COUNT]; /* prepared at first use */
     struct key256 seal_key;
     bool in_transaction;
+    sqlite3_int64 changes_before; /* rows changed when the transaction began */
 };
 
 /* A reset statement with `types` bound: 't' const char *, 'b' const struct slice *, 'i' int64_t.

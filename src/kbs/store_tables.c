@@ -284,6 +284,26 @@ int store_audit_last(struct store *store, uint64_t *ret_sequence, uint8_t ret_ha
     return store_column_fixed(s, 1, ret_hash, SHA256_SIZE);
 }
 
+int store_audit_hash(struct store *store, uint64_t sequence, uint8_t ret_hash[SHA256_SIZE])
+{
+    SCOPED(store_reset)
+    sqlite3_stmt *s = store_bind(store, STORE_AUDIT_HASH, "i", (int64_t)sequence);
+    int r = store_step_row(s);
+    if (r <= 0)
+        return r < 0 ? r : -ENOENT;
+    return store_column_fixed(s, 0, ret_hash, SHA256_SIZE);
+}
+
+int store_commits(struct store *store, uint64_t *ret_commits)
+{
+    SCOPED(store_reset) sqlite3_stmt *s = store_bind(store, STORE_COMMITS_GET, "");
+    int r = store_step_row(s);
+    if (r <= 0)
+        return -EIO;
+    *ret_commits = (uint64_t)sqlite3_column_int64(s, 0);
+    return 0;
+}
+
 int store_audit_add(struct store *store, const struct store_audit *entry)
 {
     struct slice hash = slice_of(entry->hash, sizeof entry->hash);

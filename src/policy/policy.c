@@ -48,21 +48,6 @@ int policy_path(const struct yaml_node *node, const char *what, const char **ret
     return 0;
 }
 
-int policy_choice(const struct yaml_node *node, const char *const *choices, const char *what,
-                  unsigned *ret_choice, struct error *e)
-{
-    int r = yaml_expect(node, YAML_SCALAR, what, e);
-    if (r < 0)
-        return r;
-    for (unsigned i = 0; choices[i]; i++) {
-        if (strcmp(node->text, choices[i]) == 0) {
-            *ret_choice = i;
-            return 0;
-        }
-    }
-    return yaml_error(node, e, "'%s' has no value '%.40s'", what, node->text);
-}
-
 int policy_list(const struct yaml_node *node, unsigned max, const char *what, struct error *e)
 {
     int r = yaml_expect(node, YAML_LIST, what, e);
@@ -120,9 +105,10 @@ static int tee_list_parse(const struct yaml_node *root, struct who *who, struct 
 
 static int program_parse(const struct yaml_node *program, struct who *who, struct error *e)
 {
-    static const char *const keys[] = {"measurements", "signers", "svn_min", NULL};
+    static const char *const keys[] = {"measurements", "signers", "svn_min", "product", NULL};
     const struct yaml_node *svn = yaml_get(program, "svn_min");
-    uint64_t svn_min = 0;
+    const struct yaml_node *product_node = yaml_get(program, "product");
+    uint64_t svn_min = 0, product = 0;
     int r = yaml_expect_keys(program, keys, "program", e);
     if (r == 0)
         r = digests_parse(yaml_get(program, "measurements"), "program.measurements", &who->program,
@@ -131,8 +117,12 @@ static int program_parse(const struct yaml_node *program, struct who *who, struc
         r = digests_parse(yaml_get(program, "signers"), "program.signers", &who->signer, e);
     if (r == 0)
         r = yaml_uint(svn, 0, UINT32_MAX, "program.svn_min", &svn_min, e);
+    if (r == 0)
+        r = yaml_uint(product_node, 0, UINT16_MAX, "program.product", &product, e);
     if (r < 0)
         return r;
+    who->product = (int32_t)product;
+    who->product_line = yaml_line(product_node);
     who->svn_min = (uint32_t)svn_min;
     who->svn_min_line = svn ? svn->line : program ? program->line : 0;
     if (who->program.count == 0 && who->signer.count == 0)
@@ -148,13 +138,19 @@ static int who_parse(const struct yaml_node *root, bool local, struct who *who, 
     const struct yaml_node *runtime = yaml_get(root, "runtime");
     const struct yaml_node *debug = yaml_get(root, "allow_debug");
     const struct yaml_node *program = yaml_get(root, "program");
+    const struct yaml_node *platform = yaml_get(root, "platform");
     int r = tee_list_parse(root, who, e);
     if (local && !yaml_get(root, "tee"))
         who->tees |= 1u << TEE_SIM;
     if (r == 0)
         r = yaml_bool(debug, "allow_debug", &who->allow_debug, e);
-    if (r == 0 && (program || !local))
+    if (r == 0)
+        r = policy_platform(platform, &who->platform, e);
+    /* A whole virtual machine may be what runs: then its image says it all. */
+    if (r == 0 && (program || !(local || who->platform.measurement.count > 0)))
         r = program_parse(program, who, e);
+    if (r == 0 && !program && !local && who->tees & (1u << TEE_SIM | 1u << TEE_SGX))
+        r = yaml_error(root, e, "'program' is missing: only a virtual machine can do without");
     if (r == 0 && runtime)
         r = yaml_expect_keys(runtime, runtime_keys, "runtime", e);
     if (r == 0)
@@ -227,10 +223,10 @@ static int names_parse(const struct yaml_node *root, bool local, struct policy *
 static int root_parse(const struct yaml_node *root, bool local, struct policy *policy,
                       struct error *e)
 {
-    static const char *const keys[] = {"version",     "tenant",  "name",         "tee",
-                                       "allow_debug", "explain", "runtime",      "program",
-                                       "tls",         "command", "volumes",      "files",
-                                       "network",     "secrets", "secret_files", NULL};
+    static const char *const keys[] = {"version",  "tenant",  "name",    "tee",     "allow_debug",
+                                       "explain",  "runtime", "program", "tls",     "command",
+                                       "volumes",  "files",   "network", "secrets", "secret_files",
+                                       "platform", NULL};
     const struct yaml_node *secrets = yaml_get(root, "secrets");
     const struct yaml_node *command = yaml_get(root, "command");
     uint64_t version = 0;

@@ -11,14 +11,16 @@ must_check int policy_name(const struct yaml_node *node, const char *what, const
                            struct error *e);
 must_check int policy_path(const struct yaml_node *node, const char *what, const char **ret_path,
                            struct error *e);
-must_check int policy_choice(const struct yaml_node *node, const char *const *choices,
-                             const char *what, unsigned *ret_choice, struct error *e);
 must_check int policy_list(const struct yaml_node *node, unsigned max, const char *what,
                            struct error *e);
 
 /* A text with references to secrets: each must exist and be text. */
 must_check int policy_value(const struct yaml_node *node, const char *what,
                             const struct policy *policy, struct error *e);
+
+/* `platform`; may be NULL. */
+must_check int policy_platform(const struct yaml_node *map, struct who_platform *who,
+                               struct error *e);
 
 /* `secrets`; may be NULL. */
 must_check int policy_secrets(const struct yaml_node *map, struct policy *policy, struct error *e);

@@ -29,7 +29,7 @@ static int volume_parse(const struct yaml_node *map, struct policy *policy, stru
     if (r == 0)
         r = policy_path(yaml_get(map, "mount"), "volumes.mount", &v.mount, e);
     if (r == 0)
-        r = policy_choice(yaml_get(map, "mode"), modes, "volumes.mode", &mode, e);
+        r = yaml_choice(yaml_get(map, "mode"), modes, "volumes.mode", &mode, e);
     if (r < 0)
         return r;
     v.mode = (enum policy_volume_mode)mode;
@@ -49,7 +49,7 @@ static int file_parse(const struct yaml_node *map, struct policy *policy, struct
     if (r == 0)
         r = policy_path(yaml_get(map, "path"), "files.path", &f.path, e);
     if (r == 0)
-        r = policy_choice(yaml_get(map, "class"), classes, "files.class", &class, e);
+        r = yaml_choice(yaml_get(map, "class"), classes, "files.class", &class, e);
     if (r == 0)
         r = yaml_bool(yaml_get(map, "read_only"), "files.read_only", &f.read_only, e);
     f.class = (enum policy_file_class) class;
@@ -131,7 +131,7 @@ static int protocol_parse(const struct yaml_node *node, struct policy_net *n, st
         return 0;
     if (n->protocol == POLICY_UNIX)
         return yaml_error(node, e, "a Unix socket has no 'protocol'");
-    int r = policy_choice(node, protocols, "network.protocol", &protocol, e);
+    int r = yaml_choice(node, protocols, "network.protocol", &protocol, e);
     n->protocol = (enum policy_protocol)protocol;
     return r;
 }
@@ -168,7 +168,7 @@ static int net_parse(const struct yaml_node *map, struct policy *policy, struct 
     if (r == 0)
         r = protocol_parse(yaml_get(map, "protocol"), &n, e);
     if (r == 0)
-        r = policy_choice(yaml_get(map, "class"), classes, "network.class", &class, e);
+        r = yaml_choice(yaml_get(map, "class"), classes, "network.class", &class, e);
     if (r == 0)
         r = yaml_text(yaml_get(map, "server_name"), DNS_SIZE_MAX, "network.server_name",
                       &n.server_name, e);

@@ -111,11 +111,11 @@ static int secret_parse(const struct yaml_node *map, struct policy *policy, stru
         return yaml_error(map, e, "'%.60s' is no name for a secret", map->key);
     int r = yaml_expect_keys(map, keys, map->key, e);
     if (r == 0)
-        r = policy_choice(yaml_get(map, "kind"), kinds, "kind", &kind, e);
+        r = yaml_choice(yaml_get(map, "kind"), kinds, "kind", &kind, e);
     if (r == 0)
-        r = policy_choice(yaml_get(map, "source"), sources, "source", &source, e);
+        r = yaml_choice(yaml_get(map, "source"), sources, "source", &source, e);
     if (r == 0 && yaml_get(map, "reveal"))
-        r = policy_choice(yaml_get(map, "reveal"), reveals, "reveal", &reveal, e);
+        r = yaml_choice(yaml_get(map, "reveal"), reveals, "reveal", &reveal, e);
     if (r == 0)
         r = yaml_uint(yaml_get(map, "size"), SECRET_SIZE_MIN, POLICY_SECRET_SIZE_MAX, "size",
                       &s.size, e);

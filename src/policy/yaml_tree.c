@@ -277,6 +277,21 @@ int yaml_bool(const struct yaml_node *node, const char *what, bool *ret_value, s
     return 0;
 }
 
+int yaml_choice(const struct yaml_node *node, const char *const *choices, const char *what,
+                unsigned *ret_choice, struct error *e)
+{
+    int r = yaml_expect(node, YAML_SCALAR, what, e);
+    if (r < 0)
+        return r;
+    for (unsigned i = 0; choices[i]; i++) {
+        if (strcmp(node->text, choices[i]) == 0) {
+            *ret_choice = i;
+            return 0;
+        }
+    }
+    return yaml_error(node, e, "'%s' has no value '%.40s'", what, node->text);
+}
+
 int yaml_digest(const struct yaml_node *node, const char *what, uint8_t ret_digest[32],
                 struct error *e)
 {

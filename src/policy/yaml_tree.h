@@ -30,6 +30,12 @@ must_check int yaml_parse(struct slice text, struct arena *arena, struct yaml_no
 /* An entry of a map, or NULL; NULL also for a `map` that is NULL or none. */
 const struct yaml_node *yaml_get(const struct yaml_node *map, const char *key);
 
+/* Its line; 0 for NULL. */
+static inline unsigned yaml_line(const struct yaml_node *node)
+{
+    return node ? node->line : 0;
+}
+
 /* Each checks that `node` is what is wanted and within bounds; `what` names it in the error.
  * -EINVAL. */
 must_check int yaml_expect(const struct yaml_node *node, enum yaml_kind kind, const char *what,
@@ -44,6 +50,9 @@ must_check int yaml_bool(const struct yaml_node *node, const char *what, bool *r
                          struct error *e);
 must_check int yaml_text(const struct yaml_node *node, size_t size_max, const char *what,
                          const char **ret_text, struct error *e);
+/* A scalar that is one of `choices` (NULL-terminated): its index. */
+must_check int yaml_choice(const struct yaml_node *node, const char *const *choices,
+                           const char *what, unsigned *ret_choice, struct error *e);
 /* "sha256:" and 64 hexadecimal digits. */
 must_check int yaml_digest(const struct yaml_node *node, const char *what, uint8_t ret_digest[32],
                            struct error *e);

@@ -15,6 +15,7 @@ struct tls_server {
     X509 *certificate; /* of `key`; changed for each handshake */
     ratls_evidence_fn *evidence;
     void *evidence_ctx;
+    const struct evidence_verifier *verifier; /* NULL: `sim` only */
     struct tls_server_stats stats;
 };
 
@@ -86,6 +87,11 @@ int tls_server_new(ratls_evidence_fn *evidence, void *evidence_ctx, struct tls_s
     return 0;
 }
 
+void tls_server_set_verifier(struct tls_server *server, const struct evidence_verifier *verifier)
+{
+    server->verifier = verifier;
+}
+
 void tls_server_free(struct tls_server *server)
 {
     if (!server)
@@ -132,7 +138,8 @@ static void peer_judge(struct tls_transport *t)
     peer->kind = TLS_PEER_REFUSED;
     int r = ratls_key_hash(peer->certificate, peer->key_hash);
     if (r == 0 && SSL_get_server_random(t->ssl, nonce, sizeof nonce) == sizeof nonce)
-        r = ratls_verify(peer->certificate, nonce, &peer->evidence, &peer->refusal);
+        r = ratls_verify(peer->certificate, nonce, t->server->verifier, &peer->evidence,
+                         &peer->refusal);
     if (r == 0)
         peer->kind = TLS_PEER_ATTESTED;
     else if (r == -ENODATA)

@@ -35,6 +35,8 @@ struct tls_server;
  * its connections. */
 must_check int tls_server_new(ratls_evidence_fn *evidence, void *evidence_ctx,
                               struct tls_server **ret_server);
+/* From now on peers may show evidence that `verifier` verifies, which outlives the server. */
+void tls_server_set_verifier(struct tls_server *server, const struct evidence_verifier *verifier);
 void tls_server_free(struct tls_server *server);
 const struct tls_server_stats *tls_server_stats(const struct tls_server *server);
 

@@ -9,28 +9,11 @@
 #define COFFER_ATTEST_DCAP_TCB_H
 
 #include "attest/dcap/pck.h"
+#include "attest/tcb_status.h"
 #include "base/error.h"
 
 #define DCAP_DOCUMENT_SIZE_MAX (1u << 20)
 #define DCAP_ADVISORIES_MAX 64
-
-/* From good to bad only loosely: which ones are good enough is a policy's decision, by name. */
-#define TCB_STATUSES(M)                                                                 \
-    M(UP_TO_DATE, "UpToDate")                                                           \
-    M(SW_HARDENING_NEEDED, "SWHardeningNeeded")                                         \
-    M(CONFIGURATION_NEEDED, "ConfigurationNeeded")                                      \
-    M(CONFIGURATION_AND_SW_HARDENING_NEEDED, "ConfigurationAndSWHardeningNeeded")       \
-    M(OUT_OF_DATE, "OutOfDate")                                                         \
-    M(OUT_OF_DATE_CONFIGURATION_NEEDED, "OutOfDateConfigurationNeeded")                 \
-    M(TD_RELAUNCH_ADVISED, "TDRelaunchAdvised")                                         \
-    M(TD_RELAUNCH_ADVISED_CONFIGURATION_NEEDED, "TDRelaunchAdvisedConfigurationNeeded") \
-    M(REVOKED, "Revoked")
-#define TCB_STATUS_ID(id, name) TCB_##id,
-enum tcb_status { TCB_NONE, TCB_STATUSES(TCB_STATUS_ID) TCB_STATUS_COUNT };
-#undef TCB_STATUS_ID
-
-const char *tcb_status_name(enum tcb_status status);
-must_check int tcb_status_parse(const char *name, enum tcb_status *ret_status); /* -EINVAL */
 
 /* What is said about one level. The advisories are a JSON array of texts, or NULL. */
 struct json_t;

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "attest/appraise.h"
+#include "attest/date.h"
 
 #include "tap.h"
 
@@ -185,6 +186,31 @@ TEST(a_pin_that_names_too_little_or_nonsense_is_refused)
     struct error e = {0};
     for (size_t i = 0; i < ARRAY_COUNT(bad); i++)
         CHECK_EQ(pin_parse(slice_of_text(bad[i]), &who, &e), -EINVAL);
+}
+
+TEST(dates_are_those_of_the_calendar)
+{
+    static const struct {
+        const char *text;
+        int64_t s;
+    } dates[] = {{"1970-01-01", 0},
+                 {"2000-02-29", 951782400},
+                 {"2024-03-13", 1710288000},
+                 {"2100-03-01", 4107542400},
+                 {"1999-12-31", 946598400}};
+    static const char *const wrong[] = {"",           "1969-12-31", "2023-02-29",  "2024-13-01",
+                                        "2024-00-01", "2024-1-01",  "2024-01-01x", "2024/01/01",
+                                        "2024-01-32", "+024-01-01"};
+    char text[DATE_TEXT_SIZE];
+    int64_t s;
+    for (size_t i = 0; i < ARRAY_COUNT(dates); i++) {
+        CHECK_EQ(date_parse(dates[i].text, &s), 0);
+        CHECK_EQ(s, dates[i].s);
+        date_write(s + 86399, text);
+        CHECK_TEXT(text, dates[i].text);
+    }
+    for (size_t i = 0; i < ARRAY_COUNT(wrong); i++)
+        CHECK_EQ(date_parse(wrong[i], &s), -EINVAL);
 }
 
 TAP_MAIN()

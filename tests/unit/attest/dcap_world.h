@@ -36,6 +36,10 @@ struct knobs {
     bool qe_report_by_stranger, unbound, quote_by_stranger, binding_tail;
     bool platform_old, pce_old, module_old, module_unknown, module_other_signer, module_attributes;
     bool no_chain, root_forbids_authorities;
+    /* What the trust domain or enclave itself says. */
+    const uint8_t *report_data; /* 64 bytes; NULL: something */
+    bool td_debug, td_sept_ve, enclave_debug;
+    uint8_t image; /* fills MRTD; RTMR i is filled with image + 1 + i */
 };
 
 struct world {
@@ -327,6 +331,12 @@ static void enclave_put(struct buf *out, uint8_t flags, unsigned product, unsign
     buf_append(out, data, 64);
 }
 
+static void fill_put(struct buf *out, uint8_t byte, size_t size)
+{
+    for (size_t i = 0; i < size; i++)
+        buf_append_byte(out, byte);
+}
+
 static void td_put(struct buf *out, const struct knobs *k)
 {
     buf_append_byte(out, 3); /* the module's own version; its kind; then the components */
@@ -335,8 +345,16 @@ static void td_put(struct buf *out, const struct knobs *k)
         buf_append_byte(out, 3);
     zeros_put(out, 48 + 48);
     number_put(out, k->module_attributes ? 1 : 0, 8);
-    zeros_put(out, 8 + 8 + 4 * 48 + 4 * 48);
-    zeros_put(out, 64);
+    number_put(out, (k->td_debug ? 1 : 0) | (k->td_sept_ve ? 0 : 1u << 28), 8);
+    zeros_put(out, 8);
+    fill_put(out, k->image, 48);
+    zeros_put(out, 3 * 48);
+    for (int i = 0; i < 4; i++)
+        fill_put(out, k->image ? (uint8_t)(k->image + 1 + i) : 0, 48);
+    if (k->report_data)
+        buf_append(out, k->report_data, 64);
+    else
+        zeros_put(out, 64);
     if (!k->td_1_5)
         return;
     buf_append_byte(out, 3);
@@ -395,7 +413,8 @@ static void quote_make(struct buf *out, const struct world *w, const struct knob
     if (k->td)
         td_put(out, k);
     else
-        enclave_put(out, 0x05, 1, 1, said);
+        enclave_put(out, k->enclave_debug ? 0x07 : 0x05, 1, 1,
+                    k->report_data ? k->report_data : said);
     REQUIRE(!out->failed && p256_public(w->attestation, point) == 0 &&
             p256_sign(k->quote_by_stranger ? w->stranger : w->attestation, buf_slice(out),
                       signature) == 0);

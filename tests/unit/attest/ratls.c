@@ -29,7 +29,7 @@ static void check_refused(X509 *certificate, const uint8_t *nonce, enum refusal_
 {
     struct evidence ev;
     struct refusal refusal = {0};
-    CHECK_EQ(ratls_verify(certificate, nonce, &ev, &refusal), -EACCES);
+    CHECK_EQ(ratls_verify(certificate, nonce, NULL, &ev, &refusal), -EACCES);
     CHECK_TEXT(refusal_code(refusal.reason), refusal_code(reason));
 }
 
@@ -48,7 +48,7 @@ TEST(a_certificate_carries_its_evidence)
     SCOPED(p256_freep) struct p256_key *key = key_new();
     X509 *certificate = certificate_sample(key);
     struct evidence ev = {0};
-    CHECK_EQ(ratls_verify(certificate, g_nonce, &ev, NULL), 0);
+    CHECK_EQ(ratls_verify(certificate, g_nonce, NULL, &ev, NULL), 0);
     CHECK_EQ(ev.program[0], 0x22);
     CHECK_EQ(X509_verify(certificate, p256_pkey(key)), 1);
     X509_free(certificate);
@@ -61,11 +61,11 @@ TEST(a_certificate_made_again_answers_the_new_nonce_only)
     static const uint8_t other[RATLS_NONCE_SIZE] = {9};
     struct evidence ev;
     REQUIRE(ratls_certificate(key, other, sample_evidence, NULL, &certificate, NULL) == 0);
-    CHECK_EQ(ratls_verify(certificate, other, &ev, NULL), 0);
+    CHECK_EQ(ratls_verify(certificate, other, NULL, &ev, NULL), 0);
     CHECK_EQ(X509_verify(certificate, p256_pkey(key)), 1);
     check_refused(certificate, g_nonce, REFUSAL_EVIDENCE_STALE);
     REQUIRE(ratls_certificate(key, other, NULL, NULL, &certificate, NULL) == 0);
-    CHECK_EQ(ratls_verify(certificate, other, &ev, NULL), -ENODATA);
+    CHECK_EQ(ratls_verify(certificate, other, NULL, &ev, NULL), -ENODATA);
     X509_free(certificate);
 }
 
@@ -94,7 +94,7 @@ TEST(a_certificate_without_evidence_is_an_ordinary_one)
     X509 *certificate = certificate_sample(key);
     struct evidence ev;
     X509_EXTENSION_free(X509_delete_ext(certificate, 0));
-    CHECK_EQ(ratls_verify(certificate, g_nonce, &ev, NULL), -ENODATA);
+    CHECK_EQ(ratls_verify(certificate, g_nonce, NULL, &ev, NULL), -ENODATA);
     X509_free(certificate);
 }
 
@@ -146,14 +146,26 @@ TEST(the_extension_refuses_every_truncation_trailing_bytes_and_other_tags)
     buf_append_byte(&out, 0);
     CHECK_EQ(ratls_extension_parse(buf_slice(&out), &evidence, &claims), -EBADMSG);
     out.size--;
-    out.bytes[4] ^= 1;
+    out.bytes[2] ^= 1; /* of the tag's number */
     CHECK_EQ(ratls_extension_parse(buf_slice(&out), &evidence, &claims), -EOPNOTSUPP);
+}
+
+/* One evidence under the tag of another kind would be judged as what it is not. */
+TEST(a_tag_that_does_not_fit_its_evidence_is_malformed)
+{
+    static const uint8_t sim_as_quote[] = {0xd9, 0xea, 0x60, 0x82, 0x44, 'C', 'F', 'E', 'V', 0x40};
+    static const uint8_t quote_as_sim[] = {0xda, 0x43, 0x46, 0x45, 0x56, 0x82, 0x41, 3, 0x40};
+    struct slice evidence, claims;
+    CHECK_EQ(ratls_extension_parse(slice_of(sim_as_quote, sizeof sim_as_quote), &evidence, &claims),
+             -EBADMSG);
+    CHECK_EQ(ratls_extension_parse(slice_of(quote_as_sim, sizeof quote_as_sim), &evidence, &claims),
+             -EBADMSG);
 }
 
 TEST(numbers_that_are_longer_than_needed_are_malformed)
 {
-    static const uint8_t longer[] = {0xda, 0x43, 0x46, 0x45, 0x56, 0x98, 0x02, 0x40, 0x40};
-    static const uint8_t shortest[] = {0xda, 0x43, 0x46, 0x45, 0x56, 0x82, 0x40, 0x40};
+    static const uint8_t longer[] = {0xd9, 0xea, 0x60, 0x98, 0x02, 0x41, 3, 0x40};
+    static const uint8_t shortest[] = {0xd9, 0xea, 0x60, 0x82, 0x41, 3, 0x40};
     struct slice evidence, claims;
     CHECK_EQ(ratls_extension_parse(slice_of(longer, sizeof longer), &evidence, &claims), -EBADMSG);
     CHECK_EQ(ratls_extension_parse(slice_of(shortest, sizeof shortest), &evidence, &claims), 0);
