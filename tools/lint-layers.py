@@ -27,6 +27,7 @@ LAYERS = {
     "gateway": SERVICES,
     "launcher": SERVICES + ["platform", "runtime"],  # its children become the runtime
     "load": ["base", "crypto", "attest", "volume", "server"],
+    "mount": ["base", "crypto", "platform", "volume"],
     "cli": ["base", "crypto", "attest", "volume", "server"],
 }
 # Single headers across a layer, each with its reason.

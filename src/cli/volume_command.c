@@ -3,12 +3,18 @@
 #include "cli/volume_command.h"
 #include "base/hex.h"
 #include "base/options.h"
+#include "cli/command.h"
 #include "cli/volume_cli.h"
 
 #include <errno.h>
+#include <fcntl.h>
+#include <mntent.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mount.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 enum { PATH_SIZE = 4096, WORDS_MAX = 4096 };
@@ -139,6 +145,72 @@ static int verb_check(struct volume_job *job)
     return n == 0 ? VOLUME_EXIT_OK : VOLUME_EXIT_DAMAGED;
 }
 
+/* Another program, for libfuse is no part of this one; its flags are its own. */
+static int mount_become(char **argv)
+{
+    char path[PATH_SIZE];
+    struct error e = {0};
+    int r = command_sibling("coffer-mount", path, sizeof path, &e);
+    if (r == 0) {
+        (void)signal(SIGPIPE, SIG_DFL);
+        execv(path, argv);
+        r = error_set(&e, -errno, "cannot run '%s' (%s)", path, strerror(errno));
+    }
+    fprintf(stderr, "coffer volume mount: %s\n", error_text(&e, r));
+    return VOLUME_EXIT_FAILED;
+}
+
+/* The volume's directory that /proc knows for a mount point, or "" if that is none of ours. */
+static void mount_source(const char *point, char *dir, size_t size)
+{
+    char real[PATH_SIZE];
+    FILE *mounts = setmntent("/proc/self/mounts", "re");
+    dir[0] = '\0';
+    if (!realpath(point, real))
+        real[0] = '\0';
+    for (struct mntent *m; mounts && (m = getmntent(mounts));)
+        if (strcmp(m->mnt_dir, real) == 0)
+            (void)snprintf(dir, size, "%s",
+                           strncmp(m->mnt_fsname, "coffer:", 7) == 0 ? m->mnt_fsname + 7 : "");
+    if (mounts)
+        (void)endmntent(mounts);
+}
+
+/* The process behind the mount still commits: until it lets go of the volume. */
+static void mount_wait(const char *dir)
+{
+    char path[PATH_SIZE];
+    struct flock all = {.l_type = F_WRLCK, .l_whence = SEEK_SET};
+    int n = snprintf(path, sizeof path, "%s/lock", dir);
+    int fd = n > 0 && (size_t)n < sizeof path ? open(path, O_RDWR | O_CLOEXEC) : -1;
+    if (fd < 0)
+        return;
+    (void)fcntl(fd, F_OFD_SETLKW, &all);
+    (void)close(fd);
+}
+
+static int verb_unmount(struct volume_job *job)
+{
+    char dir[PATH_SIZE];
+    int status;
+    mount_source(job->dir, dir, sizeof dir);
+    if (!dir[0])
+        return volume_fail(job, error_set(&job->e, -EINVAL, "no volume is mounted here"), job->dir);
+    if (umount2(job->dir, UMOUNT_NOFOLLOW) < 0) {
+        if (errno != EPERM)
+            return volume_fail(job, error_set(&job->e, -errno, "%s", strerror(errno)), job->dir);
+        pid_t pid = fork();
+        if (pid == 0) {
+            execlp("fusermount3", "fusermount3", "-u", "--", job->dir, (char *)NULL);
+            _exit(127);
+        }
+        if (pid < 0 || waitpid(pid, &status, 0) < 0 || status != 0)
+            return volume_fail(job, error_set(&job->e, -EIO, "fusermount3 -u failed"), job->dir);
+    }
+    mount_wait(dir);
+    return VOLUME_EXIT_OK;
+}
+
 enum { HAS_DIR = 1, OPENS = 2 };
 
 static const struct verb {
@@ -170,6 +242,8 @@ static const struct verb {
      HAS_DIR | OPENS, 1, WORDS_MAX},
     {"rm", "DIR PATH...", "Remove files (-r: and directories with all below)", volume_verb_rm,
      HAS_DIR | OPENS, 1, WORDS_MAX},
+    {"mount", "DIR MOUNTPOINT", "Show it as a file system (mount --help)", NULL, 0, 0, 0},
+    {"unmount", "MOUNTPOINT", "End a mount", verb_unmount, HAS_DIR, 0, 0},
     {"check", "DIR", "Read and verify everything", verb_check, HAS_DIR | OPENS, 0, 0},
 };
 
@@ -279,6 +353,8 @@ int volume_command(int argc, char **argv)
 {
     struct volume_job job = {0};
     int count;
+    if (argc > 1 && strcmp(argv[1], "mount") == 0)
+        return mount_become(argv + 1);
     argc = short_flags(argc, argv, &job.settings);
     int r = options_parse(g_options, ARRAY_COUNT(g_options), argc - 1, argv + 1, &job.settings,
                           &count, &job.e);

@@ -1,0 +1,333 @@
+#!/usr/bin/python3
+# SPDX-License-Identifier: Apache-2.0
+"""A volume mounted through FUSE, under the programs people run: nothing differs from a local file
+system, nothing acknowledged is lost when the mount is killed, and it ends cleanly under load.
+
+    volume_mount.py COFFER RANDOM_FILE [long]
+"""
+import contextlib
+import filecmp
+import os
+import random
+import shutil
+import signal
+import sqlite3
+import subprocess
+import sys
+import tempfile
+import threading
+
+import tap
+
+COFFER, RANDOM_FILE = map(os.path.abspath, sys.argv[1:3])
+LONG = "long" in sys.argv[3:]
+TREE = "/usr" if LONG else "/usr/include"
+
+
+class Host:
+    def __init__(self):
+        self.root = tempfile.mkdtemp(prefix="coffer-mount-")
+        self.environment = dict(os.environ, COFFER_STATE=self.path("state"), HOME=self.root)
+        self.point = self.path("point")
+        os.mkdir(self.point)
+        self.must("create", self.path("v"))
+
+    def path(self, *names):
+        return os.path.join(self.root, *names)
+
+    def coffer(self, *words):
+        return subprocess.run([COFFER, "volume", *words], env=self.environment,
+                              capture_output=True, text=True, timeout=300, check=False)
+
+    def must(self, *words):
+        result = self.coffer(*words)
+        tap.equal(result.returncode, 0, f"status of {words} ({result.stderr})")
+        return result.stdout
+
+    def mount(self, *flags):
+        self.must("mount", *flags, self.path("v"), self.point)
+
+    def unmount(self):
+        self.must("unmount", self.point)
+
+    def check(self):
+        tap.true("no damage" in self.must("check", self.path("v")), "the volume is intact")
+
+    @contextlib.contextmanager
+    def mounted(self, *flags):
+        self.clear()
+        self.mount(*flags)
+        yield self.point
+        self.unmount()
+        self.check()
+
+    def foreground(self, *flags):
+        """The mount as a child of this process, once it serves."""
+        self.clear()
+        child = subprocess.Popen(
+            [COFFER, "volume", "mount", "--foreground", *flags, self.path("v"), self.point],
+            env=self.environment, stderr=subprocess.PIPE)
+        tap.until(lambda: os.path.ismount(self.point), "the mount is there")
+        return child
+
+    def clear(self):
+        """After a test that failed half way."""
+        if os.path.ismount(self.point):
+            subprocess.run(["umount", "-l", self.point], stderr=subprocess.DEVNULL, check=False)
+            tap.until(lambda: self.coffer("df", self.path("v")).returncode == 0, "the mount has ended")
+
+    def remove(self):
+        subprocess.run(["umount", "-l", self.point], stderr=subprocess.DEVNULL, check=False)
+        shutil.rmtree(self.root, ignore_errors=True)
+
+
+@contextlib.contextmanager
+def fixture():
+    if os.geteuid() != 0 or not os.path.exists("/dev/fuse"):
+        print("1..0 # SKIP needs root and /dev/fuse")
+        sys.exit(0)
+    host = Host()
+    try:
+        yield host
+    finally:
+        host.remove()
+
+
+def run(*words, **options):
+    result = subprocess.run(words, capture_output=True, text=True, check=False, **options)
+    tap.equal(result.returncode, 0, f"status of {words} ({result.stdout[-2000:]}{result.stderr[-2000:]})")
+    return result.stdout
+
+
+def tree_of(top):
+    found = {}
+    for folder, folders, files in os.walk(top):
+        for name in folders + files:
+            path = os.path.join(folder, name)
+            st = os.lstat(path)
+            link = os.readlink(path) if os.path.islink(path) else ""
+            size = 0 if os.path.isdir(path) and not link else st.st_size
+            found[os.path.relpath(path, top)] = (st.st_mode, st.st_uid, st.st_gid, size, link)
+    return found
+
+
+def same(one, other):
+    left, right = tree_of(one), tree_of(other)
+    tap.equal(len(right), len(left), "number of names")
+    for name, facts in left.items():
+        tap.equal(right.get(name), facts, name)
+        if os.path.isfile(os.path.join(one, name)) and not facts[4]:
+            tap.true(filecmp.cmp(os.path.join(one, name), os.path.join(other, name), shallow=False),
+                     f"{name} is the same")
+
+
+@tap.test
+def it_looks_like_a_local_file_system(host):
+    with host.mounted():
+        base = os.path.join(host.point, "d")
+        os.mkdir(base, 0o750)
+        path = os.path.join(base, "file")
+        with open(path, "w", encoding="utf-8") as file:
+            file.write("hello")
+            os.unlink(path)
+            file.write(" again")
+            file.flush()
+            tap.equal(os.fstat(file.fileno()).st_nlink, 0, "links of an unlinked file")
+            tap.equal(os.fstat(file.fileno()).st_size, 11, "its size")
+        with open(path, "w", encoding="utf-8") as file:
+            file.write("x")
+        os.link(path, path + "2")
+        tap.equal(os.stat(path).st_nlink, 2, "links")
+        os.symlink("file", os.path.join(base, "link"))
+        tap.equal(os.readlink(os.path.join(base, "link")), "file")
+        os.setxattr(path, "user.a", b"b" * 5000)
+        tap.equal(os.getxattr(path, "user.a"), b"b" * 5000)
+        tap.equal(os.listxattr(path), ["user.a"])
+        os.utime(path, ns=(1, 1_234_567_890_123_456_789))
+        tap.equal(os.stat(path).st_mtime_ns, 1_234_567_890_123_456_789, "nanoseconds")
+        os.chmod(base, 0o2775)
+        os.chown(base, 0, 1234)
+        os.mkdir(os.path.join(base, "sub"))
+        sub = os.stat(os.path.join(base, "sub"))
+        tap.equal((sub.st_gid, sub.st_mode & 0o2000), (1234, 0o2000), "the group is inherited")
+        names = [f"n{i:05d}" for i in range(3000)]
+        for name in names:
+            os.close(os.open(os.path.join(base, name), os.O_CREAT | os.O_WRONLY))
+        tap.equal(sorted(n for n in os.listdir(base) if n.startswith("n")), names, "all names")
+        tap.true(os.statvfs(base).f_bavail > 0, "there is space")
+        try:
+            os.rename(base, os.path.join(base, "sub", "x"))
+            raise AssertionError("a directory was moved into itself")
+        except OSError:
+            pass
+    with host.mounted():
+        tap.equal(os.stat(os.path.join(base, "file")).st_mtime_ns, 1_234_567_890_123_456_789,
+                  "nanoseconds after a remount")
+        tap.equal(len(os.listdir(base)), 3004, "names after a remount")
+
+
+@tap.test
+def random_operations_agree_with_memory(host):
+    seeds = [random.randrange(1 << 32) for _ in range(20 if LONG else 3)]
+    for flags in ((), ("--no-writeback",)):
+        with host.mounted(*flags):
+            for seed in seeds:
+                print(f"# seed {seed} {' '.join(flags)}", flush=True)
+                run(RANDOM_FILE, os.path.join(host.point, "random"), str(seed),
+                    "20000" if LONG else "2500")
+
+
+@tap.test
+def git_clones_and_finds_nothing_wrong(host):
+    with host.mounted():
+        source = host.path("source")
+        run("git", "init", "-q", source)
+        shutil.copytree("/usr/include/linux", os.path.join(source, "tree"), symlinks=True)
+        who = ["-c", "user.name=t", "-c", "user.email=t@example.org"]
+        run("git", "-C", source, "add", ".")
+        run("git", "-C", source, *who, "commit", "-qm", "all")
+        clone = os.path.join(host.point, "clone")
+        run("git", "clone", "-q", "--no-hardlinks", source, clone)
+        run("git", "-C", clone, "gc", "-q")
+        run("git", "-C", clone, "fsck", "--full", "--strict")
+        tap.equal(run("git", "-C", clone, "status", "--porcelain"), "", "changes")
+
+
+@tap.test
+def a_big_tree_comes_back_from_tar(host):
+    with host.mounted():
+        copy = os.path.join(host.point, "copy")
+        os.mkdir(copy)
+        tar = subprocess.Popen(["tar", "-C", TREE, "-cf", "-", "."], stdout=subprocess.PIPE)
+        run("tar", "-C", copy, "-xpf", "-", stdin=tar.stdout)
+        tar.wait()
+    with host.mounted():
+        same(TREE, copy)
+        run("rm", "-rf", copy)
+
+
+@tap.test
+def sqlite_keeps_what_it_acknowledged_when_the_mount_is_killed(host):
+    for round_number in range(5 if LONG else 2):
+        mount = host.foreground()
+        base = sqlite3.connect(os.path.join(host.point, "x.db"))
+        base.execute("pragma journal_mode=%s" % ("wal" if round_number % 2 else "delete"))
+        # Without `extra` SQLite does not wait for the removal of a journal, which is the commit.
+        base.execute("pragma synchronous=extra")
+        base.execute("create table if not exists t(n integer primary key, x)")
+        first = base.execute("select coalesce(max(n), 0) from t").fetchone()[0]
+        for n in range(first + 1, first + 60):
+            base.execute("insert into t values(?, ?)", (n, "x" * 900))
+            base.commit()
+        mount.send_signal(signal.SIGKILL)
+        mount.wait()
+        with contextlib.suppress(sqlite3.Error):
+            base.close()
+        host.mount()  # takes the dead one's place
+        base = sqlite3.connect(os.path.join(host.point, "x.db"))
+        tap.equal(base.execute("pragma integrity_check").fetchone()[0], "ok", "integrity")
+        tap.equal(base.execute("select max(n), count(*) from t").fetchone(),
+                  (first + 59, first + 59), "rows")
+        base.close()
+        host.unmount()
+        host.check()
+
+
+@tap.test
+def a_signal_ends_it_cleanly_under_load(host):
+    mount = host.foreground()
+    stop, written, lock = threading.Event(), {}, threading.Lock()
+
+    def load(which):
+        count = 0
+        while not stop.is_set():
+            name = os.path.join(host.point, f"load-{which}-{count % 50}")
+            data = bytes([count % 251]) * (4000 + 777 * (count % 40))
+            try:
+                with open(name, "wb") as file:
+                    file.write(data)
+            except OSError:
+                return
+            with lock:
+                written[os.path.basename(name)] = data
+            count += 1
+
+    threads = [threading.Thread(target=load, args=(i,)) for i in range(4)]
+    for thread in threads:
+        thread.start()
+    tap.until(lambda: len(written) > 150, "there is load")
+    with lock:
+        before = set(written)
+    mount.send_signal(signal.SIGTERM)
+    tap.equal(mount.wait(60), 0, "status of the mount")
+    stop.set()
+    for thread in threads:
+        thread.join()
+    tap.true(not os.path.ismount(host.point), "the mount is gone")
+    with contextlib.suppress(OSError):
+        for name in os.listdir(host.point):  # the load went on in the directory below
+            os.unlink(os.path.join(host.point, name))
+    host.check()
+    with host.mounted():
+        for name in sorted(before):
+            with open(os.path.join(host.point, name), "rb") as file:
+                data = file.read()
+            tap.true(data in (b"", bytes(data[:1]) * len(data)), f"{name} is whole")
+
+
+@tap.test
+def a_second_owner_is_refused(host):
+    with host.mounted():
+        result = host.coffer("ls", host.path("v"))
+        tap.equal(result.returncode, 5, result.stderr)
+        tap.true("another process has this volume open" in result.stderr, result.stderr)
+
+
+@tap.test
+def read_only_refuses_changes(host):
+    with host.mounted("--read-only"):
+        try:
+            os.mkdir(os.path.join(host.point, "no"))
+            raise AssertionError("a directory was made")
+        except OSError as error:
+            tap.equal(error.errno, 30, "errno")
+
+
+@tap.test
+def postgresql_runs_and_recovers_on_it(host):
+    binaries = "/usr/lib/postgresql/15/bin"
+    if not LONG or not os.path.isdir(binaries):
+        raise tap.Skip("only in the long run, with PostgreSQL 15")
+    os.chmod(host.root, 0o755)
+    mount = host.foreground("--allow-other")
+    data = os.path.join(host.point, "pg")
+    os.mkdir(data)
+    shutil.chown(data, "postgres", "postgres")
+
+    def as_postgres(*words):
+        return run("setpriv", "--reuid=postgres", "--regid=postgres", "--clear-groups", *words, cwd="/")
+
+    as_postgres(f"{binaries}/initdb", "-D", data, "-A", "trust")
+    control = [f"{binaries}/pg_ctl", "-D", data, "-w", "-t", "120", "-l", os.path.join(data, "log"),
+               "-o", f"-k {data} -h ''"]
+    as_postgres(*control, "start")
+    as_postgres(f"{binaries}/pgbench", "-h", data, "-i", "-q", "postgres")
+    as_postgres(f"{binaries}/pgbench", "-h", data, "-c", "4", "-t", "200", "postgres")
+    rows = as_postgres("psql", "-h", data, "-Atc", "select count(*) from pgbench_history", "postgres")
+    tap.equal(rows.strip(), "800", "transactions")
+    mount.send_signal(signal.SIGKILL)
+    mount.wait()
+    subprocess.run([*control, "-m", "immediate", "stop"], capture_output=True, check=False)
+    host.mount("--allow-other")
+    with contextlib.suppress(FileNotFoundError):
+        os.unlink(os.path.join(data, "postmaster.pid"))
+    as_postgres(*control, "start")
+    rows = as_postgres("psql", "-h", data, "-Atc", "select count(*) from pgbench_history", "postgres")
+    tap.equal(rows.strip(), "800", "transactions after the crash")
+    as_postgres(*control, "-m", "fast", "stop")
+    host.unmount()
+    host.check()
+
+
+if __name__ == "__main__":
+    tap.main(fixture)
