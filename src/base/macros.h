@@ -23,6 +23,10 @@
 
 #define ARRAY_COUNT(a) (sizeof(a) / sizeof((a)[0]))
 
+/* On a large variable that starts as zero and of which a process touches little: it lies apart from the
+ * small ones. These then share a few pages, and the first write to each after a fork is a fault. */
+#define LARGE_TABLE __attribute__((section(".bss.large")))
+
 #define container_of(ptr, type, member) \
     ((type *)(void *)((char *)(void *)(ptr)-offsetof(type, member)))
 

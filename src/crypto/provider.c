@@ -12,6 +12,9 @@
 #include <string.h>
 #include <strings.h>
 
+/* runtime/crypto_late.h, where it is linked: libcrypto may not have been made ready yet. */
+__attribute__((weak)) void crypto_late_ready(void);
+
 enum { OPERATION_COUNT = 32, DISPATCH_COUNT = 32 };
 
 /* In libcrypto.a only; a shared libcrypto keeps it to itself. */
@@ -89,6 +92,8 @@ int crypto_start(void)
     uint64_t options =
         OPENSSL_INIT_NO_LOAD_CONFIG | OPENSSL_INIT_NO_LOAD_CRYPTO_STRINGS | OPENSSL_INIT_NO_ATEXIT;
     static _Atomic bool started;
+    if (crypto_late_ready)
+        crypto_late_ready();
     if (OPENSSL_init_crypto(options, NULL) != 1)
         return -ENOMEM;
     /* Asking whether the default provider is there already would load it. */

@@ -106,6 +106,13 @@ struct runtime_config {
     int record_fd;       /* 0: none; else where to tell what the program uses (`--record`) */
 };
 
+/* Is anything of the program shielded, so that cryptography is needed from the start? */
+static inline bool config_shields(const struct runtime_config *config)
+{
+    return config->volume_count > 0 || config->file_rule_count > 0 || config->net_rule_count > 0 ||
+           config->secret_file_count > 0;
+}
+
 /* Takes over the process: opens volumes, arms the interception, loads the program, runs it. Does
  * not return unless something failed before the program's first instruction; then -errno. */
 must_check int runtime_run(const struct runtime_config *config, struct error *e);

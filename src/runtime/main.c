@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* coffer-runtime: command line to runtime_config, then runtime_run(). */
 #include "base/log.h"
-#include "crypto/provider.h"
 #include "platform/host.h"
 #include "platform/ops.h"
 #include "runtime/options.h"
@@ -59,15 +58,13 @@ static void set_environment_aside(char **envp)
 
 int main(int argc, char **argv, char **envp)
 {
-    static struct runtime_config config;
+    LARGE_TABLE static struct runtime_config config;
     struct error e = {0};
     log_set_sink(log_line, "coffer-runtime", LOG_LEVEL_WARNING);
     set_environment_aside(envp);
     runtime_continue(argc, argv);
     platform_set(runtime_platform(envp));
-    int r = crypto_start();
-    if (r == 0)
-        r = runtime_options(argc, argv, envp, &config, &e);
+    int r = runtime_options(argc, argv, envp, &config, &e);
     if (r == RUNTIME_OPTIONS_HELP)
         return 0;
     if (r < 0) {

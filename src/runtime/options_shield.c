@@ -4,6 +4,7 @@
 #include "base/hex.h"
 #include "base/log.h"
 #include "crypto/crypto.h"
+#include "crypto/provider.h"
 #include "platform/host.h"
 #include "platform/linux/sim_device.h"
 #include "platform/ops.h"
@@ -310,6 +311,10 @@ int options_finish(struct runtime_config *config, const struct options_shield *s
     int r = has_policy && !config->insecure_debug ? exposure_close() : 0;
     if (r < 0)
         return error_set(e, r, "cannot close the process to dumps");
+    if (has_policy || shield->manifest || shield->sim_device || config_shields(config))
+        r = crypto_start();
+    if (r < 0)
+        return error_set(e, r, "no memory for cryptography");
     if (has_policy && config->insecure_debug)
         LOG_WARNING("--insecure__debug: the host may dump this program and read its memory");
     if (shield->policy && !shield->kbs)

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* runtime_run(): from a configuration to the guest's first instruction. */
+#include "crypto/provider.h"
 #include "platform/host.h"
 #include "platform/ops.h"
 #include "runtime/explain/explain.h"
@@ -83,9 +84,17 @@ static int open_searched(const struct runtime_config *config, struct program **r
     return result;
 }
 
+/* Only in the runtime's executables. */
+__attribute__((weak)) void crypto_late_guard(void);
+
 static int start_shields(const struct runtime_config *config, struct error *e)
 {
-    int r = vfs_init(config, e);
+    int r = config_shields(config) ? crypto_start() : 0;
+    if (r < 0)
+        return error_set(e, r, "no memory for cryptography");
+    if (crypto_late_guard)
+        crypto_late_guard();
+    r = vfs_init(config, e);
     return r < 0 ? r : net_init(config, e);
 }
 
@@ -139,7 +148,7 @@ int runtime_run(const struct runtime_config *config, struct error *e)
 
 void runtime_continue(int argc, char **argv)
 {
-    static struct runtime_config config;
+    LARGE_TABLE static struct runtime_config config;
     struct error e = {0};
     if (argc != 3 || strcmp(argv[1], RUNTIME_CONTINUE_FLAG) != 0)
         return;

@@ -29,7 +29,7 @@ static struct {
     char path[PATH_MAX];
     struct sim_identity identity;
     bool set;
-} g_device;
+} g_device LARGE_TABLE;
 
 /* Through the platform that was chosen; a program that chose none (the key broker natively) asks
  * Linux. Never libc's wrappers: system-call dispatch does not let them through. */
@@ -296,7 +296,7 @@ int sim_device_evidence(const uint8_t report_data[REPORT_DATA_SIZE], struct buf 
 
 int sim_device_measure_fd(int fd, uint8_t ret_digest[EVIDENCE_DIGEST_SIZE], struct error *e)
 {
-    static uint8_t chunk[MEASURE_CHUNK_SIZE];
+    LARGE_TABLE static uint8_t chunk[MEASURE_CHUNK_SIZE];
     struct sha256_stream *stream = NULL;
     int r = sha256_stream_new(&stream);
     uint64_t offset = 0;

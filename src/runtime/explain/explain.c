@@ -21,7 +21,7 @@ static struct {
     unsigned lines;
     struct seen seen;
     char line[LINE_SIZE];
-} g_explain;
+} g_explain LARGE_TABLE;
 
 void explain_start(const struct runtime_config *config, int fd)
 {

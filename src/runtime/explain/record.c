@@ -19,7 +19,7 @@ static struct {
     int fd;
     lock_word lock; /* protects: seen; a leaf */
     struct seen seen;
-} g_record;
+} g_record LARGE_TABLE;
 
 bool seen_first(struct seen *seen, struct slice line)
 {

@@ -26,9 +26,9 @@ static struct ranges g_guest;
 static struct {
     uint64_t start, now;
 } g_brk;
-static struct range g_attached[ATTACHED_MAX]; /* shared memory segments */
-static struct range g_stack;                  /* of the program's first thread */
-static bool g_locks_future;                   /* mlockall(MCL_FUTURE) is in force */
+LARGE_TABLE static struct range g_attached[ATTACHED_MAX]; /* shared memory segments */
+static struct range g_stack;                              /* of the program's first thread */
+static bool g_locks_future;                               /* mlockall(MCL_FUTURE) is in force */
 
 void memory_fork_prepare(void)
 {

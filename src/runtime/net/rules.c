@@ -281,7 +281,7 @@ int rules_for_socket(int domain, int type, int protocol)
 
 static void renew(const struct runtime_net_rule *rule, struct tls_context **slot)
 {
-    static struct renewal renewals[RUNTIME_NET_RULES_MAX];
+    LARGE_TABLE static struct renewal renewals[RUNTIME_NET_RULES_MAX];
     struct tls_context *fresh = NULL;
     struct error e = {0};
     int r = renewal_check(&renewals[rule - g_net.config->net_rules], rule->tls, &fresh, &e);

@@ -26,6 +26,9 @@ enum { R8, R9, R10, R11, R12, R13, R14, R15, DI, SI, BP, BX, DX, AX, CX, SP, IP,
 /* What the interrupted thread was doing. */
 enum place { PLACE_GUEST, PLACE_RUNTIME };
 
+/* Only in the runtime's executables. */
+__attribute__((weak)) bool crypto_late_fault(uint64_t address);
+
 static long call(long nr, long a, long b, long c, long d)
 {
     return linux_call(nr, (const long[6]){a, b, c, d, 0, 0});
@@ -405,6 +408,8 @@ static void runtime_fault(int signal, const siginfo_t *info, struct ucontext *uc
         g[IP] = (uint64_t)guest_copy_fault;
         return;
     }
+    if (crypto_late_fault && crypto_late_fault((uint64_t)info->si_addr))
+        return;
     uint64_t from, size;
     dispatch_text_bounds(&from, &size);
     complain("coffer-runtime: fault in the runtime, text offset ", g[IP] - from);

@@ -149,7 +149,8 @@ static unsigned openings_count(const struct runtime_config *config)
 int provision_run(const struct provision_options *options, struct runtime_config *ret_config,
                   struct error *e)
 {
-    static struct runtime_config config; /* too large for a stack; given away by value */
+    LARGE_TABLE static struct runtime_config
+        config; /* too large for a stack; given away by value */
     const struct link_options link = {options->kbs, options->kbs_pin, options->tenant,
                                       options->policy};
     char *csr = NULL, *key_pem = NULL;

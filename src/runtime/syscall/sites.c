@@ -19,7 +19,8 @@
 
 /* protects: g_texts, the trampoline pages; a leaf */
 static lock_word g_lock;
-static struct text g_texts[TEXTS_MAX];
+LARGE_TABLE static struct text g_texts[TEXTS_MAX];
+static size_t g_text_end; /* all behind are free */
 
 void sites_fork_prepare(void)
 {
@@ -37,6 +38,7 @@ static void text_add(uint64_t from, uint64_t to)
         if (g_texts[i].to != 0)
             continue;
         g_texts[i] = (struct text){from, to};
+        g_text_end = MAX(g_text_end, i + 1);
         return;
     }
 }
@@ -62,7 +64,7 @@ void sites_text_remove(uint64_t from, uint64_t size)
     uint64_t to = from + size;
     SCOPED(lock_leave) lock_word *held = lock_enter(&g_lock);
     bool any = false;
-    for (size_t i = 0; i < TEXTS_MAX; i++) {
+    for (size_t i = 0; i < g_text_end; i++) {
         struct text text = g_texts[i];
         if (text.to == 0 || text.from >= to || text.to <= from)
             continue;
@@ -92,8 +94,11 @@ void sites_text_gone(uint64_t from, uint64_t size)
 void sites_forget_all(void)
 {
     SCOPED(lock_leave) lock_word *held = lock_enter(&g_lock);
-    memset(g_texts, 0, sizeof(g_texts));
+    memset(g_texts, 0, g_text_end * sizeof(g_texts[0]));
+    g_text_end = 0;
     for (unsigned i = 0; i < SITE_SLOTS; i++) {
+        if (atomic_load_explicit(&g_site_slots[i].site, memory_order_relaxed) == 0)
+            continue; /* its page may not exist yet */
         atomic_store(&g_site_slots[i].site, 0);
         atomic_store(&g_site_slots[i].count, 0);
     }
@@ -103,7 +108,7 @@ void sites_forget_all(void)
 
 static const struct text *text_of(uint64_t site)
 {
-    for (size_t i = 0; i < TEXTS_MAX; i++)
+    for (size_t i = 0; i < g_text_end; i++)
         if (g_texts[i].from <= site && site + 2 <= g_texts[i].to)
             return &g_texts[i];
     return NULL;

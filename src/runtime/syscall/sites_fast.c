@@ -5,22 +5,23 @@
 
 bool g_sites_enabled = true;
 struct sites_counters g_sites;
-struct site_slot g_site_slots[SITE_SLOTS];
+LARGE_TABLE _Alignas(4096) struct site_slot g_site_slots[SITE_SLOTS];
 struct site_page g_site_pages[SITE_PAGES_MAX];
 _Atomic unsigned g_site_page_count;
-_Atomic uint64_t g_site_changed[SITES_CHANGED_MAX];
+LARGE_TABLE _Atomic uint64_t g_site_changed[SITES_CHANGED_MAX];
 _Atomic unsigned g_site_changed_count;
 
+/* The sites of one megabyte of text are counted on one page of the table, and looked for by an exchange,
+ * never by a read alone: a new process then pays one fault for most of what it counts. */
 bool sites_count(uint64_t site)
 {
-    uint64_t hash = site * 0x9e3779b97f4a7c15ull >> (64 - SITE_SLOTS_LOG2);
+    const uint64_t golden = 0x9e3779b97f4a7c15ull;
+    uint64_t page = (site >> 20) * golden >> (64 - SITE_SLOTS_LOG2) & ~(SITE_SLOTS_PAGE - 1ull);
+    uint64_t hash = site * golden >> 32;
     for (unsigned probe = 0; probe < 8; probe++) {
-        struct site_slot *slot = &g_site_slots[(hash + probe) % SITE_SLOTS];
-        uint64_t there = atomic_load_explicit(&slot->site, memory_order_relaxed);
-        if (there == 0 && !atomic_compare_exchange_strong(&slot->site, &there, site) &&
-            there != site)
-            continue;
-        if (there != 0 && there != site)
+        struct site_slot *slot = &g_site_slots[page + (hash + probe) % SITE_SLOTS_PAGE];
+        uint64_t there = 0;
+        if (!atomic_compare_exchange_strong(&slot->site, &there, site) && there != site)
             continue;
         uint32_t count = atomic_load_explicit(&slot->count, memory_order_relaxed);
         if (count > SITE_HOT)

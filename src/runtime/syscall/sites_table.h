@@ -13,6 +13,7 @@
 #define SITE_HOT 8
 #define SITE_SLOTS_LOG2 10
 #define SITE_SLOTS (1u << SITE_SLOTS_LOG2)
+#define SITE_SLOTS_PAGE 256u /* of a page of memory */
 #define SITE_PAGES_MAX 64
 #define SITE_PAGE_SIZE 4096ull
 #define SITES_CHANGED_MAX 1024

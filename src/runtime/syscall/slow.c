@@ -14,12 +14,12 @@
 #include "runtime/syscall/sites.h"
 #include "runtime/syscall/trace.h"
 
-#include <cpuid.h>
 #include <elf.h>
 #include <errno.h>
 #include <linux/prctl.h>
 #include <stdatomic.h>
 #include <string.h>
+#include <sys/platform/x86.h>
 #include <sys/syscall.h>
 
 extern const char __ehdr_start[] __attribute__((visibility("hidden")));
@@ -45,17 +45,15 @@ void dispatch_text_bounds(uint64_t *ret_from, uint64_t *ret_size)
     *ret_size = g_text_size;
 }
 
-/* Processors without XGETBV(1) or AVX, and those with state that is not known by hand. */
+/* Processors without XGETBV(1) or AVX, and those with state that is not known by hand. What libc has
+ * asked the processor already is not asked again: each question traps in a virtual machine. */
 static void choose_vectors(void)
 {
-    unsigned a = 0, b = 0, c = 0, d = 0;
-    __cpuid_count(0xd, 1, a, b, c, d);
-    if (!(a & 4))
+    if (!CPU_FEATURE_PRESENT(XGETBV_ECX_1))
         return;
-    __builtin_cpu_init();
-    if (__builtin_cpu_supports("avx512bw"))
+    if (CPU_FEATURE_ACTIVE(AVX512BW))
         g_dispatch_vectors = VECTORS_AVX512;
-    else if (__builtin_cpu_supports("avx"))
+    else if (CPU_FEATURE_ACTIVE(AVX))
         g_dispatch_vectors = VECTORS_AVX;
 }
 

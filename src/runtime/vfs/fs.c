@@ -15,7 +15,7 @@
 
 #define GATE_CLOSED (1 << 30)
 
-struct fs g_fs;
+LARGE_TABLE struct fs g_fs;
 
 /* --- requests, and the gate that a fork closes --- */
 

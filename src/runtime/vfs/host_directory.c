@@ -30,7 +30,7 @@ static const struct file_ops host_directory_ops;
 /* The parent of mounts[i], as the host numbers it; ino 0: none. */
 static struct {
     uint64_t dev, ino;
-} g_parents[FS_MOUNTS_MAX];
+} g_parents[FS_MOUNTS_MAX] LARGE_TABLE;
 
 bool is_host_directory(const struct file *f)
 {

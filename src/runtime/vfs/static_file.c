@@ -33,7 +33,7 @@ struct verified {
     uint64_t size;
 };
 static lock_word g_lock;
-static struct verified g_verified[RUNTIME_FILE_RULES_MAX];
+LARGE_TABLE static struct verified g_verified[RUNTIME_FILE_RULES_MAX];
 
 static struct static_file *static_of(struct file *f)
 {

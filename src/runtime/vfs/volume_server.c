@@ -50,7 +50,7 @@ struct server {
     unsigned client_count;
 };
 
-static struct server g_server;
+LARGE_TABLE static struct server g_server;
 
 /* --- clients --- */
 
@@ -324,8 +324,8 @@ static void finish_answers(struct server *s)
 
 static void wait_for_end(struct server *s)
 {
-    static struct pollfd polled[OWNER_CLIENTS_MAX + 1];
-    static uint32_t clients[OWNER_CLIENTS_MAX + 1], serials[OWNER_CLIENTS_MAX + 1];
+    LARGE_TABLE static struct pollfd polled[OWNER_CLIENTS_MAX + 1];
+    LARGE_TABLE static uint32_t clients[OWNER_CLIENTS_MAX + 1], serials[OWNER_CLIENTS_MAX + 1];
     for (;;) {
         nfds_t count = 1;
         polled[0] = (struct pollfd){.fd = s->change_fd, .events = POLLIN};
