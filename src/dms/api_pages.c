@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What is there for everyone: a page that says what this is, the guide, health, metrics. */
+/* What is there for everyone: the guide, health, metrics. */
 #include "dms/dms.h"
 
 #include <errno.h>
@@ -7,40 +7,10 @@
 extern const char dms_guide[]; /* docs/rest-api.md, made into C by the build */
 extern const size_t dms_guide_size;
 
-static const char page[] =
-    "<!doctype html>\n<html lang=\"en\"><head><meta charset=\"utf-8\">"
-    "<meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">"
-    "<title>Coffer</title><style>body{font:1.05rem/1.6 system-ui,sans-serif;max-width:38rem;"
-    "margin:12vh auto;padding:0 1.2rem;color:#1b2a2f;background:#f6f7f5}"
-    "h1{font-weight:600}code{background:#e6eae7;padding:.1em .3em;border-radius:.2em}"
-    "@media(prefers-color-scheme:dark){body{background:#14191b;color:#dfe6e3}"
-    "code{background:#263034}a{color:#8fd0c2}}</style></head><body>"
-    "<h1>Coffer</h1><p>This is a document server that belongs to one client. Folders, documents "
-    "and their versions are reached over a REST interface, with a user name and a password or a "
-    "session token.</p><ul><li><a href=\"/docs\">How to use it with <code>curl</code></a></li>"
-    "<li><a href=\"/openapi.json\">The interface, as OpenAPI 3.1</a></li>"
-    "<li><a href=\"/cmis/services/ObjectService\">The SOAP operations, as WSDL</a></li></ul>"
-    "<p>A web interface is not part of this version.</p></body></html>\n";
-
-static void page_headers(struct call *call)
-{
-    http_response_header(call->req, "Content-Security-Policy",
-                         "default-src 'none'; style-src 'unsafe-inline'; frame-ancestors 'none'; "
-                         "base-uri 'none'; form-action 'none'");
-    http_response_header(call->req, "X-Content-Type-Options", "nosniff");
-    http_response_header(call->req, "Referrer-Policy", "no-referrer");
-}
-
-void index_get(struct call *call)
-{
-    page_headers(call);
-    call_reply_text(call, 200, "text/html; charset=utf-8", page);
-}
-
 void docs_get(struct call *call)
 {
     struct buf body = {0};
-    page_headers(call);
+    web_headers(call);
     (void)buf_append(&body, dms_guide, dms_guide_size);
     call_reply_buf(call, 200, "text/plain; charset=utf-8", &body);
 }

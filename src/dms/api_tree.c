@@ -123,9 +123,10 @@ static void tree_problem(struct call *call, int error)
 
 static void folder_post_json(struct call *call)
 {
-    static const char *const members[] = {"name", "parent", NULL};
+    static const char *const members[] = {"name", "parent", "existing", NULL};
     bool ok = true;
     int64_t parent = STORE_ROOT, key = 0;
+    struct node there;
     if (call_json_only(call, members) < 0)
         return;
     const char *name = call_json_text(call, "name", &ok);
@@ -135,6 +136,12 @@ static void folder_post_json(struct call *call)
         return;
     }
     int r = place ? key_parse(slice_of_text(place), &parent) : 0;
+    if (r == 0 && json_is_true(json_object_get(call->json, "existing")) &&
+        node_child(call->dms->store, &call->req->arena, parent, name, &there) == 0 &&
+        there.kind == NODE_FOLDER) {
+        call_reply_node(call, 200, there.key);
+        return;
+    }
     if (r == 0)
         r = folder_create(call->dms->store, &call->actor, parent, name, &key);
     if (r < 0)

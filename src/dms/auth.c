@@ -10,10 +10,21 @@
 
 enum { TOKEN_SIZE = 32 };
 
+/* The cookie of the web interface: only this server's pages send it, never over plain HTTP from
+ * afar, and no script can read it. */
+#define COOKIE "__Host-coffer"
+
+/* Browsers ask with a window of their own when they see a challenge; our pages have a better one. */
+static bool is_from_our_page(const struct call *call)
+{
+    return slice_is_text(http_request_header(call->req, "X-Requested-With"), "coffer");
+}
+
 void unauthorized(struct call *call, const char *detail)
 {
-    http_response_header(call->req, "WWW-Authenticate",
-                         "Basic realm=\"coffer\", charset=\"UTF-8\"");
+    if (!is_from_our_page(call))
+        http_response_header(call->req, "WWW-Authenticate",
+                             "Basic realm=\"coffer\", charset=\"UTF-8\"");
     call_problem(call, 401, "not-signed-in", "%s", detail);
 }
 
@@ -134,10 +145,46 @@ static struct slice scheme_cut(struct slice header, const char *scheme)
     return slice_of(header.bytes + size, header.size - size);
 }
 
+/* The value of our cookie; bytes == NULL without. */
+static struct slice cookie_cut(const struct call *call)
+{
+    struct slice rest = http_request_header(call->req, "Cookie");
+    const size_t size = strlen(COOKIE "=");
+    while (rest.size > 0) {
+        const uint8_t *end = memchr(rest.bytes, ';', rest.size);
+        size_t part = end ? (size_t)(end - rest.bytes) : rest.size;
+        if (part > size && memcmp(rest.bytes, COOKIE "=", size) == 0)
+            return slice_of(rest.bytes + size, part - size);
+        part += end != NULL;
+        while (part < rest.size && rest.bytes[part] == ' ')
+            part++;
+        rest = slice_of(rest.bytes + part, rest.size - part);
+    }
+    return (struct slice){0};
+}
+
+/* A browser sends the cookie by itself, so a change must also prove that our own page asked for it:
+ * browsers name the page in Origin (is_foreign() compares it), and no form can send our header. */
+static void by_cookie(struct call *call, struct slice token)
+{
+    enum http_method method = call->req->method;
+    bool changes = method != HTTP_METHOD_GET && method != HTTP_METHOD_HEAD;
+    if (changes && !is_from_our_page(call))
+        call_problem(call, 403, "foreign-origin",
+                     "A change with a session cookie needs the header X-Requested-With: coffer.");
+    else
+        bearer(call, token);
+}
+
 void call_authenticate(struct call *call)
 {
     struct slice header = http_request_header(call->req, "Authorization");
+    struct slice cookie = header.bytes ? (struct slice){0} : cookie_cut(call);
     struct slice rest = scheme_cut(header, "Bearer");
+    if (cookie.bytes) {
+        by_cookie(call, cookie);
+        return;
+    }
     if (rest.bytes) {
         bearer(call, rest);
         return;
@@ -151,6 +198,14 @@ void call_authenticate(struct call *call)
 }
 
 /* Sessions */
+
+/* NULL: the browser forgets it. */
+static void cookie_set(struct call *call, const char *token, uint64_t seconds)
+{
+    http_response_headerf(call->req, "Set-Cookie",
+                          COOKIE "=%s; Path=/; Max-Age=%llu; Secure; HttpOnly; SameSite=Strict",
+                          token ? token : "", (unsigned long long)(token ? seconds : 0));
+}
 
 static void session_start(struct call *call)
 {
@@ -173,7 +228,10 @@ static void session_start(struct call *call)
     struct buf body = {0};
     struct json json = json_into(&body);
     json_open_object(&json, NULL);
-    json_put_slice(&json, "token", buf_slice(&token));
+    if (json_is_true(json_object_get(call->json, "cookie")))
+        cookie_set(call, buf_text(&token), dms->settings.session_s);
+    else
+        json_put_slice(&json, "token", buf_slice(&token));
     json_put_int(&json, "expires_at_s", expires_s);
     json_put_text(&json, "user", call->user.name);
     json_put_text(&json, "role", call->user.role == ROLE_ADMIN ? "admin" : "user");
@@ -185,13 +243,14 @@ static void session_start(struct call *call)
 
 static void session_create_json(struct call *call)
 {
-    static const char *const members[] = {"user", "password", NULL};
+    static const char *const members[] = {"user", "password", "cookie", NULL};
     bool ok = true;
     if (call_json_only(call, members) < 0)
         return;
     const char *user = call_json_text(call, "user", &ok);
     const char *password = call_json_text(call, "password", &ok);
-    if (!ok || !user || !password)
+    const json_t *cookie = json_object_get(call->json, "cookie");
+    if (!ok || !user || !password || (cookie && !json_is_boolean(cookie)))
         call_problem(call, 422, "bad-body", "user and password are needed, as text.");
     else
         call_sign_in(call, user, slice_of_text(password), session_start);
@@ -209,6 +268,7 @@ void session_delete(struct call *call)
         return;
     }
     int r = session_remove(call->dms->store, call->token_hash);
+    cookie_set(call, NULL, 0);
     if (r < 0)
         call_problem_errno(call, r);
     else

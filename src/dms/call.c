@@ -166,6 +166,7 @@ static void call_done(struct http_request *req, int status, void *arg)
     reply_drop(call);
     password_cancel(call->password_work);
     upload_cancel(call);
+    tus_cancel(call);
     soap_done(call);
     content_drop(dms->store, &call->draft);
     if (call->json)

@@ -54,6 +54,7 @@ struct dms {
     struct passwords *passwords;
     struct call *waiting, **waiting_end; /* for the commit */
     struct loop_task commit_task;
+    struct tus_write *tus_writes; /* parts on their way in */
     metric_value metrics[DMS_METRIC_COUNT];
     bool failed; /* the loop was stopped by an error */
 };
@@ -96,6 +97,7 @@ struct call {
     struct password_work *password_work;
     struct sync_work *sync_work;
     struct upload_form *form;
+    struct tus_write *tus;
     struct soap_call *soap;
     call_fn *then_signed_in; /* NULL: the route's own */
     call_fn *then;
@@ -159,6 +161,9 @@ const char *upload_type(struct call *call, struct slice said, const char *name);
 const char *upload_file_name(const struct call *call);
 struct slice upload_file_type(const struct call *call);
 
+/* web_static.c: the headers of our own pages: scripts and styles from this server alone. */
+void web_headers(struct call *call);
+
 /* present.c: what things look like */
 void node_json(struct call *call, struct json *json, const char *key, const struct node *node);
 void call_reply_node(struct call *call, int status, int64_t key);
@@ -176,8 +181,13 @@ const char *call_json_text(struct call *call, const char *name, bool *ok);
 /* Ends the call if the object has a member that is not in the NULL-ended list. */
 must_check int call_json_only(struct call *call, const char *const *names);
 
+/* tus.c: ends the part that the call receives; what is here is kept. */
+void tus_cancel(struct call *call);
+
 /* Handlers */
-call_fn health_get, metrics_get, openapi_get, index_get, docs_get;
+call_fn health_get, metrics_get, openapi_get, app_get, asset_get, docs_get;
+call_fn tus_options, tus_create, tus_get, tus_patch, tus_delete;
+call_fn protection_get, protection_evidence_get;
 call_fn session_create, session_delete, me_get, my_password_set;
 call_fn users_get, users_create, user_get, user_patch, user_delete;
 call_fn folder_post, folder_get, folder_children, node_patch, node_delete;

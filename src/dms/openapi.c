@@ -10,15 +10,16 @@ static const struct {
     const char *name, *members;
 } schemas[] = {
     {"Problem", "type string, title string, status integer, detail? string"},
-    {"Credentials", "user string, password string"},
-    {"Session", "token string, expires_at_s integer, user string, role string, "
+    {"Protection", "runtime boolean, evidence boolean"},
+    {"Credentials", "user string, password string, cookie? boolean"},
+    {"Session", "token? string, expires_at_s integer, user string, role string, "
                 "password_change_required boolean"},
     {"PasswordChange", "old string, new string"},
     {"User", "name string, role string, password_change_required boolean, created_ms integer"},
     {"UserPage", "items User[], next string|null"},
     {"NewUser", "name string, password string, role? string"},
     {"UserPatch", "password? string, role? string"},
-    {"NewFolder", "name string, parent? string"},
+    {"NewFolder", "name string, parent? string, existing? boolean"},
     {"Place", "parent? string"},
     {"NodePlace", "name? string, parent? string"},
     {"NodePatch", "name? string, parent? string, properties? Properties"},
@@ -114,8 +115,10 @@ static void content_write(struct json *json, const char *what)
 {
     static const struct {
         const char *what, *type;
-    } kinds[] = {
-        {"content", "application/octet-stream"}, {"text", "text/plain"}, {"soap", "text/xml"}};
+    } kinds[] = {{"content", "application/octet-stream"},
+                 {"text", "text/plain"},
+                 {"html", "text/html"},
+                 {"soap", "text/xml"}};
     const char *type = "application/json";
     bool bytes = false;
     for (size_t i = 0; i < ARRAY_COUNT(kinds); i++)

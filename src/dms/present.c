@@ -102,10 +102,10 @@ static bool is_harmless(const char *type)
 }
 
 /* RFC 6266: an ASCII name for old clients, the real one for the others. */
-static void disposition_header(struct call *call, const char *name, const char *type)
+static void disposition_header(struct call *call, const char *name, bool in_place)
 {
     SCOPED(buf_done) struct buf value = {0};
-    (void)buf_printf(&value, "%s; filename=\"", is_harmless(type) ? "inline" : "attachment");
+    (void)buf_printf(&value, "%s; filename=\"", in_place ? "inline" : "attachment");
     for (const char *c = name; *c; c++)
         (void)buf_append_byte(
             &value, (uint8_t)*c < 0x20 || (uint8_t)*c >= 0x7f || strchr("\"\\%", *c) ? '_' : *c);
@@ -113,6 +113,16 @@ static void disposition_header(struct call *call, const char *name, const char *
     http_encode(&value, name);
     const char *text = buf_text(&value);
     http_response_header(call->req, "Content-Disposition", text ? text : "attachment");
+}
+
+/* ?view=1 shows HTML in place, in its own styles, with everything else switched off: the sandbox has
+ * no scripts, no forms and no origin, and nothing may be fetched. */
+static bool is_view(struct call *call, const char *type)
+{
+    char *view = NULL;
+    struct slice essence = slice_of(type, strcspn(type, "; "));
+    return http_text_equals(essence, "text/html") &&
+           http_request_query(call->req, "view", &view) == 0 && strcmp(view, "1") == 0;
 }
 
 static void content_headers(struct call *call, const char *name, const char *type, const char *etag,
@@ -125,8 +135,12 @@ static void content_headers(struct call *call, const char *name, const char *typ
     http_response_header(call->req, "Accept-Ranges", "bytes");
     http_response_header(call->req, "Cache-Control", "private, no-cache");
     http_response_header(call->req, "X-Content-Type-Options", "nosniff");
-    http_response_header(call->req, "Content-Security-Policy", "sandbox; default-src 'none'");
-    disposition_header(call, name, type);
+    bool view = is_view(call, type);
+    http_response_header(call->req, "Content-Security-Policy",
+                         view ? "sandbox; default-src 'none'; style-src 'unsafe-inline'; "
+                                "img-src data:; frame-ancestors 'self'"
+                              : "sandbox; default-src 'none'; frame-ancestors 'self'");
+    disposition_header(call, name, view || is_harmless(type));
 }
 
 static bool not_modified(struct call *call, const char *etag, int64_t modified_ms)

@@ -7,6 +7,7 @@
 #define POST HTTP_METHOD_POST
 #define PUT HTTP_METHOD_PUT
 #define PATCH HTTP_METHOD_PATCH
+#define OPTIONS HTTP_METHOD_OPTIONS
 #define DELETE HTTP_METHOD_DELETE
 
 #define PAGING \
@@ -22,11 +23,16 @@
 
 /* clang-format off */
 const struct route dms_routes[] = {
-    {GET, "/", index_get, ACCESS_ANYONE, "What this is", NULL, NULL, 200, "text"},
+    {GET, "/", app_get, ACCESS_ANYONE, "The web interface", NULL, NULL, 200, "html"},
+    {GET, "/app/{path...}", app_get, ACCESS_ANYONE, "The web interface, at one of its places", NULL, NULL, 200, "html"},
+    {GET, "/assets/{path...}", asset_get, ACCESS_ANYONE, "What the web interface is made of", NULL, NULL, 200, "content"},
     {GET, "/docs", docs_get, ACCESS_ANYONE, "How to use it, with curl", NULL, NULL, 200, "text"},
     {GET, "/healthz", health_get, ACCESS_ANYONE, "Whether it works", NULL, NULL, 200, "text"},
     {GET, "/metrics", metrics_get, ACCESS_ANYONE, "Counters for Prometheus; no names, no contents", NULL, NULL, 200, "text"},
     {GET, "/openapi.json", openapi_get, ACCESS_ANYONE, "This description", NULL, NULL, 200, "Any"},
+
+    {GET, "/api/protection", protection_get, ACCESS_USER, "Whether the runtime protects this server", NULL, NULL, 200, "Protection"},
+    {GET, "/api/protection/evidence", protection_evidence_get, ACCESS_USER, "Fresh evidence, as `coffer attest show` reads it; 404 natively", "nonce: 128 hexadecimal digits that it shall contain", NULL, 200, "content"},
 
     {POST, "/api/sessions", session_create, ACCESS_ANYONE, "Sign in: a token for `Authorization: Bearer`", NULL, "Credentials", 201, "Session"},
     {DELETE, "/api/sessions/current", session_delete, ACCESS_EVEN_ONE_TIME, "Sign out: the token ends", NULL, NULL, 204, NULL},
@@ -38,7 +44,7 @@ const struct route dms_routes[] = {
     {PATCH, "/api/users/{name}", user_patch, ACCESS_ADMIN, "Change a user's role, or give a new one-time password", NULL, "UserPatch", 200, "User"},
     {DELETE, "/api/users/{name}", user_delete, ACCESS_ADMIN, "Remove a user; documents stay", NULL, NULL, 204, NULL},
 
-    {POST, "/api/folders", folder_post, ACCESS_USER, "Make a folder", NULL, "NewFolder", 201, "Node"},
+    {POST, "/api/folders", folder_post, ACCESS_USER, "Make a folder; with `existing` one that is there is answered with 200", NULL, "NewFolder", 201, "Node"},
     {GET, "/api/folders/{id}", folder_get, ACCESS_USER, "A folder; `root` is the outermost", NULL, NULL, 200, "Node"},
     {PATCH, "/api/folders/{id}", node_patch, ACCESS_USER, "Rename, move, set properties", NULL, "NodePatch", 200, "Node"},
     {DELETE, "/api/folders/{id}", node_delete, ACCESS_USER, "To the trash, with all that is in it", NULL, NULL, 204, NULL},
@@ -55,6 +61,12 @@ const struct route dms_routes[] = {
     {GET, "/api/documents/{id}/versions/{number}", version_get_one, ACCESS_USER, "A version's metadata", NULL, NULL, 200, "Version"},
     {GET, "/api/documents/{id}/versions/{number}/content", version_content_get, ACCESS_USER, "A version's content", NULL, NULL, 200, "content"},
     {POST, "/api/documents/{id}/versions/{number}/restore", version_restore_post, ACCESS_USER, "Make it the newest version", NULL, NULL, 200, "Node"},
+
+    {OPTIONS, "/api/uploads", tus_options, ACCESS_ANYONE, "What the resumable uploads can do (tus 1.0)", NULL, NULL, 204, NULL},
+    {POST, "/api/uploads", tus_create, ACCESS_USER, "Begin a resumable upload (tus 1.0)", NULL, "content", 201, NULL},
+    {GET, "/api/uploads/{id}", tus_get, ACCESS_USER, "How far an upload is: HEAD, headers Upload-Offset and Upload-Length", NULL, NULL, 200, NULL},
+    {PATCH, "/api/uploads/{id}", tus_patch, ACCESS_USER, "Send the next part", NULL, "content", 204, NULL},
+    {DELETE, "/api/uploads/{id}", tus_delete, ACCESS_USER, "Give an upload up", NULL, NULL, 204, NULL},
 
     {GET, "/api/files/{path...}", file_get, ACCESS_USER, "By path: a document's content, or what is in a folder", PAGING, NULL, 200, "content"},
     {PUT, "/api/files/{path...}", file_put, ACCESS_USER, "By path: store a document or a new version of it, with the folders it needs", NULL, "content", 201, "Node"},

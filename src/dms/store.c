@@ -102,6 +102,8 @@ static const char *const schema_steps[] = {
     "INSERT OR REPLACE INTO setting VALUES('indexed', '1');"
     "INSERT INTO ace VALUES(1, 'anyone', 'cmis:all');"
     "UPDATE node SET acl = 1, name = 'Root' WHERE key = 1;",
+
+    STORE_PARTIAL_SCHEMA,
 };
 
 /* The cache is given back at rest (store_rest()). No shared memory: this process is the only one.

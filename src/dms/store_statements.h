@@ -5,6 +5,7 @@
 #define COFFER_DMS_STORE_STATEMENTS_H
 
 #include "dms/cmis/statements.h"
+#include "dms/store_partial.h"
 
 #define NODE_COLUMNS                                                                         \
     "node.key, node.parent, node.kind, node.name, node.revision, node.created_ms, "          \
@@ -146,6 +147,7 @@
     S(COUNT_NODES,                                                                                 \
       "SELECT coalesce(sum(kind = 2 AND trash = 0), 0), "                                          \
       "coalesce(sum(kind = 1 AND trash = 0), 0), coalesce(sum(trash <> 0), 0) FROM node")          \
+    STORE_PARTIAL_STATEMENTS(S)                                                                    \
     CMIS_STATEMENTS(S)
 
 #endif

@@ -1,0 +1,61 @@
+// SPDX-License-Identifier: Apache-2.0
+// What a media type means to people: a group, its icon, and how it can be shown.
+import type { Node } from "./api";
+import type { TextKey } from "./i18n";
+import type { IconName } from "./icons/names";
+
+export type Shown = "pdf" | "image" | "text" | "html" | "audio" | "video" | "none";
+
+export function essence(type: string | null | undefined): string {
+  return (type ?? "").split(";")[0].trim().toLowerCase();
+}
+
+const TEXTS = new Set([
+  "application/json", "application/xml", "application/yaml", "application/x-yaml",
+  "application/javascript", "application/x-sh", "application/toml", "application/sql",
+  "message/rfc822",
+]);
+
+export function shownAs(type: string | null | undefined): Shown {
+  const t = essence(type);
+  if (t === "application/pdf") return "pdf";
+  if (t === "text/html") return "html";
+  if (t === "image/svg+xml" || /^image\/(png|jpeg|gif|webp|avif|bmp|x-icon)$/.test(t)) return "image";
+  if (t.startsWith("text/") || TEXTS.has(t) || t.endsWith("+json") || t.endsWith("+xml")) return "text";
+  if (t.startsWith("audio/")) return "audio";
+  if (t.startsWith("video/")) return "video";
+  return "none";
+}
+
+export function isComparable(type: string | null | undefined): boolean {
+  const shown = shownAs(type);
+  return shown === "text" || shown === "html" || essence(type) === "image/svg+xml";
+}
+
+export function iconOf(node: Pick<Node, "kind" | "type">): IconName {
+  if (node.kind === "folder") return "folder";
+  const t = essence(node.type);
+  if (t === "application/pdf") return "file-pdf";
+  if (t.startsWith("image/")) return "file-image";
+  if (t.startsWith("audio/") || t.startsWith("video/")) return "file-media";
+  if (/sheet|excel|csv/.test(t)) return "file-table";
+  if (/zip|tar|compressed/.test(t)) return "file-archive";
+  if (t.startsWith("text/") || /word|opendocument\.text|rtf/.test(t) || TEXTS.has(t)) return "file-text";
+  return "file";
+}
+
+/** The name of a kind, for lists and facets. */
+export function kindText(node: Pick<Node, "kind" | "type">): TextKey {
+  if (node.kind === "folder") return "kind.folder";
+  const t = essence(node.type);
+  if (t === "application/pdf") return "kind.pdf";
+  if (t.startsWith("image/")) return "kind.image";
+  if (t.startsWith("audio/")) return "kind.audio";
+  if (t.startsWith("video/")) return "kind.video";
+  if (/sheet|excel|csv/.test(t)) return "kind.table";
+  if (/presentation|powerpoint/.test(t)) return "kind.slides";
+  if (/word|opendocument\.text|rtf/.test(t)) return "kind.writing";
+  if (/zip|tar|compressed/.test(t)) return "kind.archive";
+  if (t.startsWith("text/") || TEXTS.has(t)) return "kind.text";
+  return "kind.other";
+}

@@ -1,0 +1,32 @@
+// SPDX-License-Identifier: Apache-2.0
+import { useEffect } from "preact/hooks";
+import { t } from "../i18n";
+import { LookSwitches } from "../parts/look";
+import { toast } from "../parts/overlay";
+import { session } from "../state";
+import { PasswordForm, signOut } from "./signin";
+
+export function Profile() {
+  const who = session.use();
+  const name = who.state === "in" ? who.name : "";
+  useEffect(() => {
+    document.title = `${t("nav.profile")} · Coffer`;
+  }, []);
+  return (
+    <div class="view scroll page-view">
+      <h1>{name}</h1>
+      <section class="card">
+        <h2>{t("profile.look")}</h2>
+        <LookSwitches />
+      </section>
+      <section class="card">
+        <h2>{t("password")}</h2>
+        <p class="muted">{t("password.effect")}</p>
+        <PasswordForm name={name} done={() => toast(t("password.done"))} />
+      </section>
+      <div class="row">
+        <button type="button" class="button" onClick={() => void signOut()}>{t("sign.out")}</button>
+      </div>
+    </div>
+  );
+}

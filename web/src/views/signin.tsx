@@ -1,0 +1,147 @@
+// SPDX-License-Identifier: Apache-2.0
+// Signing in, and the first change of a one-time password.
+import { useEffect, useRef, useState } from "preact/hooks";
+import { get, put, send, type User } from "../api";
+import { t } from "../i18n";
+import { FormError, Icon } from "../parts/basic";
+import { LookSwitches } from "../parts/look";
+import { session } from "../state";
+import logo from "../icons/coffer.svg?url";
+
+export async function sessionLoad() {
+  try {
+    const first = session.get().state !== "in";
+    const user: User = await (await send("GET", "/api/me", { signingIn: first })).json();
+    session.set(
+      user.password_change_required
+        ? { state: "must-change", name: user.name }
+        : { state: "in", name: user.name, admin: user.role === "admin" },
+    );
+  } catch {
+    if (session.get().state === "unknown") session.set({ state: "out" });
+  }
+}
+
+export async function signOut() {
+  try {
+    await send("DELETE", "/api/sessions/current");
+  } finally {
+    session.set({ state: "out" });
+  }
+}
+
+function Frame(p: { title: string; children: preact.ComponentChildren }) {
+  useEffect(() => {
+    document.title = `${p.title} · Coffer`;
+  }, [p.title]);
+  return (
+    <main class="sign">
+      <div class="card">
+        <img src={logo} alt="" width={44} height={44} />
+        <h1>{p.title}</h1>
+        {p.children}
+      </div>
+      <LookSwitches />
+      <p class="muted">
+        <Icon name="shield" /> {t("sign.claim")}
+      </p>
+    </main>
+  );
+}
+
+export function SignIn({ ended }: { ended?: boolean }) {
+  const [error, setError] = useState<unknown>(null);
+  const [lost, setLost] = useState(false);
+  const [busy, setBusy] = useState(false);
+  const form = useRef<HTMLFormElement>(null);
+  const submit = async (event: Event) => {
+    event.preventDefault();
+    const data = new FormData(form.current ?? undefined);
+    setBusy(true);
+    setError(null);
+    try {
+      await send("POST", "/api/sessions", {
+        body: { user: data.get("user"), password: data.get("password"), cookie: true },
+        signingIn: true,
+      });
+      await get("/api/me").catch(() => setLost(true));
+      await sessionLoad();
+    } catch (problem) {
+      setError(problem);
+    }
+    setBusy(false);
+  };
+  return (
+    <Frame title={t("sign.title")}>
+      {ended && <p class="note warn" role="status">{t("sign.ended")}</p>}
+      {lost && <p class="note bad" role="alert">{t("sign.no-cookie")}</p>}
+      <form ref={form} class="form" onSubmit={submit}>
+        <label class="field">
+          <span>{t("user")}</span>
+          <input class="input" name="user" autocomplete="username" autocapitalize="none" spellcheck={false} required autofocus />
+        </label>
+        <label class="field">
+          <span>{t("password")}</span>
+          <input class="input" name="password" type="password" autocomplete="current-password" required />
+        </label>
+        <FormError error={error} />
+        <button class="button primary wide" disabled={busy}>{t("sign.in")}</button>
+      </form>
+    </Frame>
+  );
+}
+
+/** Old, new, and new again; also used in the profile. */
+export function PasswordForm({ done, name }: { done: () => void; name: string }) {
+  const [error, setError] = useState<unknown>(null);
+  const [differ, setDiffer] = useState(false);
+  const [busy, setBusy] = useState(false);
+  const submit = async (event: Event) => {
+    event.preventDefault();
+    const form = event.currentTarget as HTMLFormElement;
+    const data = new FormData(form);
+    setError(null);
+    setDiffer(data.get("new") !== data.get("again"));
+    if (data.get("new") !== data.get("again")) return;
+    setBusy(true);
+    try {
+      await put("/api/me/password", { old: data.get("old"), new: data.get("new") });
+      form.reset();
+      done();
+    } catch (problem) {
+      setError(problem);
+    }
+    setBusy(false);
+  };
+  return (
+    <form class="form" onSubmit={submit}>
+      <input type="text" name="user" autocomplete="username" value={name} hidden readOnly />
+      <label class="field">
+        <span>{t("password.old")}</span>
+        <input class="input" name="old" type="password" autocomplete="current-password" required />
+      </label>
+      <label class="field">
+        <span>{t("password.new")}</span>
+        <input class="input" name="new" type="password" autocomplete="new-password" minLength={8} required aria-describedby="password-help" />
+        <small id="password-help">{t("password.help")}</small>
+      </label>
+      <label class="field">
+        <span>{t("password.again")}</span>
+        <input class="input" name="again" type="password" autocomplete="new-password" required aria-invalid={differ} />
+      </label>
+      <div role="alert">{differ && <p class="form-error">{t("password.differ")}</p>}</div>
+      <FormError error={error} />
+      <button class="button primary" disabled={busy}>{t("password.set")}</button>
+    </form>
+  );
+}
+
+export function MustChange({ name }: { name: string }) {
+  return (
+    <Frame title={t("password.first")}>
+      <p>{t("password.first.why")}</p>
+      <PasswordForm name={name} done={() => void sessionLoad()} />
+      <button type="button" class="button quiet" onClick={() => void signOut()}>{t("sign.out")}</button>
+    </Frame>
+  );
+}
