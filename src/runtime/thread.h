@@ -77,6 +77,7 @@ struct thread {
     uint64_t robust_head;    /* guest address of its robust list; 0: none */
     uint64_t rseq_address;   /* the guest's registration; 0: none */
     uint32_t rseq_size, rseq_signature;
+    bool has_position;   /* of a file on a volume, and is inside the gate of fs.c for it */
     _Atomic bool parked; /* it runs no more code, or none until ending_back() */
     bool delivering;     /* dispatch_work() lets a signal in: the guest's registers are complete */
     bool has_wait_mask;  /* the call that a signal ended waited under another mask: */

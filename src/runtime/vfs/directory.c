@@ -110,11 +110,11 @@ static int64_t add_entries(struct volume_file *vf, struct dirents *d, int64_t po
 int64_t directory_fill(struct file *f, struct dirents *d)
 {
     struct volume_file *vf = volume_file_of(f);
-    position_acquire(vf->position);
+    position_acquire(vf);
     int64_t start = atomic_load(&vf->position->offset);
     struct volume_attr attr;
     if (start == 0 && ref_getattr(vf->volume, vf->ino, &attr) == 0 && attr.nlink == 0) {
-        position_release(vf->position);
+        position_release(vf);
         return -ENOENT; /* removed: not even "." is in it */
     }
     int64_t position = start < 2 ? add_dots(vf, d, start) : start;
@@ -124,7 +124,7 @@ int64_t directory_fill(struct file *f, struct dirents *d)
         position = add_mounts(vf, d, position);
     if (position > start)
         atomic_store(&vf->position->offset, position);
-    position_release(vf->position);
+    position_release(vf);
     if (position < 0)
         return d->used > 0 ? (int64_t)d->used : position;
     return d->used == 0 && d->full ? -EINVAL : (int64_t)d->used;
@@ -143,9 +143,9 @@ static int64_t directory_seek(struct file *f, int64_t offset, int whence)
         return atomic_load(&vf->position->offset);
     if (whence != SEEK_SET || offset < 0)
         return -EINVAL;
-    position_acquire(vf->position);
+    position_acquire(vf);
     atomic_store(&vf->position->offset, offset);
-    position_release(vf->position);
+    position_release(vf);
     return offset;
 }
 

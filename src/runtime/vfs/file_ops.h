@@ -28,7 +28,7 @@ int64_t file_mmap_private(struct file *f, void *addr, size_t size, int prot, int
                           uint64_t offset); /* mapping.c: filled through f->ops->read */
 
 /* Serialises moves of the position, across processes too; survives the death of a holder. */
-void position_acquire(struct file_position *position);
-void position_release(struct file_position *position);
+void position_acquire(struct volume_file *vf);
+void position_release(struct volume_file *vf);
 
 #endif

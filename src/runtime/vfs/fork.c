@@ -192,6 +192,11 @@ void vfs_fork_child(void)
     child_is(g_child, g_child_serial, host_call(SYS_getpid));
 }
 
+void vfs_set_cwd(struct volume_file *cwd)
+{
+    fs_set_cwd(cwd);
+}
+
 int vfs_vfork_prepare(struct process *child)
 {
     int r = vfs_fork_prepare();

@@ -79,6 +79,9 @@ _Atomic uint32_t *fs_unlock_count(void);
 /* Lets go of the volumes' host files, after owner_close() or owner_abandon(). */
 void vfs_close_backends(void);
 
+/* For what may not be torn apart by a move to the volume server. Not nested. */
+void fs_gate_enter(void);
+void fs_gate_leave(void);
 /* Until fs_gate_open(), no request is under way but those made with fs_request_ungated(). */
 void fs_gate_close(void);
 void fs_gate_open(void);

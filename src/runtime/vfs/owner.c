@@ -364,7 +364,8 @@ static int64_t do_client_fork(struct owner *owner, struct request *rq)
 {
     pthread_mutex_lock(&owner->lock);
     uint32_t child = 1;
-    while (child < OWNER_CLIENTS_MAX && owner->clients[child].live)
+    while (child < OWNER_CLIENTS_MAX &&
+           (owner->clients[child].live || owner->clients[child].leaves))
         child++;
     if (child < OWNER_CLIENTS_MAX) {
         owner->clients[child] = (struct owner_client){.live = true};

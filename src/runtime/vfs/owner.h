@@ -43,6 +43,8 @@ struct owner_open {
 
 struct owner_client {
     bool live;
+    bool
+        leaves; /* it has said goodbye and may still be reading the answer: nobody gets its number */
     int32_t pid;
     uint32_t blocked_on; /* the client whose POSIX lock it waits for, + 1; 0: none */
 };

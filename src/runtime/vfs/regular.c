@@ -29,7 +29,7 @@ static void steal_from_the_dead(struct file_position *position, int holder)
         atomic_compare_exchange_strong(&position->lock, &holder, 0);
 }
 
-void position_acquire(struct file_position *position)
+static void acquire(struct file_position *position)
 {
     int me = 1, holder = 0;
     bool shared = g_fs.remote != NULL;
@@ -50,11 +50,22 @@ void position_acquire(struct file_position *position)
     atomic_fetch_sub(&position->waiters, 1);
 }
 
-void position_release(struct file_position *position)
+/* A position moves to shared memory at the first fork, and not in anybody's hand. */
+void position_acquire(struct volume_file *vf)
 {
+    fs_gate_enter();
+    thread_self()->has_position = true;
+    acquire(vf->position);
+}
+
+void position_release(struct volume_file *vf)
+{
+    struct file_position *position = vf->position;
     atomic_store(&position->lock, 0);
     if (atomic_load(&position->waiters) > 0)
         (void)host_call(SYS_futex, &position->lock, FUTEX_WAKE, 1, 0, 0, 0);
+    thread_self()->has_position = false;
+    fs_gate_leave();
 }
 
 /* --- data --- */
@@ -98,12 +109,12 @@ static int64_t regular_read(struct file *f, const struct iovec *iov, int count, 
         return -EBADF;
     if (offset >= 0)
         return seen(f, read_at(vf, iov, count, offset));
-    position_acquire(vf->position);
+    position_acquire(vf);
     int64_t at = atomic_load(&vf->position->offset);
     int64_t n = read_at(vf, iov, count, at);
     if (n > 0)
         atomic_store(&vf->position->offset, at + n);
-    position_release(vf->position);
+    position_release(vf);
     return seen(f, n);
 }
 
@@ -163,12 +174,12 @@ static int64_t regular_write(struct file *f, const struct iovec *iov, int count,
     bool append = ((own & O_APPEND) && !(flags & RWF_NOAPPEND_BIT)) || (flags & RWF_APPEND);
     if (offset >= 0)
         return sync_after(f, flags, told(vf, write_at(vf, iov, count, &offset, append)));
-    position_acquire(vf->position);
+    position_acquire(vf);
     int64_t at = atomic_load(&vf->position->offset);
     int64_t n = write_at(vf, iov, count, &at, append);
     if (n > 0)
         atomic_store(&vf->position->offset, at);
-    position_release(vf->position);
+    position_release(vf);
     return sync_after(f, flags, told(vf, n));
 }
 
@@ -207,7 +218,7 @@ static int64_t regular_seek(struct file *f, int64_t offset, int whence)
 {
     struct volume_file *vf = volume_file_of(f);
     int64_t base = 0, target;
-    position_acquire(vf->position);
+    position_acquire(vf);
     if (whence == SEEK_CUR)
         base = atomic_load(&vf->position->offset);
     else if (whence == SEEK_END)
@@ -226,7 +237,7 @@ static int64_t regular_seek(struct file *f, int64_t offset, int whence)
         target = -EINVAL;
     else
         atomic_store(&vf->position->offset, target);
-    position_release(vf->position);
+    position_release(vf);
     return target;
 }
 

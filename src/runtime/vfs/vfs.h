@@ -50,6 +50,10 @@ must_check int vfs_fork_lock(void);
 void vfs_fork_parent(long pid);
 void vfs_fork_child(void);
 
+/* The working directory on a volume (its reference goes along), or NULL: the host's. */
+struct volume_file;
+void vfs_set_cwd(struct volume_file *cwd);
+
 /* Around vfork: requests go on. The child's process struct keeps what is its own. If the child
  * became another program by a host exec, that is a client from then on; parent() comes when the
  * child has left the parent's memory, and before its descriptor table is freed. */

@@ -89,6 +89,28 @@ static bool slots_are_quiet(struct server *s, uint32_t client, uint32_t serial)
 
 #define SERIAL_ANY UINT32_MAX
 
+/* Under the lock: it holds nothing any more. */
+static void client_end(struct server *s, uint32_t client)
+{
+    if (s->owner->clients[client].live) {
+        owner_client_end(s->owner, client);
+        s->client_count--;
+    }
+}
+
+/* By its own word: its number is another's only when its process is gone, or what is done with the
+ * next one's slots would be done with the slot that it awaits the answer in. */
+static unsigned client_leaves(struct server *s, uint32_t client)
+{
+    pthread_mutex_lock(&s->lock);
+    client_end(s, client);
+    s->owner->clients[client].leaves = s->pidfds[client] > 0;
+    unsigned left = s->client_count;
+    pthread_mutex_unlock(&s->lock);
+    note_change(s);
+    return left;
+}
+
 /* Returns how many clients are left. */
 static unsigned client_gone(struct server *s, uint32_t client, uint32_t serial)
 {
@@ -98,10 +120,8 @@ static unsigned client_gone(struct server *s, uint32_t client, uint32_t serial)
         return 1;
     }
     s->serials[client]++;
-    if (s->owner->clients[client].live) {
-        owner_client_end(s->owner, client);
-        s->client_count--;
-    }
+    client_end(s, client);
+    s->owner->clients[client].leaves = false;
     if (s->pidfds[client] > 0)
         close(s->pidfds[client]);
     s->pidfds[client] = 0;
@@ -162,8 +182,10 @@ static int64_t execute(struct server *s, struct request *rq)
     case REQUEST_CLIENT_PID:
         return client_pid(s, rq);
     case REQUEST_CLIENT_DROP:
-        return rq->handle < OWNER_CLIENTS_MAX ? (int64_t)client_gone(s, rq->handle, SERIAL_ANY)
-                                              : -EINVAL;
+        if (rq->handle >= OWNER_CLIENTS_MAX)
+            return -EINVAL;
+        return rq->handle == rq->client ? client_leaves(s, rq->handle)
+                                        : client_gone(s, rq->handle, SERIAL_ANY);
     default:
         return owner_execute(s->owner, rq);
     }
@@ -322,6 +344,18 @@ static void finish_answers(struct server *s)
             sched_yield();
 }
 
+/* Asked again under the lock: the number that was polled may have been closed and be another client's
+ * by the time poll() looked at it. */
+static bool has_ended(struct server *s, uint32_t client, uint32_t serial)
+{
+    pthread_mutex_lock(&s->lock);
+    struct pollfd now = {.fd = s->pidfds[client], .events = POLLIN};
+    bool ended = s->serials[client] == serial && now.fd > 0 && poll(&now, 1, 0) == 1 &&
+                 (now.revents & POLLIN);
+    pthread_mutex_unlock(&s->lock);
+    return ended;
+}
+
 static void wait_for_end(struct server *s)
 {
     LARGE_TABLE static struct pollfd polled[OWNER_CLIENTS_MAX + 1];
@@ -351,7 +385,7 @@ static void wait_for_end(struct server *s)
         if (polled[0].revents)
             (void)!read(s->change_fd, &changes, sizeof changes);
         for (nfds_t i = 1; i < count; i++) {
-            if (!(polled[i].revents & POLLIN))
+            if (!(polled[i].revents & POLLIN) || !has_ended(s, clients[i], serials[i]))
                 continue;
             if (slots_are_quiet(s, clients[i], serials[i]))
                 client_gone(s, clients[i], serials[i]);

@@ -564,7 +564,7 @@ static int child_dies(void *arg)
     struct file *f = fd_get((int)g_exchange);
     if (stage == DIES_MOVING && f) {
         g_thread.tid = getpid();
-        position_acquire(volume_file_of(f)->position);
+        position_acquire(volume_file_of(f));
     }
     kill(getpid(), SIGKILL);
     return 0;
