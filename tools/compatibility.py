@@ -23,7 +23,6 @@ change it there.
   AMX permission, `userfaultfd`, `io_uring` and Linux AIO are not offered; programs fall back.
 - Children share the policy. `clone` makes threads, `fork`s and `vfork`s; namespaces, chosen process
   ids, cgroups and sharing memory without being a thread or waiting like `vfork` are refused.
-  `CLONE_VFORK` without `CLONE_VM` does not wait for the child.
 - `execve` stays in the process. A program file that is open for writing runs; on Linux it is `ETXTBSY`.
 - `signalfd` does not show SIGSEGV, SIGBUS, SIGTRAP and SIGSYS.
 - A write to a file that fails in a buffer another thread unmaps at that very moment ends the

@@ -42,6 +42,8 @@ CASES = [
     ("interrupted calls", guest("sig_restart"), ""),
     ("processes", guest("processes"), ""),
     ("clone", guest("clone"), ""),
+    ("vfork and its children", guest("vforks"), ""),
+    ("waiting for children", guest("waits"), ""),
     ("locks of the dead", guest("robust"), ""),
     ("exec", guest("exec"), ""),
     ("system call sites", guest("sites"), ""),

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "runtime/process/ending.h"
+#include "base/log.h"
 #include "platform/host.h"
 #include "runtime/process/process.h"
 #include "runtime/process/signal.h"
@@ -62,6 +63,8 @@ void ending_away(struct thread *t)
 
 void ending_back(struct thread *t)
 {
+    if (t->process->vfork_child) /* another process, which none of this is about */
+        return;
     lock_acquire(&g_threads_lock);
     bool late = ending_now() == ENDING_EXIT;
     atomic_store(&t->parked, late);
@@ -100,13 +103,15 @@ static bool await_stopped(int count)
 void ending_stop_others(struct thread *t)
 {
     bool again = false;
+    int running = 0;
     for (int patience = PATIENCE_MAX; patience > 0;) {
         int before = atomic_load(&g_stopped);
-        int running = kick_running(t, again);
+        running = kick_running(t, again);
         if (running == 0)
             return;
         atomic_store(&g_awaited, before + running);
         again = !await_stopped(before + running);
         patience -= again;
     }
+    LOG_ERROR("threads did not stop before the shields close", LOG_INT("threads", running));
 }

@@ -6,6 +6,7 @@
 #include "runtime/memory/memory.h"
 #include "runtime/process/ending.h"
 #include "runtime/process/exposure.h"
+#include "runtime/process/fork.h"
 #include "runtime/process/process.h"
 #include "runtime/process/signal.h"
 #include "runtime/syscall/call.h"
@@ -155,6 +156,7 @@ struct program *exec_take(struct thread *t)
     rseq_forget(t);
     signal_reset_for_exec(t);
     close_marked();
+    fork_waiter_release();
     (void)host_call(SYS_prctl, PR_SET_KEEPCAPS, 0);
     exposure_exec();
     timers_delete();

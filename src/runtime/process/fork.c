@@ -6,6 +6,7 @@
 #include "runtime/guest.h"
 #include "runtime/memory/memory.h"
 #include "runtime/process/ending.h"
+#include "runtime/process/libc_fork.h"
 #include "runtime/process/process.h"
 #include "runtime/process/signal.h"
 #include "runtime/syscall/call.h"
@@ -15,15 +16,18 @@
 
 #include <asm/prctl.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <linux/sched.h>
 #include <sys/mman.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
 #define VFORK_STACK_SIZE ((size_t)512 << 10)
-#define FORK_FLAGS_KNOWN                                                              \
-    (CLONE_PARENT_SETTID | CLONE_CHILD_SETTID | CLONE_CHILD_CLEARTID | CLONE_SETTLS | \
-     CLONE_VFORK | CLONE_DETACHED | CLONE_PIDFD | CLONE_CLEAR_SIGHAND)
+#define VFORK_STACK_ABOVE ((size_t)64 << 10) /* host_mmap() takes what is so near for a lie */
+#define FORK_FLAGS_KNOWN                                                               \
+    (CLONE_PARENT_SETTID | CLONE_CHILD_SETTID | CLONE_CHILD_CLEARTID | CLONE_SETTLS |  \
+     CLONE_VFORK | CLONE_DETACHED | CLONE_PIDFD | CLONE_CLEAR_SIGHAND | CLONE_PARENT | \
+     CLONE_SYSVSEM | CLONE_IO)
 
 static void release_locks(void)
 {
@@ -54,17 +58,49 @@ void fork_parent(long pid)
     release_locks();
 }
 
+/* Whose parent waits until it has become another program or is gone: what to close then. */
+static _Atomic int g_waiter = -1;
+
+void fork_waiter_release(void)
+{
+    int fd = atomic_exchange(&g_waiter, -1);
+    if (fd >= 0)
+        host_close(fd);
+}
+
+/* A child of vfork() has forked: what it had beside its parent's is this process's own. */
+static void become_process(struct thread *t)
+{
+    struct process *borrowed = t->process;
+    struct signal_actions *actions = g_process.actions;
+    struct fd_table *parents = g_process.fds;
+    atomic_store(&actions->lock, 0);
+    atomic_store(&actions->sequence, 0);
+    for (int i = 0; i <= SIGNAL_COUNT; i++)
+        actions->of[i] = borrowed->actions->of[i];
+    g_process.pid = borrowed->pid;
+    g_process.fds = borrowed->fds;
+    t->process = &g_process;
+    vfs_fork_child();
+    vfs_set_cwd(borrowed->vfs_cwd);
+    fd_table_free(parents);
+}
+
 void fork_child(void)
 {
     struct thread *t = thread_self();
     struct process *process = t->process;
     g_threads = t;
     t->next = t->previous = NULL;
-    atomic_store(&process->thread_count, 1);
     ending_over();
     process->pid = t->tid = (int)host_call(SYS_getpid);
+    fork_waiter_release();
     release_locks();
-    vfs_fork_child();
+    if (process->vfork_child)
+        become_process(t);
+    else
+        vfs_fork_child();
+    atomic_store(&g_process.thread_count, 1);
     fd_after_fork();
 }
 
@@ -116,11 +152,72 @@ static void begin_child(struct thread *t, const struct clone_request *request)
         signal_die(SIGKILL);
 }
 
+/* CLONE_VFORK with memory of its own: a pipe whose other end is gone when the child lets the parent go
+ * on. Like all that the runtime needs, at a hidden number. */
+struct waiter {
+    int read_fd, write_fd;
+};
+
+static int waiter_make(const struct clone_request *request, struct waiter *ret_waiter)
+{
+    int ends[2] = {-1, -1};
+    *ret_waiter = (struct waiter){-1, -1};
+    if (!(request->flags & CLONE_VFORK))
+        return 0;
+    int r = (int)host_call(SYS_pipe2, ends, O_CLOEXEC);
+    if (r < 0)
+        return r;
+    int read_fd = fd_hide(ends[0]), write_fd = fd_hide(ends[1]);
+    if (read_fd >= 0 && write_fd >= 0) {
+        *ret_waiter = (struct waiter){read_fd, write_fd};
+        return 0;
+    }
+    host_close(read_fd < 0 ? ends[0] : read_fd);
+    host_close(write_fd < 0 ? ends[1] : write_fd);
+    return read_fd < 0 ? read_fd : write_fd;
+}
+
+static void waiter_close(const struct waiter *w)
+{
+    if (w->read_fd < 0)
+        return;
+    host_close(w->read_fd);
+    host_close(w->write_fd);
+}
+
+static void waiter_in_child(const struct waiter *w)
+{
+    if (w->read_fd < 0)
+        return;
+    host_close(w->read_fd);
+    atomic_store(&g_waiter, w->write_fd);
+}
+
+/* Like the kernel's, this wait is for no signal but a deadly one. */
+static void waiter_wait(struct thread *t, const struct waiter *w)
+{
+    char byte;
+    if (w->read_fd < 0)
+        return;
+    host_close(w->write_fd);
+    ending_away(t);
+    while (host_call(SYS_read, w->read_fd, &byte, 1) == -EINTR)
+        ;
+    ending_back(t);
+    host_close(w->read_fd);
+}
+
+/* What the kernel is asked for: the rest is done by begin_child(). */
+static unsigned fork_flags(const struct clone_request *request)
+{
+    return (unsigned)request->exit_signal |
+           (request->flags & (CLONE_PARENT | CLONE_SYSVSEM | CLONE_IO));
+}
+
 int64_t process_fork(struct thread *t, const struct clone_request *request)
 {
-    if ((request->flags & ~(uint64_t)FORK_FLAGS_KNOWN) || t->process->vfork_child)
-        return -EINVAL;
-    if (request->exit_signal != SIGCHLD && request->exit_signal != 0)
+    struct waiter waiter;
+    if (request->flags & ~(uint64_t)FORK_FLAGS_KNOWN)
         return -EINVAL;
     int r = pidfd_try(request);
     if (r < 0)
@@ -131,14 +228,20 @@ int64_t process_fork(struct thread *t, const struct clone_request *request)
         signal_open_on_exit(t);
         return r;
     }
-    long pid = fork();
+    r = waiter_make(request, &waiter); /* not before: the volume server would have it too */
+    long pid = r < 0 ? r : libc_fork(fork_flags(request));
     if (pid == 0) {
         begin_child(t, request);
+        waiter_in_child(&waiter);
         return 0;
     }
-    if (pid < 0)
+    if (r == 0 && pid < 0)
         pid = -errno;
     fork_parent(pid);
+    if (pid > 0)
+        waiter_wait(t, &waiter);
+    else
+        waiter_close(&waiter);
     signal_open_on_exit(t);
     if (pid > 0 && (request->flags & CLONE_PARENT_SETTID)) {
         const int tid = (int)pid;
@@ -174,7 +277,9 @@ static void vfork_main(void *arg)
     if (dispatch_arm() < 0)
         (void)host_call(SYS_exit_group, 127);
     signal_open_on_exit(t);
-    (void)thread_enter_guest(t, &child->regs);
+    int how = thread_enter_guest(t, &child->regs);
+    if (thread_is_leader(t)) /* it forked, and this is its child */
+        process_lead(t, how);
     (void)host_call(SYS_exit_group, 0);
 }
 
@@ -204,8 +309,6 @@ static int vfork_prepare(struct thread *t, const struct clone_request *request,
 
 int64_t process_vfork(struct thread *t, const struct clone_request *request)
 {
-    if (t->process->vfork_child)
-        return -EINVAL;
     int64_t r = pidfd_try(request);
     if (r < 0)
         return r;
@@ -221,7 +324,7 @@ int64_t process_vfork(struct thread *t, const struct clone_request *request)
         signal_block_all();
         ending_away(t);
         r = rt_vfork(CLONE_VM | CLONE_VFORK | (unsigned)request->exit_signal,
-                     (char *)stack + VFORK_STACK_SIZE - 64, vfork_main, child);
+                     (char *)stack + VFORK_STACK_SIZE - VFORK_STACK_ABOVE, vfork_main, child);
         ending_back(t);
         vfs_vfork_parent(&child->process, r);
         signal_open_on_exit(t);

@@ -15,6 +15,8 @@ struct clone_request {
 
 int64_t clone_process(struct thread *t, const struct clone_request *request);
 int64_t process_fork(struct thread *t, const struct clone_request *request);
+/* At exec: the parent of a child made with CLONE_VFORK and memory of its own goes on. */
+void fork_waiter_release(void);
 int64_t process_vfork(struct thread *t, const struct clone_request *request);
 
 #endif

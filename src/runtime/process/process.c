@@ -3,6 +3,7 @@
  * thread and stays until the process ends, because an exec continues on it. */
 #include "runtime/process/process.h"
 #include "platform/host.h"
+#include "runtime/block.h"
 #include "runtime/fd_table.h"
 #include "runtime/guest.h"
 #include "runtime/loader/load.h"
@@ -16,6 +17,7 @@
 #include "runtime/vfs/vfs.h"
 
 #include <fcntl.h>
+#include <linux/futex.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/syscall.h>
@@ -76,9 +78,9 @@ static void leader_park(struct thread *t)
 {
     struct process *process = t->process;
     for (int count; (count = atomic_load(&process->thread_count)) > 0;) {
-        if (atomic_load(&t->work) & THREAD_WORK_KICK)
+        if (atomic_fetch_and(&t->work, THREAD_WORK_KICK) & THREAD_WORK_KICK)
             return;
-        futex_wait(&process->thread_count, count);
+        (void)rt_block(SYS_futex, &process->thread_count, FUTEX_WAIT, count);
     }
 }
 
