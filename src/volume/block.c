@@ -88,7 +88,8 @@ static int block_read(struct volume *v, struct block *block)
         memset(block->bytes, 0, BLOCK_SIZE);
         return 0;
     }
-    return extent_read(v, &extent, block->index - first, block->bytes, BLOCK_SIZE);
+    ssize_t n = extent_read(v, &extent, block->index - first, block->bytes, BLOCK_SIZE, NULL);
+    return n < 0 ? (int)n : 0;
 }
 
 int block_get(struct volume *v, uint64_t ino, uint64_t index, bool fresh, struct block **ret_block)

@@ -70,15 +70,15 @@ static int extent_move(struct volume *v, uint64_t ino, uint64_t first, uint64_t 
         uint64_t stop = MIN(start + extent_blocks(&extent), end);
         uint64_t count = MIN(stop - first, (uint64_t)MOVE_BLOCKS);
         size_t size = (size_t)MIN(count * BLOCK_SIZE, extent.len - (first - start) * BLOCK_SIZE);
-        r = extent_read(v, &extent, first - start, bytes.bytes, size);
+        ssize_t n = extent_read(v, &extent, first - start, bytes.bytes, size, NULL);
+        r = n < 0 ? (int)n : 0;
         if (r == 0)
             r = batch_room(v, size + size / 64 + 256, ROOM_FREEING);
         if (r == 0)
             r = inode_get(v, ino, &inode);
-        if (r == 0)
-            r = extent_write(v, inode, first, bytes.bytes, size);
-        if (r < 0)
-            return r;
+        n = r == 0 ? extent_write(v, inode, first, bytes.bytes, size, NULL) : r;
+        if (n < 0)
+            return (int)n;
         *moved += size;
         first += count;
     }

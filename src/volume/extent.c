@@ -145,41 +145,92 @@ int extent_replace(struct volume *v, struct inode *inode, uint64_t first, uint64
     return 0;
 }
 
-int extent_write(struct volume *v, struct inode *inode, uint64_t first, const uint8_t *bytes,
-                 size_t size)
+/* One block of the caller's in memory that stays: where it lies, or copied to `kept`. NULL: it is gone. */
+static const uint8_t *block_of_caller(volume_copy_fn *copy, const uint8_t *bytes, size_t size,
+                                      uint8_t kept[BLOCK_SIZE])
+{
+    if (!copy)
+        return bytes;
+    return copy(kept, bytes, size) == size ? kept : NULL;
+}
+
+ssize_t extent_write(struct volume *v, struct inode *inode, uint64_t first, const uint8_t *bytes,
+                     size_t size, volume_copy_fn *copy)
 {
     struct extent extent = {0};
-    for (size_t at = 0; at < size;) {
+    uint8_t kept[BLOCK_SIZE];
+    size_t at = 0;
+    while (at < size) {
         uint32_t offset;
         size_t n = MIN(size - at, (size_t)BLOCK_SIZE);
-        int r = batch_append(v, UNIT_DATA, bytes + at, n, &offset);
+        const uint8_t *block = block_of_caller(copy, bytes + at, n, kept);
+        if (!block)
+            break;
+        int r = batch_append(v, UNIT_DATA, block, n, &offset);
         if (r < 0)
             return r;
         if (at == 0)
-            extent = (struct extent){v->batch.segment, offset, (uint32_t)size};
+            extent = (struct extent){.segment = v->batch.segment, .offset = offset};
         at += n;
     }
-    return extent_replace(v, inode, first, first + extent_blocks(&extent), &extent);
+    if (at == 0)
+        return -EFAULT;
+    extent.len = (uint32_t)at;
+    int r = extent_replace(v, inode, first, first + extent_blocks(&extent), &extent);
+    return r < 0 ? r : (ssize_t)at;
+}
+
+/* Opens one unit, straight to where the caller wants it or by way of memory that stays. 0, or -EFAULT
+ * with *done short of the unit's end. */
+static int unit_open_to(struct volume *v, struct aead *aead, const struct extent *unit,
+                        const uint8_t *cipher, uint8_t *bytes, volume_copy_fn *copy, size_t *done)
+{
+    uint8_t plain[BLOCK_SIZE];
+    int r = unit_open(v, aead, UNIT_DATA, unit->segment, unit->offset, cipher, copy ? plain : bytes,
+                      unit->len);
+    if (r < 0)
+        return r;
+    size_t copied = copy ? copy(bytes, plain, unit->len) : unit->len;
+    *done += copied;
+    return copied < unit->len ? -EFAULT : 0;
 }
 
 /* At most READ_UNITS_MAX blocks, read with one host call. `cipher` has room for them. */
 static int units_read(struct volume *v, struct aead *aead, const struct extent *part,
-                      uint8_t *cipher, uint8_t *bytes)
+                      uint8_t *cipher, uint8_t *bytes, volume_copy_fn *copy, size_t *done)
 {
     int r = log_read(v, part->segment, part->offset, cipher, extent_size(part));
-    for (uint32_t at = 0, k = 0; r == 0 && at < part->len; at += BLOCK_SIZE, k++) {
-        size_t n = MIN(part->len - at, (uint32_t)BLOCK_SIZE);
-        r = unit_open(v, aead, UNIT_DATA, part->segment, part->offset + k * UNIT_SIZE,
-                      cipher + (size_t)k * UNIT_SIZE, bytes + at, n);
+    for (uint32_t k = 0; r == 0 && k < extent_blocks(part); k++) {
+        struct extent unit = extent_part(part, k, 1);
+        r = unit_open_to(v, aead, &unit, cipher + (size_t)k * UNIT_SIZE,
+                         bytes + (size_t)k * BLOCK_SIZE, copy, done);
     }
     return r;
 }
 
-int extent_read(struct volume *v, const struct extent *extent, uint64_t skip_blocks, uint8_t *bytes,
-                size_t size)
+size_t zeros_put(uint8_t *bytes, size_t size, volume_copy_fn *copy)
+{
+    static const uint8_t zeros[BLOCK_SIZE];
+    size_t done = 0;
+    if (!copy) {
+        memset(bytes, 0, size);
+        return size;
+    }
+    while (done < size) {
+        size_t n = MIN(size - done, sizeof zeros), copied = copy(bytes + done, zeros, n);
+        done += copied;
+        if (copied < n)
+            break;
+    }
+    return done;
+}
+
+ssize_t extent_read(struct volume *v, const struct extent *extent, uint64_t skip_blocks,
+                    uint8_t *bytes, size_t size, volume_copy_fn *copy)
 {
     uint8_t few[UNIT_SIZE];
     uint8_t *cipher = few, *many = NULL;
+    size_t done = 0;
     struct aead *aead;
     uint64_t blocks = (size + BLOCK_SIZE - 1) / BLOCK_SIZE;
     struct extent part = extent_part(extent, skip_blocks, blocks);
@@ -196,10 +247,10 @@ int extent_read(struct volume *v, const struct extent *extent, uint64_t skip_blo
     uint32_t count = extent_blocks(&part);
     for (uint32_t k = 0; r == 0 && k < count; k += READ_UNITS_MAX) {
         struct extent some = extent_part(&part, k, READ_UNITS_MAX);
-        r = units_read(v, aead, &some, cipher, bytes + (size_t)k * BLOCK_SIZE);
+        r = units_read(v, aead, &some, cipher, bytes + (size_t)k * BLOCK_SIZE, copy, &done);
     }
     free(many);
     if (r == 0)
-        memset(bytes + part.len, 0, size - part.len);
-    return r;
+        done += zeros_put(bytes + part.len, size - part.len, copy);
+    return r == 0 || (r == -EFAULT && done > 0) ? (ssize_t)done : r;
 }

@@ -19,6 +19,15 @@ static int file_get(struct volume *v, uint64_t ino, struct inode **ret_inode)
     return type == S_IFREG ? 0 : type == S_IFDIR ? -EISDIR : -EINVAL;
 }
 
+/* Between the caller's memory and ours: how many bytes. */
+static size_t copy_some(struct volume *v, void *to, const void *from, size_t size)
+{
+    if (v->copy)
+        return v->copy(to, from, size);
+    memcpy(to, from, size);
+    return size;
+}
+
 /* --- reading --- */
 
 /* How many whole blocks from `at` on, all in the extent, are not in the cache. */
@@ -46,15 +55,14 @@ static ssize_t read_direct(struct volume *v, uint64_t ino, uint64_t block, uint8
         if (first != UINT64_MAX)
             blocks = MIN(blocks, first - block);
         blocks = direct_run(v, ino, block, blocks);
-        memset(bytes, 0, (size_t)blocks * BLOCK_SIZE);
-        return (ssize_t)(blocks * BLOCK_SIZE);
+        size_t n = zeros_put(bytes, (size_t)blocks * BLOCK_SIZE, v->copy);
+        return n > 0 || blocks == 0 ? (ssize_t)n : -EFAULT;
     }
     blocks = MIN(blocks, first + extent_blocks(&extent) - block);
     blocks = direct_run(v, ino, block, blocks);
     if (blocks < DIRECT_BLOCKS_MIN)
         return 0;
-    r = extent_read(v, &extent, block - first, bytes, (size_t)blocks * BLOCK_SIZE);
-    return r < 0 ? r : (ssize_t)(blocks * BLOCK_SIZE);
+    return extent_read(v, &extent, block - first, bytes, (size_t)blocks * BLOCK_SIZE, v->copy);
 }
 
 static ssize_t read_some(struct volume *v, uint64_t ino, uint64_t offset, uint8_t *bytes,
@@ -72,8 +80,8 @@ static ssize_t read_some(struct volume *v, uint64_t ino, uint64_t offset, uint8_
     if (r < 0)
         return r;
     size_t n = MIN(size, BLOCK_SIZE - skip);
-    memcpy(bytes, cached->bytes + skip, n);
-    return (ssize_t)n;
+    n = copy_some(v, bytes, cached->bytes + skip, n);
+    return n > 0 ? (ssize_t)n : -EFAULT;
 }
 
 ssize_t volume_read(struct volume *v, uint64_t ino, uint64_t offset, void *bytes, size_t size)
@@ -112,7 +120,14 @@ static ssize_t write_block(struct volume *v, struct inode *inode, uint64_t offse
 {
     uint64_t index = offset / BLOCK_SIZE, size_now = inode->value.attr.size;
     size_t skip = offset % BLOCK_SIZE, n = MIN(size, BLOCK_SIZE - skip);
+    uint8_t kept[BLOCK_SIZE]; /* the block must not change by halves, nor meanwhile */
     struct block *block;
+    if (v->copy) {
+        n = v->copy(kept, bytes, n);
+        bytes = kept;
+    }
+    if (n == 0)
+        return -EFAULT;
     /* Nothing of the old block shows through if all of it is written or it lies past the end. */
     bool fresh =
         n == BLOCK_SIZE || index * BLOCK_SIZE >= size_now || (skip == 0 && offset + n >= size_now);
@@ -129,13 +144,13 @@ static ssize_t write_some(struct volume *v, struct inode *inode, uint64_t offset
 {
     if (offset % BLOCK_SIZE != 0 || size < DIRECT_BLOCKS_MIN * BLOCK_SIZE)
         return write_block(v, inode, offset, bytes, size);
-    size_t whole = size - size % BLOCK_SIZE;
     uint64_t first = offset / BLOCK_SIZE;
-    int r = extent_write(v, inode, first, bytes, whole);
-    if (r < 0)
-        return r;
-    blocks_forget(v, inode->ino, first, first + whole / BLOCK_SIZE);
-    return (ssize_t)whole;
+    ssize_t n = extent_write(v, inode, first, bytes, size - size % BLOCK_SIZE, v->copy);
+    if (n == -EFAULT)
+        return write_block(v, inode, offset, bytes, size); /* what there is of the first block */
+    if (n > 0)
+        blocks_forget(v, inode->ino, first, first + (uint64_t)n / BLOCK_SIZE);
+    return n;
 }
 
 /* At most PIECE_SIZE bytes, all in one batch. `append`: at the end, which goes to *offset. */

@@ -104,6 +104,7 @@ struct volume {
     size_t cache_size;
     struct volume_tuning tuning;
     int64_t (*now_ns)(void);
+    volume_copy_fn *copy; /* NULL: the caller's memory is as good as ours */
     uint8_t id[VOLUME_ID_SIZE];
     struct aead *wrap;  /* for segment keys */
     struct aead *super; /* for the superblock */
@@ -292,12 +293,16 @@ must_check int extent_find(struct volume *v, uint64_t ino, uint64_t block,
 /* The blocks first..end-1 now lie at `extent`, or nowhere if it is NULL. */
 must_check int extent_replace(struct volume *v, struct inode *inode, uint64_t first, uint64_t end,
                               const struct extent *extent);
-/* Encrypts `size` bytes as blocks of the file from `first` on. */
-must_check int extent_write(struct volume *v, struct inode *inode, uint64_t first,
-                            const uint8_t *bytes, size_t size);
-/* Reads whole or last blocks of an extent; the rest of `bytes` becomes zeros. */
-must_check int extent_read(struct volume *v, const struct extent *extent, uint64_t skip_blocks,
-                           uint8_t *bytes, size_t size);
+/* Encrypts `size` bytes as blocks of the file from `first` on. How many: with a `copy` fewer, and whole
+ * blocks, where that ends; -EFAULT if it does in the first. */
+must_check ssize_t extent_write(struct volume *v, struct inode *inode, uint64_t first,
+                                const uint8_t *bytes, size_t size, volume_copy_fn *copy);
+/* Reads whole or last blocks of an extent; the rest of `bytes` becomes zeros. How many: `size`, or fewer
+ * where `copy` ends; -EFAULT if that is at once. */
+must_check ssize_t extent_read(struct volume *v, const struct extent *extent, uint64_t skip_blocks,
+                               uint8_t *bytes, size_t size, volume_copy_fn *copy);
+/* Zeros for the caller; how many. */
+size_t zeros_put(uint8_t *bytes, size_t size, volume_copy_fn *copy);
 
 /* --- file.c, volume.c --- */
 

@@ -57,6 +57,7 @@ static int volume_new(const struct volume_options *o, struct volume **ret_volume
     v->size_max = o->size_max;
     v->cache_size = o->cache_size ? o->cache_size : CACHE_SIZE_DEFAULT;
     v->now_ns = o->now_ns ? o->now_ns : host_realtime_ns;
+    v->copy = o->copy;
     v->tuning = o->tuning ? *o->tuning : TUNING_DEFAULT;
     memcpy(v->id, o->id, sizeof v->id);
     if (o->authority) {

@@ -59,6 +59,10 @@ struct volume_tuning {
     uint32_t garbage_size;     /* dead bytes that are not worth cleaning */
 };
 
+/* Copies between the caller's memory and the volume's. Fewer bytes than `size`: the caller's memory ends
+ * there, and so does the read or write, with -EFAULT if not one byte was moved. */
+typedef size_t volume_copy_fn(void *to, const void *from, size_t size);
+
 struct volume_options {
     struct volume_backend *backend;           /* borrowed; outlives the volume */
     const struct key256 *key;                 /* the volume key; copied */
@@ -69,6 +73,7 @@ struct volume_options {
     size_t cache_size;                  /* plaintext cache in bytes; 0: the default */
     int64_t (*now_ns)(void);            /* Unix time; NULL: the platform's clock */
     const struct volume_tuning *tuning; /* copied; NULL: the defaults */
+    volume_copy_fn *copy; /* for callers whose memory may vanish meanwhile; NULL: it stays */
 };
 
 struct volume_attr {
