@@ -322,7 +322,8 @@ static void residence(void)
 
 static void nonlinear(void)
 {
-    char *p = mmap(NULL, 4 * PAGE, RW, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+    char *p = mmap(NULL, 12 * PAGE, RW, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+    munmap(p + 4 * PAGE, 8 * PAGE);
     for (int i = 0; i < 4; i++)
         p[i * (int)PAGE] = (char)('0' + i);
     SAY(remap_file_pages(p, PAGE, 0, 2, 0));
