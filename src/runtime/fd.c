@@ -161,11 +161,20 @@ static int placeholder(void)
     return fd;
 }
 
+/* Of a file that is open for its path only, so that calls which the host answers fail as they should. */
+static int path_placeholder(int fd_flags)
+{
+    int flags = O_PATH | (fd_flags & FD_CLOEXEC ? O_CLOEXEC : 0);
+    return (int)host_call(SYS_openat, AT_FDCWD, "/dev/null", flags);
+}
+
 int fd_install(struct file *f, int fd_flags)
 {
-    int source = placeholder();
+    int fd = atomic_load(&f->flags) & O_PATH ? path_placeholder(fd_flags) : -1;
+    int source = fd < 0 ? placeholder() : -1;
     int command = fd_flags & FD_CLOEXEC ? F_DUPFD_CLOEXEC : F_DUPFD;
-    int fd = source < 0 ? source : (int)host_call(SYS_fcntl, source, command, 0);
+    if (fd < 0)
+        fd = source < 0 ? source : (int)host_call(SYS_fcntl, source, command, 0);
     if (fd >= 0 && (fd >= FD_MAX || fd_is_hidden(fd))) {
         host_close(fd);
         fd = -EMFILE;

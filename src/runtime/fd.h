@@ -23,10 +23,10 @@
 struct file;
 
 /* What a kind of file can do. A NULL entry answers what Linux answers for a kind of file that lacks
- * the operation (noted beside each). Buffers in `iov` are guest memory, already checked to be
- * readable or writable by the caller (the generic layer), so implementations may touch them
- * directly; a fault in them is caught and becomes -EFAULT. An implementation honours O_NONBLOCK
- * in file->flags, and blocks only through rt_block() (runtime/block.h). */
+ * the operation (noted beside each). Buffers in `iov` are the guest's, or the runtime's own, and are
+ * touched through runtime/guest.h only: another thread of the guest may take them away at any time.
+ * What was moved before that counts. An implementation honours O_NONBLOCK in file->flags, and blocks
+ * only through rt_block() (runtime/block.h). */
 struct file_ops {
     const char *name;
     /* `offset` -1: at the file's position, which moves; `flags`: RWF_* or MSG_*. */
@@ -37,8 +37,9 @@ struct file_ops {
     int64_t (*truncate)(struct file *f, uint64_t size);                          /* -EINVAL */
     int64_t (*allocate)(struct file *f, int mode, int64_t offset, int64_t size); /* -EOPNOTSUPP */
     int64_t (*sync)(struct file *f, bool data_only);                             /* -EINVAL */
-    int64_t (*getdents)(struct file *f, void *entries, size_t size);             /* -ENOTDIR */
-    int64_t (*ioctl)(struct file *f, unsigned long request, unsigned long arg);  /* -ENOTTY */
+    /* `entries` is memory of ours. -ENOTDIR */
+    int64_t (*getdents)(struct file *f, void *entries, size_t size);
+    int64_t (*ioctl)(struct file *f, unsigned long request, unsigned long arg); /* -ENOTTY */
     int64_t (*fcntl)(struct file *f, int cmd, unsigned long arg); /* locks and the like; -EINVAL */
     int64_t (*flock)(struct file *f, int operation);
     /* Maps the file into the guest at `addr` as mmap(2) does; the address or -errno. -ENODEV */

@@ -13,16 +13,21 @@ static bool in_range(unsigned long address, size_t size)
     return size <= ADDRESS_MAX && address <= ADDRESS_MAX - size;
 }
 
+bool guest_may_be(unsigned long address, size_t size)
+{
+    return in_range(address, size);
+}
+
 int guest_read(void *target, unsigned long from, size_t size)
 {
-    if (!in_range(from, size))
+    if (size > 0 && !in_range(from, size))
         return -EFAULT;
     return guest_copy(target, (const void *)from, size);
 }
 
 int guest_write(unsigned long to, const void *source, size_t size)
 {
-    if (!in_range(to, size))
+    if (size > 0 && !in_range(to, size))
         return -EFAULT;
     return guest_copy((void *)to, source, size);
 }
@@ -43,6 +48,8 @@ ssize_t guest_iov(struct iovec *target, unsigned long from, unsigned long count)
 {
     if (count > GUEST_IOV_MAX)
         return -EINVAL;
+    if (count == 0)
+        return 0; /* whatever the address */
     int r = guest_read(target, from, count * sizeof(struct iovec));
     if (r < 0)
         return r;
@@ -57,37 +64,62 @@ ssize_t guest_iov(struct iovec *target, unsigned long from, unsigned long count)
     return (ssize_t)sum;
 }
 
-static int probe(const struct iovec *iov, bool write)
+/* Either side may be the guest's: steps end where a page of either does. */
+size_t guest_copy_some(void *to, const void *from, size_t size)
 {
-    unsigned long from = (unsigned long)iov->iov_base, size = iov->iov_len;
-    if (size == 0)
-        return 0;
-    if (!in_range(from, size))
-        return -EFAULT;
-    for (unsigned long at = from; at < from + size; at = round_down(at, PAGE_SIZE) + PAGE_SIZE) {
-        int r = write ? guest_touch_write((void *)at) : guest_touch_read((const void *)at);
-        if (r < 0)
-            return r;
+    size_t done = 0;
+    if (guest_copy(to, from, size) == 0)
+        return size;
+    while (done < size) {
+        size_t left_to = PAGE_SIZE - ((unsigned long)to + done) % PAGE_SIZE;
+        size_t left_from = PAGE_SIZE - ((unsigned long)from + done) % PAGE_SIZE;
+        size_t left = MIN(left_to, left_from), n = MIN(size - done, left);
+        if (guest_copy((uint8_t *)to + done, (const uint8_t *)from + done, n) < 0)
+            break;
+        done += n;
     }
-    return 0;
+    return done;
 }
 
-int guest_probe_read(const struct iovec *iov, int count)
+/* What both ways of copying share: `in` is from the guest's buffers to `bytes`. */
+static ssize_t copy_vector(const struct iovec *iov, int count, size_t skip, uint8_t *bytes,
+                           size_t size, bool in)
 {
-    for (int i = 0; i < count; i++) {
-        int r = probe(&iov[i], false);
-        if (r < 0)
-            return r;
+    size_t done = 0;
+    for (; count > 0 && done < size; iov++, count--) {
+        if (skip >= iov->iov_len) {
+            skip -= iov->iov_len;
+            continue;
+        }
+        unsigned long guest = (unsigned long)iov->iov_base + skip;
+        uint8_t *there = (uint8_t *)iov->iov_base + skip;
+        size_t n = MIN(iov->iov_len - skip, size - done), copied = 0;
+        skip = 0;
+        if (in_range(guest, n))
+            copied = guest_copy_some(in ? bytes + done : there, in ? there : bytes + done, n);
+        done += copied;
+        if (copied < n)
+            return done > 0 ? (ssize_t)done : -EFAULT;
     }
-    return 0;
+    return (ssize_t)done;
 }
 
-int guest_probe_write(const struct iovec *iov, int count)
+ssize_t guest_gather(void *to, size_t room, const struct iovec *iov, int count, size_t skip)
 {
-    for (int i = 0; i < count; i++) {
-        int r = probe(&iov[i], true);
-        if (r < 0)
-            return r;
-    }
-    return 0;
+    return copy_vector(iov, count, skip, to, room, true);
+}
+
+ssize_t guest_scatter(const struct iovec *iov, int count, size_t skip, const void *from,
+                      size_t size)
+{
+    /* Only read: the cast serves both directions. */
+    return copy_vector(iov, count, skip, (uint8_t *)(uintptr_t)from, size, false);
+}
+
+size_t guest_iov_size(const struct iovec *iov, int count)
+{
+    size_t size = 0;
+    for (int i = 0; i < count; i++)
+        size += iov[i].iov_len;
+    return size;
 }

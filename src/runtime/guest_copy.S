@@ -37,26 +37,6 @@ guest_copy_text:
 2:  ret
     .size guest_copy_text, . - guest_copy_text
 
-/* int guest_touch_read(const void *address) and guest_touch_write(void *address): 0 or -EFAULT.
- * The write leaves the byte as it is, atomically. */
-    .globl guest_touch_read
-    .type guest_touch_read, @function
-guest_touch_read:
-    endbr64
-    movb (%rdi), %cl
-    xorl %eax, %eax
-    ret
-    .size guest_touch_read, . - guest_touch_read
-
-    .globl guest_touch_write
-    .type guest_touch_write, @function
-guest_touch_write:
-    endbr64
-    lock orb $0, (%rdi)
-    xorl %eax, %eax
-    ret
-    .size guest_touch_write, . - guest_touch_write
-
 /* int guest_exchange_u32(uint32_t *address, uint32_t *expected, uint32_t value): compare and
  * exchange; *expected becomes what was there. 0 or -EFAULT. */
     .globl guest_exchange_u32

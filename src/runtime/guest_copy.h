@@ -12,8 +12,6 @@ extern const char guest_copy_begin[], guest_copy_end[], guest_copy_fault[];
 
 must_check int guest_copy(void *target, const void *source, size_t size);
 must_check ssize_t guest_copy_text(char *target, const char *source, size_t size);
-must_check int guest_touch_read(const void *address);
-must_check int guest_touch_write(void *address);
 must_check int guest_exchange_u32(void *address, uint32_t *expected, uint32_t value);
 
 #endif

@@ -1,6 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "runtime/net/inbox.h"
 
+#include "runtime/guest.h"
+
+#include <errno.h>
 #include <openssl/crypto.h>
 #include <stdlib.h>
 #include <string.h>
@@ -33,25 +36,20 @@ uint8_t *inbox_reserve(struct inbox *inbox, size_t size)
     return bytes + used;
 }
 
-size_t inbox_take(struct inbox *inbox, uint8_t *bytes, size_t size)
+ssize_t inbox_peek(const struct inbox *inbox, const struct iovec *iov, int count)
 {
-    size_t n = MIN(size, inbox_size(inbox));
-    if (n > 0)
-        memcpy(bytes, inbox->bytes + inbox->at, n);
-    inbox->at += n;
+    size_t size = inbox_size(inbox), wanted = MIN(size, guest_iov_size(iov, count));
+    if (wanted == 0)
+        return 0;
+    ssize_t n = guest_scatter(iov, count, 0, inbox->bytes + inbox->at, size);
+    return n == (ssize_t)wanted ? n : -EFAULT;
+}
+
+ssize_t inbox_take(struct inbox *inbox, const struct iovec *iov, int count)
+{
+    ssize_t n = inbox_peek(inbox, iov, count);
+    inbox->at += n > 0 ? (size_t)n : 0;
     if (inbox->bytes && inbox->at == inbox->end)
         inbox_clear(inbox);
     return n;
-}
-
-size_t inbox_peek(const struct inbox *inbox, const struct iovec *iov, int count)
-{
-    size_t done = 0;
-    for (int i = 0; i < count && done < inbox_size(inbox); i++) {
-        size_t n = MIN(iov[i].iov_len, inbox_size(inbox) - done);
-        if (n > 0)
-            memcpy(iov[i].iov_base, inbox->bytes + inbox->at + done, n);
-        done += n;
-    }
-    return done;
 }

@@ -27,11 +27,10 @@ static inline size_t inbox_size(const struct inbox *inbox)
  * without memory or beyond INBOX_SIZE_MAX. */
 must_check uint8_t *inbox_reserve(struct inbox *inbox, size_t size);
 
-/* Takes up to `size` bytes out; how many. */
-must_check size_t inbox_take(struct inbox *inbox, uint8_t *bytes, size_t size);
-
-/* Copies what fits into `iov` and leaves it; how many bytes. */
-must_check size_t inbox_peek(const struct inbox *inbox, const struct iovec *iov, int count);
+/* Copies what fits into the guest's buffers and leaves it; how many bytes. -EFAULT: not all of that
+ * could be put there. And: takes it out, if all of it could. */
+must_check ssize_t inbox_peek(const struct inbox *inbox, const struct iovec *iov, int count);
+must_check ssize_t inbox_take(struct inbox *inbox, const struct iovec *iov, int count);
 
 void inbox_clear(struct inbox *inbox);
 

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "runtime/net/tls_engine.h"
 
+#include "runtime/guest.h"
 #include "runtime/net/sock.h"
 
 #include <errno.h>
@@ -348,21 +349,38 @@ static bool is_dry(const struct tls_conn *conn)
     return conn->drained && inbox_size(&conn->inbox) == 0 && !SSL_has_pending(conn->ssl);
 }
 
-/* Fills `bytes`; stops early only where the socket has nothing more. A short count must mean that:
- * programs that wait for edges rely on it (epoll(7), question 9). */
-static int64_t read_fill(struct tls_conn *conn, uint8_t *bytes, size_t size, size_t done)
+/* Decrypts some for the buffers, from their byte `done` on. What the guest's memory does not take waits
+ * in the inbox, whole, as a packet does at the kernel's. */
+static int64_t read_through(struct tls_conn *conn, const struct iovec *iov, int count, size_t done)
 {
-    size_t filled = inbox_take(&conn->inbox, bytes, size);
-    while (filled < size && !conn->ended && !conn->failed) {
-        conn->trusts_drained = done + filled > 0;
-        int64_t n = read_some(conn, bytes + filled, size - filled, false);
-        if (n < 0)
-            return filled > 0 ? (int64_t)filled : n;
-        filled += (size_t)n;
-        if (is_dry(conn))
+    uint8_t plain[RECORD_SIZE_MAX];
+    size_t room = tls_iov_size(iov, count) - done;
+    int64_t n = read_some(conn, plain, MIN(room, sizeof plain), false);
+    if (n <= 0 || guest_scatter(iov, count, done, plain, (size_t)n) == n)
+        return n;
+    uint8_t *kept = inbox_reserve(&conn->inbox, (size_t)n);
+    if (!kept)
+        return tls_conn_fail(conn, -ENOMEM); /* a stream with a hole is none */
+    memcpy(kept, plain, (size_t)n);
+    conn->inbox.end += (size_t)n;
+    return -EFAULT;
+}
+
+/* Fills the buffers; stops early only where the socket has nothing more, or the guest's memory ends. A
+ * short count must mean that: programs that wait for edges rely on it (epoll(7), question 9). */
+static int64_t read_fill(struct tls_conn *conn, const struct iovec *iov, int count)
+{
+    size_t total = tls_iov_size(iov, count);
+    int64_t n = inbox_take(&conn->inbox, iov, count);
+    size_t filled = n > 0 ? (size_t)n : 0;
+    while (n >= 0 && filled < total && !conn->ended && !conn->failed) {
+        conn->trusts_drained = filled > 0;
+        n = read_through(conn, iov, count, filled);
+        filled += n > 0 ? (size_t)n : 0;
+        if (n > 0 && is_dry(conn))
             break;
     }
-    return (int64_t)filled;
+    return filled > 0 ? (int64_t)filled : MIN(n, (int64_t)0);
 }
 
 /* Decrypts ahead until `wanted` bytes can be read without OpenSSL, or no more are there. */
@@ -405,26 +423,16 @@ static int64_t read_end(struct tls_conn *conn, int64_t r)
 int64_t tls_conn_read(struct tls_conn *conn, const struct iovec *iov, int count)
 {
     int64_t r = 0;
-    size_t done = 0;
     (void)tls_conn_flush(conn); /* who waits for an answer has said all of the question */
     if (inbox_size(&conn->inbox) == 0) {
         r = tls_conn_handshake(conn);
         if (r < 0)
             return r == -ENODATA ? 0 : conn->failed ? read_failed(conn) : r;
     }
-    for (int i = 0; i < count; i++) {
-        if (iov[i].iov_len == 0)
-            continue;
-        r = read_fill(conn, iov[i].iov_base, iov[i].iov_len, done);
-        if (r <= 0)
-            break;
-        done += (size_t)r;
-        if ((size_t)r < iov[i].iov_len)
-            break;
-    }
+    r = read_fill(conn, iov, count);
     conn->trusts_drained = false;
     conn_answer(conn);
-    return done > 0 ? (int64_t)done : read_end(conn, r);
+    return r > 0 ? r : read_end(conn, r);
 }
 
 int64_t tls_conn_peek(struct tls_conn *conn, const struct iovec *iov, int count)
@@ -434,9 +442,9 @@ int64_t tls_conn_peek(struct tls_conn *conn, const struct iovec *iov, int count)
     if (r == 0)
         look_ahead(conn, tls_iov_size(iov, count));
     conn_answer(conn);
-    size_t n = inbox_peek(&conn->inbox, iov, count);
-    if (n > 0 || tls_iov_size(iov, count) == 0)
-        return (int64_t)n;
+    ssize_t n = inbox_peek(&conn->inbox, iov, count);
+    if (n != 0 || tls_iov_size(iov, count) == 0)
+        return n;
     return read_end(conn, r < 0 ? r : -EAGAIN);
 }
 

@@ -2,6 +2,8 @@
 /* The writing half of a connection: pieces into records, records to the socket, and what waits for more. */
 #include "runtime/net/tls_engine.h"
 
+#include "runtime/guest.h"
+
 #include <errno.h>
 #include <openssl/crypto.h>
 #include <openssl/ssl.h>
@@ -18,95 +20,91 @@ void tls_corked_drop(struct tls_conn *conn)
     conn->corked_size = 0;
 }
 
-/* As many bytes of `iov` from byte `skip` on as fit; how many. */
-static size_t gather_into(uint8_t *to, size_t room, const struct iovec *iov, int count, size_t skip)
-{
-    size_t size = 0;
-    for (; count > 0 && size < room; iov++, count--) {
-        bool reaches = iov->iov_base && iov->iov_len > skip;
-        size_t n = reaches ? MIN(iov->iov_len - skip, room - size) : 0;
-        if (n > 0)
-            memcpy(to + size, (const uint8_t *)iov->iov_base + skip, n);
-        skip -= MIN(skip, iov->iov_len);
-        size += n;
-    }
-    return size;
-}
-
-/* Up to WRITE_SIZE_MAX bytes from `iov`, from byte `skip` on: where they lie if they lie together,
- * else gathered into *ret_copy, which the caller frees. */
-static const uint8_t *gather(const struct iovec *iov, int count, size_t skip, size_t *ret_size,
-                             uint8_t **ret_copy)
-{
-    while (count > 0 && skip >= iov->iov_len) {
-        skip -= iov->iov_len;
-        iov++;
-        count--;
-    }
-    *ret_size = 0;
-    if (count == 0)
-        return NULL;
-    const uint8_t *first = (const uint8_t *)iov->iov_base + skip;
-    size_t first_size = iov->iov_len - skip;
-    if (count == 1 || first_size >= RECORD_SIZE_MAX) {
-        *ret_size = MIN(first_size, (size_t)WRITE_SIZE_MAX);
-        return first;
-    }
-    uint8_t *copy = *ret_copy ? *ret_copy : malloc(RECORD_SIZE_MAX);
-    if (!copy)
-        return NULL;
-    *ret_copy = copy;
-    *ret_size = gather_into(copy, RECORD_SIZE_MAX, iov, count, skip);
-    return copy;
-}
-
-/* Encrypts and sends one piece. 0, -EAGAIN (encrypted, but not all sent) or an error. */
-static int write_piece(struct tls_conn *conn, const uint8_t *bytes, size_t size, bool more)
+/* Encrypts one piece, which waits in `out` then. 0 or an error. */
+static int encrypt(struct tls_conn *conn, const uint8_t *bytes, size_t size)
 {
     size_t written = 0;
     tls_conn_prepare(conn);
     int r = SSL_write_ex(conn->ssl, bytes, size, &written);
-    if (r != 1) {
-        r = tls_conn_judge(conn, r);
-        return conn->failed ? -EPIPE : MIN(r, -EAGAIN);
-    }
-    r = tls_out_send(conn, more);
+    if (r == 1)
+        return 0;
+    r = tls_conn_judge(conn, r);
+    return conn->failed ? -EPIPE : MIN(r, -EAGAIN);
+}
+
+/* Sends what was encrypted, whose last byte was `last`. 0, -EAGAIN (not all sent) or an error. */
+static int send_piece(struct tls_conn *conn, uint8_t last, bool more)
+{
+    int r = tls_out_send(conn, more);
     if (r < 0 && r != -EAGAIN)
         return tls_conn_fail(conn, r);
     if (r == -EAGAIN) {
         conn->deferred = false;
         conn->held = true;
-        conn->held_byte = bytes[size - 1];
+        conn->held_byte = last;
     }
     return r;
+}
+
+static int write_piece(struct tls_conn *conn, const uint8_t *bytes, size_t size, bool more)
+{
+    int r = encrypt(conn, bytes, size);
+    return r < 0 ? r : send_piece(conn, bytes[size - 1], more);
+}
+
+/* Copies what fits of the guest's buffers, from byte `skip` on: all of it or, as the kernel's own, nothing
+ * (-EFAULT). */
+static ssize_t copy_in(uint8_t *to, size_t room, const struct iovec *iov, int count, size_t skip)
+{
+    size_t wanted = MIN(room, tls_iov_size(iov, count) - skip);
+    ssize_t n = wanted > 0 ? guest_gather(to, wanted, iov, count, skip) : 0;
+    return n == (ssize_t)wanted ? n : -EFAULT;
+}
+
+/* Encrypts what one host write carries at most, from byte `skip` of the guest's buffers on; it is
+ * copied first, for they may vanish or change meanwhile. How much, or an error if nothing. */
+static ssize_t encrypt_from(struct tls_conn *conn, const struct iovec *iov, int count, size_t skip,
+                            size_t size_max, uint8_t *ret_last)
+{
+    uint8_t plain[RECORD_SIZE_MAX];
+    size_t done = 0;
+    ssize_t n = 0;
+    while (done < size_max) {
+        n = copy_in(plain, MIN(sizeof plain, size_max - done), iov, count, skip + done);
+        if (n <= 0)
+            break;
+        int r = encrypt(conn, plain, (size_t)n);
+        if (r < 0)
+            return r;
+        *ret_last = plain[n - 1];
+        done += (size_t)n;
+    }
+    return done > 0 ? (ssize_t)done : n;
 }
 
 /* The first byte was sent with the write before; see the header. */
 static int write_resume(struct tls_conn *conn, const struct iovec *iov, int count)
 {
+    uint8_t first;
+    ssize_t n = guest_gather(&first, 1, iov, count, 0);
+    if (n < 0)
+        return (int)n;
     conn->held = false;
-    for (; count > 0; iov++, count--)
-        if (iov->iov_len > 0)
-            return *(const uint8_t *)iov->iov_base == conn->held_byte
-                       ? 1
-                       : tls_conn_fail(conn, -ECONNRESET);
-    return 0;
+    if (n == 0)
+        return 0;
+    return first == conn->held_byte ? 1 : tls_conn_fail(conn, -ECONNRESET);
 }
 
 static int64_t write_all(struct tls_conn *conn, const struct iovec *iov, int count, size_t done)
 {
-    size_t total = tls_iov_size(iov, count), size;
-    uint8_t *copy = NULL;
-    int r = 0;
+    size_t total = tls_iov_size(iov, count);
+    int64_t r = 0;
     while (r == 0 && done < total) {
-        const uint8_t *bytes = gather(iov, count, done, &size, &copy);
-        r = bytes ? write_piece(conn, bytes, size, done + size < total) : -ENOMEM;
-        if (r == 0 || r == -EAGAIN)
-            done += size - (conn->held ? 1 : 0);
-    }
-    if (copy) {
-        OPENSSL_cleanse(copy, MIN(total, (size_t)RECORD_SIZE_MAX));
-        free(copy);
+        uint8_t last = 0;
+        ssize_t n = encrypt_from(conn, iov, count, done, WRITE_SIZE_MAX, &last);
+        r = n > 0 ? send_piece(conn, last, done + (size_t)n < total) : n;
+        if (n > 0 && (r == 0 || r == -EAGAIN))
+            done += (size_t)n - (conn->held ? 1 : 0);
     }
     return done > 0 ? (int64_t)done : r;
 }
@@ -129,20 +127,13 @@ static ssize_t cork(struct tls_conn *conn, const struct iovec *iov, int count, s
 {
     if (!conn->corked && !(conn->corked = malloc(RECORD_SIZE_MAX)))
         return -ENOMEM;
-    size_t n = gather_into(conn->corked + conn->corked_size, RECORD_SIZE_MAX - conn->corked_size,
-                           iov, count, skip);
-    conn->corked_size += n;
-    return (ssize_t)n;
-}
-
-/* A whole record from byte `skip` of `iov` on, if it lies in one buffer. */
-static const uint8_t *lying_together(const struct iovec *iov, int count, size_t skip)
-{
-    for (; count > 0 && skip >= iov->iov_len; iov++, count--)
-        skip -= iov->iov_len;
-    return count > 0 && iov->iov_len - skip >= RECORD_SIZE_MAX
-               ? (const uint8_t *)iov->iov_base + skip
-               : NULL;
+    ssize_t n = copy_in(conn->corked + conn->corked_size, RECORD_SIZE_MAX - conn->corked_size, iov,
+                        count, skip);
+    if (n > 0)
+        conn->corked_size += (size_t)n;
+    else if (conn->corked_size == 0)
+        tls_corked_drop(conn);
+    return n;
 }
 
 /* Through the record that waits: it is sent when it is full and more is there, or if no `more` comes;
@@ -152,21 +143,20 @@ static int64_t write_corked(struct tls_conn *conn, const struct iovec *iov, int 
 {
     size_t total = tls_iov_size(iov, count);
     for (;;) {
-        const uint8_t *whole = conn->corked_size == 0 && total - done > RECORD_SIZE_MAX
-                                   ? lying_together(iov, count, done)
-                                   : NULL;
-        if (whole) { /* a record, and at least a byte behind it */
-            int r = write_piece(conn, whole, RECORD_SIZE_MAX, true);
+        if (conn->corked_size == 0 && total - done > RECORD_SIZE_MAX) {
+            uint8_t last = 0; /* a record, and at least a byte behind it */
+            ssize_t n = encrypt_from(conn, iov, count, done, RECORD_SIZE_MAX, &last);
+            int r = n > 0 ? send_piece(conn, last, true) : (int)n;
             if (r < 0 && r != -EAGAIN)
-                return r;
-            done += RECORD_SIZE_MAX - conn->held;
+                return done > 0 && r == -EFAULT ? (int64_t)done : r;
+            done += (size_t)n - conn->held;
             if (r == -EAGAIN)
                 return (int64_t)done;
             continue;
         }
         ssize_t taken = cork(conn, iov, count, done);
         if (taken < 0)
-            return taken;
+            return done > 0 && taken == -EFAULT ? (int64_t)done : taken;
         done += (size_t)taken;
         if (done == total && more)
             return (int64_t)done;

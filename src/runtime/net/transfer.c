@@ -46,8 +46,6 @@ int64_t sys_sendto(struct syscall_call *c)
         int r = destination_check(s, c->args[4], c->args[5], flags);
         return r < 0 ? r : sys_pass(c);
     }
-    if (guest_probe_read(&iov, 1) < 0)
-        return -EFAULT;
     return net_socket_write(&s->file, &iov, 1, -1, flags);
 }
 
@@ -58,8 +56,6 @@ int64_t sys_recvfrom(struct syscall_call *c)
     int none = 0;
     if (!is_tls(s))
         return sys_pass(c);
-    if (!((int)c->args[3] & MSG_TRUNC) && guest_probe_write(&iov, 1) < 0)
-        return -EFAULT;
     int64_t r = net_socket_read(&s->file, &iov, 1, -1, (int)c->args[3]);
     if (r >= 0 && c->args[4] && guest_put(c->args[5], &none) < 0)
         return -EFAULT;
@@ -68,8 +64,8 @@ int64_t sys_recvfrom(struct syscall_call *c)
 
 /* --- messages ---------------------------------------------------------------------------------- */
 
-/* Copies the header in and checks its buffers. `iov` has room for GUEST_IOV_MAX. */
-static int message_get(struct msghdr *message, struct iovec *iov, unsigned long from, bool writes)
+/* Copies the header in and its list of buffers. `iov` has room for GUEST_IOV_MAX. */
+static int message_get(struct msghdr *message, struct iovec *iov, unsigned long from)
 {
     int r = guest_get(message, from);
     if (r < 0)
@@ -77,15 +73,14 @@ static int message_get(struct msghdr *message, struct iovec *iov, unsigned long 
     ssize_t size = guest_iov(iov, (unsigned long)message->msg_iov, message->msg_iovlen);
     if (size < 0)
         return size == -EINVAL && message->msg_iovlen > GUEST_IOV_MAX ? -EMSGSIZE : (int)size;
-    int count = (int)message->msg_iovlen;
-    return writes ? guest_probe_write(iov, count) : guest_probe_read(iov, count);
+    return 0;
 }
 
 static int64_t message_send(struct net_socket *s, unsigned long from, int flags)
 {
     struct iovec iov[GUEST_IOV_MAX];
     struct msghdr message;
-    int r = message_get(&message, iov, from, false);
+    int r = message_get(&message, iov, from);
     return r < 0 ? r : net_socket_write(&s->file, iov, (int)message.msg_iovlen, -1, flags);
 }
 
@@ -94,7 +89,7 @@ static int64_t message_receive(struct net_socket *s, unsigned long to, int flags
 {
     struct iovec iov[GUEST_IOV_MAX];
     struct msghdr message;
-    int r = message_get(&message, iov, to, true);
+    int r = message_get(&message, iov, to);
     if (r < 0)
         return r;
     int64_t n = net_socket_read(&s->file, iov, (int)message.msg_iovlen, -1, flags);
@@ -106,14 +101,25 @@ static int64_t message_receive(struct net_socket *s, unsigned long to, int flags
     return guest_put(to, &message) < 0 ? -EFAULT : n;
 }
 
+/* What is no socket says so before the message is looked at. */
+static int fault_of(int fd)
+{
+    int type;
+    socklen_t size = sizeof type;
+    long r = host_call(SYS_getsockopt, fd, SOL_SOCKET, SO_TYPE, &type, &size);
+    return r == -ENOTSOCK || r == -EBADF ? (int)r : -EFAULT;
+}
+
 /* A plain or undecided socket's message. */
-static int message_check(const struct net_socket *s, unsigned long from, int flags)
+static int message_check(const struct net_socket *s, int fd, unsigned long from, int flags)
 {
     struct msghdr message;
     if (guest_get(&message, from) < 0)
         return 0; /* the host says so */
     int r = destination_check(s, (unsigned long)message.msg_name, message.msg_namelen, flags);
-    return r < 0 ? r : adopt_check_sent((unsigned long)message.msg_control, message.msg_controllen);
+    if (r == 0)
+        r = adopt_check_sent((unsigned long)message.msg_control, message.msg_controllen);
+    return r == -EFAULT ? fault_of(fd) : r;
 }
 
 int64_t sys_sendmsg(struct syscall_call *c)
@@ -123,7 +129,7 @@ int64_t sys_sendmsg(struct syscall_call *c)
         return -EBADF;
     if (is_tls(s))
         return message_send(s, c->args[1], (int)c->args[2]);
-    int r = message_check(s, c->args[1], (int)c->args[2]);
+    int r = message_check(s, (int)c->args[0], c->args[1], (int)c->args[2]);
     return r < 0 ? r : sys_pass(c);
 }
 
@@ -180,7 +186,8 @@ int64_t sys_sendmmsg(struct syscall_call *c)
     if (is_tls(s))
         return messages_each(s, c, true);
     for (unsigned i = 0; i < count; i++) {
-        int r = message_check(s, c->args[1] + i * sizeof(struct mmsghdr), (int)c->args[3]);
+        unsigned long at = c->args[1] + i * sizeof(struct mmsghdr);
+        int r = message_check(s, (int)c->args[0], at, (int)c->args[3]);
         if (r < 0)
             return r;
     }

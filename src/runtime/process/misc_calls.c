@@ -96,13 +96,17 @@ int64_t sys_getrandom(struct syscall_call *c)
     size_t size = MIN(c->args[1], 0x7fffffful), done = 0;
     if (c->args[2] & ~(unsigned long)(GRND_NONBLOCK | GRND_RANDOM | GRND_INSECURE))
         return -EINVAL;
+    if (!guest_may_be(c->args[0], size))
+        return -EFAULT;
     while (done < size) {
         size_t n = MIN(size - done, sizeof(chunk));
         if (platform()->random(chunk, n) < 0)
             return -EIO;
-        if (guest_write(c->args[0] + done, chunk, n) < 0)
+        struct iovec to = {(void *)(c->args[0] + done), n};
+        ssize_t given = guest_scatter(&to, 1, 0, chunk, n);
+        if (given < 0)
             return done > 0 ? (int64_t)done : -EFAULT;
-        done += n;
+        done += (size_t)given;
     }
     return (int64_t)done;
 }
@@ -148,10 +152,10 @@ int64_t sys_prlimit64(struct syscall_call *c)
 
 int64_t sys_getrlimit(struct syscall_call *c)
 {
-    return limits(0, (int)c->args[0], 0, c->args[1]);
+    return c->args[1] ? limits(0, (int)c->args[0], 0, c->args[1]) : -EFAULT;
 }
 
 int64_t sys_setrlimit(struct syscall_call *c)
 {
-    return limits(0, (int)c->args[0], c->args[1], 0);
+    return c->args[1] ? limits(0, (int)c->args[0], c->args[1], 0) : -EFAULT;
 }

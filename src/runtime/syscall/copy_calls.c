@@ -261,7 +261,13 @@ int64_t sys_sendfile(struct syscall_call *c)
                        .check = sendfile_check};
     if (!fd_is_shielded(job.in) && !fd_is_shielded(job.out))
         return sys_pass(c);
-    return copy_run(&job);
+    int64_t at = 0, r = job.in_offset ? guest_get(&at, job.in_offset) : 0;
+    if (r == 0)
+        r = copy_run(&job);
+    /* This call alone gives the offset back also where it fails. */
+    if (r < 0 && job.in_offset && guest_put(job.in_offset, &at) < 0)
+        r = -EFAULT;
+    return r;
 }
 
 static bool overlaps(const struct end *from, const struct end *to, size_t size)
@@ -343,5 +349,14 @@ int64_t sys_tee(struct syscall_call *c)
 
 int64_t sys_vmsplice(struct syscall_call *c)
 {
-    return fd_is_shielded((int)c->args[0]) ? -EBADF : sys_pass(c);
+    struct iovec iov[GUEST_IOV_MAX];
+    struct file *f = fd_get((int)c->args[0]);
+    bool path_only = f && (atomic_load(&f->flags) & O_PATH);
+    file_put(f);
+    if (!f)
+        return sys_pass(c);
+    if (path_only)
+        return -EBADF;
+    ssize_t size = guest_iov(iov, c->args[1], c->args[2]);
+    return size > 0 ? -EBADF : size; /* no pipe */
 }

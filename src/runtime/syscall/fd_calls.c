@@ -8,6 +8,7 @@
 #include "runtime/syscall/call.h"
 #include "runtime/vfs/vfs.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/fs.h>
@@ -18,10 +19,10 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
-#define PAGE_SIZE 4096ul
 #define RWF_KNOWN (RWF_HIPRI | RWF_DSYNC | RWF_SYNC | RWF_NOWAIT | RWF_APPEND | RWF_NOAPPEND_BIT)
 #define RWF_NOAPPEND_BIT 0x20
 #define READ_SIZE_MAX 0x7ffff000ull /* as Linux: more is cut */
+#define DIRENTS_SIZE_MAX (64u << 10)
 
 static void put_file(struct file **f)
 {
@@ -39,51 +40,16 @@ static void limit_iov(struct iovec *iov, int count)
     }
 }
 
-/* How much of a buffer the guest may use: whole, or up to the first page that faults. */
-static size_t usable_size(const struct iovec *iov, bool write)
+static bool may_move(const struct file *f, bool write)
 {
-    int r = write ? guest_probe_read(iov, 1) : guest_probe_write(iov, 1);
-    uintptr_t from = (uintptr_t)iov->iov_base;
-    if (r == 0)
-        return iov->iov_len;
-    for (size_t done = 0; done < iov->iov_len;) {
-        struct iovec page = {(void *)(from + done), PAGE_SIZE - (from + done) % PAGE_SIZE};
-        r = write ? guest_probe_read(&page, 1) : guest_probe_write(&page, 1);
-        if (r < 0)
-            return done;
-        done += page.iov_len;
-    }
-    return iov->iov_len;
-}
-
-/* Cuts the buffers where the guest's memory ends: what lies before is moved, as on Linux. */
-static int usable_iov(struct iovec *iov, int *count, bool write)
-{
-    bool any = false;
-    for (int i = 0; i < *count; i++) {
-        size_t size = usable_size(&iov[i], write);
-        bool whole = size == iov[i].iov_len;
-        iov[i].iov_len = size;
-        any |= size > 0;
-        if (!whole) {
-            *count = i + 1;
-            return any ? 0 : -EFAULT;
-        }
-    }
-    return 0;
+    int flags = atomic_load(&f->flags), access = flags & O_ACCMODE;
+    return !(flags & O_PATH) && (access == O_RDWR || access == (write ? O_WRONLY : O_RDONLY));
 }
 
 static int64_t move(struct file *f, struct iovec *iov, int count, int64_t offset, int flags,
                     bool write)
 {
-    int access = atomic_load(&f->flags) & O_ACCMODE;
-    bool allowed = access == O_RDWR || access == (write ? O_WRONLY : O_RDONLY);
-    if ((atomic_load(&f->flags) & O_PATH) || !allowed)
-        return -EBADF;
     limit_iov(iov, count);
-    int r = usable_iov(iov, &count, write);
-    if (r < 0)
-        return r;
     if (write)
         return f->ops->write ? f->ops->write(f, iov, count, offset, flags) : -EINVAL;
     return f->ops->read ? f->ops->read(f, iov, count, offset, flags) : -EINVAL;
@@ -93,10 +59,10 @@ static int64_t move_one(struct syscall_call *c, int64_t offset, bool write)
 {
     SCOPED_FILE(f, c->args[0]);
     struct iovec iov = {(void *)c->args[1], c->args[2]};
-    if (!f)
+    if (!f || !may_move(f, write))
         return -EBADF;
-    if ((int64_t)c->args[2] < 0)
-        return -EFAULT; /* no buffer is that large */
+    if (!guest_may_be(c->args[1], c->args[2]))
+        return -EFAULT;
     if (offset > 0 && (int64_t)c->args[2] > INT64_MAX - offset)
         return -EINVAL;
     return move(f, &iov, 1, offset, 0, write);
@@ -106,14 +72,16 @@ static int64_t move_vector(struct syscall_call *c, int64_t offset, int flags, bo
 {
     SCOPED_FILE(f, c->args[0]);
     struct iovec iov[GUEST_IOV_MAX];
-    if (!f)
+    if (!f || !may_move(f, write))
         return -EBADF;
+    ssize_t size = guest_iov(iov, c->args[1], c->args[2]);
+    if (size <= 0)
+        return size;
     if (flags & ~RWF_KNOWN)
         return -EOPNOTSUPP;
-    ssize_t size = guest_iov(iov, c->args[1], c->args[2]);
-    if (size > 0 && offset > 0 && size > INT64_MAX - offset)
+    if (offset > 0 && size > INT64_MAX - offset)
         return -EINVAL;
-    return size < 0 ? size : move(f, iov, (int)c->args[2], offset, flags, write);
+    return move(f, iov, (int)c->args[2], offset, flags, write);
 }
 
 int64_t sys_read(struct syscall_call *c)
@@ -298,16 +266,44 @@ int64_t sys_flock(struct syscall_call *c)
     return f->ops->flock ? f->ops->flock(f, (int)c->args[1]) : -EINVAL;
 }
 
+/* Entries that do not reach the guest are given again by the next call. */
+static int64_t put_dirents(struct file *f, unsigned long to, const uint8_t *entries, int64_t size)
+{
+    int64_t done = 0, next = -1;
+    if (guest_write(to, entries, (size_t)size) == 0)
+        return size;
+    while (done < size) {
+        struct dirent64 head;
+        memcpy(&head, entries + done, offsetof(struct dirent64, d_name));
+        if (guest_write(to + (unsigned long)done, entries + done, head.d_reclen) < 0)
+            break;
+        done += head.d_reclen;
+        next = head.d_off;
+    }
+    if (done > 0 && f->ops->seek)
+        (void)f->ops->seek(f, next, SEEK_SET);
+    return done > 0 ? done : -EFAULT;
+}
+
 int64_t sys_getdents64(struct syscall_call *c)
 {
     SCOPED_FILE(f, c->args[0]);
-    struct iovec iov = {(void *)c->args[1], MIN(c->args[2], (unsigned long)1 << 20)};
+    size_t size = MIN((unsigned)c->args[2], (unsigned)DIRENTS_SIZE_MAX);
     if (!f)
         return -EBADF;
-    int r = guest_probe_write(&iov, 1);
-    if (r < 0)
-        return r;
-    return f->ops->getdents ? f->ops->getdents(f, iov.iov_base, iov.iov_len) : -ENOTDIR;
+    if (!f->ops->getdents)
+        return is_path_only(f) ? -EBADF : -ENOTDIR;
+    int64_t start = f->ops->seek ? f->ops->seek(f, 0, SEEK_CUR) : -ESPIPE;
+    uint8_t *entries = malloc(MAX(size, (size_t)1));
+    if (!entries)
+        return -ENOMEM;
+    int64_t n = f->ops->getdents(f, entries, size);
+    if (n > 0)
+        n = put_dirents(f, c->args[1], entries, n);
+    if (n == -EFAULT && start >= 0)
+        (void)f->ops->seek(f, start, SEEK_SET);
+    free(entries);
+    return n;
 }
 
 /* A record of getdents64() becomes one of getdents(): they take the same room, and the type goes
@@ -351,7 +347,7 @@ int64_t sys_ioctl(struct syscall_call *c)
 {
     SCOPED_FILE(f, c->args[0]);
     int value;
-    if (!f)
+    if (!f || is_path_only(f))
         return -EBADF;
     switch (c->args[1]) {
     case FIOCLEX:
@@ -365,9 +361,16 @@ int64_t sys_ioctl(struct syscall_call *c)
         else
             atomic_fetch_and(&f->flags, ~O_NONBLOCK);
         return is_socket(f) ? sys_pass(c) : 0;
+    case FIOASYNC: /* nothing here sends signals */
+        if (is_socket(f))
+            break;
+        if (guest_get(&value, c->args[2]) < 0)
+            return -EFAULT;
+        return !value == !(atomic_load(&f->flags) & O_ASYNC) ? 0 : -ENOTTY;
     default:
-        return f->ops->ioctl ? f->ops->ioctl(f, c->args[1], c->args[2]) : -ENOTTY;
+        break;
     }
+    return f->ops->ioctl ? f->ops->ioctl(f, c->args[1], c->args[2]) : -ENOTTY;
 }
 
 /* The file behind a descriptor that the host has just duplicated. */

@@ -168,10 +168,15 @@ static int64_t watch_place(struct path_job *job, struct place *p)
     return r < 0 ? r : host_call(SYS_inotify_add_watch, (int)job->c->args[0], path, job->a);
 }
 
+#define IN_KNOWN_BITS                                                                         \
+    (IN_UNMOUNT | IN_Q_OVERFLOW | IN_IGNORED | IN_ONLYDIR | IN_DONT_FOLLOW | IN_EXCL_UNLINK | \
+     IN_MASK_ADD | IN_MASK_CREATE | IN_ISDIR | IN_ONESHOT)
+
 int64_t sys_inotify_add_watch(struct syscall_call *c)
 {
     uint32_t mask = (uint32_t)c->args[2];
-    if ((mask & (IN_MASK_ADD | IN_MASK_CREATE)) == (IN_MASK_ADD | IN_MASK_CREATE))
+    const uint32_t both = IN_MASK_ADD | IN_MASK_CREATE;
+    if ((mask & both) == both || !(mask & (IN_ALL_EVENTS | IN_KNOWN_BITS)))
         return -EINVAL;
     struct path_job job = {.c = c,
                            .dir_arg = NO_ARG,

@@ -46,6 +46,8 @@ static int name_allowed(const char *name, const struct inode_ref *ref, bool writ
 
 static int64_t copy_name(const struct xattr_job *x, char name[XATTR_NAME_MAX + 1])
 {
+    if (x->kind == XATTR_SET && (x->flags & ~3))
+        return -EINVAL;
     int64_t n = guest_text(name, x->name, XATTR_NAME_MAX + 1);
     if (n == -ENAMETOOLONG || n == 0)
         return -ERANGE;
@@ -71,21 +73,43 @@ static int64_t fetch(const struct xattr_job *x, struct request *rq)
     return n;
 }
 
-static int64_t store(const struct xattr_job *x, struct request *rq)
+/* The value, before the name is judged, as Linux does; into *ret_bytes, which the caller frees. */
+static int64_t value_copy(const struct xattr_job *x, void **ret_bytes)
 {
     if (x->size > XATTR_SIZE_MAX)
         return -E2BIG;
-    if (x->flags & ~3)
-        return -EINVAL;
     void *bytes = malloc(x->size ? x->size : 1);
     if (!bytes)
         return -ENOMEM;
     int64_t r = guest_read(bytes, x->value, x->size);
+    *ret_bytes = r == 0 ? bytes : NULL;
+    if (r < 0)
+        free(bytes);
+    return r;
+}
+
+static int64_t store(const struct xattr_job *x, struct request *rq, const void *bytes)
+{
     rq->in2 = slice_of(bytes, x->size);
     rq->flags = (uint32_t)x->flags;
-    if (r == 0)
-        r = fs_request(rq);
-    free(bytes);
+    return fs_request(rq);
+}
+
+static int64_t act_named(const struct xattr_job *x, const struct inode_ref *ref, struct request *rq,
+                         const char *name, const void *value)
+{
+    bool writes = x->kind == XATTR_SET || x->kind == XATTR_REMOVE;
+    int64_t r = name_allowed(name, ref, writes);
+    if (r < 0)
+        return r;
+    rq->in = slice_of_text(name);
+    if (x->kind == XATTR_GET)
+        return fetch(x, rq);
+    r = x->kind == XATTR_SET ? store(x, rq, value) : fs_request(rq);
+    if (r == 0 && watch_any()) {
+        struct watch_name what = watch_name_of_ref(ref);
+        watch_changed(&what);
+    }
     return r;
 }
 
@@ -96,23 +120,17 @@ static int64_t act(const struct xattr_job *x, const struct inode_ref *ref)
     char name[XATTR_NAME_MAX + 1];
     bool writes = x->kind == XATTR_SET || x->kind == XATTR_REMOVE;
     struct request rq = {.op = ops[x->kind], .volume = ref->volume, .ino = ref->ino};
+    void *value = NULL;
     if (writes && ref->mount->read_only)
         return -EROFS;
     if (x->kind == XATTR_LIST)
         return fetch(x, &rq);
     int64_t r = copy_name(x, name);
+    if (r >= 0 && x->kind == XATTR_SET)
+        r = value_copy(x, &value);
     if (r >= 0)
-        r = name_allowed(name, ref, writes);
-    if (r < 0)
-        return r;
-    rq.in = slice_of_text(name);
-    if (x->kind == XATTR_GET)
-        return fetch(x, &rq);
-    r = x->kind == XATTR_SET ? store(x, &rq) : fs_request(&rq);
-    if (r == 0 && watch_any()) {
-        struct watch_name what = watch_name_of_ref(ref);
-        watch_changed(&what);
-    }
+        r = act_named(x, ref, &rq, name, value);
+    free(value);
     return r;
 }
 
@@ -162,7 +180,14 @@ static int64_t on_fd(struct syscall_call *c, enum xattr_kind kind)
     struct xattr_job x = job_of(c, kind);
     struct place p = {.kind = PLACE_FILE, .file = f};
     struct inode_ref ref;
-    int64_t r = atomic_load(&f->flags) & O_PATH ? -EBADF : place_inode(&p, &ref);
+    char name[XATTR_NAME_MAX + 1];
+    int64_t r = kind == XATTR_LIST ? 0 : copy_name(&x, name);
+    void *value = NULL;
+    if (r >= 0 && kind == XATTR_SET)
+        r = value_copy(&x, &value);
+    free(value);
+    if (r >= 0)
+        r = atomic_load(&f->flags) & O_PATH ? -EBADF : place_inode(&p, &ref);
     if (r == 0)
         r = act(&x, &ref);
     else if (r == -EROFS)

@@ -3,6 +3,7 @@
 
 #include "base/log.h"
 #include "platform/ops.h"
+#include "runtime/guest.h"
 #include "runtime/vfs/dirents.h"
 #include "runtime/vfs/file_ops.h"
 
@@ -187,14 +188,11 @@ static int64_t device_read(struct file *f, const struct iovec *iov, int count, i
     lock_acquire(&f->lock);
     int64_t done = make_answer(device);
     uint64_t at = (uint64_t)(offset >= 0 ? offset : atomic_load(&f->offset));
-    for (int i = 0; done >= 0 && i < count && at < device->answer.size; i++) {
-        size_t n = MIN(iov[i].iov_len, device->answer.size - (size_t)at);
-        memcpy(iov[i].iov_base, device->answer.bytes + at, n);
-        at += n;
-        done += (int64_t)n;
-    }
+    if (done >= 0 && at < device->answer.size)
+        done = guest_scatter(iov, count, 0, device->answer.bytes + at,
+                             device->answer.size - (size_t)at);
     if (offset < 0 && done > 0)
-        atomic_store(&f->offset, (int64_t)at);
+        atomic_store(&f->offset, (int64_t)at + done);
     lock_release(&f->lock);
     return done;
 }
@@ -229,13 +227,11 @@ static int64_t device_write(struct file *f, const struct iovec *iov, int count, 
     if ((atomic_load(&f->flags) & O_ACCMODE) == O_RDONLY)
         return -EBADF;
     uint8_t bytes[LABEL_MAX + 1];
-    size_t size = 0;
-    for (int i = 0; i < count; i++) {
-        if (iov[i].iov_len > sizeof bytes - size)
-            return -EINVAL;
-        memcpy(bytes + size, iov[i].iov_base, iov[i].iov_len);
-        size += iov[i].iov_len;
-    }
+    size_t size = guest_iov_size(iov, count);
+    if (size > sizeof bytes)
+        return -EINVAL;
+    if (guest_gather(bytes, size, iov, count, 0) != (ssize_t)size)
+        return -EFAULT;
     lock_acquire(&f->lock);
     int r = take(device, bytes, size);
     if (r == 0) {

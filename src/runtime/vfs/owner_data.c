@@ -1,12 +1,37 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* What files contain: reads and writes, which look into the shared copy first where a file is
  * mapped. Bytes that go to the volume inside a request come from guest memory or a client's slot
- * and may change underneath: they are only ever copied. */
+ * and may change or vanish underneath: they are copied once, with guest_copy_some(). */
+#include "runtime/guest.h"
 #include "runtime/vfs/owner.h"
 
 #include <errno.h>
 #include <limits.h>
 #include <sys/stat.h>
+
+/* Of a mapped file, whose two copies must become one before the caller sees a byte, in memory that may
+ * vanish: by pieces that stay. */
+static int64_t read_mapped(struct owner *owner, struct volume *volume, struct shared_map *map,
+                           uint64_t ino, const struct request *rq)
+{
+    uint8_t kept[SHARED_MAP_PAGE];
+    size_t done = 0;
+    int64_t r = 0;
+    while (done < rq->out_size) {
+        uint64_t at = rq->offset + done;
+        size_t want = MIN(rq->out_size - done, sizeof kept);
+        ssize_t n = volume_read(volume, ino, at, kept, want);
+        r = n > 0 ? shared_map_overlay(owner, map, at, kept, (size_t)n) : n;
+        size_t given =
+            r < 0 || n <= 0 ? 0 : guest_copy_some((uint8_t *)rq->out + done, kept, (size_t)n);
+        if (r == 0 && n > 0 && given == 0)
+            r = -EFAULT;
+        done += given;
+        if (r < 0 || given < want)
+            break;
+    }
+    return done > 0 ? (int64_t)done : r;
+}
 
 int64_t owner_read(struct owner *owner, struct request *rq)
 {
@@ -17,10 +42,9 @@ int64_t owner_read(struct owner *owner, struct request *rq)
     struct shared_map *map = shared_map_live(inode);
     if (!map)
         return volume_read(volume, inode->ino, rq->offset, rq->out, rq->out_size);
-    ssize_t n = volume_read(volume, inode->ino, rq->offset, rq->out, rq->out_size);
-    int r = n > 0 ? shared_map_overlay(owner, map, rq->offset, rq->out, (size_t)n) : 0;
+    int64_t n = read_mapped(owner, volume, map, inode->ino, rq);
     shared_map_unlock(map);
-    return r < 0 ? r : n;
+    return n;
 }
 
 static ssize_t write_bytes(struct volume *volume, struct owner_inode *inode, struct request *rq)
@@ -28,6 +52,34 @@ static ssize_t write_bytes(struct volume *volume, struct owner_inode *inode, str
     if (rq->flags & REQUEST_APPEND)
         return volume_append(volume, inode->ino, rq->in.bytes, rq->in.size, &rq->offset);
     return volume_write(volume, inode->ino, rq->offset, rq->in.bytes, rq->in.size);
+}
+
+static int64_t write_mapped(struct owner *owner, struct volume *volume, struct owner_inode *inode,
+                            struct shared_map *map, struct request *rq)
+{
+    uint8_t kept[SHARED_MAP_PAGE];
+    struct request piece = *rq;
+    size_t done = 0;
+    int64_t r = 0;
+    while (r == 0 && done < rq->in.size) {
+        size_t want = MIN(rq->in.size - done, sizeof kept);
+        size_t got = guest_copy_some(kept, rq->in.bytes + done, want);
+        piece.in = slice_of(kept, got);
+        ssize_t n = got > 0 ? write_bytes(volume, inode, &piece) : -EFAULT;
+        r = n > 0 ? shared_map_update(owner, map, piece.offset, kept, (size_t)n) : n;
+        if (r < 0)
+            break;
+        if (done == 0)
+            rq->offset = piece.offset;
+        piece.offset += (size_t)n;
+        piece.flags &= ~(uint32_t)REQUEST_APPEND;
+        done += (size_t)n;
+        if ((size_t)n < want)
+            break;
+    }
+    if (done > 0 || r == 0)
+        r = shared_map_grown(owner, inode, map);
+    return r < 0 || done == 0 ? r : (int64_t)done;
 }
 
 /* Who changes a program that runs with its owner's rights must not thereby get them. */
@@ -52,16 +104,11 @@ int64_t owner_write(struct owner *owner, struct request *rq)
     if (rq->flags & REQUEST_ORDINARY)
         drop_rights(volume, inode->ino);
     struct shared_map *map = shared_map_live(inode);
-    ssize_t n = write_bytes(volume, inode, rq);
-    int r = 0;
-    if (map) {
-        r = n > 0 ? shared_map_update(owner, map, rq->offset, rq->in.bytes, (size_t)n) : 0;
-        if (r == 0)
-            r = shared_map_grown(owner, inode, map);
+    int64_t n = map ? write_mapped(owner, volume, inode, map, rq) : write_bytes(volume, inode, rq);
+    if (map)
         shared_map_unlock(map);
-    }
     owner_publish(owner, inode);
-    return r < 0 ? r : n;
+    return n;
 }
 
 int64_t owner_getattr(struct owner *owner, struct request *rq)

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "runtime/vfs/private_volume.h"
+#include "runtime/guest.h"
 
 #include "base/log.h"
 #include "platform/ops.h"
@@ -18,7 +19,7 @@ static struct volume_backend *g_backends[PRIVATE_MAX];
 static int make(struct volume_backend *backend, struct volume **ret_volume, struct error *e)
 {
     SCOPED(key256_wipe) struct key256 key;
-    struct volume_options options = {.backend = backend, .key = &key};
+    struct volume_options options = {.backend = backend, .key = &key, .copy = guest_copy_some};
     struct volume *volume;
     int r = platform()->random(&key, sizeof key);
     if (r == 0)

@@ -153,24 +153,37 @@ int proc_find(const char *path, unsigned flags, struct place *p)
 
 /* --- files of text that are made when they are opened --- */
 
+/* Who may not look into /proc/self/fd, as nobody but root may in a process that is closed to dumps,
+ * keeps the file itself, which nothing can change any more. */
+int64_t proc_text_open(const char *name, struct slice text, int flags)
+{
+    char path[64];
+    if (flags & O_DIRECTORY)
+        return -ENOTDIR;
+    unsigned kind = MFD_ALLOW_SEALING | (flags & O_CLOEXEC ? MFD_CLOEXEC : 0);
+    int fd = (int)host_call(SYS_memfd_create, name, kind);
+    if (fd < 0)
+        return fd;
+    int r = text.size > 0 ? host_pwrite(fd, text.bytes, text.size, 0) : 0;
+    if (r == 0)
+        r = (int)host_call(SYS_fcntl, fd, F_ADD_SEALS, F_SEAL_WRITE | F_SEAL_GROW | F_SEAL_SHRINK);
+    if (r < 0) {
+        host_close(fd);
+        return r;
+    }
+    snprintf(path, sizeof path, "/proc/self/fd/%d", fd);
+    int reader = host_openat(AT_FDCWD, path, O_RDONLY | O_CLOEXEC, 0);
+    if (reader >= 0) {
+        r = (int)host_call(SYS_dup3, reader, fd, flags & O_CLOEXEC);
+        host_close(reader);
+    }
+    return fd;
+}
+
 /* Text the guest may read, as a file of the host's memory: nothing in it is secret. */
 static int64_t text_open(struct slice text, int flags)
 {
-    char path[64];
-    if ((flags & O_ACCMODE) != O_RDONLY)
-        return -EACCES;
-    if (flags & O_DIRECTORY)
-        return -ENOTDIR;
-    int fd = (int)host_call(SYS_memfd_create, "proc", MFD_CLOEXEC);
-    if (fd < 0)
-        return fd;
-    long n = host_call(SYS_write, fd, text.bytes, text.size);
-    snprintf(path, sizeof path, "/proc/self/fd/%d", fd);
-    int64_t r = n == (long)text.size
-                    ? host_openat(AT_FDCWD, path, flags & (O_RDONLY | O_CLOEXEC), 0)
-                    : -ENOMEM;
-    host_close(fd);
-    return r;
+    return (flags & O_ACCMODE) != O_RDONLY ? -EACCES : proc_text_open("proc", text, flags);
 }
 
 static int64_t fdinfo_open(struct file *f, int flags)

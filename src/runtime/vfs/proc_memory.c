@@ -269,11 +269,7 @@ int64_t proc_memory_open(const char *what, int flags)
 {
     struct buf out = {0};
     int r = filter(what, &out);
-    long fd = r == 0 ? host_call(SYS_memfd_create, what, flags & O_CLOEXEC ? MFD_CLOEXEC : 0) : r;
-    if (fd >= 0 && out.size > 0)
-        r = host_pwrite((int)fd, out.bytes, out.size, 0);
+    int64_t fd = r == 0 ? proc_text_open(what, slice_of(out.bytes, out.size), flags) : r;
     buf_done(&out);
-    if (r < 0 && fd >= 0)
-        host_close((int)fd);
-    return r < 0 ? r : fd;
+    return fd;
 }

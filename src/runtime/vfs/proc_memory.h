@@ -12,4 +12,7 @@ bool proc_memory_is(const char *what);
 /* A descriptor of the text as it is now, or -errno. */
 int64_t proc_memory_open(const char *what, int flags);
 
+/* proc.c: `text` as a file of the host's memory that cannot be written. The descriptor or -errno. */
+int64_t proc_text_open(const char *name, struct slice text, int flags);
+
 #endif

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Regular files on a volume. The buffers are guest memory that the caller has probed. */
+/* Regular files on a volume. The guest's buffers may vanish while they are read or written: who copies at
+ * last, the volume or the volume server's client, does so through runtime/guest.h. */
 #include "platform/host.h"
 #include "runtime/guest.h"
 #include "runtime/thread.h"
@@ -327,9 +328,24 @@ static int64_t clone_from(struct file *f, unsigned long source)
     return r;
 }
 
+static int64_t clone_range_from(struct file *f, unsigned long arg)
+{
+    struct file_clone_range range;
+    int r = guest_get(&range, arg);
+    return r < 0 ? r : clone_from(f, (unsigned long)range.src_fd);
+}
+
 static int64_t put_int(unsigned long to, int value)
 {
     return guest_put(to, &value);
+}
+
+/* FIOQSIZE: the room that it takes. */
+static int64_t put_room(struct file *f, unsigned long to)
+{
+    struct statx about;
+    int64_t r = volume_file_stat(f, &about), room = (int64_t)about.stx_blocks * 512;
+    return r < 0 ? r : guest_put(to, &room);
 }
 
 #define FLAGS_OF_EXTENTS 0x80000 /* what ext4 says of its files: "by extents" */
@@ -339,6 +355,8 @@ int64_t volume_file_ioctl(struct file *f, unsigned long request, unsigned long a
     switch (request) {
     case FIGETBSZ:
         return put_int(arg, 4096);
+    case FIOQSIZE:
+        return put_room(f, arg);
     case FS_IOC_GETFLAGS:
         return put_int(arg, FLAGS_OF_EXTENTS);
     case FS_IOC_SETFLAGS:
@@ -346,6 +364,8 @@ int64_t volume_file_ioctl(struct file *f, unsigned long request, unsigned long a
         return -EOPNOTSUPP;
     case FICLONE:
         return clone_from(f, arg);
+    case FICLONERANGE:
+        return clone_range_from(f, arg);
     default:
         return -ENOTTY;
     }

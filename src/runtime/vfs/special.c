@@ -1,8 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "runtime/vfs/special.h"
 
+#include "base/secret.h"
 #include "platform/host.h"
 #include "platform/ops.h"
+#include "runtime/guest.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -11,6 +13,8 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/syscall.h>
+
+#define COPY_SIZE ((size_t)16 << 10) /* on the stack, on its way to the guest */
 
 struct special {
     struct file file;
@@ -69,30 +73,27 @@ void special_statx(enum special_kind kind, struct statx *ret_stat)
     };
 }
 
-static int64_t fill(enum special_kind kind, const struct iovec *iov)
-{
-    if (kind == SPECIAL_ZERO) {
-        memset(iov->iov_base, 0, iov->iov_len);
-        return 0;
-    }
-    return platform()->random(iov->iov_base, iov->iov_len);
-}
-
 static int64_t special_read(struct file *f, const struct iovec *iov, int count, int64_t offset,
                             int flags)
 {
     enum special_kind kind = (enum special_kind)special_kind_of(f);
-    int64_t done = 0;
+    size_t total = guest_iov_size(iov, count), done = 0;
+    uint8_t bytes[COPY_SIZE] = {0};
+    int64_t r = 0;
     (void)offset, (void)flags;
-    if (kind == SPECIAL_NULL)
-        return 0;
-    for (int i = 0; i < count; i++) {
-        int64_t r = fill(kind, &iov[i]);
-        if (r < 0)
-            return done > 0 ? done : r;
-        done += (int64_t)iov[i].iov_len;
+    while (kind != SPECIAL_NULL && done < total) {
+        size_t size = MIN(total - done, sizeof bytes);
+        r = kind == SPECIAL_ZERO ? 0 : platform()->random(bytes, size);
+        if (r == 0)
+            r = guest_scatter(iov, count, done, bytes, size);
+        if (r <= 0)
+            break;
+        done += (size_t)r;
+        if ((size_t)r < size)
+            break;
     }
-    return done;
+    secret_wipe(bytes, kind == SPECIAL_ZERO ? 0 : sizeof bytes);
+    return done > 0 ? (int64_t)done : r;
 }
 
 static int64_t special_write(struct file *f, const struct iovec *iov, int count, int64_t offset,

@@ -18,6 +18,7 @@
 #include <unistd.h>
 
 #define STATIC_DEVICE_MINOR 0xc0ef
+#define COPY_SIZE ((size_t)16 << 10) /* on the stack, on its way to the guest */
 
 struct static_file {
     struct file file;
@@ -201,22 +202,26 @@ static int64_t static_read(struct file *f, const struct iovec *iov, int count, i
                            int flags)
 {
     struct static_file *sf = static_of(f);
+    uint8_t bytes[COPY_SIZE];
     (void)flags;
     if (atomic_load(&f->flags) & O_PATH)
         return -EBADF;
     uint64_t at = (uint64_t)(offset >= 0 ? offset : atomic_load(&f->offset));
-    int64_t done = 0;
-    for (int i = 0; i < count; i++) {
-        int64_t n = copy_out(sf, iov[i].iov_base, iov[i].iov_len, at + (uint64_t)done);
-        if (n < 0)
-            return done > 0 ? done : n;
-        done += n;
-        if ((size_t)n < iov[i].iov_len)
+    size_t total = guest_iov_size(iov, count), done = 0;
+    int64_t r = 0;
+    while (done < total) {
+        size_t want = MIN(total - done, sizeof bytes);
+        int64_t n = copy_out(sf, bytes, want, at + done);
+        r = n > 0 ? guest_scatter(iov, count, done, bytes, (size_t)n) : n;
+        if (r <= 0)
+            break;
+        done += (size_t)r;
+        if (r < n || (size_t)n < want)
             break;
     }
     if (offset < 0)
-        atomic_store(&f->offset, (int64_t)at + done);
-    return done;
+        atomic_store(&f->offset, (int64_t)(at + done));
+    return done > 0 ? (int64_t)done : r;
 }
 
 static int64_t static_write(struct file *f, const struct iovec *iov, int count, int64_t offset,

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "runtime/vfs/vfs.h"
+#include "runtime/guest.h"
 
 #include "base/log.h"
 #include "platform/host.h"
@@ -216,6 +217,7 @@ static int open_volume(const struct runtime_config *config, unsigned index, stru
         .authority = rv->authority,
         .mode = rv->mode,
         .cache_size = config->cache_size,
+        .copy = guest_copy_some,
     };
     memcpy(options.id, rv->id, sizeof options.id);
     if (rv->create) {

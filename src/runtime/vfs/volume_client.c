@@ -3,6 +3,7 @@
 
 #include "base/log.h"
 #include "platform/host.h"
+#include "runtime/guest.h"
 #include "runtime/vfs/ring.h"
 
 #include <errno.h>
@@ -110,6 +111,32 @@ static bool await_answer(struct volume_client *client, struct ring_slot *slot)
     }
 }
 
+/* What goes with a request: names are ours, data may be the guest's. How much of the first, or -errno. */
+static ssize_t fill_slot(uint8_t *data, const struct request *rq)
+{
+    struct iovec in = {(void *)(uintptr_t)rq->in.bytes, rq->in.size};
+    ssize_t n = rq->in.size > 0 ? guest_gather(data, rq->in.size, &in, 1, 0) : 0;
+    if (n >= 0 && rq->in2.size > 0)
+        memcpy(data + rq->in.size, rq->in2.bytes, rq->in2.size);
+    return n;
+}
+
+/* The answer's bytes: how much of `out` they are is its count for texts and data, all of it for
+ * structs. The result again, or fewer where the guest's memory ends. */
+static int64_t take_answer(const struct request *rq, const uint8_t *data, int64_t result)
+{
+    size_t size = result < 0 ? 0 : rq->out_size;
+    if (result >= 0 && rq->op == REQUEST_READ)
+        size = MIN((size_t)result, rq->out_size);
+    if (result >= 0 && rq->op == REQUEST_READDIR)
+        size = MIN((size_t)result * sizeof(struct volume_entry), rq->out_size);
+    if (size == 0)
+        return result;
+    struct iovec out = {rq->out, size};
+    ssize_t n = guest_scatter(&out, 1, 0, data, size);
+    return n < 0 || rq->op == REQUEST_READ ? n : result;
+}
+
 /* One request that fits a slot. */
 static int64_t call_once(struct volume_client *client, struct request *rq)
 {
@@ -126,24 +153,20 @@ static int64_t call_once(struct volume_client *client, struct request *rq)
     slot->has_creds = rq->creds != NULL;
     if (rq->creds)
         slot->creds = *rq->creds;
-    if (rq->in.size > 0)
-        memcpy(data, rq->in.bytes, rq->in.size);
-    if (rq->in2.size > 0)
-        memcpy(data + rq->in.size, rq->in2.bytes, rq->in2.size);
+    ssize_t filled = fill_slot(data, rq);
+    if (filled < 0) {
+        give_back(client->ring, slot);
+        return filled;
+    }
+    if ((size_t)filled < rq->in.size) /* data: only a write's is as long as that */
+        slot->request.in.size = (size_t)filled;
     atomic_store(&slot->state, SLOT_OF(SLOT_REQUESTED, id));
     ring_bell(client->ring, slot);
     if (!await_answer(client, slot))
         return -EIO;
     int64_t result = slot->result;
     struct request answer = slot->request;
-    /* How much of `out` is an answer: its count for texts and data, all of it for structs. */
-    size_t size = result < 0 ? 0 : rq->out_size;
-    if (result >= 0 && rq->op == REQUEST_READ)
-        size = MIN((size_t)result, rq->out_size);
-    if (result >= 0 && rq->op == REQUEST_READDIR)
-        size = MIN((size_t)result * sizeof(struct volume_entry), rq->out_size);
-    if (size > 0)
-        memcpy(rq->out, data + out_at, size);
+    result = take_answer(rq, data + out_at, result);
     give_back(client->ring, slot);
     answer.in = rq->in;
     answer.in2 = rq->in2;

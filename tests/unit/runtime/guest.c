@@ -34,16 +34,29 @@ TEST(iovec_arrays_are_bounded)
     CHECK_EQ(guest_iov(copy, (unsigned long)two, 2), -EFAULT);
 }
 
-TEST(probing_touches_without_changing)
+TEST(bytes_go_between_our_memory_and_the_buffers_in_their_order)
 {
-    char buffer[3 * 4096];
-    for (size_t i = 0; i < sizeof buffer; i++)
-        buffer[i] = (char)i;
-    struct iovec iov[2] = {{buffer, sizeof buffer}, {NULL, 0}};
-    CHECK_EQ(guest_probe_write(iov, 2), 0);
-    CHECK_EQ(guest_probe_read(iov, 2), 0);
-    for (size_t i = 0; i < sizeof buffer; i++)
-        REQUIRE(buffer[i] == (char)i);
+    char a[3] = "abc", b[4] = "defg", text[9] = "";
+    struct iovec iov[3] = {{a, 3}, {NULL, 0}, {b, 4}};
+    CHECK_EQ(guest_iov_size(iov, 3), 7);
+    CHECK_EQ(guest_gather(text, 8, iov, 3, 0), 7);
+    CHECK_TEXT(text, "abcdefg");
+    CHECK_EQ(guest_gather(text, 3, iov, 3, 2), 3);
+    CHECK_EQ(memcmp(text, "cde", 3), 0);
+    CHECK_EQ(guest_gather(text, 8, iov, 3, 7), 0);
+    CHECK_EQ(guest_scatter(iov, 3, 2, "XYZ", 3), 3);
+    CHECK_EQ(memcmp(a, "abX", 3), 0);
+    CHECK_EQ(memcmp(b, "YZfg", 4), 0);
+    CHECK_EQ(guest_scatter(iov, 3, 6, "12", 2), 1);
+}
+
+TEST(what_lies_before_an_address_of_the_kernel_is_copied)
+{
+    char a[3] = "abc", text[9] = "";
+    struct iovec iov[2] = {{a, 3}, {(void *)0xffff800000000000ul, 4}};
+    CHECK_EQ(guest_gather(text, 8, iov, 2, 0), 3);
+    CHECK_EQ(guest_gather(text, 8, iov, 2, 3), -EFAULT);
+    CHECK_EQ(guest_scatter(iov, 2, 3, "x", 1), -EFAULT);
 }
 
 TAP_MAIN()
