@@ -124,7 +124,7 @@ void document_content_get(struct call *call)
 {
     struct node node;
     if (call_node(call, 0, NODE_DOCUMENT, &node) == 0)
-        call_reply_content(call, node.name, node.type, node.content, node.modified_ms);
+        call_reply_content(call, node.key, node.name, node.type, node.content, node.modified_ms);
 }
 
 /* If-Match is looked at again when the body is here: somebody may have been faster. */
@@ -287,7 +287,8 @@ void version_content_get(struct call *call)
     struct node node;
     struct version version;
     if (call_version(call, &node, &version) == 0)
-        call_reply_content(call, node.name, version.type, version.content, version.created_ms);
+        call_reply_content(call, node.key, node.name, version.type, version.content,
+                           version.created_ms);
 }
 
 void version_restore_post(struct call *call)
@@ -357,7 +358,7 @@ void file_get(struct call *call)
     if (r < 0) {
         document_problem(call, r);
     } else if (node.kind == NODE_DOCUMENT) {
-        call_reply_content(call, node.name, node.type, node.content, node.modified_ms);
+        call_reply_content(call, node.key, node.name, node.type, node.content, node.modified_ms);
     } else {
         char *key = arena_printf(&call->req->arena, "%lld", (long long)node.key);
         if (key) {

@@ -302,7 +302,7 @@ void trash_purge(struct call *call)
     int64_t key = 0;
     int r = call_key(call, 0, &key);
     if (r == 0)
-        r = node_purge(call->dms->store, key);
+        r = node_purge(call->dms->store, &call->actor, key);
     if (r < 0)
         call_problem_errno(call, r);
     else
@@ -326,7 +326,7 @@ void trash_empty(struct call *call)
         r = node_trashed(call->dms->store, INT64_MAX, 1, note_key, &key, &more);
         if (r < 0 || key == 0)
             break;
-        r = node_purge(call->dms->store, key);
+        r = node_purge(call->dms->store, &call->actor, key);
     }
     if (r < 0)
         call_problem_errno(call, r);

@@ -1,16 +1,22 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Users, for administrators. There is always one administrator left. */
 #include "dms/dms.h"
+#include "dms/store_token.h"
 
 #include <errno.h>
 
 enum { USERS_MAX = 10000, USER_NAME_MAX = 64 };
 
+static const char *role_text(enum role role)
+{
+    return role == ROLE_ADMIN ? "admin" : "user";
+}
+
 static void user_json(struct json *json, const struct user *user)
 {
     json_open_object(json, NULL);
     json_put_text(json, "name", user->name);
-    json_put_text(json, "role", user->role == ROLE_ADMIN ? "admin" : "user");
+    json_put_text(json, "role", role_text(user->role));
     json_put_bool(json, "password_change_required", user->must_change);
     json_put_int(json, "created_ms", user->created_ms);
     json_close(json);
@@ -143,7 +149,12 @@ static void wish_hashed(void *arg, int result, const char *hash)
         r = user_change(dms->store, wish->before.key, wish->role, hash, true);
     if (r == 0 && wish->before.key != 0)
         r = session_remove_all(dms->store, wish->before.key, NULL);
+    if (r == 0 && wish->before.key != 0)
+        r = tokens_remove_all(dms->store, wish->before.key);
     passwords_forget(dms->passwords);
+    if (r == 0)
+        call_audit(call, wish->before.key ? "user-password" : "user-add", 0, wish->name,
+                   role_text(wish->role));
     if (r < 0)
         call_problem_errno(call, r);
     else
@@ -236,6 +247,8 @@ static void user_patch_json(struct call *call)
     }
     int r = user_change(call->dms->store, wish->before.key, wish->role, wish->before.hash,
                         wish->before.must_change);
+    if (r == 0)
+        call_audit(call, "user-role", 0, wish->name, role_text(wish->role));
     if (r < 0)
         call_problem_errno(call, r);
     else
@@ -254,6 +267,8 @@ void user_delete(struct call *call)
         return;
     int r = user_remove(call->dms->store, user.key);
     passwords_forget(call->dms->passwords);
+    if (r == 0)
+        call_audit(call, "user-remove", 0, user.name, NULL);
     if (r < 0)
         call_problem_errno(call, r);
     else

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Who is calling: a session token, a remembered password, or Argon2 on the helper thread. Also the
  * handlers for sessions and one's own password. */
+#include "dms/digest.h"
 #include "dms/dms.h"
 #include "server/base64.h"
 
@@ -32,14 +33,25 @@ static void authenticated(struct call *call, call_fn *then)
 {
     enum access access = call->access;
     call->actor.user = call->user.name;
+    call->actor.from = call_from(call);
+    call->signed_in = true;
     if (call->user.must_change && (access == ACCESS_USER || access == ACCESS_ADMIN))
         call_problem(call, 403, "password-change-required",
                      "This is a one-time password. Set your own first: PUT /api/me/password with "
                      "{\"old\": ..., \"new\": ...}.");
+    else if (call->token_scopes && !api_token_allows(call))
+        call_problem(call, 403, "token-scope", "The API token's scopes do not allow this.");
     else if (access == ACCESS_ADMIN && call->user.role != ROLE_ADMIN)
         call_problem(call, 403, "admins-only", "Only an administrator may do this.");
     else
         then(call);
+}
+
+/* The password was right. Who has a second factor needs it too, but not again within a session. */
+static void password_right(struct call *call, call_fn *then)
+{
+    if (call->signed_in || second_factor_pass(call, call->code) == 0)
+        authenticated(call, then);
 }
 
 static void checked(void *arg, int result, const char *hash)
@@ -48,7 +60,7 @@ static void checked(void *arg, int result, const char *hash)
     struct call *call = arg;
     call->password_work = NULL;
     if (result == 0 && call->user.key != 0) {
-        authenticated(call, call->then);
+        password_right(call, call->then);
         return;
     }
     call->user = (struct user){0};
@@ -57,6 +69,8 @@ static void checked(void *arg, int result, const char *hash)
         return;
     }
     metric_add(&call->dms->metrics[DMS_SIGN_INS_REFUSED], 1);
+    call->actor.from = call_from(call);
+    call_audit(call, "sign-in-refused", 0, call->sign_in_name, NULL);
     unauthorized(call, "The user name or the password is wrong.");
 }
 
@@ -74,7 +88,7 @@ void call_sign_in(struct call *call, const char *user, struct slice password, ca
     uint64_t now_ns = loop_now_ns(dms->loop);
     int64_t key = passwords_remembered(dms->passwords, user, password, now_ns);
     if (key && user_by_key(dms->store, &call->req->arena, key, &call->user) == 0) {
-        authenticated(call, then);
+        password_right(call, then);
         return;
     }
     unsigned wait_s = passwords_wait_s(dms->passwords, user, now_ns);
@@ -84,6 +98,7 @@ void call_sign_in(struct call *call, const char *user, struct slice password, ca
     }
     call->then = then;
     call->user = (struct user){0};
+    call->sign_in_name = arena_text(&call->req->arena, slice_of_text(user));
     int r = user_find(dms->store, &call->req->arena, user, &call->user);
     if (r == 0 || r == -ENOENT)
         r = password_check(dms->passwords, user, call->user.key, password, call->user.hash, now_ns,
@@ -99,6 +114,19 @@ static call_fn *signed_in_fn(const struct call *call)
     return call->then_signed_in ? call->then_signed_in : call->route->run;
 }
 
+static void by_api_token(struct call *call, struct slice token, const char *name)
+{
+    int r = api_token_user(call, token);
+    if (r == 0 && name && strcmp(name, call->user.name) != 0)
+        r = -ENOENT;
+    if (r == -ENOENT)
+        unauthorized(call, "The API token is unknown, has ended, or is another user's.");
+    else if (r < 0)
+        call_problem_errno(call, r);
+    else
+        authenticated(call, signed_in_fn(call));
+}
+
 static void basic(struct call *call, struct slice credentials)
 {
     struct buf text = {0};
@@ -110,7 +138,10 @@ static void basic(struct call *call, struct slice credentials)
         unauthorized(call, "The Authorization header is malformed.");
     } else {
         *colon = 0;
-        call_sign_in(call, user, slice_of_text(colon + 1), signed_in_fn(call));
+        if (is_api_token(slice_of_text(colon + 1)))
+            by_api_token(call, slice_of_text(colon + 1), user);
+        else
+            call_sign_in(call, user, slice_of_text(colon + 1), signed_in_fn(call));
     }
     buf_done(&text); /* wipes it */
 }
@@ -118,6 +149,10 @@ static void basic(struct call *call, struct slice credentials)
 static void bearer(struct call *call, struct slice token)
 {
     struct dms *dms = call->dms;
+    if (is_api_token(token)) {
+        by_api_token(call, token, NULL);
+        return;
+    }
     int64_t key = 0;
     digest_sha256(token, call->token_hash);
     int r = session_find(dms->store, call->token_hash, call->actor.now_ms / 1000, &key);
@@ -221,6 +256,8 @@ static void session_start(struct call *call)
     digest_sha256(buf_slice(&token), hash);
     if (r == 0)
         r = session_add(dms->store, hash, call->user.key, expires_s, now_s);
+    if (r == 0)
+        call_audit(call, "sign-in", 0, call->user.name, NULL);
     if (r < 0) {
         call_problem_errno(call, r);
         return;
@@ -243,15 +280,17 @@ static void session_start(struct call *call)
 
 static void session_create_json(struct call *call)
 {
-    static const char *const members[] = {"user", "password", "cookie", NULL};
+    static const char *const members[] = {"user", "password", "code", "cookie", NULL};
     bool ok = true;
     if (call_json_only(call, members) < 0)
         return;
+    call->code = call_json_text(call, "code", &ok);
     const char *user = call_json_text(call, "user", &ok);
     const char *password = call_json_text(call, "password", &ok);
     const json_t *cookie = json_object_get(call->json, "cookie");
     if (!ok || !user || !password || (cookie && !json_is_boolean(cookie)))
-        call_problem(call, 422, "bad-body", "user and password are needed, as text.");
+        call_problem(call, 422, "bad-body",
+                     "user and password are needed, code if there is a second factor, as text.");
     else
         call_sign_in(call, user, slice_of_text(password), session_start);
 }
@@ -269,6 +308,8 @@ void session_delete(struct call *call)
     }
     int r = session_remove(call->dms->store, call->token_hash);
     cookie_set(call, NULL, 0);
+    if (r == 0)
+        call_audit(call, "sign-out", 0, call->user.name, NULL);
     if (r < 0)
         call_problem_errno(call, r);
     else
@@ -302,6 +343,8 @@ static void my_password_hashed(void *arg, int result, const char *hash)
         r = session_remove_all(dms->store, call->user.key,
                                call->by_token ? call->token_hash : NULL);
     passwords_forget(dms->passwords);
+    if (r == 0)
+        call_audit(call, "password", 0, call->user.name, NULL);
     if (r < 0)
         call_problem_errno(call, r);
     else
@@ -340,5 +383,6 @@ static void my_password_json(struct call *call)
 
 void my_password_set(struct call *call)
 {
-    call_json(call, my_password_json);
+    if (person_check(call) == 0)
+        call_json(call, my_password_json);
 }

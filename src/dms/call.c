@@ -1,12 +1,16 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Calls: routing, waiting for the commit, answering. */
+#include "base/log.h"
 #include "dms/dms.h"
+#include "dms/store_audit.h"
 #include "server/problem.h"
 
 #include <errno.h>
 #include <stdlib.h>
 #include <time.h>
 #include <unistd.h>
+
+#define AUDIT_DELAY_NS ((uint64_t)1000000000)
 
 /* Answering */
 
@@ -59,6 +63,25 @@ static void commit(void *arg)
             http_problem_errno(call->req, r);
         }
     }
+}
+
+static void audit_settle_now(void *arg)
+{
+    struct dms *dms = arg;
+    dms->audit_timer_set = false;
+    if (audit_settle(dms->store) < 0)
+        LOG_WARNING("the audit trail could not be written; it is tried again");
+    if (store_in_transaction(dms->store))
+        loop_defer(dms->loop, &dms->commit_task, commit, dms);
+}
+
+void dms_audit_later(struct dms *dms)
+{
+    if (dms->audit_timer_set)
+        return;
+    int r = loop_timer_set(dms->loop, &dms->audit_timer, loop_now_ns(dms->loop) + AUDIT_DELAY_NS,
+                           audit_settle_now, dms);
+    dms->audit_timer_set = r == 0;
 }
 
 static void reply(struct call *call)
@@ -143,6 +166,12 @@ void call_problem(struct call *call, int status, const char *name, const char *d
 
 void call_problem_errno(struct call *call, int error)
 {
+    if (error == -EPERM) {
+        call_problem(call, 409, "kept",
+                     "It, or something in it, must be kept: there is a time to keep or a legal "
+                     "hold. See /api/documents/{id}/retention.");
+        return;
+    }
     if (store_in_transaction(call->dms->store))
         loop_defer(call->dms->loop, &call->dms->commit_task, commit, call->dms);
     http_problem_errno(call->req, error);
@@ -171,6 +200,13 @@ static void call_done(struct http_request *req, int status, void *arg)
     content_drop(dms->store, &call->draft);
     if (call->json)
         json_decref(call->json);
+}
+
+void call_audit(struct call *call, const char *action, int64_t node, const char *name,
+                const char *detail)
+{
+    if (audit_add(call->dms->store, &call->actor, action, node, name, detail) < 0)
+        store_spoil(call->dms->store);
 }
 
 /* Routing */
@@ -278,7 +314,7 @@ void dms_handle(struct http_request *req, void *arg)
     call->dms = dms;
     call->req = req;
     call->draft.fd = -1;
-    call->actor = (struct actor){"", (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000};
+    call->actor = (struct actor){"", (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000, ""};
     req->user = call;
     http_request_on_done(req, call_done, call);
     unsigned methods;

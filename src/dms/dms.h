@@ -54,13 +54,18 @@ struct dms {
     struct passwords *passwords;
     struct call *waiting, **waiting_end; /* for the commit */
     struct loop_task commit_task;
-    struct tus_write *tus_writes; /* parts on their way in */
+    struct tus_write *tus_writes;  /* parts on their way in */
+    struct loop_timer audit_timer; /* until what was read is written down */
+    bool audit_timer_set;
     metric_value metrics[DMS_METRIC_COUNT];
     bool failed; /* the loop was stopped by an error */
 };
 
 /* The handler of the HTTP server; `arg` is the struct dms. */
 void dms_handle(struct http_request *req, void *arg);
+
+/* Writes down within a second what the audit trail has noted. */
+void dms_audit_later(struct dms *dms);
 
 enum access { ACCESS_ANYONE, ACCESS_USER, ACCESS_ADMIN, ACCESS_EVEN_ONE_TIME };
 
@@ -92,6 +97,10 @@ struct call {
     struct user user;                    /* key 0: nobody */
     uint8_t token_hash[TOKEN_HASH_SIZE]; /* of the session that was used */
     bool by_token;
+    bool signed_in;
+    const char *code;         /* of the second factor, while signing in */
+    unsigned token_scopes;    /* of the API token that was used; 0: none was */
+    const char *sign_in_name; /* who is said to be calling, while that is found out */
     struct actor actor;
     /* Waiting for something */
     struct password_work *password_work;
@@ -129,6 +138,13 @@ void call_problem(struct call *call, int status, const char *name, const char *d
     __attribute__((format(printf, 4, 5)));
 void call_problem_errno(struct call *call, int error);
 
+/* The peer's address as text, "" if it has none. */
+const char *call_from(struct call *call);
+/* In the audit trail: what is no change of a node (those are noted by the store). A failure makes
+ * the commit fail, so nothing is done that is not noted. */
+void call_audit(struct call *call, const char *action, int64_t node, const char *name,
+                const char *detail);
+
 /* Parses a path parameter that is a node's key ("root" is the root folder). 0 or -ENOENT. */
 must_check int call_key(struct call *call, unsigned param, int64_t *ret_key);
 /* The node it names, which is not deleted; 0 or the call has been ended. `kind` 0: any. */
@@ -145,6 +161,18 @@ void call_authenticate(struct call *call);
 void unauthorized(struct call *call, const char *detail);
 /* Name and password from elsewhere (WS-Security); then runs `then`. */
 void call_sign_in(struct call *call, const char *user, struct slice password, call_fn *then);
+
+/* api_tokens.c: the user of an API token, -ENOENT if it is none that lives; and whether the token's
+ * scopes allow the call. */
+#define API_TOKEN_PREFIX "cft_"
+bool is_api_token(struct slice text);
+must_check int api_token_user(struct call *call, struct slice text);
+bool api_token_allows(const struct call *call);
+/* Only a person may change what signs in: 0, or the call has been ended. */
+must_check int person_check(struct call *call);
+/* api_factor.c: whether the user, whose password was right, has shown the second factor if there is
+ * one. 0, or the call has been ended. `code` may be NULL. */
+must_check int second_factor_pass(struct call *call, const char *code);
 
 /* upload.c: receives the body into call->draft, makes it durable, then runs `then`. */
 void upload_raw(struct call *call, call_fn *then);
@@ -168,9 +196,9 @@ void web_headers(struct call *call);
 void node_json(struct call *call, struct json *json, const char *key, const struct node *node);
 void call_reply_node(struct call *call, int status, int64_t key);
 void content_etag(char *text, size_t size, int64_t content);
-/* Answers a download: conditions, range, headers that keep scripts from running. */
-void call_reply_content(struct call *call, const char *name, const char *type, int64_t content,
-                        int64_t modified_ms);
+/* Answers a download of a node's content: conditions, range, headers that keep scripts from running. */
+void call_reply_content(struct call *call, int64_t node, const char *name, const char *type,
+                        int64_t content, int64_t modified_ms);
 /* If-Match against `etag`; 0 or the call has been ended with 412. */
 must_check int call_if_match(struct call *call, const char *etag);
 
@@ -194,6 +222,13 @@ call_fn folder_post, folder_get, folder_children, node_patch, node_delete;
 call_fn document_post, document_get, document_content_get, document_content_put, document_copy_post;
 call_fn versions_get, version_get_one, version_content_get, version_restore_post;
 call_fn file_get, file_put, file_delete;
+call_fn token_post, tokens_get, token_delete;
+call_fn factor_post, factor_put, factor_delete, user_factor_delete;
+call_fn document_retention_get, document_retention_put, holds_get, hold_post;
+call_fn hold_documents_get, hold_document_put, hold_release_post, hold_release_delete;
+call_fn share_post, shares_get, document_shares_get, share_delete;
+call_fn share_page_get, share_content_get, share_content_post, share_style_get;
+call_fn audit_get, node_audit_get, audit_state_get, audit_csv_get, audit_check_get;
 call_fn search_get, trash_get, trash_restore, trash_purge, trash_empty;
 call_fn soap_post, soap_wsdl;
 

@@ -11,7 +11,7 @@ static const struct {
 } schemas[] = {
     {"Problem", "type string, title string, status integer, detail? string"},
     {"Protection", "runtime boolean, evidence boolean"},
-    {"Credentials", "user string, password string, cookie? boolean"},
+    {"Credentials", "user string, password string, code? string, cookie? boolean"},
     {"Session", "token? string, expires_at_s integer, user string, role string, "
                 "password_change_required boolean"},
     {"PasswordChange", "old string, new string"},
@@ -31,6 +31,29 @@ static const struct {
     {"Version", "version integer, size integer, type string|null, created_ms integer, "
                 "created_by string, etag string"},
     {"VersionPage", "items Version[], next string|null"},
+    {"NewToken", "name string, scopes string[], expires_ms? integer|null"},
+    {"Token", "id string, name string, scopes string[], created_ms integer, "
+              "expires_ms integer|null, used_ms integer|null, token? string"},
+    {"TokenList", "items Token[]"},
+    {"NewFactor", "secret string, uri string"},
+    {"Code", "code string"},
+    {"RecoveryCodes", "recovery_codes string[]"},
+    {"NewRetention", "until_ms integer"},
+    {"Retention", "until_ms integer|null, set_by string|null, holds string[], kept boolean"},
+    {"NewHold", "name string, reason string"},
+    {"Hold", "id string, name string, reason string, created_by string, created_ms integer, "
+             "release_asked_by string|null, released boolean, documents integer"},
+    {"HoldPage", "items Hold[], next string|null"},
+    {"IdPage", "items string[], next string|null"},
+    {"NewShare", "expires_ms integer, password? string, downloads_max? integer"},
+    {"Share", "id string, document string, user string, created_ms integer, expires_ms integer, "
+              "password boolean, downloads integer, downloads_max integer, path? string"},
+    {"SharePage", "items Share[], next string|null"},
+    {"AuditEntry", "sequence integer, time_ms integer, action string, user string, from string, "
+                   "id string|null, name string, detail string, hash string"},
+    {"AuditPage", "items AuditEntry[], next string|null"},
+    {"AuditHead", "sequence integer, hash string"},
+    {"AuditCheck", "ok boolean, entries integer, hash string, broken_at? integer"},
 };
 
 static void ref_write(struct json *json, const char *key, struct slice name)
@@ -47,7 +70,7 @@ static void type_write(struct json *json, const char *key, struct slice type)
     if (type.size > 2 && memcmp(type.bytes + type.size - 2, "[]", 2) == 0) {
         json_open_object(json, key);
         json_put_text(json, "type", "array");
-        ref_write(json, "items", slice_of(type.bytes, type.size - 2));
+        type_write(json, "items", slice_of(type.bytes, type.size - 2));
         json_close(json);
     } else if (type.bytes[0] >= 'A' && type.bytes[0] <= 'Z') {
         ref_write(json, key, type);
@@ -55,6 +78,8 @@ static void type_write(struct json *json, const char *key, struct slice type)
         json_open_object(json, key);
         if (slice_is_text(type, "string|null"))
             json_put_raw(json, "type", "[\"string\",\"null\"]");
+        else if (slice_is_text(type, "integer|null"))
+            json_put_raw(json, "type", "[\"integer\",\"null\"]");
         else
             json_put_slice(json, "type", type);
         json_close(json);

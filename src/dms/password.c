@@ -3,6 +3,7 @@
 #include "dms/password.h"
 #include "base/hex.h"
 #include "base/macros.h"
+#include "dms/digest.h"
 
 #include <argon2.h>
 #include <errno.h>
@@ -69,15 +70,6 @@ struct password_work {
 };
 
 /* Digests */
-
-void digest_sha256(struct slice bytes, uint8_t digest[DIGEST_SIZE])
-{
-    SHA256_CTX ctx;
-    SHA256_Init(&ctx);
-    SHA256_Update(&ctx, bytes.bytes, bytes.size);
-    SHA256_Final(digest, &ctx);
-    secret_wipe(&ctx, sizeof ctx);
-}
 
 /* HMAC-SHA-256 (RFC 2104) over the user's name, a NUL and the password. */
 static void mac_of(const struct passwords *passwords, const char *user, struct slice password,
@@ -315,6 +307,12 @@ unsigned passwords_wait_s(struct passwords *passwords, const char *user, uint64_
 static void charge(struct failures *failures, uint64_t each_ns, uint64_t now_ns)
 {
     failures->paid_ns = MAX(failures->paid_ns, now_ns) + each_ns;
+}
+
+void passwords_charge(struct passwords *passwords, const char *name, uint64_t now_ns)
+{
+    charge(failures_of(passwords, name_of(passwords, name)), FAILURE_NS, now_ns);
+    charge(&passwords->all, FAILURE_ALL_NS, now_ns);
 }
 
 static void refund(struct password_work *work)

@@ -15,7 +15,6 @@
 #define PASSWORD_SIZE_MIN 8
 #define PASSWORD_SIZE_MAX 256
 #define PASSWORD_HASH_SIZE 160 /* of the encoded text, with its NUL */
-#define DIGEST_SIZE 32
 
 struct passwords;
 
@@ -32,6 +31,9 @@ void passwords_forget(struct passwords *passwords);
 unsigned passwords_wait_s(struct passwords *passwords, const char *user, uint64_t now_ns);
 
 /* One check or one hash under way. fn is called on the loop's thread, unless cancelled. */
+/* One failure of another kind (a wrong code) under this name. */
+void passwords_charge(struct passwords *passwords, const char *name, uint64_t now_ns);
+
 struct password_work;
 typedef void password_fn(void *arg, int result, const char *hash);
 
@@ -56,7 +58,5 @@ must_check int password_hash_now(struct slice password, char hash[PASSWORD_HASH_
 must_check int password_fingerprint(struct slice password, char text[FINGERPRINT_SIZE]);
 /* 0 if it is that of `password`, -EKEYREJECTED if not. */
 must_check int password_fingerprint_check(struct slice password, const char *text);
-
-void digest_sha256(struct slice bytes, uint8_t digest[DIGEST_SIZE]);
 
 #endif

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* What nodes and contents look like from outside. */
 #include "dms/dms.h"
+#include "dms/store_audit.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -163,6 +164,19 @@ static bool range_counts(struct call *call, const char *etag, int64_t modified_m
     return http_date_parse(value, &date_s) == 0 && modified_ms / 1000 == date_s;
 }
 
+/* What is read is in the audit trail, or is not given out. */
+static int read_note(struct call *call, int64_t node, int64_t content, const char *name)
+{
+    char detail[32] = "";
+    content_etag(detail, sizeof detail, content);
+    if (call->req->method == HTTP_METHOD_HEAD)
+        return 0;
+    int r = audit_read_note(call->dms->store, &call->actor, node, content, name, detail);
+    if (r == 0 && audit_has_notes(call->dms->store))
+        dms_audit_later(call->dms);
+    return r;
+}
+
 static void content_send(struct call *call, int status, const char *type, struct buf *bytes, int fd,
                          uint64_t offset, uint64_t size)
 {
@@ -177,8 +191,8 @@ static void content_send(struct call *call, int status, const char *type, struct
     call_reply_buf(call, status, type, bytes);
 }
 
-void call_reply_content(struct call *call, const char *name, const char *type, int64_t content,
-                        int64_t modified_ms)
+void call_reply_content(struct call *call, int64_t node, const char *name, const char *type,
+                        int64_t content, int64_t modified_ms)
 {
     struct buf bytes = {0};
     int fd = -1;
@@ -210,6 +224,13 @@ void call_reply_content(struct call *call, const char *name, const char *type, i
             (void)close(fd);
         http_response_headerf(call->req, "Content-Range", "bytes */%lld", (long long)size);
         call_problem(call, 416, "bad-range", "The document has %lld bytes.", (long long)size);
+        return;
+    }
+    if (read_note(call, node, content, name) < 0) {
+        buf_done(&bytes);
+        if (fd >= 0)
+            (void)close(fd);
+        call_problem_errno(call, -EIO);
         return;
     }
     content_headers(call, name, type, etag, modified_ms);

@@ -1,6 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "dms/store_internal.h"
 
+#include "base/log.h"
+#include "dms/store_audit.h"
+
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
@@ -104,6 +107,39 @@ static const char *const schema_steps[] = {
     "UPDATE node SET acl = 1, name = 'Root' WHERE key = 1;",
 
     STORE_PARTIAL_SCHEMA,
+
+    /* The audit trail */
+    "CREATE TABLE audit(sequence INTEGER PRIMARY KEY, time_ms INTEGER NOT NULL, "
+    "action TEXT NOT NULL, user TEXT NOT NULL, node INTEGER NOT NULL, origin TEXT NOT NULL, "
+    "name TEXT NOT NULL, detail TEXT NOT NULL, hash BLOB NOT NULL);"
+    "CREATE INDEX audit_node ON audit(node, sequence) WHERE node <> 0;"
+    "CREATE INDEX audit_user ON audit(user, sequence);",
+
+    /* Links that share a document */
+    "CREATE TABLE share(key INTEGER PRIMARY KEY AUTOINCREMENT, hash BLOB NOT NULL UNIQUE, "
+    "node INTEGER NOT NULL, user TEXT NOT NULL, created_ms INTEGER NOT NULL, "
+    "expires_ms INTEGER NOT NULL, password TEXT, downloads INTEGER NOT NULL DEFAULT 0, "
+    "downloads_max INTEGER NOT NULL);"
+    "CREATE INDEX share_node ON share(node);",
+
+    /* API tokens, second factors */
+    "CREATE TABLE token(key INTEGER PRIMARY KEY AUTOINCREMENT, hash BLOB NOT NULL UNIQUE, "
+    "user INTEGER NOT NULL, name TEXT NOT NULL, scopes INTEGER NOT NULL, "
+    "created_ms INTEGER NOT NULL, expires_ms INTEGER NOT NULL, used_ms INTEGER NOT NULL DEFAULT 0);"
+    "CREATE INDEX token_user ON token(user);"
+    "CREATE TABLE factor(user INTEGER PRIMARY KEY, secret BLOB NOT NULL, "
+    "confirmed INTEGER NOT NULL, last_step INTEGER NOT NULL);"
+    "CREATE TABLE recovery(user INTEGER, hash BLOB, PRIMARY KEY(user, hash)) WITHOUT ROWID;",
+
+    /* Times to keep, legal holds */
+    "CREATE TABLE retention(node INTEGER PRIMARY KEY, until_ms INTEGER NOT NULL, "
+    "user TEXT NOT NULL);"
+    "CREATE TABLE hold(key INTEGER PRIMARY KEY AUTOINCREMENT, name TEXT NOT NULL, "
+    "reason TEXT NOT NULL, created_by TEXT NOT NULL, created_ms INTEGER NOT NULL, release_by TEXT, "
+    "released_ms INTEGER NOT NULL DEFAULT 0);"
+    "CREATE UNIQUE INDEX hold_name ON hold(name) WHERE released_ms = 0;"
+    "CREATE TABLE held(hold INTEGER, node INTEGER, PRIMARY KEY(hold, node)) WITHOUT ROWID;"
+    "CREATE INDEX held_node ON held(node);",
 };
 
 /* The cache is given back at rest (store_rest()). No shared memory: this process is the only one.
@@ -290,14 +326,26 @@ int key_retire(struct store *store, const char *setting, int64_t key, int64_t ne
     return key + 1 == next ? number_store(store, setting, next) : 0;
 }
 
+/* What is kept in memory of the database, after a part of it was undone. */
+static int memory_reload(struct store *store)
+{
+    int r = keys_load(store);
+    return r < 0 ? r : audit_reload(store);
+}
+
 int store_step_begin(struct store *store)
 {
     int r = 0;
-    if (!store->in_transaction)
+    bool begins = !store->in_transaction;
+    if (begins)
         r = store_run(store, STMT_BEGIN, "");
     if (r < 0)
         return r;
     store->in_transaction = true;
+    if (begins && store->audit) /* what was read before stands before */
+        r = audit_settle(store);
+    if (r < 0)
+        return r;
     store->step_mark = store->committing.size;
     return store_run(store, STMT_SAVE, "");
 }
@@ -314,12 +362,17 @@ int store_step_end(struct store *store, int result)
     if (result < 0) {
         model_forget(store);
         committing_drop(store, store->step_mark);
-        if (store_run(store, STMT_UNDO, "") < 0 || keys_load(store) < 0)
+        if (store_run(store, STMT_UNDO, "") < 0 || memory_reload(store) < 0)
             store->broken = true; /* so that the commit fails too */
     }
     if (store_run(store, STMT_RELEASE, "") < 0)
         store->broken = true;
     return result;
+}
+
+void store_spoil(struct store *store)
+{
+    store->broken = true;
 }
 
 static void rolled_back(struct store *store)
@@ -329,12 +382,14 @@ static void rolled_back(struct store *store)
         (void)!store_run(store, STMT_ROLLBACK, "");
     committing_drop(store, 0);
     store->in_transaction = false;
-    store->broken = keys_load(store) < 0;
+    audit_ended(store, false);
+    store->broken = memory_reload(store) < 0;
 }
 
 static void committed(struct store *store)
 {
     store->in_transaction = false;
+    audit_ended(store, true);
     for (size_t at = 0; at < store->committing.size; at += 32) {
         char name[33] = {0};
         memcpy(name, store->committing.bytes + at, 32);
@@ -350,7 +405,9 @@ int store_commit(struct store *store)
 {
     if (!store->in_transaction)
         return 0;
-    int r = store->broken ? -EIO : store_run(store, STMT_COMMIT, "");
+    int r = store->broken ? -EIO : audit_settle(store);
+    if (r == 0)
+        r = store_run(store, STMT_COMMIT, "");
     if (r < 0)
         rolled_back(store);
     else
@@ -455,6 +512,8 @@ int store_open(const char *directory, struct store **ret_store, struct error *e)
         return r;
     r = keys_load(store);
     if (r == 0)
+        r = audit_open(store);
+    if (r == 0)
         r = content_recover(store);
     if (r < 0)
         return error_set(e, r, "cannot settle what a crash left behind in '%s'", directory);
@@ -477,6 +536,10 @@ void store_close(struct store *store)
     if (store->db && store->in_transaction)
         rolled_back(store);
     model_forget(store);
+
+    if (store->audit && !store->broken && (audit_settle(store) < 0 || store_commit(store) < 0))
+        LOG_WARNING("the last entries of the audit trail could not be written");
+    audit_close(store);
     statements_finalize(store);
     if (store->db)
         (void)sqlite3_wal_checkpoint_v2(store->db, NULL, SQLITE_CHECKPOINT_TRUNCATE, NULL, NULL);

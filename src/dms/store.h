@@ -43,6 +43,8 @@ void store_close(struct store *store);
 bool store_in_transaction(const struct store *store);
 /* 0: everything since the last commit is durable. On failure all of it is undone. */
 must_check int store_commit(struct store *store);
+/* What was done since the last commit must not become durable: the next commit fails. */
+void store_spoil(struct store *store);
 /* Gives memory back and shortens the write-ahead log. For when nothing is going on. */
 void store_rest(struct store *store);
 
@@ -118,6 +120,7 @@ struct node {
 struct actor {
     const char *user;
     int64_t now_ms;
+    const char *from; /* the peer's address, or NULL; see call_from() */
 };
 
 /* Also finds deleted nodes; the caller looks at `trash`. */
@@ -177,7 +180,7 @@ must_check int node_trash(struct store *store, const struct actor *actor, int64_
 must_check int node_restore(struct store *store, const struct actor *actor, int64_t key,
                             int64_t parent);
 /* For good, of what is in the trash. */
-must_check int node_purge(struct store *store, int64_t key);
+must_check int node_purge(struct store *store, const struct actor *actor, int64_t key);
 
 /* Lists. Each calls fn for up to `limit` rows after `after` and tells whether there are more. */
 typedef int node_fn(void *arg, const struct node *node);

@@ -23,7 +23,8 @@ struct store {
     bool purged;                     /* the index still holds words of what was purged */
     bool has_doomed;                 /* files to delete after the commit */
     bool broken;                     /* a step could not be undone */
-    size_t step_mark;                /* of `committing`, when the present step began */
+    struct store_audit *audit;
+    size_t step_mark; /* of `committing`, when the present step began */
     /* Type definitions, kept by the CMIS model; forgotten at rest and when a change is undone. */
     void *types;
     void (*types_forget)(struct store *store);
@@ -70,6 +71,9 @@ must_check int content_recover(struct store *store);
 enum change_kind { CHANGE_CREATED, CHANGE_UPDATED, CHANGE_DELETED, CHANGE_SECURITY };
 must_check int change_add(struct store *store, const struct actor *actor, int64_t key,
                           int64_t number, enum change_kind kind);
+/* The same under another name in the audit trail, which change_add() writes too. */
+must_check int change_note(struct store *store, const struct actor *actor, int64_t key,
+                           int64_t number, enum change_kind kind, const char *action);
 
 /* Within a step: */
 must_check int version_last(struct store *store, int64_t key, int64_t *ret_number,
@@ -84,6 +88,12 @@ must_check int node_added(struct store *store, const struct actor *actor, int64_
 must_check int trash_put(struct store *store, const struct actor *actor, const struct node *node);
 /* For good, with all that names it. */
 must_check int node_drop(struct store *store, int64_t key);
+
+/* The audit trail's part of store_open() and store_close(), and again after a rollback. */
+must_check int audit_open(struct store *store);
+must_check int audit_reload(struct store *store);
+void audit_close(struct store *store);
+void audit_ended(struct store *store, bool committed); /* the transaction */
 
 void node_read(sqlite3_stmt *stmt, struct arena *arena, struct node *ret);
 /* The index takes in new nodes late and many at once, which costs a fraction of one by one: before

@@ -1,9 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Folders and documents: what changes the tree. */
+#include "dms/store_audit.h"
+#include "dms/store_hold.h"
 #include "dms/store_internal.h"
 #include "server/http.h"
 
 #include <errno.h>
+#include <stdio.h>
 
 void node_read(sqlite3_stmt *stmt, struct arena *arena, struct node *ret)
 {
@@ -97,7 +100,28 @@ static int parent_check(struct store *store, int64_t parent)
 int change_add(struct store *store, const struct actor *actor, int64_t key, int64_t number,
                enum change_kind kind)
 {
-    return store_run(store, STMT_CHANGE_ADD, "iiii", key, number, (int64_t)kind, actor->now_ms);
+    static const char *const actions[] = {[CHANGE_CREATED] = "create",
+                                          [CHANGE_UPDATED] = "change",
+                                          [CHANGE_DELETED] = "delete",
+                                          [CHANGE_SECURITY] = "permissions"};
+    const char *action = actions[kind];
+    if (number > 1 && kind == CHANGE_CREATED)
+        action = "version";
+    return change_note(store, actor, key, number, kind, action);
+}
+
+int change_note(struct store *store, const struct actor *actor, int64_t key, int64_t number,
+                enum change_kind kind, const char *action)
+{
+    SCOPED(arena_done) struct arena arena = {0};
+    struct node node = {0};
+    char detail[40] = "";
+    int r = store_run(store, STMT_CHANGE_ADD, "iiii", key, number, (int64_t)kind, actor->now_ms);
+    if (r == 0)
+        r = node_get(store, &arena, key, &node);
+    if (number > 0)
+        (void)snprintf(detail, sizeof detail, "version %lld", (long long)number);
+    return r < 0 ? r : audit_add(store, actor, action, key, node.name, detail);
 }
 
 /* A name must also differ from what is filed in the folder beside what it holds. */
@@ -503,10 +527,14 @@ int trash_put(struct store *store, const struct actor *actor, const struct node 
 {
     if (node->checked_out)
         return -ETXTBSY;
-    int r = store_run(store, STMT_CHANGE_BELOW, "iii", node->key, (int64_t)CHANGE_DELETED,
+    int r = hold_check(store, node->key, actor->now_ms, NULL);
+    if (r == 0)
+        r = store_run(store, STMT_CHANGE_BELOW, "iii", node->key, (int64_t)CHANGE_DELETED,
                       actor->now_ms);
     if (r == 0)
         r = store_run(store, STMT_FILING_EMPTY, "i", node->key);
+    if (r == 0)
+        r = audit_add(store, actor, "delete", node->key, node->name, NULL);
     return r < 0 ? r : store_run(store, STMT_NODE_TRASH, "ii", node->key, actor->now_ms);
 }
 
@@ -545,7 +573,7 @@ int node_restore(struct store *store, const struct actor *actor, int64_t key, in
     if (r == 0)
         r = store_run(store, STMT_NODE_UNTRASH, "i", key);
     if (r == 0)
-        r = change_add(store, actor, key, node.version, CHANGE_CREATED);
+        r = change_note(store, actor, key, node.version, CHANGE_CREATED, "restore");
     return store_step_end(store, r);
 }
 
@@ -595,6 +623,12 @@ int node_drop(struct store *store, int64_t key)
     if (r == 0)
         r = store_run(store, STMT_DAV_PROPERTY_CLEAR, "i", key);
     if (r == 0)
+        r = store_run(store, STMT_SHARE_CLEAR, "i", key);
+    if (r == 0)
+        r = store_run(store, STMT_RETENTION_CLEAR, "i", key);
+    if (r == 0)
+        r = store_run(store, STMT_HELD_CLEAR, "i", key);
+    if (r == 0)
         r = versions_drop(store, key);
     if (r == 0)
         r = key_retire(store, "node_next", key, store->node_next);
@@ -624,7 +658,7 @@ static int tree_drop(struct store *store, int64_t key)
     return r;
 }
 
-int node_purge(struct store *store, int64_t key)
+int node_purge(struct store *store, const struct actor *actor, int64_t key)
 {
     SCOPED(arena_done) struct arena arena = {0};
     struct node node = {0};
@@ -634,6 +668,10 @@ int node_purge(struct store *store, int64_t key)
     r = node_get(store, &arena, key, &node);
     if (r == 0 && node.trash != key)
         r = -ENOENT;
+    if (r == 0)
+        r = hold_check(store, key, actor->now_ms, NULL);
+    if (r == 0)
+        r = audit_add(store, actor, "purge", key, node.name, NULL);
     if (r == 0)
         r = tree_drop(store, key);
     store->purged = true;

@@ -6,6 +6,7 @@
 
 #include "dms/cmis/statements.h"
 #include "dms/store_partial.h"
+#include "dms/trust_statements.h"
 
 #define NODE_COLUMNS                                                                         \
     "node.key, node.parent, node.kind, node.name, node.revision, node.created_ms, "          \
@@ -148,6 +149,7 @@
       "SELECT coalesce(sum(kind = 2 AND trash = 0), 0), "                                          \
       "coalesce(sum(kind = 1 AND trash = 0), 0), coalesce(sum(trash <> 0), 0) FROM node")          \
     STORE_PARTIAL_STATEMENTS(S)                                                                    \
+    TRUST_STATEMENTS(S)                                                                            \
     CMIS_STATEMENTS(S)
 
 #endif

@@ -2,6 +2,7 @@
 /* Users and sessions. A session is stored as the hash of its token: whoever reads the database
  * cannot use it. */
 #include "dms/store_internal.h"
+#include "dms/store_token.h"
 
 #include <errno.h>
 
@@ -66,6 +67,10 @@ int user_remove(struct store *store, int64_t key)
     if (r < 0)
         return r;
     r = store_run(store, STMT_SESSION_REMOVE_ALL, "ib", key, (struct slice){0});
+    if (r == 0)
+        r = store_run(store, STMT_TOKEN_REMOVE_ALL, "i", key);
+    if (r == 0)
+        r = factor_remove(store, key);
     if (r == 0)
         r = store_run(store, STMT_USER_REMOVE, "i", key);
     return store_step_end(store, r);

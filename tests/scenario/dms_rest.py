@@ -7,6 +7,7 @@ import os
 import re
 import subprocess
 import sys
+import time
 import xml.etree.ElementTree as xml
 
 import dms_server
@@ -460,9 +461,13 @@ def the_openapi_description_is_true(server):
     made(server.put(f"{WORK}/openapi.txt", b"text"))
     user = f"openapi{os.getpid()}"
     made(server.post("/api/users", {"name": user, "password": "one-time-secret"}))
+    hold = made(server.post("/api/holds", {"name": user, "reason": "a test"}))["id"]
+    link = made(server.post(f"/api/documents/{key}/shares",
+                            {"expires_ms": 1000 * int(time.time() + 600)}))["path"][3:]
     known = set()
     for path, operations in root["paths"].items():
-        values = {"id": place if "folders" in path else key, "number": "1", "name": user,
+        values = {"id": place if "folders" in path else hold if "holds" in path else key,
+                  "document": key, "link": link, "number": "1", "name": user,
                   "path": f"{WORK}/openapi.txt"}
         real = re.sub(r"\{(\w+)\}", lambda match: values[match.group(1)], path)
         for method, operation in operations.items():

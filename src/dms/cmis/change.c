@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Changes of an object that is there: properties, contents, place. */
 #include "dms/cmis/model.h"
+#include "dms/store_hold.h"
 
 #include <errno.h>
 #include <unistd.h>
@@ -155,7 +156,9 @@ int content_replace(struct cmis_call *cmis, struct row *row, int64_t content, in
     struct store *store = cmis->store;
     struct node *node = &row->node;
     int64_t old = row->content;
-    int r = content ? content_ref(store, content, 1) : 0;
+    int r = row->is_pwc ? 0 : hold_check(store, node->key, cmis->now_ms, NULL);
+    if (r == 0 && content)
+        r = content_ref(store, content, 1);
     if (r == 0)
         r = store_run(store, STMT_VERSION_CONTENT, "iiiiss", node->key, row->number, content, size,
                       mime, file_name);

@@ -2,6 +2,7 @@
 /* Deleting. Documents, folders and items go to the trash, where the REST interface finds them; a
  * single version, a relationship and a policy are gone at once. */
 #include "dms/cmis/model.h"
+#include "dms/store_hold.h"
 
 #include <errno.h>
 
@@ -33,7 +34,9 @@ int version_drop(struct cmis_call *cmis, const struct row *row)
 {
     struct actor actor = actor_of(cmis);
     int64_t key = row->node.key;
-    int r = content_ref(cmis->store, row->content, -1);
+    int r = row->is_pwc ? 0 : hold_check(cmis->store, key, cmis->now_ms, NULL);
+    if (r == 0)
+        r = content_ref(cmis->store, row->content, -1);
     if (r == 0)
         r = store_run(cmis->store, STMT_VALUE_VERSION_CLEAR, "ii", key, row->number);
     if (r == 0)

@@ -197,7 +197,7 @@ must_check int cmis_step_end(struct cmis_call *cmis, int result);
 /* Who acts and when, for the store. */
 static inline struct actor actor_of(const struct cmis_call *cmis)
 {
-    return (struct actor){cmis->user, cmis->now_ms};
+    return (struct actor){cmis->user, cmis->now_ms, cmis->from};
 }
 /* Runs a statement; sets the call's error. */
 #define RUN(cmis, id, kinds, ...) run_result(cmis, store_run((cmis)->store, id, kinds, __VA_ARGS__))

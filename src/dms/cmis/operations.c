@@ -166,6 +166,10 @@ int cmis_fail_errno(struct cmis_call *cmis, int error)
                          "There is something with this name in the folder already.");
     case -ETXTBSY:
         return cmis_fail(cmis, CMIS_VERSIONING, "The document is checked out.");
+    case -EPERM:
+        return cmis_fail(cmis, CMIS_CONSTRAINT,
+                         "It, or something in it, must be kept: there is a time to keep or a legal "
+                         "hold.");
     case -EINVAL:
         return cmis_fail(cmis, CMIS_CONSTRAINT, "A name or a place is not allowed.");
     case -ENOSPC:

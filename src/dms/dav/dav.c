@@ -141,9 +141,6 @@ void dav_fail(struct call *call, int error)
     case -EBADMSG:
         call_problem(call, 400, "malformed", "The XML body is malformed or over a limit.");
         break;
-    case -EPERM:
-        call_problem(call, 400, "malformed", "A DOCTYPE is not allowed.");
-        break;
     case -E2BIG:
         call_problem(call, 403, "too-many", "This is more than is copied at once: copy its parts.");
         break;
@@ -191,7 +188,9 @@ static void collected(struct http_request *req, struct slice bytes, void *arg)
     struct call *call = arg;
     struct dav_body *body = call->state;
     int r = dav_body_parse(&req->arena, bytes, body);
-    if (r < 0)
+    if (r == -EPERM)
+        call_problem(call, 400, "malformed", "A DOCTYPE is not allowed.");
+    else if (r < 0)
         dav_fail(call, r);
     else
         call->then(call);
@@ -227,8 +226,8 @@ void dav_get(struct call *call)
     if (!place.exists) {
         call_problem_errno(call, -ENOENT);
     } else if (place.node.kind == NODE_DOCUMENT) {
-        call_reply_content(call, place.node.name, place.node.type, place.node.content,
-                           place.node.modified_ms);
+        call_reply_content(call, place.node.key, place.node.name, place.node.type,
+                           place.node.content, place.node.modified_ms);
     } else { /* a person with a browser */
         http_response_header(call->req, "Location", "/");
         call_reply_empty(call, 303);

@@ -2,6 +2,7 @@
 /* PROPFIND and PROPPATCH. A listing is written while it is sent, a page of children at a time, so a
  * folder of any size needs the same memory. */
 #include "dms/dav/dav.h"
+#include "dms/paged.h"
 
 #include <errno.h>
 #include <limits.h>
@@ -12,14 +13,12 @@
 /* Live properties: what the server knows by itself. */
 
 struct listing {
-    struct call *call;
+    struct paged paged;
     const struct dav_body *wanted;
     struct node self;
     struct buf base;  /* the folder's href */
     struct buf after; /* the name of the last child that was written */
-    struct buf out;
-    struct loop_task task;
-    bool begun, ended, deep;
+    bool begun, deep;
 };
 
 typedef int live_fn(struct listing *listing, struct buf *out, const struct node *node);
@@ -89,7 +88,7 @@ static int live_supported_lock(struct listing *listing, struct buf *out, const s
 
 static int live_locks(struct listing *listing, struct buf *out, const struct node *node)
 {
-    return dav_locks_write(listing->call, out, node->key);
+    return dav_locks_write(listing->paged.call, out, node->key);
 }
 
 static const struct live {
@@ -205,10 +204,10 @@ static int response_write(struct listing *listing, const struct node *node, cons
     SCOPED(arena_done) struct arena arena = {0};
     SCOPED(buf_done) struct buf found = {0};
     SCOPED(buf_done) struct buf missing = {0};
-    struct buf *out = &listing->out;
+    struct buf *out = &listing->paged.out;
     struct dead dead = {0};
-    int r =
-        dav_properties_get(listing->call->dms->store, &arena, node->key, &dead.list, &dead.count);
+    int r = dav_properties_get(listing->paged.call->dms->store, &arena, node->key, &dead.list,
+                               &dead.count);
     if (r == 0)
         r = listing->wanted->kind == DAV_PROPFIND_SOME
                 ? some_write(listing, &found, &missing, node, &dead)
@@ -243,9 +242,10 @@ static int child_write(void *arg, const struct node *node)
     return r < 0 ? r : response_write(listing, node, node->name);
 }
 
-static int page_write(struct listing *listing)
+static int page_write(struct paged *paged)
 {
-    struct buf *out = &listing->out;
+    struct listing *listing = container_of(paged, struct listing, paged);
+    struct buf *out = &paged->out;
     bool more = false;
     if (!listing->begun) {
         listing->begun = true;
@@ -256,48 +256,21 @@ static int page_write(struct listing *listing)
             return r;
     } else {
         const char *after = buf_text(&listing->after);
-        int r = after ? node_children(listing->call->dms->store, listing->self.key, after,
+        int r = after ? node_children(listing->paged.call->dms->store, listing->self.key, after,
                                       CHILDREN_PER_PAGE, child_write, listing, &more)
                       : -ENOMEM;
         if (r < 0 || more)
             return r;
     }
-    listing->ended = true;
+    paged->ended = true;
     return buf_append_text(out, "</D:multistatus>\n");
 }
 
-static void listing_resume(void *arg)
+static void listing_free(struct paged *paged)
 {
-    struct listing *listing = arg;
-    http_response_resume(listing->call->req);
-}
-
-static ssize_t listing_read(void *arg, void *to, size_t size)
-{
-    struct listing *listing = arg;
-    struct dms *dms = listing->call->dms;
-    while (listing->out.size == 0 && !listing->ended) {
-        if (store_in_transaction(dms->store)) { /* shows nothing that may still be undone */
-            loop_defer(dms->loop, &listing->task, listing_resume, listing);
-            return -EAGAIN;
-        }
-        int r = page_write(listing);
-        if (r < 0)
-            return r;
-    }
-    size = MIN(size, listing->out.size);
-    memcpy(to, listing->out.bytes, size);
-    buf_consume(&listing->out, size);
-    return (ssize_t)size;
-}
-
-static void listing_close(void *arg)
-{
-    struct listing *listing = arg;
-    loop_defer_stop(listing->call->dms->loop, &listing->task);
+    struct listing *listing = container_of(paged, struct listing, paged);
     buf_done(&listing->base);
     buf_done(&listing->after);
-    buf_done(&listing->out);
     free(listing);
 }
 
@@ -330,12 +303,13 @@ static void propfind_body(struct call *call)
         dav_fail(call, r);
         return;
     }
-    listing->call = call;
+    listing->paged.write = page_write;
+    listing->paged.free = listing_free;
+    listing->paged.call = call;
     listing->wanted = body;
     listing->self = place.node;
     listing->deep = depth > 0 && place.node.kind == NODE_FOLDER;
-    call_reply_source(call, 207, "application/xml; charset=utf-8", HTTP_SIZE_UNKNOWN,
-                      (struct http_source){listing_read, listing_close, listing});
+    call_reply_paged(call, 207, "application/xml; charset=utf-8", &listing->paged);
 }
 
 void dav_propfind(struct call *call)

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "dms/password.h"
 #include "base/hex.h"
+#include "dms/digest.h"
 #include "tap.h"
 
 #include <errno.h>

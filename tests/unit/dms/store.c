@@ -10,7 +10,7 @@
 static struct store *store;
 static struct arena arena;
 static char directory[64];
-static const struct actor actor = {"ada", 1000};
+static const struct actor actor = {"ada", 1000, NULL};
 
 static void start(void)
 {
@@ -215,14 +215,14 @@ TEST(copies_and_versions_share_contents_and_the_last_reference_deletes_the_file)
     CHECK(has_content(key, 100000, 'a'));
     CHECK_EQ(node_get(store, &arena, key, &node), 0);
     CHECK_EQ(node.version, 3);
-    CHECK_EQ(node_purge(store, key), -ENOENT); /* not in the trash */
+    CHECK_EQ(node_purge(store, &actor, key), -ENOENT); /* not in the trash */
     CHECK_EQ(node_trash(store, &actor, key), 0);
-    CHECK_EQ(node_purge(store, key), 0);
+    CHECK_EQ(node_purge(store, &actor, key), 0);
     CHECK_EQ(store_commit(store), 0);
     CHECK_EQ(files_in("content"), 1);
     CHECK(has_content(copy, 100000, 'a'));
     CHECK_EQ(node_trash(store, &actor, copy), 0);
-    CHECK_EQ(node_purge(store, copy), 0);
+    CHECK_EQ(node_purge(store, &actor, copy), 0);
     CHECK_EQ(store_commit(store), 0);
     CHECK_EQ(files_in("content"), 0);
     stop();
@@ -306,7 +306,7 @@ TEST(keys_are_not_used_again)
     CHECK_EQ(node_get(store, &arena, first, &node), 0);
     int64_t content = node.content;
     CHECK_EQ(node_trash(store, &actor, first), 0);
-    CHECK_EQ(node_purge(store, first), 0);
+    CHECK_EQ(node_purge(store, &actor, first), 0);
     CHECK_EQ(store_commit(store), 0);
     reopen();
     int64_t second = document(STORE_ROOT, "a", 10, 'a');
@@ -341,7 +341,7 @@ TEST(trees_are_deleted_and_restored_whole_and_cannot_loop)
     CHECK_EQ(node_get(store, &arena, early, &node), 0);
     CHECK_EQ(node.trash, early); /* was deleted on its own and stays so */
     CHECK_EQ(node_trash(store, &actor, a), 0);
-    CHECK_EQ(node_purge(store, a), 0);
+    CHECK_EQ(node_purge(store, &actor, a), 0);
     CHECK_EQ(node_get(store, &arena, early, &node), -ENOENT);
     CHECK_EQ(store_commit(store), 0);
     int64_t at = STORE_ROOT;

@@ -110,7 +110,7 @@ TEST(a_store_of_version_1_keeps_all_it_has)
     CHECK_EQ(found(store, "walrus blue"), 3);
     CHECK_EQ(found(store, "two"), 3); /* the words of its content are new */
     CHECK_EQ(found(store, "one"), 0);
-    const struct actor actor = {"ada", 20};
+    const struct actor actor = {"ada", 20, NULL};
     CHECK_EQ(version_restore(store, &actor, 3, 1), 0);
     CHECK_EQ(found(store, "one"), 3);
     CHECK_EQ(found(store, "two"), 0);
