@@ -86,6 +86,8 @@ struct route {
 extern const struct route dms_routes[];
 extern const size_t dms_route_count;
 
+enum marks { MARKS_UNKNOWN, MARKS_WANTED, MARKS_UNWANTED };
+
 enum reply_kind { REPLY_NONE, REPLY_BUF, REPLY_FILE, REPLY_SOURCE };
 
 struct call {
@@ -112,6 +114,7 @@ struct call {
     call_fn *then;
     void *state;  /* the handler's own, in the request's arena */
     json_t *json; /* the body, from call_json() */
+    enum marks marks;
     /* The upload, if any */
     struct content_draft draft;
     /* The answer */
@@ -194,11 +197,20 @@ void web_headers(struct call *call);
 
 /* present.c: what things look like */
 void node_json(struct call *call, struct json *json, const char *key, const struct node *node);
+/* The same with one more number; `extra` may be NULL. */
+struct node_extra {
+    const char *name;
+    int64_t value;
+};
+void node_json_with(struct call *call, struct json *json, const char *key, const struct node *node,
+                    const struct node_extra *extra);
 void call_reply_node(struct call *call, int status, int64_t key);
 void content_etag(char *text, size_t size, int64_t content);
 /* Answers a download of a node's content: conditions, range, headers that keep scripts from running. */
 void call_reply_content(struct call *call, int64_t node, const char *name, const char *type,
                         int64_t content, int64_t modified_ms);
+/* The headers of something made at the moment, to be saved as `name`. */
+void call_download_headers(struct call *call, const char *name);
 /* If-Match against `etag`; 0 or the call has been ended with 412. */
 must_check int call_if_match(struct call *call, const char *etag);
 
@@ -214,6 +226,10 @@ void tus_cancel(struct call *call);
 
 /* Handlers */
 call_fn health_get, metrics_get, openapi_get, app_get, asset_get, docs_get;
+call_fn zip_get, bulk_post;
+call_fn favourites_list, favourite_put, favourite_delete, recent_list, recent_put;
+call_fn tags_list, tag_nodes_list, tags_put;
+call_fn comments_list, comments_post, comment_patch, comment_delete;
 call_fn tus_options, tus_create, tus_get, tus_patch, tus_delete;
 call_fn protection_get, protection_evidence_get;
 call_fn session_create, session_delete, me_get, my_password_set;

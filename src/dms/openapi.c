@@ -26,7 +26,18 @@ static const struct {
     {"Node", "id string, kind string, name string, parent string|null, size? integer, "
              "type? string, version? integer, etag? string, created_ms integer, "
              "modified_ms integer, created_by string, modified_by string, "
-             "properties Properties, trashed_ms? integer"},
+             "properties Properties, trashed_ms? integer, tags? Any, favourite? boolean, "
+             "opened_ms? integer"},
+    {"Tag", "tag string, count integer"},
+    {"TagList", "items Tag[]"},
+    {"Tags", "tags Any"},
+    {"Comment", "id string, node string, user string, text string, created_ms integer, "
+                "edited_ms? integer"},
+    {"CommentList", "items Comment[]"},
+    {"NewComment", "text string"},
+    {"Bulk", "action string, ids Any, parent? string, tag? string"},
+    {"BulkOne", "id string, status integer, type? string, node? string"},
+    {"BulkResult", "results BulkOne[]"},
     {"NodePage", "items Node[], next string|null"},
     {"Version", "version integer, size integer, type string|null, created_ms integer, "
                 "created_by string, etag string"},
@@ -143,6 +154,7 @@ static void content_write(struct json *json, const char *what)
     } kinds[] = {{"content", "application/octet-stream"},
                  {"text", "text/plain"},
                  {"html", "text/html"},
+                 {"zip", "application/zip"},
                  {"soap", "text/xml"}};
     const char *type = "application/json";
     bool bytes = false;

@@ -2,6 +2,7 @@
 /* What nodes and contents look like from outside. */
 #include "dms/dms.h"
 #include "dms/store_audit.h"
+#include "dms/store_marks.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -33,7 +34,41 @@ static void properties_json(struct call *call, struct json *json, const struct n
     json_close(json);
 }
 
+/* ?marks=1: also the tags, and whether it is a favourite of who asks. Not in every list: it costs two
+ * look-ups for each node. */
+static bool wants_marks(struct call *call)
+{
+    char *text = NULL;
+    if (call->marks == MARKS_UNKNOWN)
+        call->marks = http_request_query(call->req, "marks", &text) == 0 && strcmp(text, "1") == 0
+                          ? MARKS_WANTED
+                          : MARKS_UNWANTED;
+    return call->marks == MARKS_WANTED;
+}
+
+static void marks_json(struct call *call, struct json *json, const struct node *node)
+{
+    SCOPED(arena_done) struct arena arena = {0};
+    char **tags = NULL;
+    size_t count = 0;
+    bool favourite = false;
+    if (tags_get(call->dms->store, &arena, node->key, &tags, &count) < 0 ||
+        favourite_has(call->dms->store, call->user.key, node->key, &favourite) < 0)
+        json->out->failed = true;
+    json_open_array(json, "tags");
+    for (size_t i = 0; i < count; i++)
+        json_put_text(json, NULL, tags[i]);
+    json_close(json);
+    json_put_bool(json, "favourite", favourite);
+}
+
 void node_json(struct call *call, struct json *json, const char *key, const struct node *node)
+{
+    node_json_with(call, json, key, node, NULL);
+}
+
+void node_json_with(struct call *call, struct json *json, const char *key, const struct node *node,
+                    const struct node_extra *extra)
 {
     char etag[32];
     json_open_object(json, key);
@@ -53,6 +88,10 @@ void node_json(struct call *call, struct json *json, const char *key, const stru
     json_put_text(json, "created_by", node->created_by);
     json_put_text(json, "modified_by", node->modified_by);
     properties_json(call, json, node);
+    if (wants_marks(call))
+        marks_json(call, json, node);
+    if (extra)
+        json_put_int(json, extra->name, extra->value);
     if (node->trash)
         json_put_int(json, "trashed_ms", node->trashed_ms);
     json_close(json);
@@ -142,6 +181,14 @@ static void content_headers(struct call *call, const char *name, const char *typ
                                 "img-src data:; frame-ancestors 'self'"
                               : "sandbox; default-src 'none'; frame-ancestors 'self'");
     disposition_header(call, name, view || is_harmless(type));
+}
+
+void call_download_headers(struct call *call, const char *name)
+{
+    http_response_header(call->req, "Cache-Control", "no-store");
+    http_response_header(call->req, "X-Content-Type-Options", "nosniff");
+    http_response_header(call->req, "Content-Security-Policy", "sandbox; default-src 'none'");
+    disposition_header(call, name, false);
 }
 
 static bool not_modified(struct call *call, const char *etag, int64_t modified_ms)

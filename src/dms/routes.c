@@ -69,6 +69,22 @@ const struct route dms_routes[] = {
     {GET, "/api/documents/{id}/versions/{number}/content", version_content_get, ACCESS_USER, "A version's content", NULL, NULL, 200, "content"},
     {POST, "/api/documents/{id}/versions/{number}/restore", version_restore_post, ACCESS_USER, "Make it the newest version", NULL, NULL, 200, "Node"},
 
+    {POST, "/api/bulk", bulk_post, ACCESS_USER, "One action on many: trash, restore, purge, move, copy, tag, untag, favourite, unfavourite; each is tried, and told of", NULL, "Bulk", 200, "BulkResult"},
+    {GET, "/api/favourites", favourites_list, ACCESS_USER, "One's favourites, newest first", NULL, NULL, 200, "NodePage"},
+    {PUT, "/api/favourites/{id}", favourite_put, ACCESS_USER, "Make it a favourite", NULL, NULL, 204, NULL},
+    {DELETE, "/api/favourites/{id}", favourite_delete, ACCESS_USER, "A favourite no more", NULL, NULL, 204, NULL},
+    {GET, "/api/recent", recent_list, ACCESS_USER, "What one opened last", NULL, NULL, 200, "NodePage"},
+    {PUT, "/api/recent/{id}", recent_put, ACCESS_USER, "Note that one has opened it", NULL, NULL, 204, NULL},
+    {GET, "/api/tags", tags_list, ACCESS_USER, "The tags in use, with how often", NULL, NULL, 200, "TagList"},
+    {GET, "/api/tags/{tag}", tag_nodes_list, ACCESS_USER, "What has a tag, newest first; at most 1000", NULL, NULL, 200, "NodePage"},
+    {PUT, "/api/nodes/{id}/tags", tags_put, ACCESS_USER, "Replace the tags of a folder or document", NULL, "Tags", 200, "Node"},
+    {GET, "/api/nodes/{id}/comments", comments_list, ACCESS_USER, "The comments, oldest first", NULL, NULL, 200, "CommentList"},
+    {POST, "/api/nodes/{id}/comments", comments_post, ACCESS_USER, "Comment on a folder or document", NULL, "NewComment", 201, "Comment"},
+    {PATCH, "/api/comments/{id}", comment_patch, ACCESS_USER, "Change one's own comment", NULL, "NewComment", 200, "Comment"},
+    {DELETE, "/api/comments/{id}", comment_delete, ACCESS_USER, "Remove one's own comment; administrators: any", NULL, NULL, 204, NULL},
+
+    {GET, "/api/zip", zip_get, ACCESS_USER, "Folders and documents as one archive, streamed", "ids: ids separated by commas", NULL, 200, "zip"},
+
     {OPTIONS, "/api/uploads", tus_options, ACCESS_ANYONE, "What the resumable uploads can do (tus 1.0)", NULL, NULL, 204, NULL},
     {POST, "/api/uploads", tus_create, ACCESS_USER, "Begin a resumable upload (tus 1.0)", NULL, "content", 201, NULL},
     {GET, "/api/uploads/{id}", tus_get, ACCESS_USER, "How far an upload is: HEAD, headers Upload-Offset and Upload-Length", NULL, NULL, 200, NULL},

@@ -140,6 +140,8 @@ static const char *const schema_steps[] = {
     "CREATE UNIQUE INDEX hold_name ON hold(name) WHERE released_ms = 0;"
     "CREATE TABLE held(hold INTEGER, node INTEGER, PRIMARY KEY(hold, node)) WITHOUT ROWID;"
     "CREATE INDEX held_node ON held(node);",
+
+    STORE_MARKS_SCHEMA,
 };
 
 /* The cache is given back at rest (store_rest()). No shared memory: this process is the only one.

@@ -629,6 +629,8 @@ int node_drop(struct store *store, int64_t key)
     if (r == 0)
         r = store_run(store, STMT_HELD_CLEAR, "i", key);
     if (r == 0)
+        r = marks_forget_node(store, key);
+    if (r == 0)
         r = versions_drop(store, key);
     if (r == 0)
         r = key_retire(store, "node_next", key, store->node_next);

@@ -5,6 +5,7 @@
 #define COFFER_DMS_STORE_STATEMENTS_H
 
 #include "dms/cmis/statements.h"
+#include "dms/store_marks.h"
 #include "dms/store_partial.h"
 #include "dms/trust_statements.h"
 
@@ -148,6 +149,7 @@
     S(COUNT_NODES,                                                                                 \
       "SELECT coalesce(sum(kind = 2 AND trash = 0), 0), "                                          \
       "coalesce(sum(kind = 1 AND trash = 0), 0), coalesce(sum(trash <> 0), 0) FROM node")          \
+    STORE_MARKS_STATEMENTS(S)                                                                      \
     STORE_PARTIAL_STATEMENTS(S)                                                                    \
     TRUST_STATEMENTS(S)                                                                            \
     CMIS_STATEMENTS(S)

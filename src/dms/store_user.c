@@ -72,6 +72,8 @@ int user_remove(struct store *store, int64_t key)
     if (r == 0)
         r = factor_remove(store, key);
     if (r == 0)
+        r = marks_forget_user(store, key);
+    if (r == 0)
         r = store_run(store, STMT_USER_REMOVE, "i", key);
     return store_step_end(store, r);
 }
