@@ -487,7 +487,8 @@ void tus_get(struct call *call)
     struct partial partial;
     int fd = -1;
     int64_t offset = 0;
-    if (version_check(call) < 0 || call_partial(call, &partial) < 0)
+    bool is_head = call->req->method == HTTP_METHOD_HEAD;
+    if ((is_head && version_check(call) < 0) || call_partial(call, &partial) < 0)
         return;
     offset = partial.length;
     if (!partial.made) {

@@ -464,11 +464,18 @@ def the_openapi_description_is_true(server):
     hold = made(server.post("/api/holds", {"name": user, "reason": "a test"}))["id"]
     link = made(server.post(f"/api/documents/{key}/shares",
                             {"expires_ms": 1000 * int(time.time() + 600)}))["path"][3:]
+    upload = server.ask("/api/uploads", "-X", "POST", "-H", "Tus-Resumable: 1.0.0", "-H",
+                        "Upload-Length: 1", "-H", "Upload-Metadata: filename eA==,conflict cmVuYW1l"
+                        ).headers["location"].rsplit("/", 1)[1]
+    asset = re.search(rb'="/assets/([^"]+)"', server.ask("/", auth="").body)
     known = set()
     for path, operations in root["paths"].items():
-        values = {"id": place if "folders" in path else hold if "holds" in path else key,
-                  "document": key, "link": link, "number": "1", "name": user,
+        ids = {"folders": place, "uploads": upload, "holds": hold}
+        values = {"id": next((ids[part] for part in ids if f"/{part}/" in path), key),
+                  "document": key, "link": link, "number": "1", "name": user, "tag": "openapi",
                   "path": f"{WORK}/openapi.txt"}
+        if "assets" in path and asset:
+            values["path"] = asset[1].decode()
         real = re.sub(r"\{(\w+)\}", lambda match: values[match.group(1)], path)
         for method, operation in operations.items():
             known.add((method.upper(), path))
@@ -478,10 +485,12 @@ def the_openapi_description_is_true(server):
                 answer = server.ask(real, "-X", method.upper(), auth="")
                 tap.true(answer.status not in (404, 405, 501), f"{method} {path}: {answer}")
                 continue
-            query = "?q=openapi" if path == "/api/search" else ""
+            query = {"/api/search": "?q=openapi", "/api/zip": f"?ids={key}"}.get(path, "")
             answer = server.ask(real + query)
             wanted = operation["responses"]["200"]
-            tap.equal(answer.status, 200, f"get {path}")
+            missing = (path == "/assets/{path}" and not asset) or path == "/api/protection/evidence"
+            tap.true(answer.status == 200 or missing and answer.status == 404,
+                     f"get {path}: {answer}")
             kinds = wanted.get("content", {})
             if "application/json" in kinds:
                 tap.equal(answer.headers["content-type"], "application/json")
@@ -507,7 +516,7 @@ def the_table_of_routes_is_what_is_described(server):
     """Reads the source: a row of the table that is missing in the description would be found."""
     source = os.path.join(os.path.dirname(__file__), "../../src/dms/routes.c")
     with open(source, encoding="utf-8") as text:
-        rows = re.findall(r'\{(GET|POST|PUT|PATCH|DELETE), "([^"]+)"', text.read())
+        rows = re.findall(r'\{(GET|POST|PUT|PATCH|DELETE|OPTIONS), "([^"]+)"', text.read())
     described = {(method.upper(), path) for path, operations in
                  server.ask("/openapi.json", auth="").json["paths"].items()
                  for method in operations}
