@@ -155,7 +155,8 @@ static void content_write(struct json *json, const char *what)
                  {"text", "text/plain"},
                  {"html", "text/html"},
                  {"zip", "application/zip"},
-                 {"soap", "text/xml"}};
+                 {"soap", "text/xml"},
+                 {"form", "application/x-www-form-urlencoded"}};
     const char *type = "application/json";
     bool bytes = false;
     for (size_t i = 0; i < ARRAY_COUNT(kinds); i++)

@@ -97,6 +97,14 @@ void node_json_with(struct call *call, struct json *json, const char *key, const
     json_close(json);
 }
 
+const char *call_url(struct call *call, const char *path)
+{
+    struct slice host = call->req->host;
+    return arena_printf(&call->model_arena, "%s://%.*s%s",
+                        call->dms->settings.https ? "https" : "http", (int)host.size,
+                        (const char *)host.bytes, path);
+}
+
 void call_reply_node(struct call *call, int status, int64_t key)
 {
     struct node node;
@@ -145,7 +153,8 @@ static bool is_harmless(const char *type)
 static void disposition_header(struct call *call, const char *name, bool in_place)
 {
     SCOPED(buf_done) struct buf value = {0};
-    (void)buf_printf(&value, "%s; filename=\"", in_place ? "inline" : "attachment");
+    (void)buf_printf(&value, "%s; filename=\"",
+                     in_place && !call->as_attachment ? "inline" : "attachment");
     for (const char *c = name; *c; c++)
         (void)buf_append_byte(
             &value, (uint8_t)*c < 0x20 || (uint8_t)*c >= 0x7f || strchr("\"\\%", *c) ? '_' : *c);

@@ -295,6 +295,7 @@ struct cmis_entries {
 /* A content to send: content_load(store, content) gives its bytes; `length` of them from `offset`
  * are asked for. `total` is the size of the whole. */
 struct cmis_stream {
+    int64_t node; /* the object's, for the audit trail */
     int64_t content;
     const char *name, *type;
     int64_t total, offset, length;

@@ -113,6 +113,7 @@ int cmis_getContentStream(struct cmis_call *cmis)
             return cmis_fail(cmis, CMIS_INVALID_ARGUMENT, "There is no stream '%.60s'.", stream_id);
     }
     *stream = (struct cmis_stream){
+        .node = row.node.key,
         .content = row.content,
         .name = row.file_name ? row.file_name : row.name,
         .type = row.mime ? row.mime : "application/octet-stream",
