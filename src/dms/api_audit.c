@@ -182,7 +182,7 @@ static int csv_entry(void *arg, const struct audit_entry *entry)
     struct csv *csv = arg;
     struct buf *out = &csv->paged.out;
     const char *cells[] = {entry->action, entry->user, entry->from};
-    char hash[2 * DIGEST_SIZE + 1];
+    char hash[2 * DIGEST_SIZE + 1], mark[2 * DIGEST_SIZE + 1], salt[2 * AUDIT_SALT_SIZE + 1];
     hash_text(entry->hash, hash);
     (void)buf_printf(out, "%lld,", (long long)entry->sequence);
     csv_time(out, entry->time_ms);
@@ -196,7 +196,9 @@ static int csv_entry(void *arg, const struct audit_entry *entry)
     (void)buf_append_byte(out, ',');
     csv_cell(out, entry->detail);
     csv->after = entry->sequence;
-    return buf_printf(out, ",%s\r\n", hash);
+    hex_encode(slice_of(entry->salt, AUDIT_SALT_SIZE), salt);
+    hash_text(entry->mark, mark);
+    return buf_printf(out, ",%s,%s,%s\r\n", salt, mark, hash);
 }
 
 static int csv_write(struct paged *paged)
@@ -205,7 +207,7 @@ static int csv_write(struct paged *paged)
     bool more = false;
     if (!csv->begun)
         (void)buf_append_text(&paged->out, "sequence,time,time_ms,action,user,from,id,name,detail,"
-                                           "hash\r\n");
+                                           "salt,mark,hash\r\n");
     csv->begun = true;
     int r =
         audit_export(paged->call->dms->store, csv->after, ENTRIES_PER_PAGE, csv_entry, csv, &more);

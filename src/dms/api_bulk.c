@@ -133,6 +133,10 @@ static int one_run(struct call *call, const struct bulk_action *action, const st
     int r = key_parse(slice_of_text(id), &key);
     if (r == 0)
         r = node_get(call->dms->store, &arena, key, &node);
+    if (r == 0)
+        r = call_may_node(call, &node);
+    if (r == 0 && bulk->parent)
+        r = call_may_put(call, bulk->parent);
     if (r == 0 && (node.trash != 0) != action->in_trash)
         r = -ENOENT;
     return r < 0 ? r : action->run(call, bulk, &node, ret_key);
@@ -149,6 +153,7 @@ static void one_json(struct json *json, const char *id, int r, int64_t made)
         {-EEXIST, 409, "name-exists"},
         {-EINVAL, 422, "bad-name-or-place"},
         {-EACCES, 403, "forbidden"},
+        {-EPERM, 409, "kept"},
         {-ETXTBSY, 423, "checked-out"},
         {-EDQUOT, 409, "too-many"},
         {-ENOSPC, 507, "storage-full"},

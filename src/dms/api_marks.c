@@ -39,6 +39,8 @@ static void reply_marked(struct call *call, const struct marked *marked, const c
         SCOPED(arena_done) struct arena arena = {0};
         struct node node;
         r = node_get(call->dms->store, &arena, marked->keys[i], &node);
+        if (r == 0)
+            r = call_may_node(call, &node);
         if (r == 0) {
             const struct node_extra extra = {time_name, marked->times[i]};
             node_json_with(call, &json, NULL, &node, time_name ? &extra : NULL);

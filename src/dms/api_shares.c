@@ -273,11 +273,13 @@ static int share_follow(struct call *call, struct share *ret_share, struct node 
         r = node_get(store, &call->req->arena, ret_share->node, ret_node);
     if (r == 0)
         r = user_find(store, &call->req->arena, ret_share->user, &user);
+    if (r == 0)
+        r = access_check(store, &user, ret_node, ACCESS_READ);
     bool over =
         r == 0 &&
         (ret_share->expires_ms <= call->actor.now_ms || ret_node->trash != 0 ||
          (ret_share->downloads_max > 0 && ret_share->downloads >= ret_share->downloads_max));
-    if (r == -ENOENT || over) {
+    if (r == -ENOENT || r == -EACCES || over) {
         no_share(call);
         return -ENOENT;
     }

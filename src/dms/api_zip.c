@@ -3,6 +3,7 @@
  * decided at the beginning; a document that is purged meanwhile breaks the download off, so nobody
  * takes half an archive for a whole one. */
 #include "dms/dms.h"
+#include "dms/store_audit.h"
 #include "dms/zip.h"
 
 #include <errno.h>
@@ -13,10 +14,12 @@
 
 struct source {
     int64_t key; /* of a folder or a content */
+    int64_t node;
     bool is_folder;
 };
 
 struct archive {
+    struct call *call;
     struct store *store;
     struct arena arena;
     struct zip_member *members;
@@ -43,12 +46,13 @@ static void archive_close(void *arg)
     free(archive);
 }
 
-static struct archive *archive_new(struct store *store)
+static struct archive *archive_new(struct call *call)
 {
     struct archive *archive = calloc(1, sizeof *archive);
     if (!archive)
         return NULL;
-    *archive = (struct archive){.store = store, .arena = {.size_max = (size_t)64 << 20}, .fd = -1};
+    *archive = (struct archive){
+        .call = call, .store = call->dms->store, .arena = {.size_max = (size_t)64 << 20}, .fd = -1};
     archive->members = calloc(ZIP_MEMBERS_MAX, sizeof *archive->members);
     archive->sources = calloc(ZIP_MEMBERS_MAX, sizeof *archive->sources);
     if (!archive->members || !archive->sources) {
@@ -87,7 +91,7 @@ static int member_add(struct archive *archive, const char *parent, const struct 
         .has_crc = folder || node->size <= (int64_t)STORE_INLINE_MAX,
     };
     archive->sources[archive->count++] =
-        (struct source){folder ? node->key : node->content, folder};
+        (struct source){folder ? node->key : node->content, node->key, folder};
     return 0;
 }
 
@@ -102,6 +106,8 @@ static int child_add(void *arg, const struct node *node)
 {
     struct listing *listing = arg;
     listing->last = arena_text(&listing->names, slice_of_text(node->name));
+    if (call_may_node(listing->archive->call, node) < 0)
+        return 0; /* not this user's to see */
     return listing->last ? member_add(listing->archive, listing->parent, node) : -ENOMEM;
 }
 
@@ -131,6 +137,19 @@ static int folders_walk(struct archive *archive)
 
 /* Sending them */
 
+/* What is read is in the audit trail, or is not given out. */
+static int read_note(struct archive *archive, const struct zip_member *member)
+{
+    const struct source *source = &archive->sources[archive->member];
+    char detail[32];
+    content_etag(detail, sizeof detail, source->key);
+    int r = audit_read_note(archive->store, &archive->call->actor, source->node, source->key,
+                            member->path, detail);
+    if (r == 0)
+        dms_audit_later(archive->call->dms);
+    return r;
+}
+
 static int content_open(struct archive *archive, struct zip_member *member)
 {
     SCOPED(buf_done) struct buf bytes = {0};
@@ -141,6 +160,9 @@ static int content_open(struct archive *archive, struct zip_member *member)
         return r == -ENOENT ? -EIO : r;
     if ((uint64_t)size != member->size || member->has_crc != (archive->fd < 0))
         return -EIO;
+    r = read_note(archive, member);
+    if (r < 0)
+        return r;
     if (archive->fd < 0)
         member->crc = (uint32_t)crc32(0, bytes.bytes, (uInt)bytes.size);
     r = zip_head(member, archive->at, &archive->ready);
@@ -231,6 +253,8 @@ static int ids_add(struct call *call, struct archive *archive, struct slice ids,
             r = node_get(call->dms->store, &call->req->arena, key, &node);
         if (r == 0 && node.trash)
             r = -ENOENT;
+        if (r == 0)
+            r = call_may_node(call, &node);
         if (r == 0 && key == STORE_ROOT) /* what is in it, without a name around */
             node.name = arena_text(&call->req->arena, slice_of_text("documents"));
         if (r == 0)
@@ -250,7 +274,7 @@ static int ids_add(struct call *call, struct archive *archive, struct slice ids,
 void zip_get(struct call *call)
 {
     char *ids = NULL, *name = NULL;
-    struct archive *archive = archive_new(call->dms->store);
+    struct archive *archive = archive_new(call);
     int r = archive ? http_request_query(call->req, "ids", &ids) : -ENOMEM;
     if (r == 0)
         r = ids_add(call, archive, slice_of_text(ids), &name);

@@ -111,7 +111,8 @@ static const char *const schema_steps[] = {
     /* The audit trail */
     "CREATE TABLE audit(sequence INTEGER PRIMARY KEY, time_ms INTEGER NOT NULL, "
     "action TEXT NOT NULL, user TEXT NOT NULL, node INTEGER NOT NULL, origin TEXT NOT NULL, "
-    "name TEXT NOT NULL, detail TEXT NOT NULL, hash BLOB NOT NULL);"
+    "name TEXT NOT NULL, detail TEXT NOT NULL, hash BLOB NOT NULL, salt BLOB NOT NULL, "
+    "mark BLOB NOT NULL);"
     "CREATE INDEX audit_node ON audit(node, sequence) WHERE node <> 0;"
     "CREATE INDEX audit_user ON audit(user, sequence);",
 
@@ -344,10 +345,10 @@ int store_step_begin(struct store *store)
     if (r < 0)
         return r;
     store->in_transaction = true;
-    if (begins && store->audit) /* what was read before stands before */
-        r = audit_settle(store);
-    if (r < 0)
-        return r;
+    /* What was read before stands before. Where that finds no room it waits: making room must not
+     * need any. */
+    if (begins && store->audit && audit_settle(store) == -EIO)
+        return -EIO;
     store->step_mark = store->committing.size;
     return store_run(store, STMT_SAVE, "");
 }
@@ -408,7 +409,7 @@ int store_commit(struct store *store)
     if (!store->in_transaction)
         return 0;
     int r = store->broken ? -EIO : audit_settle(store);
-    if (r == 0)
+    if (r == 0 || r == -ENOSPC)
         r = store_run(store, STMT_COMMIT, "");
     if (r < 0)
         rolled_back(store);
@@ -468,7 +469,11 @@ static int schema_settle(struct store *store, struct error *e)
     for (int i = version; r == 0 && i < newest; i++)
         r = database_exec(store, schema_steps[i], e);
     (void)snprintf(text, sizeof text, "PRAGMA user_version = %d; COMMIT", newest);
-    return r < 0 ? r : database_exec(store, text, e);
+    if (r == 0)
+        r = database_exec(store, text, e);
+    if (r == 0) /* a new store does not begin with a long log */
+        (void)sqlite3_wal_checkpoint_v2(store->db, NULL, SQLITE_CHECKPOINT_TRUNCATE, NULL, NULL);
+    return r;
 }
 
 static int database_open(struct store *store, const char *directory, struct error *e)

@@ -4,6 +4,7 @@
 
 #include <errno.h>
 #include <stdlib.h>
+#include <sys/random.h>
 
 /* A read that waits to be written. */
 struct audit_note {
@@ -36,9 +37,9 @@ static void put_u64(uint8_t *to, uint64_t number)
 void audit_hash(const struct audit_entry *entry, const uint8_t before[DIGEST_SIZE],
                 uint8_t ret_hash[DIGEST_SIZE])
 {
-    const char *texts[] = {entry->action, entry->user, entry->from, entry->name, entry->detail};
+    const char *texts[] = {entry->action, entry->user, entry->from, entry->detail};
     uint8_t numbers[24], sizes[ARRAY_COUNT(texts)][4];
-    struct slice parts[2 + 2 * ARRAY_COUNT(texts)] = {slice_of(before, DIGEST_SIZE),
+    struct slice parts[3 + 2 * ARRAY_COUNT(texts)] = {slice_of(before, DIGEST_SIZE),
                                                       slice_of(numbers, sizeof numbers)};
     put_u64(numbers, (uint64_t)entry->sequence);
     put_u64(numbers + 8, (uint64_t)entry->time_ms);
@@ -50,7 +51,31 @@ void audit_hash(const struct audit_entry *entry, const uint8_t before[DIGEST_SIZ
         parts[2 + 2 * i] = slice_of(sizes[i], 4);
         parts[3 + 2 * i] = slice_of(texts[i], size);
     }
+    parts[ARRAY_COUNT(parts) - 1] = slice_of(entry->mark, DIGEST_SIZE);
     digest_sha256_parts(parts, ARRAY_COUNT(parts), ret_hash);
+}
+
+static void mark_make(const struct audit_entry *entry, uint8_t mark[DIGEST_SIZE])
+{
+    const struct slice parts[] = {slice_of(entry->salt, AUDIT_SALT_SIZE),
+                                  slice_of_text(entry->name)};
+    digest_sha256_parts(parts, ARRAY_COUNT(parts), mark);
+}
+
+bool audit_name_holds(const struct audit_entry *entry)
+{
+    static const uint8_t gone[AUDIT_SALT_SIZE];
+    uint8_t mark[DIGEST_SIZE];
+    if (memcmp(entry->salt, gone, sizeof gone) == 0)
+        return !*entry->name;
+    mark_make(entry, mark);
+    return memcmp(mark, entry->mark, sizeof mark) == 0;
+}
+
+int audit_forget(struct store *store, int64_t node)
+{
+    static const uint8_t gone[AUDIT_SALT_SIZE];
+    return store_run(store, STMT_AUDIT_FORGET, "ib", node, slice_of(gone, sizeof gone));
 }
 
 int audit_open(struct store *store)
@@ -121,10 +146,14 @@ static int entry_add(struct store *store, struct audit_entry *entry)
 {
     struct audit_head *head = &store->audit->head;
     entry->sequence = head->sequence + 1;
+    if (getrandom(entry->salt, AUDIT_SALT_SIZE, 0) != AUDIT_SALT_SIZE)
+        return -EIO;
+    mark_make(entry, entry->mark);
     audit_hash(entry, head->hash, entry->hash);
-    int r = store_run(store, STMT_AUDIT_ADD, "iississsb", entry->sequence, entry->time_ms,
+    int r = store_run(store, STMT_AUDIT_ADD, "iississsbbb", entry->sequence, entry->time_ms,
                       entry->action, entry->user, entry->node, entry->from, entry->name,
-                      entry->detail, slice_of(entry->hash, DIGEST_SIZE));
+                      entry->detail, slice_of(entry->hash, DIGEST_SIZE),
+                      slice_of(entry->salt, AUDIT_SALT_SIZE), slice_of(entry->mark, DIGEST_SIZE));
     if (r < 0)
         return r;
     head->sequence = entry->sequence;
@@ -258,9 +287,13 @@ static int entry_read(sqlite3_stmt *stmt, struct arena *arena, struct audit_entr
         .name = column_text(stmt, 6, arena),
         .detail = column_text(stmt, 7, arena),
     };
-    if (sqlite3_column_bytes(stmt, 8) != DIGEST_SIZE)
+    if (sqlite3_column_bytes(stmt, 8) != DIGEST_SIZE ||
+        sqlite3_column_bytes(stmt, 9) != AUDIT_SALT_SIZE ||
+        sqlite3_column_bytes(stmt, 10) != DIGEST_SIZE)
         return -EBADMSG;
     memcpy(ret->hash, sqlite3_column_blob(stmt, 8), DIGEST_SIZE);
+    memcpy(ret->salt, sqlite3_column_blob(stmt, 9), AUDIT_SALT_SIZE);
+    memcpy(ret->mark, sqlite3_column_blob(stmt, 10), DIGEST_SIZE);
     return ret->action && ret->user && ret->from && ret->name && ret->detail ? 0 : -ENOMEM;
 }
 
@@ -314,7 +347,8 @@ static int check_entry(void *arg, const struct audit_entry *entry)
     struct audit_check *check = arg;
     uint8_t hash[DIGEST_SIZE];
     audit_hash(entry, check->at.hash, hash);
-    if (entry->sequence != check->at.sequence + 1 || memcmp(hash, entry->hash, DIGEST_SIZE) != 0) {
+    if (entry->sequence != check->at.sequence + 1 || !audit_name_holds(entry) ||
+        memcmp(hash, entry->hash, DIGEST_SIZE) != 0) {
         check->bad = check->at.sequence + 1;
         return -EBADMSG;
     }

@@ -4,8 +4,12 @@
  * cut in the middle shows; whoever keeps a hash can prove a cut at the end too.
  *
  *     hash = SHA-256(hash before (32 zero bytes for the first), sequence, time, node as 64-bit
- *            big-endian numbers, then action, user, from, name, detail, each behind its size as a
- *            32-bit big-endian number)
+ *            big-endian numbers, then action, user, from, detail, each behind its size as a 32-bit
+ *            big-endian number, then the mark)
+ *     mark = SHA-256(salt (16 random bytes), name)
+ *
+ * The chain holds a mark of the name and not the name, so that purging a node can take its names out
+ * of the trail (audit_forget(): name and salt go) and the chain still holds.
  *
  * A change's entry is part of its transaction: one is durable if and only if the other is. Reading
  * is noted in memory first and written with the next commit or audit_settle(), so that a download
@@ -18,6 +22,7 @@
 #include "dms/store.h"
 
 #define AUDIT_READ_PAUSE_MS 60000
+#define AUDIT_SALT_SIZE 16
 #define AUDIT_NOTES_MAX 256 /* reads in memory; then they are written at once */
 
 struct audit_entry {
@@ -27,8 +32,10 @@ struct audit_entry {
     char *user;   /* "" where nobody is signed in */
     char *from;   /* the peer's address, as an untrusted part told it */
     int64_t node; /* 0: about no node */
-    char *name;   /* of the node then, or of the user it is about */
+    char *name;   /* of the node then, or of the user it is about; "" once the node is purged */
     char *detail;
+    uint8_t salt[AUDIT_SALT_SIZE]; /* zeros once the name is gone */
+    uint8_t mark[DIGEST_SIZE];
     uint8_t hash[DIGEST_SIZE];
 };
 
@@ -51,13 +58,18 @@ must_check int audit_list(struct store *store, int64_t node, const char *user, i
 must_check int audit_export(struct store *store, int64_t after, int limit, audit_fn *fn, void *arg,
                             bool *ret_more);
 
+/* Within a step: takes the names of a node that is purged out of its entries. */
+must_check int audit_forget(struct store *store, int64_t node);
+
 struct audit_head {
     int64_t sequence; /* 0: no entry yet */
     uint8_t hash[DIGEST_SIZE];
 };
 void audit_head_get(const struct store *store, struct audit_head *ret);
 
-/* What the hash of an entry must be, given the one before it. */
+/* What the hash of an entry must be, given the one before it and the entry's mark; and whether the
+ * mark is that of the name. */
+bool audit_name_holds(const struct audit_entry *entry);
 void audit_hash(const struct audit_entry *entry, const uint8_t before[DIGEST_SIZE],
                 uint8_t ret_hash[DIGEST_SIZE]);
 

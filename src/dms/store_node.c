@@ -623,6 +623,8 @@ int node_drop(struct store *store, int64_t key)
     if (r == 0)
         r = store_run(store, STMT_DAV_PROPERTY_CLEAR, "i", key);
     if (r == 0)
+        r = audit_forget(store, key);
+    if (r == 0)
         r = store_run(store, STMT_SHARE_CLEAR, "i", key);
     if (r == 0)
         r = store_run(store, STMT_RETENTION_CLEAR, "i", key);

@@ -14,13 +14,15 @@
     "SELECT key, node, user, created_ms, expires_ms, password, downloads, downloads_max FROM " \
     "share "
 
-#define AUDIT_SELECT \
-    "SELECT sequence, time_ms, action, user, node, origin, name, detail, hash FROM audit "
+#define AUDIT_SELECT                                                                             \
+    "SELECT sequence, time_ms, action, user, node, origin, name, detail, hash, salt, mark FROM " \
+    "audit "
 
 #define TRUST_STATEMENTS(S)                                                                        \
     S(AUDIT_HEAD, "SELECT sequence, hash FROM audit ORDER BY sequence DESC LIMIT 1")               \
     S(AUDIT_ADD, "INSERT INTO audit(sequence, time_ms, action, user, node, origin, name, detail, " \
-                 "hash) VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)")                               \
+                 "hash, salt, mark) VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)")         \
+    S(AUDIT_FORGET, "UPDATE audit SET name = '', salt = ?2 WHERE node = ?1 AND node <> 0")         \
     S(AUDIT_LIST, AUDIT_SELECT "WHERE sequence < ?1 ORDER BY sequence DESC LIMIT ?2")              \
     S(AUDIT_OF_NODE,                                                                               \
       AUDIT_SELECT "WHERE node = ?3 AND node <> 0 AND sequence < ?1 ORDER BY sequence DESC "       \

@@ -162,6 +162,8 @@ static int place_check(struct call *call, const struct partial *partial)
     struct node node;
     if (partial->document) {
         int r = node_get(store, arena, partial->document, &node);
+        if (r == 0)
+            r = access_check(store, &call->user, &node, ACCESS_WRITE);
         return r < 0 ? r : node.kind != NODE_DOCUMENT || node.trash ? -ENOENT : 0;
     }
     int r = node_name_check(partial->name);
@@ -169,6 +171,8 @@ static int place_check(struct call *call, const struct partial *partial)
         r = node_get(store, arena, partial->parent, &node);
     if (r == 0 && (node.kind != NODE_FOLDER || node.trash))
         r = -ENOENT;
+    if (r == 0)
+        r = access_check(store, &call->user, &node, ACCESS_WRITE);
     if (r < 0)
         return r;
     r = node_child(store, arena, partial->parent, partial->name, &node);
@@ -251,6 +255,8 @@ static int document_make(struct call *call, const struct partial *partial, int64
         if (r == 0 && node.trash)
             r = -ENOENT;
         if (r == 0)
+            r = access_check(store, &call->user, &node, ACCESS_WRITE);
+        if (r == 0)
             r = document_update(store, &call->actor, key,
                                 upload_type(call, slice_of_text(partial->type), node.name),
                                 &call->draft);
@@ -259,7 +265,11 @@ static int document_make(struct call *call, const struct partial *partial, int64
     }
     const char *name = partial->name;
     for (int tries = 2;; tries++) {
-        int r = node_child(store, arena, partial->parent, name, &node);
+        int r = call_may_put(call, partial->parent);
+        if (r == 0)
+            r = node_child(store, arena, partial->parent, name, &node);
+        else
+            return r;
         if (r == -ENOENT)
             return document_create(store, &call->actor, partial->parent, name, type, &call->draft,
                                    ret_key);

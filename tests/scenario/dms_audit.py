@@ -37,10 +37,14 @@ def chained(rows):
     for row in rows:
         data = before + b"".join(int(row[name]).to_bytes(8, "big")
                                  for name in ("sequence", "time_ms", "id"))
-        for name in ("action", "user", "from", "name", "detail"):
+        for name in ("action", "user", "from", "detail"):
             text = row[name].removeprefix("'").encode()
             data += len(text).to_bytes(4, "big") + text
-        before = hashlib.sha256(data).digest()
+        salt = bytes.fromhex(row["salt"])
+        mark = hashlib.sha256(salt + row["name"].removeprefix("'").encode()).hexdigest()
+        if mark != row["mark"] and (any(salt) or row["name"]):
+            return f"broken at {row['sequence']}", head
+        before = hashlib.sha256(data + bytes.fromhex(row["mark"])).digest()
         head = row["sequence"], before.hex()
         if row["hash"] != before.hex():
             return f"broken at {row['sequence']}", head
@@ -117,6 +121,9 @@ def the_chain_can_be_checked_outside():
     with dms_server.server(PROGRAM) as server:
         document(server, "%3Dformula%22%2Cx")  # what spreadsheets would take for more than text
         document(server, "comma%2C%22quote")
+        purged = document(server, "purged")
+        server.ask(f"/api/documents/{purged}", "-X", "DELETE")
+        tap.equal(server.ask(f"/api/trash/{purged}", "-X", "DELETE").status, 204)
         answer = server.ask("/api/audit.csv")
         tap.equal(answer.status, 200)
         rows = list(csv.DictReader(io.StringIO(answer.body.decode())))
@@ -127,6 +134,8 @@ def the_chain_can_be_checked_outside():
         check = server.ask("/api/audit/check").json
         tap.equal((check["ok"], check["entries"], check["hash"]),
                   (True, shown["sequence"], shown["hash"]))
+        gone = [row for row in rows if row["action"] == "purge"]
+        tap.true(gone and not any(row["name"] for row in gone), "names go with their document")
         rows[len(rows) // 2]["user"] = "nobody"
         tap.true(chained(rows)[0].startswith("broken"), "the test notices a change")
         rest = server.ask(f"/api/audit.csv?after={shown['sequence'] - 1}").body.decode()

@@ -28,7 +28,11 @@ int dav_place_reload(struct call *call, struct dav_place *place)
                 ? node_child(call->dms->store, arena, place->parent, place->name, &place->node)
                 : node_get(call->dms->store, arena, STORE_ROOT, &place->node);
     place->exists = r == 0;
-    return r == -ENOENT ? 0 : r;
+    if (r == 0) /* one may know of it, or it is as if it were not there */
+        r = access_check(call->dms->store, &call->user, &place->node, ACCESS_READ);
+    else if (r == -ENOENT)
+        r = 0;
+    return r;
 }
 
 int dav_place_own(struct call *call, struct dav_place *ret)
@@ -420,7 +424,11 @@ static int copy_children(struct call *call, int64_t from, int64_t to, int *budge
         memcpy(&key, children.keys.bytes + at, sizeof key);
         r = node_get(store, &arena, key, &child);
         if (r == 0)
+            r = access_check(store, &call->user, &child, ACCESS_READ);
+        if (r == 0)
             r = copy_tree(call, key, to, child.name, true, budget);
+        else if (r == -ENOENT || r == -EACCES)
+            r = 0; /* not this user's to see */
     }
     buf_done(&children.keys);
     buf_done(&children.name);

@@ -122,12 +122,30 @@ static int locks_pass(struct call *call, const struct dav_if *header, const stru
     return -EBUSY;
 }
 
+static int rights_check(struct call *call, const struct dav_place *place, unsigned how)
+{
+    struct store *store = call->dms->store;
+    struct node folder;
+    int r = 0;
+    if (place->exists)
+        r = access_check(store, &call->user, &place->node, ACCESS_WRITE);
+    if (r == 0 && (how & DAV_WRITE_MEMBER) && place->parent)
+        r = node_get(store, &call->req->arena, place->parent, &folder);
+    if (r == 0 && (how & DAV_WRITE_MEMBER) && place->parent)
+        r = access_check(store, &call->user, &folder, ACCESS_WRITE);
+    if (r < 0)
+        dav_fail(call, r);
+    return r;
+}
+
 int dav_may_write(struct call *call, const struct dav_place *place, unsigned how)
 {
     struct store *store = call->dms->store;
     struct arena *arena = &call->req->arena;
     struct dav_locks over = {0}, folder = {0}, below = {0};
     struct dav_if header;
+    if (rights_check(call, place, how) < 0)
+        return -EACCES;
     int r = if_read(call, &header);
     if (r == 0 && place->exists)
         r = dav_locks_over(store, arena, place->node.key, now_s(call), &over);
@@ -310,6 +328,8 @@ static void lock_body(struct call *call)
         .expires_s = now_s(call) + lock_seconds(call),
     };
     if (!place.exists && dav_may_write(call, &place, DAV_WRITE_MEMBER) < 0)
+        return;
+    if (place.exists && rights_check(call, &place, 0) < 0)
         return;
     if (place.exists && conflict_check(call, lock.node, &lock) < 0)
         return;

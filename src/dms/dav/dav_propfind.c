@@ -239,6 +239,11 @@ static int child_write(void *arg, const struct node *node)
     struct listing *listing = arg;
     buf_clear(&listing->after);
     int r = buf_append_text(&listing->after, node->name);
+    if (r == 0)
+        r = access_check(listing->paged.call->dms->store, &listing->paged.call->user, node,
+                         ACCESS_READ);
+    if (r == -ENOENT || r == -EACCES)
+        return 0; /* not this user's to see */
     return r < 0 ? r : response_write(listing, node, node->name);
 }
 

@@ -87,9 +87,10 @@ TEST(entries_are_numbered_and_chained)
 
 TEST(the_hash_is_the_documented_one)
 {
-    /* python3: sha256(bytes(32) + (1).to_bytes(8) + (1000).to_bytes(8) + (7).to_bytes(8) + b"".join(
-     * len(t).to_bytes(4) + t for t in [b"create", b"ada", b"192.0.2.1", b"name", b"detail"])) */
-    static const uint8_t wanted[4] = {0x22, 0xe6, 0xd0, 0xd1};
+    /* python3: mark = sha256(bytes(range(16)) + b"name"); hash = sha256(bytes(32) + numbers 1, 1000, 7
+     * of 8 bytes + b"".join(size of 4 bytes + text for create, ada, 192.0.2.1, detail) + mark) */
+    static const uint8_t wanted_hash[4] = {0xe2, 0x4c, 0xd4, 0x88},
+                         wanted_mark[4] = {0xca, 0x44, 0x09, 0x9e};
     uint8_t before[DIGEST_SIZE] = {0}, hash[DIGEST_SIZE];
     struct audit_entry entry = {.sequence = 1,
                                 .time_ms = 1000,
@@ -99,8 +100,26 @@ TEST(the_hash_is_the_documented_one)
                                 .node = 7,
                                 .name = (char *)(uintptr_t) "name",
                                 .detail = (char *)(uintptr_t) "detail"};
+    for (uint8_t i = 0; i < AUDIT_SALT_SIZE; i++)
+        entry.salt[i] = i;
+    digest_sha256_parts(
+        (struct slice[]){slice_of(entry.salt, AUDIT_SALT_SIZE), slice_of("name", 4)}, 2,
+        entry.mark);
+    CHECK(audit_name_holds(&entry) && memcmp(entry.mark, wanted_mark, 4) == 0);
     audit_hash(&entry, before, hash);
-    CHECK(memcmp(hash, wanted, sizeof wanted) == 0);
+    CHECK(memcmp(hash, wanted_hash, sizeof wanted_hash) == 0);
+    entry.name = (char *)(uintptr_t) "another";
+    CHECK(!audit_name_holds(&entry));
+}
+
+TEST(a_purged_name_is_gone_and_the_chain_holds)
+{
+    int64_t bad;
+    add("create", 77);
+    CHECK_EQ(store_step_begin(store), 0);
+    CHECK_EQ(store_step_end(store, audit_forget(store, 77)), 0);
+    CHECK_EQ(store_commit(store), 0);
+    CHECK_EQ(checked(&bad), 0);
 }
 
 TEST(the_chain_goes_on_after_a_restart)
@@ -186,8 +205,9 @@ static void edit(const char *sql)
 TEST(every_edit_shows)
 {
     static const char *const columns[] = {
-        "time_ms = time_ms + 1", "action = 'x'", "user = 'x'",   "node = node + 1",
-        "origin = 'x'",          "name = 'x'",   "detail = 'x'", "hash = zeroblob(32)"};
+        "time_ms = time_ms + 1", "action = 'x'",       "user = 'x'",   "node = node + 1",
+        "origin = 'x'",          "name = 'x'",         "detail = 'x'", "hash = zeroblob(32)",
+        "salt = randomblob(16)", "mark = zeroblob(32)"};
     int64_t bad;
     for (size_t i = 0; i < ARRAY_COUNT(columns); i++) {
         char sql[160];
