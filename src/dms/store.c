@@ -522,6 +522,8 @@ int store_open(const char *directory, struct store **ret_store, struct error *e)
         r = audit_open(store);
     if (r == 0)
         r = content_recover(store);
+    if (r == 0)
+        room_keep(store);
     if (r < 0)
         return error_set(e, r, "cannot settle what a crash left behind in '%s'", directory);
     *ret_store = TAKE(store);
@@ -577,6 +579,7 @@ void store_rest(struct store *store)
     (void)sqlite3_wal_checkpoint_v2(store->db, NULL, SQLITE_CHECKPOINT_TRUNCATE, NULL, NULL);
     model_forget(store);
     statements_finalize(store);
+    room_keep(store);
     (void)sqlite3_db_release_memory(store->db);
 }
 

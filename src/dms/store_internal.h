@@ -89,6 +89,10 @@ must_check int trash_put(struct store *store, const struct actor *actor, const s
 /* For good, with all that names it. */
 must_check int node_drop(struct store *store, int64_t key);
 
+/* store_room.c: a little room on the disk for deleting. */
+void room_keep(struct store *store); /* at start and at rest */
+void room_use(struct store *store);  /* before something is deleted */
+
 /* The audit trail's part of store_open() and store_close(), and again after a rollback. */
 must_check int audit_open(struct store *store);
 must_check int audit_reload(struct store *store);

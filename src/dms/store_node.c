@@ -542,6 +542,7 @@ int node_trash(struct store *store, const struct actor *actor, int64_t key)
 {
     SCOPED(arena_done) struct arena arena = {0};
     struct node node = {0};
+    room_use(store);
     int r = store_step_begin(store);
     if (r < 0)
         return r;
@@ -666,6 +667,7 @@ int node_purge(struct store *store, const struct actor *actor, int64_t key)
 {
     SCOPED(arena_done) struct arena arena = {0};
     struct node node = {0};
+    room_use(store);
     int r = store_step_begin(store);
     if (r < 0)
         return r;

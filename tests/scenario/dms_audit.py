@@ -68,7 +68,10 @@ def what_is_done_with_a_document_is_noted():
         tap.equal(got, ["create", "version", "change", "read", "delete", "restore", "delete",
                         "purge"])
         first = entries(server, f"&id={node}")[-1]
-        tap.equal((first["user"], first["name"]), (server.auth.split(":")[0], f"{WORK}-one"))
+        tap.equal((first["user"], first["name"]), (server.auth.split(":")[0], ""), "purged")
+        node = document(server, "two")
+        first = entries(server, f"&id={node}")[-1]
+        tap.equal((first["user"], first["name"]), (server.auth.split(":")[0], f"{WORK}-two"))
         tap.true(first["from"] in ("127.0.0.1", "::1"), first)
 
 

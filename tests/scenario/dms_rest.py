@@ -473,6 +473,7 @@ def the_openapi_description_is_true(server):
         ids = {"folders": place, "uploads": upload, "holds": hold}
         values = {"id": next((ids[part] for part in ids if f"/{part}/" in path), key),
                   "document": key, "link": link, "number": "1", "name": user, "tag": "openapi",
+                  "repository": "coffer",
                   "path": f"{WORK}/openapi.txt"}
         if "assets" in path and asset:
             values["path"] = asset[1].decode()
@@ -486,6 +487,8 @@ def the_openapi_description_is_true(server):
                 tap.true(answer.status not in (404, 405, 501), f"{method} {path}: {answer}")
                 continue
             query = {"/api/search": "?q=openapi", "/api/zip": f"?ids={key}"}.get(path, "")
+            if path.startswith("/cmis/browser/{repository}/"):
+                query = "?cmisselector=object"
             answer = server.ask(real + query)
             wanted = operation["responses"]["200"]
             missing = (path == "/assets/{path}" and not asset) or path == "/api/protection/evidence"
