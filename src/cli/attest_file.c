@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "cli/attest_file.h"
 
+#include "attest/bundle.h"
 #include "attest/ccel.h"
 #include "attest/dcap/verify.h"
 #include "attest/snp/verify.h"
@@ -254,13 +255,15 @@ static void report_put(json_t *out, const struct snp_report *report, const struc
     put_hex(out, "report_data", report->report_data, sizeof report->report_data);
 }
 
-static int report_judge(json_t *out, struct slice bytes, const struct attest_file_options *o,
-                        int64_t at_s, struct error *e)
+static int report_judge(json_t *out, struct slice bytes, struct slice auxiliary,
+                        const struct attest_file_options *o, int64_t at_s, struct error *e)
 {
     SCOPED(snp_certificates_done) struct snp_certificates all = {0};
     struct snp_report report;
     struct snp_verdict verdict;
     int r = snp_report_parse(bytes, &report);
+    if (r == 0 && auxiliary.size > 0)
+        r = snp_certificates_add(&all, auxiliary);
     if (r == 0 && o->collateral)
         r = snp_folder_open(o->collateral, &all, e);
     if (r < 0)
@@ -299,6 +302,67 @@ static int time_of(const char *text, int64_t *ret_s, struct error *e)
     return 0;
 }
 
+/* The second tier of a bundle: who the process is, if its launcher is the one that the machine names. */
+static int process_judge(json_t *out, const struct bundle *b, struct slice said)
+{
+    uint8_t point[EVIDENCE_POINT_SIZE], data[EVIDENCE_REPORT_DATA_SIZE];
+    struct evidence ev;
+    int r = evidence_launched_verify(b->process, b->tee, &ev, point);
+    if (r == 0)
+        r = bundle_launcher_data(point, data);
+    bool bound = r == 0 && said.size == sizeof data && memcmp(data, said.bytes, sizeof data) == 0;
+    put(out, "process",
+        r < 0    ? "not signed by its launcher"
+        : !bound ? "signed by a launcher that the machine does not name"
+                 : "signed by the launcher that the machine names");
+    if (r < 0)
+        return 1;
+    put_hex(out, "program", ev.program, sizeof ev.program);
+    put_hex(out, "runtime", ev.runtime, sizeof ev.runtime);
+    put_hex(out, "instance", ev.instance, sizeof ev.instance);
+    put_hex(out, "process_data", ev.report_data, sizeof ev.report_data);
+    return bound ? 0 : 1;
+}
+
+/* What the first tier says: its report data. */
+static struct slice said_by(const struct bundle *b, struct dcap_quote *quote,
+                            struct snp_report *report)
+{
+    if (b->tee == TEE_SNP && snp_report_parse(b->report, report) == 0)
+        return slice_of(report->report_data, sizeof report->report_data);
+    if (b->tee != TEE_SNP && dcap_quote_parse(b->report, quote) == 0)
+        return slice_of(dcap_quote_report_data(quote), DCAP_REPORT_DATA_SIZE);
+    return (struct slice){0};
+}
+
+/* An exit code, or -errno. */
+static int evidence_judge(json_t *out, struct slice bytes, const struct attest_file_options *o,
+                          int64_t at_s, struct error *e)
+{
+    struct bundle b = {.report = bytes};
+    struct dcap_quote quote;
+    struct snp_report report;
+    if (bundle_is(bytes) && bundle_parse(bytes, &b) < 0)
+        return -EBADMSG;
+    int r = b.report.size == SNP_REPORT_SIZE ? report_judge(out, b.report, b.auxiliary, o, at_s, e)
+                                             : quote_judge(out, b.report, o, at_s, e);
+    if (r < 0 || b.process.size == 0)
+        return r;
+    int process = process_judge(out, &b, said_by(&b, &quote, &report));
+    return process ? process : r;
+}
+
+int attest_evidence_show(struct slice evidence, bool json, struct error *e)
+{
+    const struct attest_file_options o = {.json = json};
+    json_t *out = json_object();
+    int r = out ? evidence_judge(out, evidence, &o, (int64_t)time(NULL), e) : -ENOMEM;
+    if (r >= 0)
+        result_print(out, json);
+    json_decref(out);
+    return r < 0 ? r : 0;
+}
+
 int attest_file(const struct attest_file_options *o, struct error *e)
 {
     SCOPED(buf_done) struct buf bytes = {0};
@@ -314,8 +378,7 @@ int attest_file(const struct attest_file_options *o, struct error *e)
     if (!out)
         return error_set(e, -ENOMEM, "no memory");
     struct error inner = {0};
-    r = bytes.size == SNP_REPORT_SIZE ? report_judge(out, buf_slice(&bytes), o, at_s, &inner)
-                                      : quote_judge(out, buf_slice(&bytes), o, at_s, &inner);
+    r = evidence_judge(out, buf_slice(&bytes), o, at_s, &inner);
     if (r >= 0)
         result_print(out, o->json);
     json_decref(out);

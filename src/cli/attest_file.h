@@ -5,6 +5,7 @@
 #define COFFER_CLI_ATTEST_FILE_H
 
 #include "base/error.h"
+#include "base/slice.h"
 
 struct attest_file_options {
     const char *file;
@@ -19,5 +20,9 @@ struct attest_file_options {
 #define ATTEST_UNJUDGED 3
 /* The exit code, or -errno with a text. */
 must_check int attest_file(const struct attest_file_options *o, struct error *e);
+
+/* Prints what a quote, a report or a bundle says, and whether it is genuine as far as it can be told
+ * without collateral. 0, or -errno with a text. */
+must_check int attest_evidence_show(struct slice evidence, bool json, struct error *e);
 
 #endif
