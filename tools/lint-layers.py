@@ -28,7 +28,7 @@ LAYERS = {
     "launcher": SERVICES + ["platform", "runtime"],  # its children become the runtime
     "load": ["base", "crypto", "attest", "volume", "server"],
     "mount": ["base", "crypto", "platform", "volume"],
-    "cli": ["base", "crypto", "attest", "volume", "server"],
+    "cli": ["base", "crypto", "attest", "policy", "volume", "server"],
 }
 # Single headers across a layer, each with its reason.
 EXCEPTIONS = {

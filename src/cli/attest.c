@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* `coffer attest` and `coffer policy`: look at evidence, check the key broker, check a policy. */
+/* `coffer attest`: look at evidence, and check the key broker. */
 #include "attest/bundle.h"
 #include "attest/ratls.h"
 #include "base/hex.h"
@@ -23,7 +23,6 @@
     "show FILE | show --tsm [DIR] [--out FILE] | collateral --dir DIR ... | verify [--state DIR " \
     "| --kbs ADDRESS --kbs-pin FILE] | verify QUOTE "                                             \
     "[--collateral DIR] [--at TIME] [--event-log FILE] [--json]"
-#define POLICY_USAGE "check FILE"
 #define FILE_SIZE_MAX ((size_t)64 << 10)
 
 struct attest_options {
@@ -121,6 +120,22 @@ static int machine_show(const struct attest_options *o, const char *path, struct
     if (!o->quote.json)
         printf("%-16s %s\n", "provider", answer.provider);
     return attest_evidence_show(buf_slice(&record), o->quote.json, e);
+}
+
+int attest_record_read(const char *path, size_t size_max, struct buf *ret_record, struct error *e)
+{
+    static const char pem_start[] = "-----BEGIN";
+    SCOPED(buf_done) struct buf bytes = {0};
+    int r = owner_file_read(path, size_max, &bytes, e);
+    if (r < 0)
+        return r;
+    if (bytes.size > sizeof pem_start && memcmp(bytes.bytes, pem_start, sizeof pem_start - 1) == 0)
+        r = certificate_evidence(buf_slice(&bytes), ret_record);
+    else
+        r = buf_append_slice(ret_record, buf_slice(&bytes));
+    if (r == 0)
+        r = attest_hex_undo(ret_record);
+    return r < 0 ? error_set(e, r, "'%s' holds no evidence", path) : 0;
 }
 
 static int attest_show(const struct attest_options *o, const char *path, struct error *e)
@@ -233,26 +248,4 @@ int attest_command(int argc, char **argv)
     else
         r = error_set(&e, -EINVAL, "usage: coffer attest " ATTEST_USAGE);
     return r < 0 ? command_fail("attest", &e, r) : r;
-}
-
-/* The key broker's own parser judges, so that both always agree. */
-int policy_command(int argc, char **argv)
-{
-    char program[PATH_MAX];
-    struct error e = {0};
-    struct attest_options ignored;
-    int count = 0;
-    int code = command_options("policy", POLICY_USAGE, NULL, 0, argc, argv, &ignored, &count);
-    if (code >= 0)
-        return code;
-    if (count != 2 || strcmp(argv[0], "check") != 0) {
-        error_set(&e, -EINVAL, "usage: coffer policy " POLICY_USAGE);
-        return command_fail("policy", &e, -EINVAL);
-    }
-    int r = command_sibling("coffer-kbs", program, sizeof program, &e);
-    if (r < 0)
-        return command_fail("policy", &e, r);
-    execl(program, "coffer-kbs", "--check-policy", argv[1], (char *)NULL);
-    error_set(&e, -errno, "cannot start '%s'", program);
-    return command_fail("policy", &e, -EIO);
 }

@@ -62,7 +62,7 @@ static int file_of(const char *folder, const char *name, struct buf *ret_bytes, 
 }
 
 /* The six files under the names that the service's answers have. */
-static int dcap_folder_open(const char *folder, struct dcap_collateral **ret, struct error *e)
+int attest_folder_dcap(const char *folder, struct dcap_collateral **ret, struct error *e)
 {
     static const char *const names[] = {
         "tcb_info.json", "qe_identity.json",         "tcb_signing_chain.pem",
@@ -168,7 +168,7 @@ static int quote_judge(json_t *out, struct slice bytes, const struct attest_file
     if (r < 0)
         return r;
     if (o->collateral)
-        r = dcap_folder_open(o->collateral, &collateral, e);
+        r = attest_folder_dcap(o->collateral, &collateral, e);
     if (r < 0)
         return r;
     int code = 0;
@@ -199,7 +199,7 @@ static int quote_judge(json_t *out, struct slice bytes, const struct attest_file
 }
 
 /* Every certificate and revocation list of the folder, whatever it is called. */
-static int snp_folder_open(const char *folder, struct snp_certificates *all, struct error *e)
+int attest_folder_snp(const char *folder, struct snp_certificates *all, struct error *e)
 {
     DIR *listing = opendir(folder);
     struct dirent *entry;
@@ -265,7 +265,7 @@ static int report_judge(json_t *out, struct slice bytes, struct slice auxiliary,
     if (r == 0 && auxiliary.size > 0)
         r = snp_certificates_add(&all, auxiliary);
     if (r == 0 && o->collateral)
-        r = snp_folder_open(o->collateral, &all, e);
+        r = attest_folder_snp(o->collateral, &all, e);
     if (r < 0)
         return r;
     r = snp_verify(&report, &all, &snp_amd_roots, at_s, &verdict);
@@ -278,7 +278,7 @@ static int report_judge(json_t *out, struct slice bytes, struct slice auxiliary,
 }
 
 /* Files of quotes come as bytes or as hexadecimal text. */
-static int hex_text_decode(struct buf *bytes)
+int attest_hex_undo(struct buf *bytes)
 {
     size_t size = bytes->size;
     while (size > 0 && (bytes->bytes[size - 1] == '\n' || bytes->bytes[size - 1] == '\r'))
@@ -291,7 +291,7 @@ static int hex_text_decode(struct buf *bytes)
     return buf_append(bytes, room, size / 2);
 }
 
-static int time_of(const char *text, int64_t *ret_s, struct error *e)
+int attest_time_of(const char *text, int64_t *ret_s, struct error *e)
 {
     if (!text) {
         *ret_s = (int64_t)time(NULL);
@@ -367,11 +367,11 @@ int attest_file(const struct attest_file_options *o, struct error *e)
 {
     SCOPED(buf_done) struct buf bytes = {0};
     int64_t at_s;
-    int r = time_of(o->at, &at_s, e);
+    int r = attest_time_of(o->at, &at_s, e);
     if (r == 0)
         r = owner_file_read(o->file, EVIDENCE_FILE_MAX, &bytes, e);
     if (r == 0)
-        r = hex_text_decode(&bytes);
+        r = attest_hex_undo(&bytes);
     if (r < 0)
         return r;
     json_t *out = json_object();
