@@ -168,7 +168,7 @@ void call_reply_content(struct call *call, const char *name, const char *type, i
 {
     struct buf bytes = {0};
     int fd = -1;
-    int64_t size;
+    int64_t size = 0;
     char etag[32];
     content_etag(etag, sizeof etag, content);
     type = type ? type : "application/octet-stream";
@@ -179,7 +179,7 @@ void call_reply_content(struct call *call, const char *name, const char *type, i
         call_reply_empty(call, 304);
         return;
     }
-    int r = content_load(call->dms->store, content, &bytes, &fd, &size);
+    int r = content ? content_load(call->dms->store, content, &bytes, &fd, &size) : 0;
     if (r < 0) {
         buf_done(&bytes);
         call_problem_errno(call, r == -ENOENT ? -EIO : r);

@@ -8,6 +8,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+enum { CHANGES_MAX = 100000 };
+
 /* Each takes the database from the version before it to its own; the first makes version 1. */
 static const char *const schema_steps[] = {
     "CREATE TABLE content(key INTEGER PRIMARY KEY, size INTEGER NOT NULL, "
@@ -44,6 +46,62 @@ static const char *const schema_steps[] = {
     "CREATE INDEX dav_lock_node ON dav_lock(node);"
     "CREATE TABLE dav_property(node INTEGER, ns TEXT, name TEXT, value TEXT NOT NULL, "
     "PRIMARY KEY(node, ns, name)) WITHOUT ROWID;",
+
+    /* What CMIS knows of an object beyond its name and content.
+     * - A document's row says what its latest version is; the row in `version` of that one leaves out
+     *   what stands there (name, who changed it when, revision), older ones and the private working copy
+     *   have it (VERSION_FREEZE).
+     * - `value` has typed properties, by version for documents and with number 0 for the others.
+     * - `acl`: 0 only what the folder gives, 1 that and rows in `ace`, 2 only rows in `ace`.
+     * - `filing` has folders beside `parent`. An object that is in no folder has minus its key as
+     *   parent, so that the index of names holds.
+     * - `extract` is the text of a document's latest content; the index needs it to forget it again. */
+    "ALTER TABLE node ADD COLUMN cmis_type TEXT;"
+    "ALTER TABLE node ADD COLUMN checked_out INTEGER NOT NULL DEFAULT 0;"
+    "ALTER TABLE node ADD COLUMN checked_out_by TEXT;"
+    "ALTER TABLE node ADD COLUMN numbers_used INTEGER NOT NULL DEFAULT 0;"
+    "ALTER TABLE node ADD COLUMN acl INTEGER NOT NULL DEFAULT 0;"
+    "CREATE INDEX node_acl ON node(key) WHERE acl = 2;"
+    "CREATE INDEX node_type ON node(cmis_type) WHERE cmis_type IS NOT NULL;"
+    "CREATE INDEX node_out ON node(key) WHERE checked_out <> 0;"
+    "ALTER TABLE version ADD COLUMN pwc INTEGER NOT NULL DEFAULT 0;"
+    "ALTER TABLE version ADD COLUMN major INTEGER NOT NULL DEFAULT 1;"
+    "ALTER TABLE version ADD COLUMN minor INTEGER NOT NULL DEFAULT 0;"
+    "ALTER TABLE version ADD COLUMN comment TEXT;"
+    "ALTER TABLE version ADD COLUMN file_name TEXT;"
+    "ALTER TABLE version ADD COLUMN name TEXT;"
+    "ALTER TABLE version ADD COLUMN modified_ms INTEGER;"
+    "ALTER TABLE version ADD COLUMN modified_by TEXT;"
+    "ALTER TABLE version ADD COLUMN revision INTEGER NOT NULL DEFAULT 0;"
+    "UPDATE version SET major = number;"
+    "UPDATE version SET name = (SELECT name FROM node WHERE key = version.node), "
+    "modified_ms = created_ms, modified_by = created_by, revision = 1 "
+    "WHERE number <> (SELECT version FROM node WHERE key = version.node);"
+    "CREATE TABLE value(node INTEGER, number INTEGER, property TEXT, place INTEGER, value, "
+    "PRIMARY KEY(node, number, property, place)) WITHOUT ROWID;"
+    "CREATE INDEX value_of ON value(property, value);"
+    "CREATE TABLE cmis_type(id TEXT PRIMARY KEY, definition TEXT NOT NULL);"
+    "CREATE TABLE ace(node INTEGER, principal TEXT, permission TEXT, "
+    "PRIMARY KEY(node, principal, permission)) WITHOUT ROWID;"
+    "CREATE TABLE filing(parent INTEGER, node INTEGER, PRIMARY KEY(parent, node)) "
+    "WITHOUT ROWID;"
+    "CREATE INDEX filing_node ON filing(node);"
+    "CREATE TABLE applied(node INTEGER, policy INTEGER, PRIMARY KEY(node, policy)) "
+    "WITHOUT ROWID;"
+    "CREATE INDEX applied_policy ON applied(policy);"
+    "CREATE TABLE relationship(node INTEGER PRIMARY KEY, source INTEGER NOT NULL, "
+    "source_id TEXT NOT NULL, target INTEGER NOT NULL, target_id TEXT NOT NULL);"
+    "CREATE INDEX relationship_source ON relationship(source);"
+    "CREATE INDEX relationship_target ON relationship(target);"
+    "CREATE TABLE change(key INTEGER PRIMARY KEY AUTOINCREMENT, node INTEGER NOT NULL, "
+    "number INTEGER NOT NULL, kind INTEGER NOT NULL, at_ms INTEGER NOT NULL);"
+    "CREATE TABLE extract(node INTEGER PRIMARY KEY, text TEXT NOT NULL);"
+    "DROP TABLE search;"
+    "CREATE VIRTUAL TABLE search USING fts5(name, properties, content, content='', "
+    "tokenize='unicode61 remove_diacritics 2');"
+    "INSERT OR REPLACE INTO setting VALUES('indexed', '1');"
+    "INSERT INTO ace VALUES(1, 'anyone', 'cmis:all');"
+    "UPDATE node SET acl = 1, name = 'Root' WHERE key = 1;",
 };
 
 /* The cache is given back at rest (store_rest()). No shared memory: this process is the only one.
@@ -123,6 +181,8 @@ static int bind_all(sqlite3_stmt *stmt, const char *kinds, va_list args)
             code = sqlite3_bind_int64(stmt, i, va_arg(args, int64_t));
         } else if (kinds[i - 1] == 's') {
             code = sqlite3_bind_text(stmt, i, va_arg(args, const char *), -1, SQLITE_STATIC);
+        } else if (kinds[i - 1] == 'd') {
+            code = sqlite3_bind_double(stmt, i, va_arg(args, double));
         } else {
             struct slice bytes = va_arg(args, struct slice);
             code = bytes.bytes
@@ -430,6 +490,8 @@ void store_rest(struct store *store)
         (void)sqlite3_exec(store->db, "INSERT INTO search(search) VALUES('optimize')", NULL, NULL,
                            NULL);
     store->purged = false;
+    if (store_run(store, STMT_CHANGE_PRUNE, "i", (int64_t)CHANGES_MAX) < 0)
+        return;
     (void)sqlite3_wal_checkpoint_v2(store->db, NULL, SQLITE_CHECKPOINT_TRUNCATE, NULL, NULL);
     statements_finalize(store);
     (void)sqlite3_db_release_memory(store->db);

@@ -15,8 +15,8 @@
  * them durable with one sync. Nothing may be acknowledged before it returns 0. Reads see what is
  * not committed yet, so their answers wait for the commit too (store_in_transaction()).
  *
- * Errors: -ENOENT, -EEXIST (the name is taken), -EINVAL (a rule of names or trees), -ENOSPC, -EIO,
- * -ENOMEM. Texts of results live in the arena given. */
+ * Errors: -ENOENT, -EEXIST (the name is taken), -EINVAL (a rule of names or trees), -ETXTBSY (the
+ * document is checked out), -ENOSPC, -EIO, -ENOMEM. Texts of results live in the arena given. */
 #ifndef COFFER_DMS_STORE_H
 #define COFFER_DMS_STORE_H
 
@@ -81,11 +81,18 @@ must_check int content_load(struct store *store, int64_t key, struct buf *bytes,
 
 /* Nodes */
 
-enum node_kind { NODE_FOLDER = 1, NODE_DOCUMENT = 2 };
+/* Items, relationships and policies are CMIS's; only its bindings show them. */
+enum node_kind {
+    NODE_FOLDER = 1,
+    NODE_DOCUMENT = 2,
+    NODE_ITEM = 3,
+    NODE_RELATIONSHIP = 4,
+    NODE_POLICY = 5,
+};
 
 struct node {
     int64_t key;
-    int64_t parent; /* 0: the root */
+    int64_t parent; /* 0: the root; negative: in no folder */
     enum node_kind kind;
     char *name;
     int64_t revision; /* changes with every change of the node */
@@ -99,6 +106,12 @@ struct node {
     int64_t content;
     int64_t size;
     char *type;
+    /* CMIS */
+    char *cmis_type;     /* NULL: the base type */
+    int64_t checked_out; /* number of the private working copy; 0: none */
+    char *checked_out_by;
+    int64_t numbers_used; /* of versions that are gone */
+    int acl;              /* 0: inherits; 1: and has entries; 2: has entries alone */
 };
 
 /* Who does it and when; part of every change. */

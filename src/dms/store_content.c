@@ -130,6 +130,8 @@ int content_ref(struct store *store, int64_t key, int by)
     SCOPED(arena_done) struct arena arena = {.size_max = 256};
     char *file = NULL;
     int64_t refs = 0;
+    if (key == 0)
+        return 0; /* a document without content */
     {
         SCOPED(stmt_donep)
         sqlite3_stmt *stmt = store_query(store, STMT_CONTENT_REF, "ii", key, (int64_t)by);

@@ -24,6 +24,11 @@ void node_read(sqlite3_stmt *stmt, struct arena *arena, struct node *ret)
         .content = sqlite3_column_int64(stmt, 13),
         .size = sqlite3_column_int64(stmt, 14),
         .type = column_text(stmt, 15, arena),
+        .cmis_type = column_text(stmt, 16, arena),
+        .checked_out = sqlite3_column_int64(stmt, 17),
+        .checked_out_by = column_text(stmt, 18, arena),
+        .numbers_used = sqlite3_column_int64(stmt, 19),
+        .acl = sqlite3_column_int(stmt, 20),
     };
 }
 
@@ -89,6 +94,21 @@ static int parent_check(struct store *store, int64_t parent)
     return node.kind == NODE_FOLDER && node.trash == 0 ? 0 : -ENOENT;
 }
 
+int change_add(struct store *store, const struct actor *actor, int64_t key, int64_t number,
+               enum change_kind kind)
+{
+    return store_run(store, STMT_CHANGE_ADD, "iiii", key, number, (int64_t)kind, actor->now_ms);
+}
+
+/* A name must also differ from what is filed in the folder beside what it holds. */
+int filed_check(struct store *store, int64_t parent, const char *name, int64_t but)
+{
+    SCOPED(stmt_donep)
+    sqlite3_stmt *stmt = store_query(store, STMT_NODE_FILED, "isi", parent, name, but);
+    int r = stmt ? store_step(store, stmt) : -EIO;
+    return r == 1 ? -EEXIST : r;
+}
+
 /* What the index says of a node's properties: their values, in the order of their names. */
 static int search_text(struct store *store, int64_t key, struct buf *out)
 {
@@ -103,17 +123,31 @@ static int search_text(struct store *store, int64_t key, struct buf *out)
 
 static int search_run(struct store *store, enum statement id, const struct node *node)
 {
-    SCOPED(buf_done) struct buf text = {0};
+    SCOPED(buf_done) struct buf text = {0}, content = {0};
     int r = node->has_properties ? search_text(store, node->key, &text) : 0;
+    if (r == 0 && node->kind == NODE_DOCUMENT)
+        r = extract_get(store, node->key, &content);
     const char *properties = r == 0 ? buf_text(&text) : NULL;
-    if (!properties)
+    const char *words = properties ? buf_text(&content) : NULL;
+    if (!words)
         return r < 0 ? r : -ENOMEM;
-    return store_run(store, id, "iss", node->key, node->name, properties);
+    return store_run(store, id, "isss", node->key, node->name, properties, words);
 }
 
 int search_add(struct store *store, const struct node *node)
 {
     return node->key > store->indexed ? 0 : search_run(store, STMT_SEARCH_ADD, node);
+}
+
+/* The content is another: its words too. */
+int search_content(struct store *store, const struct node *node)
+{
+    if (node->key > store->indexed)
+        return 0;
+    int r = search_remove(store, node);
+    if (r == 0)
+        r = extract_update(store, node);
+    return r < 0 ? r : search_add(store, node);
 }
 
 int search_remove(struct store *store, const struct node *node)
@@ -129,7 +163,9 @@ int search_settle(struct store *store)
     while (r == 0 && (r = store_step(store, stmt)) == 1) {
         struct node node = {0};
         node_read(stmt, &arena, &node);
-        r = node.name ? search_run(store, STMT_SEARCH_ADD, &node) : -ENOMEM;
+        r = node.name ? extract_update(store, &node) : -ENOMEM;
+        if (r == 0 && node.kind != NODE_RELATIONSHIP)
+            r = search_run(store, STMT_SEARCH_ADD, &node);
         arena_reset(&arena);
     }
     stmt_done(stmt);
@@ -141,11 +177,26 @@ int search_settle(struct store *store)
     return r;
 }
 
+/* Room for one more row, whose key is the store's next. */
+int node_added(struct store *store, const struct actor *actor, int64_t number)
+{
+    int r = change_add(store, actor, store->node_next, number, CHANGE_CREATED);
+    store->node_next++;
+    bool many = store->node_next - store->indexed > SEARCH_PENDING_MAX;
+    return r < 0 ? r : many ? search_settle(store) : 0;
+}
+
+int node_place_check(struct store *store, int64_t parent, const char *name, int64_t but)
+{
+    int r = node_name_check(name);
+    if (r == 0)
+        r = parent_check(store, parent);
+    return r < 0 ? r : filed_check(store, parent, name, but);
+}
+
 static int node_add(struct store *store, const struct actor *actor, struct node *node)
 {
-    int r = node_name_check(node->name);
-    if (r == 0)
-        r = parent_check(store, node->parent);
+    int r = node_place_check(store, node->parent, node->name, 0);
     if (r == 0 && node->kind == NODE_FOLDER) {
         r = depth_of(store, node->parent, 0);
         if (r >= STORE_DEPTH_MAX)
@@ -159,9 +210,7 @@ static int node_add(struct store *store, const struct actor *actor, struct node 
                   node->key);
     if (r < 0)
         return r;
-    store->node_next++;
-    bool many = store->node_next - store->indexed > SEARCH_PENDING_MAX;
-    return many ? search_settle(store) : 0;
+    return node_added(store, actor, node->version);
 }
 
 int folder_create(struct store *store, const struct actor *actor, int64_t parent, const char *name,
@@ -177,12 +226,28 @@ int folder_create(struct store *store, const struct actor *actor, int64_t parent
     return r;
 }
 
+/* The largest number and the largest major one of a document's versions. */
+int version_last(struct store *store, int64_t key, int64_t *ret_number, int64_t *ret_major)
+{
+    SCOPED(stmt_donep) sqlite3_stmt *stmt = store_query(store, STMT_VERSION_LAST, "i", key);
+    int r = stmt ? store_step(store, stmt) : -EIO;
+    if (r <= 0)
+        return r < 0 ? r : -EIO;
+    *ret_number = sqlite3_column_int64(stmt, 0);
+    *ret_major = sqlite3_column_int64(stmt, 1);
+    return 0;
+}
+
 static int version_add(struct store *store, const struct actor *actor, const struct node *node)
 {
-    int r = content_ref(store, node->content, 1);
+    int64_t last = 0, major = 0;
+    int r = node->version == 1 ? 0 : version_last(store, node->key, &last, &major);
+    if (r == 0)
+        r = content_ref(store, node->content, 1);
     return r < 0 ? r
-                 : store_run(store, STMT_VERSION_ADD, "iiiisis", node->key, node->version,
-                             node->content, node->size, node->type, actor->now_ms, actor->user);
+                 : store_run(store, STMT_VERSION_ADD, "iiiisisi", node->key, node->version,
+                             node->content, node->size, node->type, actor->now_ms, actor->user,
+                             major + 1);
 }
 
 static int document_add(struct store *store, const struct actor *actor, struct node *node)
@@ -222,13 +287,30 @@ static int document_get(struct store *store, struct arena *arena, int64_t key, s
     return ret->kind == NODE_DOCUMENT && ret->trash == 0 ? 0 : -ENOENT;
 }
 
+/* The old version keeps what it was called and who changed it; its typed properties go on. */
+static int version_freeze(struct store *store, const struct node *node, int64_t next)
+{
+    int r = store_run(store, STMT_VERSION_FREEZE, "i", node->key);
+    return r < 0 ? r : store_run(store, STMT_VALUE_COPY, "iii", node->key, node->version, next);
+}
+
 /* A new version with `content`. */
 static int content_set(struct store *store, const struct actor *actor, struct node *node)
 {
-    node->version++;
-    int r = store_run(store, STMT_NODE_CONTENT, "iisiiis", node->key, actor->now_ms, actor->user,
+    int64_t last = 0, major = 0;
+    int r = node->checked_out ? -ETXTBSY : version_last(store, node->key, &last, &major);
+    int64_t next = MAX(last, node->numbers_used) + 1;
+    if (r == 0)
+        r = version_freeze(store, node, next);
+    node->version = next;
+    if (r == 0)
+        r = store_run(store, STMT_NODE_CONTENT, "iisiiis", node->key, actor->now_ms, actor->user,
                       node->version, node->content, node->size, node->type);
-    return r < 0 ? r : version_add(store, actor, node);
+    if (r == 0)
+        r = version_add(store, actor, node);
+    if (r == 0)
+        r = search_content(store, node);
+    return r < 0 ? r : change_add(store, actor, node->key, node->version, CHANGE_CREATED);
 }
 
 int document_update(struct store *store, const struct actor *actor, int64_t key, const char *type,
@@ -314,6 +396,7 @@ int document_copy(struct store *store, const struct actor *actor, int64_t key, i
         node.parent = parent;
         node.name = (char *)(uintptr_t)name;
         node.version = 1;
+        node.checked_out = 0;
         node.has_properties = false; /* the row is added without, and its index entry too */
         r = document_add(store, actor, &node);
         if (r == 0 && has_properties) {
@@ -340,8 +423,10 @@ static int move(struct store *store, const struct actor *actor, struct node *nod
     int r = node_name_check(name);
     if (r == 0 && node->key == STORE_ROOT)
         r = -EINVAL;
+    if (r == 0 && node->checked_out)
+        r = -ETXTBSY;
     if (r == 0)
-        r = parent_check(store, parent);
+        r = node_place_check(store, parent, name, node->key);
     if (r == 0)
         r = depth_of(store, parent, node->key);
     if (r >= STORE_DEPTH_MAX)
@@ -352,7 +437,9 @@ static int move(struct store *store, const struct actor *actor, struct node *nod
         r = store_run(store, STMT_NODE_MOVE, "iisis", node->key, actor->now_ms, actor->user, parent,
                       name);
     node->name = (char *)(uintptr_t)name;
-    return r < 0 ? r : search_add(store, node);
+    if (r >= 0)
+        r = search_add(store, node);
+    return r < 0 ? r : change_add(store, actor, node->key, node->version, CHANGE_UPDATED);
 }
 
 int node_move(struct store *store, const struct actor *actor, int64_t key, int64_t parent,
@@ -384,7 +471,9 @@ static int properties_replace(struct store *store, const struct actor *actor, st
     if (r == 0)
         r = store_run(store, STMT_NODE_PROPERTIES, "iisi", node->key, actor->now_ms, actor->user,
                       (int64_t)(count > 0));
-    return r < 0 ? r : search_add(store, node);
+    if (r == 0)
+        r = search_add(store, node);
+    return r < 0 ? r : change_add(store, actor, node->key, node->version, CHANGE_UPDATED);
 }
 
 int properties_set(struct store *store, const struct actor *actor, int64_t key,
@@ -407,6 +496,17 @@ int properties_set(struct store *store, const struct actor *actor, int64_t key,
 
 /* Trash */
 
+int trash_put(struct store *store, const struct actor *actor, const struct node *node)
+{
+    if (node->checked_out)
+        return -ETXTBSY;
+    int r = store_run(store, STMT_CHANGE_BELOW, "iii", node->key, (int64_t)CHANGE_DELETED,
+                      actor->now_ms);
+    if (r == 0)
+        r = store_run(store, STMT_FILING_EMPTY, "i", node->key);
+    return r < 0 ? r : store_run(store, STMT_NODE_TRASH, "ii", node->key, actor->now_ms);
+}
+
 int node_trash(struct store *store, const struct actor *actor, int64_t key)
 {
     SCOPED(arena_done) struct arena arena = {0};
@@ -420,7 +520,7 @@ int node_trash(struct store *store, const struct actor *actor, int64_t key)
     if (r == 0 && key == STORE_ROOT)
         r = -EINVAL;
     if (r == 0)
-        r = store_run(store, STMT_NODE_TRASH, "ii", key, actor->now_ms);
+        r = trash_put(store, actor, &node);
     return store_step_end(store, r);
 }
 
@@ -435,12 +535,14 @@ int node_restore(struct store *store, const struct actor *actor, int64_t key, in
     if (r == 0 && node.trash != key)
         r = -ENOENT;
     if (r == 0)
-        r = parent_check(store, parent ? parent : node.parent);
+        r = parent || node.parent > 0 ? parent_check(store, parent ? parent : node.parent) : 0;
     if (r == 0 && parent && parent != node.parent)
         r = store_run(store, STMT_NODE_MOVE, "iisis", key, actor->now_ms, actor->user, parent,
                       node.name);
     if (r == 0)
         r = store_run(store, STMT_NODE_UNTRASH, "i", key);
+    if (r == 0)
+        r = change_add(store, actor, key, node.version, CHANGE_CREATED);
     return store_step_end(store, r);
 }
 
@@ -450,8 +552,7 @@ static int versions_drop(struct store *store, int64_t key)
         int64_t content = 0, number = 0;
         {
             SCOPED(stmt_donep)
-            sqlite3_stmt *stmt =
-                store_query(store, STMT_VERSION_LIST, "iii", key, INT64_MAX, (int64_t)1);
+            sqlite3_stmt *stmt = store_query(store, STMT_VERSION_ANY, "i", key);
             int r = stmt ? store_step(store, stmt) : -EIO;
             if (r <= 0)
                 return r;
@@ -466,15 +567,28 @@ static int versions_drop(struct store *store, int64_t key)
     }
 }
 
-static int node_drop(struct store *store, int64_t key)
+/* All that names the node beside its row. */
+static int references_drop(struct store *store, int64_t key)
+{
+    static const enum statement clears[] = {STMT_PROPERTY_CLEAR,     STMT_VALUE_CLEAR,
+                                            STMT_ACE_CLEAR,          STMT_FILING_CLEAR,
+                                            STMT_APPLIED_CLEAR,      STMT_RELATIONSHIP_NODES_CLEAR,
+                                            STMT_RELATIONSHIP_CLEAR, STMT_EXTRACT_CLEAR};
+    int r = 0;
+    for (size_t i = 0; r == 0 && i < ARRAY_COUNT(clears); i++)
+        r = store_run(store, clears[i], "i", key);
+    return r;
+}
+
+int node_drop(struct store *store, int64_t key)
 {
     SCOPED(arena_done) struct arena arena = {0};
     struct node node = {0};
     int r = node_get(store, &arena, key, &node);
-    if (r == 0)
+    if (r == 0 && node.kind != NODE_RELATIONSHIP)
         r = search_remove(store, &node);
     if (r == 0)
-        r = store_run(store, STMT_PROPERTY_CLEAR, "i", key);
+        r = references_drop(store, key);
     if (r == 0)
         r = store_run(store, STMT_DAV_PROPERTY_CLEAR, "i", key);
     if (r == 0)

@@ -41,6 +41,7 @@ void http_problem_errno(struct http_request *req, int error)
         {-EACCES, 403, "forbidden", "You may not do this."},
         {-ENOSPC, 507, "storage-full", "The storage is full; nothing was changed."},
         {-EDQUOT, 507, "storage-full", "The storage is full; nothing was changed."},
+        {-ETXTBSY, 409, "checked-out", "Somebody has checked this document out."},
         {-EBUSY, 503, "busy", "Try again in a moment."},
         {-ENOMEM, 503, "busy", "Too much is going on; try again in a moment."},
     };

@@ -1,0 +1,147 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The words of contents, for the full-text index: plain text and what is close to it as it is, HTML
+ * and XML without their markup. Bytes that are not UTF-8 count as blanks. The contents are
+ * anybody's: bounded in size, and nothing in them is followed. */
+#include "dms/store_internal.h"
+#include "server/http.h"
+
+#include <errno.h>
+#include <unistd.h>
+
+enum text_kind { TEXT_NONE, TEXT_PLAIN, TEXT_MARKUP };
+
+static enum text_kind kind_of(const char *type)
+{
+    static const struct {
+        const char *type;
+        enum text_kind kind;
+    } kinds[] = {
+        {"text/html", TEXT_MARKUP},     {"application/xhtml+xml", TEXT_MARKUP},
+        {"text/xml", TEXT_MARKUP},      {"application/xml", TEXT_MARKUP},
+        {"image/svg+xml", TEXT_MARKUP}, {"application/json", TEXT_PLAIN},
+        {"message/rfc822", TEXT_PLAIN},
+    };
+    struct slice essence = slice_of(type, strcspn(type, "; "));
+    for (size_t i = 0; i < ARRAY_COUNT(kinds); i++)
+        if (http_text_equals(essence, kinds[i].type))
+            return kinds[i].kind;
+    return essence.size > 5 && http_text_equals(slice_of(type, 5), "text/") ? TEXT_PLAIN
+                                                                            : TEXT_NONE;
+}
+
+/* One character of UTF-8, or a blank for a byte that is none. How many bytes it took. */
+static size_t character_append(struct slice rest, struct buf *out)
+{
+    if (rest.bytes[0] >= 0x20 && rest.bytes[0] < 0x7f) {
+        (void)buf_append_byte(out, rest.bytes[0]);
+        return 1;
+    }
+    for (size_t size = 2; rest.bytes[0] >= 0xc2 && size <= 4 && size <= rest.size; size++)
+        if (http_is_utf8(slice_of(rest.bytes, size))) {
+            (void)buf_append(out, rest.bytes, size);
+            return size;
+        }
+    (void)buf_append_byte(out, ' ');
+    return 1;
+}
+
+static size_t entity_append(struct slice rest, struct buf *out)
+{
+    static const struct {
+        const char *name;
+        char character;
+    } entities[] = {{"&amp;", '&'}, {"&lt;", '<'}, {"&gt;", '>'}, {"&quot;", '"'}, {"&nbsp;", ' '}};
+    for (size_t i = 0; i < ARRAY_COUNT(entities); i++) {
+        size_t size = strlen(entities[i].name);
+        if (rest.size >= size && memcmp(rest.bytes, entities[i].name, size) == 0) {
+            (void)buf_append_byte(out, (uint8_t)entities[i].character);
+            return size;
+        }
+    }
+    (void)buf_append_byte(out, '&');
+    return 1;
+}
+
+static bool begins(struct slice rest, const char *word)
+{
+    size_t size = strlen(word);
+    return rest.size >= size && http_text_equals(slice_of(rest.bytes, size), word);
+}
+
+/* Where what `end` ends is over, or the end of all. */
+static size_t skip_to(struct slice rest, const char *end)
+{
+    size_t size = strlen(end);
+    for (size_t at = 0; at + size <= rest.size; at++)
+        if (rest.bytes[at] == (uint8_t)end[0] && begins(slice_of(rest.bytes + at, size), end))
+            return at + size;
+    return rest.size;
+}
+
+static size_t tag_skip(struct slice rest)
+{
+    if (begins(rest, "<!--"))
+        return skip_to(rest, "-->");
+    if (begins(rest, "<script"))
+        return skip_to(rest, "</script");
+    if (begins(rest, "<style"))
+        return skip_to(rest, "</style");
+    return skip_to(rest, ">");
+}
+
+static void text_append(enum text_kind kind, struct slice bytes, struct buf *out)
+{
+    for (size_t at = 0; at < bytes.size && !out->failed;) {
+        struct slice rest = slice_of(bytes.bytes + at, bytes.size - at);
+        if (kind == TEXT_MARKUP && rest.bytes[0] == '<') {
+            at += tag_skip(rest);
+            (void)buf_append_byte(out, ' ');
+        } else if (kind == TEXT_MARKUP && rest.bytes[0] == '&') {
+            at += entity_append(rest, out);
+        } else {
+            at += character_append(rest, out);
+        }
+    }
+}
+
+static int content_begin(struct store *store, int64_t content, struct buf *bytes)
+{
+    int fd = -1;
+    int64_t size;
+    int r = content_load(store, content, bytes, &fd, &size);
+    if (r < 0 || fd < 0)
+        return r;
+    size_t wanted = (size_t)MIN((uint64_t)size, EXTRACT_SIZE_MAX);
+    uint8_t *place = buf_reserve(bytes, wanted);
+    ssize_t n = place ? pread(fd, place, wanted, 0) : -1;
+    r = !place ? -ENOMEM : n < 0 ? -EIO : 0;
+    if (n > 0)
+        bytes->size += (size_t)n;
+    (void)close(fd);
+    return r;
+}
+
+int extract_get(struct store *store, int64_t key, struct buf *out)
+{
+    SCOPED(stmt_donep) sqlite3_stmt *stmt = store_query(store, STMT_EXTRACT_GET, "i", key);
+    int r = stmt ? store_step(store, stmt) : -EIO;
+    if (r == 1)
+        r = buf_append_text(out, (const char *)sqlite3_column_text(stmt, 0));
+    return r;
+}
+
+int extract_update(struct store *store, const struct node *node)
+{
+    SCOPED(buf_done) struct buf bytes = {0}, text = {0};
+    if (node->kind != NODE_DOCUMENT)
+        return 0;
+    enum text_kind kind = node->type && node->content ? kind_of(node->type) : TEXT_NONE;
+    int r = kind == TEXT_NONE ? 0 : content_begin(store, node->content, &bytes);
+    if (r == 0 && bytes.size > 0)
+        text_append(kind, buf_slice(&bytes), &text);
+    const char *words = r == 0 ? buf_text(&text) : NULL;
+    if (!words)
+        return r < 0 ? r : -ENOMEM;
+    return *words ? store_run(store, STMT_EXTRACT_SET, "is", node->key, words)
+                  : store_run(store, STMT_EXTRACT_CLEAR, "i", node->key);
+}
