@@ -300,9 +300,17 @@ int store_step_begin(struct store *store)
     return store_run(store, STMT_SAVE, "");
 }
 
+/* The model reads it again when it needs it. */
+static void model_forget(struct store *store)
+{
+    if (store->types)
+        store->types_forget(store);
+}
+
 int store_step_end(struct store *store, int result)
 {
     if (result < 0) {
+        model_forget(store);
         committing_drop(store, store->step_mark);
         if (store_run(store, STMT_UNDO, "") < 0 || keys_load(store) < 0)
             store->broken = true; /* so that the commit fails too */
@@ -314,6 +322,7 @@ int store_step_end(struct store *store, int result)
 
 static void rolled_back(struct store *store)
 {
+    model_forget(store);
     if (!sqlite3_get_autocommit(store->db))
         (void)!store_run(store, STMT_ROLLBACK, "");
     committing_drop(store, 0);
@@ -465,6 +474,7 @@ void store_close(struct store *store)
         return;
     if (store->db && store->in_transaction)
         rolled_back(store);
+    model_forget(store);
     statements_finalize(store);
     if (store->db)
         (void)sqlite3_wal_checkpoint_v2(store->db, NULL, SQLITE_CHECKPOINT_TRUNCATE, NULL, NULL);
@@ -493,6 +503,7 @@ void store_rest(struct store *store)
     if (store_run(store, STMT_CHANGE_PRUNE, "i", (int64_t)CHANGES_MAX) < 0)
         return;
     (void)sqlite3_wal_checkpoint_v2(store->db, NULL, SQLITE_CHECKPOINT_TRUNCATE, NULL, NULL);
+    model_forget(store);
     statements_finalize(store);
     (void)sqlite3_db_release_memory(store->db);
 }

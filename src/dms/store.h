@@ -228,6 +228,12 @@ must_check int session_remove(struct store *store, const uint8_t hash[TOKEN_HASH
 /* All of a user's, but the one with hash `except` (may be NULL). */
 must_check int session_remove_all(struct store *store, int64_t user, const uint8_t *except);
 
+/* What a user may do with a node by its access list and those of the folders above. 0, -ENOENT: may
+ * not even see it, -EACCES. Administrators may do everything. */
+enum access_right { ACCESS_READ, ACCESS_WRITE };
+must_check int access_check(struct store *store, const struct user *user, const struct node *node,
+                            enum access_right right);
+
 /* Small facts about the store itself, by name. -ENOENT. */
 must_check int setting_get(struct store *store, struct arena *arena, const char *name,
                            char **ret_value);

@@ -24,6 +24,9 @@ struct store {
     bool has_doomed;                 /* files to delete after the commit */
     bool broken;                     /* a step could not be undone */
     size_t step_mark;                /* of `committing`, when the present step began */
+    /* Type definitions, kept by the CMIS model; forgotten at rest and when a change is undone. */
+    void *types;
+    void (*types_forget)(struct store *store);
     struct buf committing; /* names in incoming/ that this transaction makes good, 32 bytes each */
 };
 
@@ -75,6 +78,7 @@ must_check int version_last(struct store *store, int64_t key, int64_t *ret_numbe
  * beside its own things, for which the row's index is. `but`: this node may have it. */
 must_check int node_place_check(struct store *store, int64_t parent, const char *name, int64_t but);
 must_check int filed_check(struct store *store, int64_t parent, const char *name, int64_t but);
+must_check int folder_depth_check(struct store *store, int64_t parent); /* may hold a folder */
 /* A row with the key store->node_next is there now. */
 must_check int node_added(struct store *store, const struct actor *actor, int64_t number);
 must_check int trash_put(struct store *store, const struct actor *actor, const struct node *node);

@@ -194,14 +194,17 @@ int node_place_check(struct store *store, int64_t parent, const char *name, int6
     return r < 0 ? r : filed_check(store, parent, name, but);
 }
 
+int folder_depth_check(struct store *store, int64_t parent)
+{
+    int depth = depth_of(store, parent, 0);
+    return depth < 0 ? depth : depth >= STORE_DEPTH_MAX ? -EINVAL : 0;
+}
+
 static int node_add(struct store *store, const struct actor *actor, struct node *node)
 {
     int r = node_place_check(store, node->parent, node->name, 0);
-    if (r == 0 && node->kind == NODE_FOLDER) {
-        r = depth_of(store, node->parent, 0);
-        if (r >= STORE_DEPTH_MAX)
-            r = -EINVAL;
-    }
+    if (r == 0 && node->kind == NODE_FOLDER)
+        r = folder_depth_check(store, node->parent);
     if (r < 0)
         return r;
     node->key = store->node_next;

@@ -164,6 +164,8 @@ int cmis_fail_errno(struct cmis_call *cmis, int error)
     case -EEXIST:
         return cmis_fail(cmis, CMIS_NAME_CONSTRAINT_VIOLATION,
                          "There is something with this name in the folder already.");
+    case -ETXTBSY:
+        return cmis_fail(cmis, CMIS_VERSIONING, "The document is checked out.");
     case -EINVAL:
         return cmis_fail(cmis, CMIS_CONSTRAINT, "A name or a place is not allowed.");
     case -ENOSPC:

@@ -50,6 +50,16 @@
     S(NODE_OUT, "UPDATE node SET checked_out = ?2, checked_out_by = ?3 WHERE key = ?1")            \
     S(NODE_ACL, "UPDATE node SET acl = ?2 WHERE key = ?1")                                         \
     S(NODE_PARENT, "UPDATE node SET parent = ?2 WHERE key = ?1")                                   \
+    S(NODE_TYPE, "UPDATE node SET cmis_type = ?2 WHERE key = ?1")                                  \
+    S(NODE_KEYS, "SELECT key FROM node WHERE parent = ?1 AND trash = 0 UNION SELECT "              \
+                 "filing.node FROM filing JOIN node ON node.key = filing.node WHERE "              \
+                 "filing.parent = ?1 AND node.trash = 0")                                          \
+    S(NODE_ANY, "SELECT 1 FROM node WHERE parent = ?1 AND trash = 0 UNION ALL SELECT 1 FROM "      \
+                "filing JOIN node ON node.key = filing.node WHERE filing.parent = ?1 AND "         \
+                "node.trash = 0 LIMIT 1")                                                          \
+    S(TREE_ODD, BELOW "SELECT 1 FROM filing WHERE parent IN below OR node IN below UNION ALL "     \
+                      "SELECT 1 FROM node WHERE checked_out <> 0 AND key IN below LIMIT 1")        \
+    S(FILING_OF, "DELETE FROM filing WHERE node = ?1")                                             \
     S(NODE_RESTRICTED, "SELECT 1 FROM node WHERE acl = 2 LIMIT 1")                                 \
     S(VALUE_LIST, "SELECT property, value FROM value WHERE node = ?1 AND number = ?2 "             \
                   "ORDER BY property, place")                                                      \

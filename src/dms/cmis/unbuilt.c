@@ -2,20 +2,26 @@
 /* Operations that are not built yet: their capabilities are off. */
 #include "dms/cmis/model.h"
 
-int cmis_step_begin(struct cmis_call *cmis)
+int cmis_query(struct cmis_call *cmis)
 {
-    return store_step_begin(cmis->store);
+    return cmis_fail(cmis, CMIS_NOT_SUPPORTED, "Queries are not supported yet.");
 }
 
-int cmis_step_end(struct cmis_call *cmis, int result)
+int renditions_of(struct cmis_call *cmis, struct row *row, const char *filter,
+                  const struct cmis_rendition **ret, size_t *ret_count)
 {
-    (void)!store_step_end(cmis->store, result);
-    return result;
+    (void)cmis;
+    (void)row;
+    (void)filter;
+    *ret = NULL;
+    *ret_count = 0;
+    return 0;
 }
 
-#define OPERATION(name, service, writes, inputs, outputs)                                    \
-    int cmis_##name(struct cmis_call *cmis)                                                  \
-    {                                                                                        \
-        return cmis_fail(cmis, CMIS_NOT_SUPPORTED, "This operation is not supported here."); \
-    }
-#include "dms/cmis/operations.def"
+int rendition_stream(struct cmis_call *cmis, struct row *row, const char *stream_id,
+                     struct cmis_stream *ret)
+{
+    (void)row;
+    (void)ret;
+    return cmis_fail(cmis, CMIS_INVALID_ARGUMENT, "There is no stream '%.60s'.", stream_id);
+}
