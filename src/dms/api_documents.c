@@ -31,6 +31,8 @@ static int creation_check(struct call *call, const struct creation *creation)
     struct node node;
     int r = node_name_check(creation->name);
     if (r == 0)
+        r = call_may_put(call, creation->parent);
+    if (r == 0)
         r = node_get(store, arena, creation->parent, &node);
     if (r == 0 && (node.kind != NODE_FOLDER || node.trash != 0))
         r = -ENOENT;
@@ -55,7 +57,9 @@ static void document_store(struct call *call)
         call_problem(call, 422, "no-name", "The document needs a name.");
         return;
     }
-    int r = document_create(call->dms->store, &call->actor, creation->parent, creation->name,
+    int r = call_may_put(call, creation->parent);
+    if (r == 0)
+        r = document_create(call->dms->store, &call->actor, creation->parent, creation->name,
                             upload_type(call, said, creation->name), &call->draft, &key);
     if (r < 0)
         document_problem(call, r);
@@ -186,6 +190,8 @@ static void document_copy_json(struct call *call)
     const char *place = call_json_text(call, "parent", &ok);
     int64_t parent = node.parent;
     int r = !ok ? -EINVAL : place ? key_parse(slice_of_text(place), &parent) : 0;
+    if (r == 0)
+        r = call_may_put(call, parent);
     if (r == 0)
         r = document_copy(call->dms->store, &call->actor, node.key, parent, name ? name : node.name,
                           &key);
@@ -330,7 +336,7 @@ int path_resolve(struct call *call, struct slice path, bool create, int64_t *ret
         r = node_child(call->dms->store, arena, parent, name, &node);
         if (r == 0 && node.kind != NODE_FOLDER)
             return -ENOENT;
-        if (r == -ENOENT && create)
+        if (r == -ENOENT && create && (r = call_may_put(call, parent)) == 0)
             r = folder_create(call->dms->store, &call->actor, parent, name, &node.key);
         if (r < 0)
             return r;
@@ -346,8 +352,10 @@ static int path_node(struct call *call, struct node *ret)
     char *name = NULL;
     int r = path_resolve(call, call->params[0], false, &parent, &name);
     if (r == 0 && !*name)
-        return node_get(call->dms->store, &call->req->arena, parent, ret);
-    return r < 0 ? r : node_child(call->dms->store, &call->req->arena, parent, name, ret);
+        r = node_get(call->dms->store, &call->req->arena, parent, ret);
+    else if (r == 0)
+        r = node_child(call->dms->store, &call->req->arena, parent, name, ret);
+    return r < 0 ? r : call_may_node(call, ret);
 }
 
 void file_get(struct call *call)
@@ -388,7 +396,7 @@ static void file_store(struct call *call)
         }
     } else if (r == 0) {
         r = -EEXIST;
-    } else if (r == -ENOENT) {
+    } else if (r == -ENOENT && (r = call_may_put(call, parent)) == 0) {
         r = document_create(store, &call->actor, parent, name, upload_type(call, said, name),
                             &call->draft, &key);
         if (r == 0) {

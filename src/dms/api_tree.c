@@ -27,6 +27,11 @@ static void page_open(struct page *page, struct call *call)
 static int page_node(void *arg, const struct node *node)
 {
     struct page *page = arg;
+    if (access_check(page->call->dms->store, &page->call->user, node, ACCESS_READ) < 0) {
+        page->last_key = node->key;
+        page->last_name = arena_text(&page->call->req->arena, slice_of_text(node->name));
+        return page->last_name ? 0 : -ENOMEM;
+    }
     node_json(page->call, &page->json, NULL, node);
     page->last_key = node->key;
     page->last_name = arena_text(&page->call->req->arena, slice_of_text(node->name));
@@ -136,6 +141,8 @@ static void folder_post_json(struct call *call)
     }
     int r = place ? key_parse(slice_of_text(place), &parent) : 0;
     if (r == 0)
+        r = call_may_put(call, parent);
+    if (r == 0)
         r = folder_create(call->dms->store, &call->actor, parent, name, &key);
     if (r < 0)
         tree_problem(call, r);
@@ -230,6 +237,8 @@ static void node_patch_json(struct call *call)
         return;
     }
     int r = place ? key_parse(slice_of_text(place), &parent) : 0;
+    if (r == 0 && place)
+        r = call_may_put(call, parent);
     if (r == 0 && (name || place))
         r = node_move(call->dms->store, &call->actor, node.key, parent, name ? name : node.name);
     if (r < 0)
@@ -259,6 +268,14 @@ void node_delete(struct call *call)
 
 /* Trash */
 
+static int call_may_key(struct call *call, int64_t key)
+{
+    SCOPED(arena_done) struct arena arena = {0};
+    struct node node;
+    int r = node_get(call->dms->store, &arena, key, &node);
+    return r < 0 ? r : call_may_node(call, &node);
+}
+
 static void trash_restore_json(struct call *call)
 {
     static const char *const members[] = {"parent", NULL};
@@ -270,6 +287,8 @@ static void trash_restore_json(struct call *call)
     int r = call_key(call, 0, &key);
     if (r == 0 && (!ok || (place && key_parse(slice_of_text(place), &parent) < 0)))
         r = -ENOENT;
+    if (r == 0)
+        r = call_may_key(call, key);
     if (r == 0)
         r = node_restore(call->dms->store, &call->actor, key, parent);
     if (r == -ENOENT)
@@ -295,6 +314,8 @@ void trash_purge(struct call *call)
     int64_t key = 0;
     int r = call_key(call, 0, &key);
     if (r == 0)
+        r = call_may_key(call, key);
+    if (r == 0)
         r = node_purge(call->dms->store, key);
     if (r < 0)
         call_problem_errno(call, r);
@@ -317,7 +338,7 @@ void trash_empty(struct call *call)
     for (int i = 0; r == 0 && i < PURGES_PER_CALL; i++) {
         int64_t key = 0;
         r = node_trashed(call->dms->store, INT64_MAX, 1, note_key, &key, &more);
-        if (r < 0 || key == 0)
+        if (r < 0 || key == 0 || (r = call_may_key(call, key)) < 0)
             break;
         r = node_purge(call->dms->store, key);
     }

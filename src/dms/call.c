@@ -170,6 +170,7 @@ static void call_done(struct http_request *req, int status, void *arg)
     content_drop(dms->store, &call->draft);
     if (call->json)
         json_decref(call->json);
+    arena_done(&call->model_arena);
 }
 
 /* Routing */
@@ -319,6 +320,20 @@ int call_key(struct call *call, unsigned param, int64_t *ret_key)
     return key_parse(call->params[param], ret_key);
 }
 
+int call_may_node(struct call *call, const struct node *node)
+{
+    enum http_method method = call->req->method;
+    bool reads = method == HTTP_METHOD_GET || method == HTTP_METHOD_HEAD;
+    return access_check(call->dms->store, &call->user, node, reads ? ACCESS_READ : ACCESS_WRITE);
+}
+
+int call_may_put(struct call *call, int64_t folder)
+{
+    struct node node;
+    int r = node_get(call->dms->store, &call->req->arena, folder, &node);
+    return r < 0 ? r : access_check(call->dms->store, &call->user, &node, ACCESS_WRITE);
+}
+
 int call_node(struct call *call, unsigned param, int kind, struct node *ret)
 {
     int64_t key;
@@ -327,6 +342,8 @@ int call_node(struct call *call, unsigned param, int kind, struct node *ret)
         r = node_get(call->dms->store, &call->req->arena, key, ret);
     if (r == 0 && (ret->trash != 0 || (kind && (int)ret->kind != kind)))
         r = -ENOENT;
+    if (r == 0)
+        r = call_may_node(call, ret);
     if (r < 0)
         call_problem_errno(call, r);
     return r;

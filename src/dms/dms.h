@@ -42,6 +42,7 @@ struct dms_settings {
     uint64_t connections_max;
     uint64_t session_s;
     bool keep_first_password;
+    bool https;
 };
 
 struct dms {
@@ -97,7 +98,8 @@ struct call {
     struct sync_work *sync_work;
     struct upload_form *form;
     struct soap_call *soap;
-    call_fn *then_signed_in; /* NULL: the route's own */
+    struct arena model_arena; /* what a CMIS operation and its answer take: more than a request's */
+    call_fn *then_signed_in;  /* NULL: the route's own */
     call_fn *then;
     void *state;  /* the handler's own, in the request's arena */
     json_t *json; /* the body, from call_json() */
@@ -107,6 +109,7 @@ struct call {
     enum reply_kind reply;
     int status;
     const char *type;
+    bool as_attachment; /* a content to be saved, whatever its type */
     struct buf body;
     int fd;
     uint64_t offset, size;
@@ -131,6 +134,10 @@ void call_problem_errno(struct call *call, int error);
 must_check int call_key(struct call *call, unsigned param, int64_t *ret_key);
 /* The node it names, which is not deleted; 0 or the call has been ended. `kind` 0: any. */
 must_check int call_node(struct call *call, unsigned param, int kind, struct node *ret);
+/* Whether the user may do with a node what the method says, or put something into a folder. 0,
+ * -ENOENT or -EACCES. */
+must_check int call_may_node(struct call *call, const struct node *node);
+must_check int call_may_put(struct call *call, int64_t folder);
 must_check int key_parse(struct slice text, int64_t *ret_key);
 
 /* ?limit= and ?cursor=; 0 or the call has been ended. A cursor is opaque text of our own. */
@@ -149,6 +156,10 @@ void upload_raw(struct call *call, call_fn *then);
 /* From multipart/form-data: `field` is told of each other field. */
 typedef int upload_field_fn(struct call *call, const char *name, const char *value);
 void upload_form(struct call *call, upload_field_fn *field, call_fn *then);
+/* The same with the content in the part named `part`, or none; fields live in `arena`. */
+void upload_form_part(struct call *call, const char *part, struct arena *arena,
+                      upload_field_fn *field, call_fn *then);
+bool upload_has_file(const struct call *call);
 /* The same for what is gathered elsewhere: syncs call->draft, then runs `then`. */
 void upload_sync(struct call *call, call_fn *then);
 void upload_cancel(struct call *call);
@@ -166,6 +177,9 @@ void content_etag(char *text, size_t size, int64_t content);
 /* Answers a download: conditions, range, headers that keep scripts from running. */
 void call_reply_content(struct call *call, const char *name, const char *type, int64_t content,
                         int64_t modified_ms);
+/* An address of this server as the client calls it, in the call's model arena; NULL without memory.
+ */
+const char *call_url(struct call *call, const char *path);
 /* If-Match against `etag`; 0 or the call has been ended with 412. */
 must_check int call_if_match(struct call *call, const char *etag);
 
@@ -186,6 +200,7 @@ call_fn versions_get, version_get_one, version_content_get, version_restore_post
 call_fn file_get, file_put, file_delete;
 call_fn search_get, trash_get, trash_restore, trash_purge, trash_empty;
 call_fn soap_post, soap_wsdl;
+call_fn cmis_browser_service, cmis_browser_repository, cmis_browser_object, cmis_browser_post;
 
 void soap_done(struct call *call);
 

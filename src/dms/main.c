@@ -36,6 +36,8 @@ static const struct option_row rows[] = {
      "Connections at once", 1, 10000},
     {"session-seconds", OPTION_UINT, SETTING(settings.session_s), "43200", "SECONDS",
      "How long a session lasts", 1, 31536000},
+    {"https", OPTION_FLAG, SETTING(settings.https), NULL, NULL,
+     "Clients come over TLS: addresses in answers begin with https", 0, 0},
     {"keep-first-password", OPTION_FLAG, SETTING(settings.keep_first_password), NULL, NULL,
      "The first password need not be changed (for demonstrations)", 0, 0},
     {"log-level", OPTION_TEXT, SETTING(log_level), "notice", "LEVEL",
@@ -112,7 +114,8 @@ static void stop(void *arg)
 static int dms_open(struct dms *dms, struct error *e)
 {
     const struct dms_settings *settings = &dms->settings;
-    struct http_settings http = {.connections_max = settings->connections_max};
+    struct http_settings http = {.connections_max = settings->connections_max,
+                                 .target_size_max = 12 << 10};
     int fd = -1;
     dms->waiting_end = &dms->waiting;
     int r = loop_new(&dms->loop);

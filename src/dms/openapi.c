@@ -114,8 +114,10 @@ static void content_write(struct json *json, const char *what)
 {
     static const struct {
         const char *what, *type;
-    } kinds[] = {
-        {"content", "application/octet-stream"}, {"text", "text/plain"}, {"soap", "text/xml"}};
+    } kinds[] = {{"content", "application/octet-stream"},
+                 {"text", "text/plain"},
+                 {"soap", "text/xml"},
+                 {"form", "application/x-www-form-urlencoded"}};
     const char *type = "application/json";
     bool bytes = false;
     for (size_t i = 0; i < ARRAY_COUNT(kinds); i++)

@@ -57,6 +57,14 @@ void node_json(struct call *call, struct json *json, const char *key, const stru
     json_close(json);
 }
 
+const char *call_url(struct call *call, const char *path)
+{
+    struct slice host = call->req->host;
+    return arena_printf(&call->model_arena, "%s://%.*s%s",
+                        call->dms->settings.https ? "https" : "http", (int)host.size,
+                        (const char *)host.bytes, path);
+}
+
 void call_reply_node(struct call *call, int status, int64_t key)
 {
     struct node node;
@@ -105,7 +113,8 @@ static bool is_harmless(const char *type)
 static void disposition_header(struct call *call, const char *name, const char *type)
 {
     SCOPED(buf_done) struct buf value = {0};
-    (void)buf_printf(&value, "%s; filename=\"", is_harmless(type) ? "inline" : "attachment");
+    (void)buf_printf(&value, "%s; filename=\"",
+                     is_harmless(type) && !call->as_attachment ? "inline" : "attachment");
     for (const char *c = name; *c; c++)
         (void)buf_append_byte(
             &value, (uint8_t)*c < 0x20 || (uint8_t)*c >= 0x7f || strchr("\"\\%", *c) ? '_' : *c);

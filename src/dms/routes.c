@@ -66,6 +66,14 @@ const struct route dms_routes[] = {
     {POST, "/api/trash/{id}/restore", trash_restore, ACCESS_USER, "Back to where it was, or into another folder", NULL, "Place", 200, "Node"},
     {DELETE, "/api/trash/{id}", trash_purge, ACCESS_USER, "Purge: gone for good", NULL, NULL, 204, NULL},
 
+    {GET, "/cmis/browser", cmis_browser_service, ACCESS_USER, "CMIS 1.1, Browser binding: the repository", NULL, NULL, 200, "Any"},
+    {GET, "/cmis/browser/{repository}", cmis_browser_repository, ACCESS_USER, "CMIS: what concerns the repository", "cmisselector: what is asked for", NULL, 200, "Any"},
+    {POST, "/cmis/browser/{repository}", cmis_browser_post, ACCESS_USER, "CMIS: actions on the repository", NULL, "form", 200, "Any"},
+    {GET, "/cmis/browser/{repository}/root", cmis_browser_object, ACCESS_USER, "CMIS: an object by objectId, or the root folder", "cmisselector: what is asked for; objectId: of what", NULL, 200, "Any"},
+    {POST, "/cmis/browser/{repository}/root", cmis_browser_post, ACCESS_USER, "CMIS: actions on an object", NULL, "form", 200, "Any"},
+    {GET, "/cmis/browser/{repository}/root/{path...}", cmis_browser_object, ACCESS_USER, "CMIS: an object by its path", "cmisselector: what is asked for", NULL, 200, "Any"},
+    {POST, "/cmis/browser/{repository}/root/{path...}", cmis_browser_post, ACCESS_USER, "CMIS: actions on an object by its path", NULL, "form", 200, "Any"},
+
     {POST, "/cmis/services/ObjectService", soap_post, ACCESS_ANYONE, "SOAP 1.1, CMIS 1.1 messages: createDocument, getContentStream; MTOM both ways", NULL, "soap", 200, "soap"},
     {GET, "/cmis/services/ObjectService", soap_wsdl, ACCESS_ANYONE, "Its WSDL", NULL, NULL, 200, "text"},
 

@@ -166,12 +166,15 @@ void upload_raw(struct call *call, call_fn *then)
 
 /* Forms */
 
-enum { FIELD_SIZE_MAX = 4096 };
+enum { FIELD_SIZE_MAX = 64 << 10, UPLOAD_PARTS_MAX = 8000 };
 
 struct upload_form {
     struct multipart multipart;
     upload_field_fn *field;
-    char *name; /* of the present field; NULL in the file */
+    const char *file_part; /* name of the part that is the content */
+    bool file_needed;
+    struct arena *arena; /* of names and values */
+    char *name;          /* of the present field; NULL in the file */
     char *file_name;
     struct slice file_type;
     struct buf value;
@@ -203,11 +206,11 @@ static int form_part(void *arg, struct slice head)
 {
     struct call *call = arg;
     struct upload_form *form = call->form;
-    struct arena *arena = &call->req->arena;
+    struct arena *arena = form->arena;
     struct slice disposition = multipart_header(head, "Content-Disposition");
     if (multipart_parameter(arena, disposition, "name", &form->name) < 0)
         return -EBADMSG;
-    if (strcmp(form->name, "file") != 0)
+    if (strcmp(form->name, form->file_part) != 0)
         return 0;
     if (form->has_file)
         return -EBADMSG; /* one file per request */
@@ -243,7 +246,7 @@ static int form_part_end(void *arg)
     if (!form->name)
         return 0;
     const char *value = http_is_utf8(buf_slice(&form->value)) ? buf_text(&form->value) : NULL;
-    char *copy = value ? arena_text(&call->req->arena, slice_of_text(value)) : NULL;
+    char *copy = value ? arena_text(form->arena, slice_of_text(value)) : NULL;
     buf_done(&form->value);
     return copy ? form->field(call, form->name, copy) : -EBADMSG;
 }
@@ -265,13 +268,13 @@ static void form_end(struct http_request *req, int status, void *arg)
         return;
     if (multipart_finish(&call->form->multipart) < 0)
         upload_failed(call, -EBADMSG);
-    else if (!call->form->has_file)
+    else if (!call->form->has_file && call->form->file_needed)
         call_problem(call, 422, "no-file", "The form needs a part named file.");
     else
         upload_sync(call, call->then);
 }
 
-void upload_form(struct call *call, upload_field_fn *field, call_fn *then)
+static void form_begin(struct call *call, const struct upload_form *wanted, call_fn *then)
 {
     const struct multipart_events events = {form_part, form_data, form_part_end, call};
     struct upload_form *form = arena_alloc(&call->req->arena, sizeof *form);
@@ -279,7 +282,7 @@ void upload_form(struct call *call, upload_field_fn *field, call_fn *then)
         call_problem_errno(call, -ENOMEM);
         return;
     }
-    form->field = field;
+    *form = *wanted;
     call->form = form;
     call->then = then;
     if (multipart_init(&form->multipart, http_request_header(call->req, "Content-Type"), &events) <
@@ -288,7 +291,28 @@ void upload_form(struct call *call, upload_field_fn *field, call_fn *then)
         call_problem(call, 400, "malformed", "The form has no usable boundary.");
         return;
     }
+    if (!wanted->file_needed)
+        form->multipart.parts_max = UPLOAD_PARTS_MAX;
     http_request_body(call->req, call->dms->settings.upload_size_max, form_bytes, form_end, call);
+}
+
+void upload_form(struct call *call, upload_field_fn *field, call_fn *then)
+{
+    const struct upload_form wanted = {
+        .field = field, .file_part = "file", .file_needed = true, .arena = &call->req->arena};
+    form_begin(call, &wanted, then);
+}
+
+void upload_form_part(struct call *call, const char *part, struct arena *arena,
+                      upload_field_fn *field, call_fn *then)
+{
+    const struct upload_form wanted = {.field = field, .file_part = part, .arena = arena};
+    form_begin(call, &wanted, then);
+}
+
+bool upload_has_file(const struct call *call)
+{
+    return call->form && call->form->has_file;
 }
 
 const char *upload_file_name(const struct call *call)

@@ -14,7 +14,7 @@
 
 #include "base/buf.h"
 
-#define JSON_DEPTH_MAX 16
+#define JSON_DEPTH_MAX 320
 
 struct json {
     struct buf *out;

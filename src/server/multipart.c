@@ -40,7 +40,9 @@ int multipart_init(struct multipart *multipart, struct slice content_type,
     if (multipart_parameter(&arena, content_type, "boundary", &boundary) < 0 ||
         !is_boundary(boundary))
         return -EINVAL;
-    *multipart = (struct multipart){.events = *events, .head.size_max = MULTIPART_HEAD_SIZE_MAX};
+    *multipart = (struct multipart){.events = *events,
+                                    .head.size_max = MULTIPART_HEAD_SIZE_MAX,
+                                    .parts_max = MULTIPART_PARTS_MAX};
     size_t size = strlen(boundary);
     memcpy(multipart->delimiter, "\r\n--", 4);
     memcpy(multipart->delimiter + 4, boundary, size);
@@ -93,7 +95,7 @@ static ssize_t data_feed(struct multipart *multipart, struct slice bytes)
 
 static int head_ended(struct multipart *multipart)
 {
-    if (++multipart->parts > MULTIPART_PARTS_MAX)
+    if (++multipart->parts > multipart->parts_max)
         return -EBADMSG;
     int r = multipart->events.part(multipart->events.arg, buf_slice(&multipart->head));
     buf_done(&multipart->head);

@@ -27,6 +27,7 @@ struct multipart {
     size_t matched; /* bytes of the delimiter seen so far */
     unsigned state;
     unsigned parts;
+    unsigned parts_max; /* MULTIPART_PARTS_MAX; may be set after multipart_init() */
     struct buf head;
 };
 

@@ -11,7 +11,7 @@ static const struct {
     const char *id, *sql;
 } columns[] = {
     {"cmis:name", "CASE WHEN V.number IS NULL OR V.number = N.version THEN N.name ELSE V.name END"},
-    {"cmis:objectId", "N.key || CASE WHEN V.number IS NULL THEN '' ELSE '-' || V.number END"},
+    {"cmis:objectId", "N.key || CASE WHEN V.number IS NULL THEN '' ELSE ';' || V.number END"},
     {"cmis:baseTypeId", "CASE N.kind WHEN 1 THEN 'cmis:folder' WHEN 2 THEN 'cmis:document' "
                         "WHEN 3 THEN 'cmis:item' WHEN 4 THEN 'cmis:relationship' ELSE "
                         "'cmis:policy' END"},
@@ -34,7 +34,7 @@ static const struct {
     {"cmis:versionSeriesId", "CAST(N.key AS TEXT)"},
     {"cmis:isVersionSeriesCheckedOut", "N.checked_out <> 0"},
     {"cmis:versionSeriesCheckedOutBy", "N.checked_out_by"},
-    {"cmis:versionSeriesCheckedOutId", "CASE WHEN N.checked_out <> 0 THEN N.key || '-' || "
+    {"cmis:versionSeriesCheckedOutId", "CASE WHEN N.checked_out <> 0 THEN N.key || ';' || "
                                        "N.checked_out END"},
     {"cmis:checkinComment", "V.comment"},
     {"cmis:contentStreamLength", "CASE WHEN V.content <> 0 THEN V.size END"},

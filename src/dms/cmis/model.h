@@ -135,6 +135,10 @@ struct object_view {
 };
 struct object_view view_of_args(const struct cmis_call *cmis);
 must_check int view_check(struct cmis_call *cmis, const struct object_view *view);
+/* Parts of object_build(): what is known without asking; what was asked for beside properties. */
+must_check int object_facts(struct cmis_call *cmis, struct row *row, struct cmis_object *object);
+must_check int object_extras(struct cmis_call *cmis, struct row *row,
+                             const struct object_view *view, struct cmis_object *object);
 must_check int object_build(struct cmis_call *cmis, struct row *row, const struct object_view *view,
                             const struct cmis_object **ret);
 /* All properties of a row, as the model has them (dates, ids and all). */

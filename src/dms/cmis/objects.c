@@ -436,7 +436,7 @@ uint64_t row_actions(struct cmis_call *cmis, const struct row *row)
 
 /* The rest */
 
-static int facts_fill(struct cmis_call *cmis, struct row *row, struct cmis_object *object)
+int object_facts(struct cmis_call *cmis, struct row *row, struct cmis_object *object)
 {
     const struct node *node = &row->node;
     int64_t parent = row_parent(cmis, row);
@@ -475,8 +475,8 @@ static int facts_fill(struct cmis_call *cmis, struct row *row, struct cmis_objec
     return cmis->error ? -1 : 0;
 }
 
-static int extras_fill(struct cmis_call *cmis, struct row *row, const struct object_view *view,
-                       struct cmis_object *object)
+int object_extras(struct cmis_call *cmis, struct row *row, const struct object_view *view,
+                  struct cmis_object *object)
 {
     if (view->actions) {
         object->has_actions = true;
@@ -504,8 +504,8 @@ int object_build(struct cmis_call *cmis, struct row *row, const struct object_vi
                  const struct cmis_object **ret)
 {
     struct cmis_object *object = call_alloc(cmis, sizeof *object);
-    if (!object || facts_fill(cmis, row, object) < 0 ||
-        properties_build(cmis, row, view, object) < 0 || extras_fill(cmis, row, view, object) < 0)
+    if (!object || object_facts(cmis, row, object) < 0 ||
+        properties_build(cmis, row, view, object) < 0 || object_extras(cmis, row, view, object) < 0)
         return -1;
     *ret = object;
     return 0;

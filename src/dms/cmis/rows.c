@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Objects as the store has them, and their ids: "KEY" for all but documents, "KEY-NUMBER" for a
+/* Objects as the store has them, and their ids: "KEY" for all but documents, "KEY;NUMBER" for a
  * document's version. "KEY" of a document stands for its latest version: that is what the REST
  * interface calls it. */
 #include "dms/cmis/model.h"
@@ -49,7 +49,7 @@ int cmis_step_end(struct cmis_call *cmis, int result)
 
 const char *object_id(struct cmis_call *cmis, int64_t key, int64_t number)
 {
-    return number ? call_printf(cmis, "%lld-%lld", (long long)key, (long long)number)
+    return number ? call_printf(cmis, "%lld;%lld", (long long)key, (long long)number)
                   : call_printf(cmis, "%lld", (long long)key);
 }
 
@@ -79,7 +79,7 @@ static int id_parse(const char *id, int64_t *ret_key, int64_t *ret_number)
     *ret_number = 0;
     if (number_parse(&id, ret_key) < 0)
         return -EINVAL;
-    if (*id == '-') {
+    if (*id == ';') {
         id++;
         if (number_parse(&id, ret_number) < 0)
             return -EINVAL;
@@ -110,6 +110,8 @@ int row_read(struct cmis_call *cmis, sqlite3_stmt *stmt, struct row *ret)
     if (node->kind != NODE_DOCUMENT)
         return 0;
     ret->number = sqlite3_column_int64(stmt, VERSION_AT);
+    if (ret->number == 0) /* there is no such version */
+        return 0;
     ret->content = sqlite3_column_int64(stmt, VERSION_AT + 1);
     ret->size = sqlite3_column_int64(stmt, VERSION_AT + 2);
     ret->mime = column_text(stmt, VERSION_AT + 3, arena);

@@ -2,11 +2,6 @@
 /* Operations that are not built yet: their capabilities are off. */
 #include "dms/cmis/model.h"
 
-int cmis_query(struct cmis_call *cmis)
-{
-    return cmis_fail(cmis, CMIS_NOT_SUPPORTED, "Queries are not supported yet.");
-}
-
 int renditions_of(struct cmis_call *cmis, struct row *row, const char *filter,
                   const struct cmis_rendition **ret, size_t *ret_count)
 {

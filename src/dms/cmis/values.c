@@ -131,8 +131,9 @@ void cmis_decimal_format(double value, char text[CMIS_DECIMAL_SIZE])
         if (strtod(text, NULL) == value)
             break;
     }
-    if (!strpbrk(text, ".e"))
-        (void)strcat(text, ".0");
+    size_t size = strlen(text);
+    if (!strpbrk(text, ".e") && size + 3 <= CMIS_DECIMAL_SIZE)
+        memcpy(text + size, ".0", 3);
 }
 
 /* One value */
