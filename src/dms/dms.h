@@ -42,7 +42,7 @@ struct dms_settings {
     uint64_t connections_max;
     uint64_t session_s;
     bool keep_first_password;
-    bool https;
+    bool https; /* addresses in answers begin so */
 };
 
 struct dms {
@@ -98,6 +98,7 @@ struct call {
     struct sync_work *sync_work;
     struct upload_form *form;
     struct soap_call *soap;
+    struct atom *atom;
     struct arena model_arena; /* what a CMIS operation and its answer take: more than a request's */
     call_fn *then_signed_in;  /* NULL: the route's own */
     call_fn *then;
@@ -166,6 +167,7 @@ void upload_cancel(struct call *call);
 /* The media type to store: what the client says if it is well-formed and says something, or what
  * the name suggests. Lives as long as the request. */
 const char *upload_type(struct call *call, struct slice said, const char *name);
+bool upload_type_valid(struct slice type);
 /* The file name of the form's `file` part, or NULL. */
 const char *upload_file_name(const struct call *call);
 struct slice upload_file_type(const struct call *call);
@@ -199,10 +201,11 @@ call_fn document_post, document_get, document_content_get, document_content_put,
 call_fn versions_get, version_get_one, version_content_get, version_restore_post;
 call_fn file_get, file_put, file_delete;
 call_fn search_get, trash_get, trash_restore, trash_purge, trash_empty;
-call_fn soap_post, soap_wsdl;
 call_fn cmis_browser_service, cmis_browser_repository, cmis_browser_object, cmis_browser_post;
+call_fn soap_post, soap_wsdl, atom_service, atom_call;
 
 void soap_done(struct call *call);
+void atom_done(struct call *call);
 
 /* The folder and last name of a path; with `create`, missing folders are made. */
 must_check int path_resolve(struct call *call, struct slice path, bool create, int64_t *ret_parent,

@@ -116,7 +116,6 @@ static void content_write(struct json *json, const char *what)
         const char *what, *type;
     } kinds[] = {{"content", "application/octet-stream"},
                  {"text", "text/plain"},
-                 {"soap", "text/xml"},
                  {"form", "application/x-www-form-urlencoded"}};
     const char *type = "application/json";
     bool bytes = false;

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* What nodes and contents look like from outside. */
 #include "dms/dms.h"
+#include "dms/link.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -59,10 +60,8 @@ void node_json(struct call *call, struct json *json, const char *key, const stru
 
 const char *call_url(struct call *call, const char *path)
 {
-    struct slice host = call->req->host;
-    return arena_printf(&call->model_arena, "%s://%.*s%s",
-                        call->dms->settings.https ? "https" : "http", (int)host.size,
-                        (const char *)host.bytes, path);
+    const char *origin = link_origin(call);
+    return origin ? arena_printf(&call->model_arena, "%s%s", origin, path) : NULL;
 }
 
 void call_reply_node(struct call *call, int status, int64_t key)
