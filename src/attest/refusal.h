@@ -100,6 +100,18 @@
       "the owner gives it with `coffer policy secret`")                                            \
     M(SECRET_SPENT, "SECRET_SPENT", "this secret has been shown once and is not shown again",      \
       "if it was not you who saw it, change it now")                                               \
+    M(SERVICE, "SERVICE_UNKNOWN", "the policy has no such service",                                \
+      "name one of the policy's `services`, as POLICY:SERVICE")                                    \
+    M(APPROVAL_MISSING, "APPROVAL_MISSING", "not enough of those who must agree have agreed",      \
+      "let them sign with `coffer policy approve`, and put the policy with their approvals")       \
+    M(APPROVAL_INVALID, "APPROVAL_INVALID", "an approval is for something else, or not signed",    \
+      "an approval is good for one change from one state: let it be signed again")                 \
+    M(TOTP, "TOTP_REFUSED", "this one-time code is not good",                                      \
+      "show the newest code, each only once; enroll with `coffer policy totp`")                    \
+    M(IMPORT_CHANGED, "IMPORT_CHANGED", "the policy that is imported from has changed",            \
+      "look at what has changed, and name its new hash in `import.hash`")                          \
+    M(NOT_EXPORTED, "NOT_EXPORTED", "what is imported is not exported to this policy",             \
+      "its owner lists this policy in its `export`")                                               \
     M(VOLUME, "VOLUME_UNKNOWN", "the policy has no such volume", "check the policy's `volumes`")   \
     M(VOLUME_HELD, "VOLUME_HELD", "another process owns the volume",                               \
       "wait: its lease ends at the latest after the time given, or when it closes")                \

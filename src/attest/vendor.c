@@ -80,7 +80,7 @@ static int snp_refuse(struct refusal *ret, enum snp_fault fault)
 }
 
 /* Which collateral to look for, from a certificate that nobody has believed yet. */
-static int platform_peek(const struct dcap_quote *quote, struct vendor_platform *ret)
+int vendor_platform_of(const struct dcap_quote *quote, struct vendor_platform *ret)
 {
     SCOPED(x509_chain_done) struct x509_chain chain = {0};
     struct slice extension;
@@ -155,7 +155,7 @@ static int quote_verify(const struct vendor_sources *s, struct slice bytes, stru
     if (r < 0)
         return refuse(ret, r == -EOPNOTSUPP ? REFUSAL_EVIDENCE_KIND : REFUSAL_EVIDENCE_MALFORMED,
                       NULL);
-    if (platform_peek(&quote, &platform) < 0)
+    if (vendor_platform_of(&quote, &platform) < 0)
         return dcap_refuse(ret, DCAP_FAULT_NO_PCK_CHAIN);
     const struct dcap_collateral *collateral = s->dcap ? s->dcap(s->ctx, &platform) : NULL;
     /* What is forged is said to be forged, also without collateral. */

@@ -32,6 +32,11 @@ struct vendor_sources {
     void *ctx;
 };
 
+/* Which platform a quote says it is from, before anything of it is believed: what to look for. 0;
+ * -ENODATA the quote does not carry its platform's certificate. */
+must_check int vendor_platform_of(const struct dcap_quote *quote,
+                                  struct vendor_platform *ret_platform);
+
 /* Verifies a bundle, or a bare SGX or TDX quote. 0; -EACCES with *ret_refusal (may be NULL) filled;
  * -ENOMEM, -EIO. On failure *ret_evidence is untouched. */
 must_check int vendor_verify(const struct vendor_sources *sources, struct slice record,

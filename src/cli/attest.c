@@ -1,10 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* `coffer attest` and `coffer policy`: look at evidence, check the key broker, check a policy. */
+/* `coffer attest`: look at evidence, and check the key broker. */
+#include "attest/bundle.h"
 #include "attest/ratls.h"
 #include "base/hex.h"
 #include "cli/attest_file.h"
 #include "cli/command.h"
 #include "cli/kbs_client.h"
+#include "platform/linux/tsm.h"
 
 #include <errno.h>
 #include <limits.h>
@@ -17,14 +19,15 @@
 #include <string.h>
 #include <unistd.h>
 
-#define ATTEST_USAGE                                                                  \
-    "show FILE | verify [--state DIR | --kbs ADDRESS --kbs-pin FILE] | verify QUOTE " \
+#define ATTEST_USAGE                                                                              \
+    "show FILE | show --tsm [DIR] [--out FILE] | collateral --dir DIR ... | verify [--state DIR " \
+    "| --kbs ADDRESS --kbs-pin FILE] | verify QUOTE "                                             \
     "[--collateral DIR] [--at TIME] [--event-log FILE] [--json]"
-#define POLICY_USAGE "check FILE"
 #define FILE_SIZE_MAX ((size_t)64 << 10)
 
 struct attest_options {
-    const char *state, *kbs, *kbs_pin;
+    const char *state, *kbs, *kbs_pin, *out, *report_data;
+    bool tsm;
     struct attest_file_options quote;
 };
 
@@ -40,8 +43,12 @@ static const struct option_row g_rows[] = {
         "verify QUOTE: the vendor's statements (tcb_info.json and so on; AMD certificates)"),
     ROW("at", quote.at, "TIME", "verify QUOTE: as of then, as in 2026-03-17T22:34:05Z (now)"),
     ROW("event-log", quote.event_log, "FILE", "verify QUOTE: boot log that must explain its RTMRs"),
+    ROW("out", out, "FILE", "show --tsm: keep the evidence there as well"),
+    ROW("report-data", report_data, "HEX", "show --tsm: 64 bytes to be in the report (zeros)"),
+    {"tsm", OPTION_FLAG, offsetof(struct attest_options, tsm), NULL, NULL,
+     "show: evidence of this virtual machine, from configfs-tsm or the entry DIR there", 0, 0},
     {"json", OPTION_FLAG, offsetof(struct attest_options, quote.json), NULL, NULL,
-     "verify QUOTE: the result as JSON", 0, 0},
+     "show, verify QUOTE: the result as JSON", 0, 0},
 };
 
 static void digest_print(const char *name, const uint8_t *digest, size_t size)
@@ -90,7 +97,48 @@ static int certificate_evidence(struct slice pem, struct buf *ret_record)
     return r;
 }
 
-static int attest_show(const char *path, struct error *e)
+/* Asks the machine itself. */
+static int machine_show(const struct attest_options *o, const char *path, struct error *e)
+{
+    SCOPED(tsm_answer_done) struct tsm_answer answer = {0};
+    SCOPED(buf_done) struct buf record = {0};
+    uint8_t data[TSM_REPORT_DATA_SIZE] = {0};
+    if (o->report_data && hex_decode(slice_of_text(o->report_data), data, sizeof data) < 0)
+        return error_set(e, -EINVAL, "--report-data takes 128 hexadecimal digits");
+    int r = tsm_report(path, data, -1, &answer, e);
+    if (r < 0)
+        return r;
+    const struct bundle b = {answer.kind == TSM_TDX ? TEE_TDX : TEE_SNP,
+                             buf_slice(&answer.report),
+                             buf_slice(&answer.auxiliary),
+                             {0}};
+    r = bundle_write(&b, &record);
+    if (r == 0 && o->out)
+        r = owner_file_write(o->out, buf_slice(&record), 0644, e);
+    if (r < 0)
+        return r;
+    if (!o->quote.json)
+        printf("%-16s %s\n", "provider", answer.provider);
+    return attest_evidence_show(buf_slice(&record), o->quote.json, e);
+}
+
+int attest_record_read(const char *path, size_t size_max, struct buf *ret_record, struct error *e)
+{
+    static const char pem_start[] = "-----BEGIN";
+    SCOPED(buf_done) struct buf bytes = {0};
+    int r = owner_file_read(path, size_max, &bytes, e);
+    if (r < 0)
+        return r;
+    if (bytes.size > sizeof pem_start && memcmp(bytes.bytes, pem_start, sizeof pem_start - 1) == 0)
+        r = certificate_evidence(buf_slice(&bytes), ret_record);
+    else
+        r = buf_append_slice(ret_record, buf_slice(&bytes));
+    if (r == 0)
+        r = attest_hex_undo(ret_record);
+    return r < 0 ? error_set(e, r, "'%s' holds no evidence", path) : 0;
+}
+
+static int attest_show(const struct attest_options *o, const char *path, struct error *e)
 {
     static const char pem_start[] = "-----BEGIN";
     SCOPED(buf_done) struct buf bytes = {0}, record = {0};
@@ -104,8 +152,13 @@ static int attest_show(const char *path, struct error *e)
         r = buf_append_slice(&record, buf_slice(&bytes));
     if (r == 0)
         r = evidence_verify(buf_slice(&record), &ev);
-    if (r == -EOPNOTSUPP)
+    if (r == -EOPNOTSUPP || (r == -EBADMSG && record.size > EVIDENCE_RECORD_SIZE)) {
+        struct error inner = {0};
+        r = attest_evidence_show(buf_slice(&record), o->quote.json, &inner);
+        if (r >= 0)
+            return r;
         return error_set(e, r, "'%s' holds evidence of a kind that is not known here", path);
+    }
     if (r == -EKEYREJECTED)
         return error_set(e, r, "'%s' holds evidence that its device did not sign", path);
     if (r < 0)
@@ -153,18 +206,41 @@ static int attest_verify(const struct attest_options *o, struct error *e)
     return 0;
 }
 
+/* A program of its own: see src/cli/collateral_main.c. */
+static int collateral_run(int argc, char **argv)
+{
+    char program[PATH_MAX], *words[64];
+    struct error e = {0};
+    int r = command_sibling("coffer-collateral", program, sizeof program, &e);
+    if (r == 0 && argc > 60)
+        r = error_set(&e, -EINVAL, "too many words");
+    if (r < 0)
+        return command_fail("attest", &e, r);
+    words[0] = program;
+    for (int i = 1; i < argc; i++)
+        words[i] = argv[i];
+    words[argc] = NULL;
+    execv(program, words);
+    error_set(&e, -errno, "cannot start '%s'", program);
+    return command_fail("attest", &e, -EIO);
+}
+
 int attest_command(int argc, char **argv)
 {
     struct attest_options o = {0};
     struct error e = {0};
     int count = 0;
+    if (argc >= 1 && strcmp(argv[0], "collateral") == 0)
+        return collateral_run(argc, argv);
     int code = command_options("attest", ATTEST_USAGE, g_rows, ARRAY_COUNT(g_rows), argc, argv, &o,
                                &count);
     if (code >= 0)
         return code;
     int r;
-    if (count == 2 && strcmp(argv[0], "show") == 0)
-        r = attest_show(argv[1], &e);
+    if (o.tsm && count >= 1 && count <= 2 && strcmp(argv[0], "show") == 0)
+        r = machine_show(&o, count == 2 ? argv[1] : NULL, &e);
+    else if (count == 2 && strcmp(argv[0], "show") == 0)
+        r = attest_show(&o, argv[1], &e);
     else if (count == 1 && strcmp(argv[0], "verify") == 0)
         r = attest_verify(&o, &e);
     else if (count == 2 && strcmp(argv[0], "verify") == 0)
@@ -172,26 +248,4 @@ int attest_command(int argc, char **argv)
     else
         r = error_set(&e, -EINVAL, "usage: coffer attest " ATTEST_USAGE);
     return r < 0 ? command_fail("attest", &e, r) : r;
-}
-
-/* The key broker's own parser judges, so that both always agree. */
-int policy_command(int argc, char **argv)
-{
-    char program[PATH_MAX];
-    struct error e = {0};
-    struct attest_options ignored;
-    int count = 0;
-    int code = command_options("policy", POLICY_USAGE, NULL, 0, argc, argv, &ignored, &count);
-    if (code >= 0)
-        return code;
-    if (count != 2 || strcmp(argv[0], "check") != 0) {
-        error_set(&e, -EINVAL, "usage: coffer policy " POLICY_USAGE);
-        return command_fail("policy", &e, -EINVAL);
-    }
-    int r = command_sibling("coffer-kbs", program, sizeof program, &e);
-    if (r < 0)
-        return command_fail("policy", &e, r);
-    execl(program, "coffer-kbs", "--check-policy", argv[1], (char *)NULL);
-    error_set(&e, -errno, "cannot start '%s'", program);
-    return command_fail("policy", &e, -EIO);
 }

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "cli/attest_file.h"
 
+#include "attest/bundle.h"
 #include "attest/ccel.h"
 #include "attest/dcap/verify.h"
 #include "attest/snp/verify.h"
@@ -61,7 +62,7 @@ static int file_of(const char *folder, const char *name, struct buf *ret_bytes, 
 }
 
 /* The six files under the names that the service's answers have. */
-static int dcap_folder_open(const char *folder, struct dcap_collateral **ret, struct error *e)
+int attest_folder_dcap(const char *folder, struct dcap_collateral **ret, struct error *e)
 {
     static const char *const names[] = {
         "tcb_info.json", "qe_identity.json",         "tcb_signing_chain.pem",
@@ -167,7 +168,7 @@ static int quote_judge(json_t *out, struct slice bytes, const struct attest_file
     if (r < 0)
         return r;
     if (o->collateral)
-        r = dcap_folder_open(o->collateral, &collateral, e);
+        r = attest_folder_dcap(o->collateral, &collateral, e);
     if (r < 0)
         return r;
     int code = 0;
@@ -198,7 +199,7 @@ static int quote_judge(json_t *out, struct slice bytes, const struct attest_file
 }
 
 /* Every certificate and revocation list of the folder, whatever it is called. */
-static int snp_folder_open(const char *folder, struct snp_certificates *all, struct error *e)
+int attest_folder_snp(const char *folder, struct snp_certificates *all, struct error *e)
 {
     DIR *listing = opendir(folder);
     struct dirent *entry;
@@ -254,15 +255,17 @@ static void report_put(json_t *out, const struct snp_report *report, const struc
     put_hex(out, "report_data", report->report_data, sizeof report->report_data);
 }
 
-static int report_judge(json_t *out, struct slice bytes, const struct attest_file_options *o,
-                        int64_t at_s, struct error *e)
+static int report_judge(json_t *out, struct slice bytes, struct slice auxiliary,
+                        const struct attest_file_options *o, int64_t at_s, struct error *e)
 {
     SCOPED(snp_certificates_done) struct snp_certificates all = {0};
     struct snp_report report;
     struct snp_verdict verdict;
     int r = snp_report_parse(bytes, &report);
+    if (r == 0 && auxiliary.size > 0)
+        r = snp_certificates_add(&all, auxiliary);
     if (r == 0 && o->collateral)
-        r = snp_folder_open(o->collateral, &all, e);
+        r = attest_folder_snp(o->collateral, &all, e);
     if (r < 0)
         return r;
     r = snp_verify(&report, &all, &snp_amd_roots, at_s, &verdict);
@@ -275,7 +278,7 @@ static int report_judge(json_t *out, struct slice bytes, const struct attest_fil
 }
 
 /* Files of quotes come as bytes or as hexadecimal text. */
-static int hex_text_decode(struct buf *bytes)
+int attest_hex_undo(struct buf *bytes)
 {
     size_t size = bytes->size;
     while (size > 0 && (bytes->bytes[size - 1] == '\n' || bytes->bytes[size - 1] == '\r'))
@@ -288,7 +291,7 @@ static int hex_text_decode(struct buf *bytes)
     return buf_append(bytes, room, size / 2);
 }
 
-static int time_of(const char *text, int64_t *ret_s, struct error *e)
+int attest_time_of(const char *text, int64_t *ret_s, struct error *e)
 {
     if (!text) {
         *ret_s = (int64_t)time(NULL);
@@ -299,23 +302,83 @@ static int time_of(const char *text, int64_t *ret_s, struct error *e)
     return 0;
 }
 
+/* The second tier of a bundle: who the process is, if its launcher is the one that the machine names. */
+static int process_judge(json_t *out, const struct bundle *b, struct slice said)
+{
+    uint8_t point[EVIDENCE_POINT_SIZE], data[EVIDENCE_REPORT_DATA_SIZE];
+    struct evidence ev;
+    int r = evidence_launched_verify(b->process, b->tee, &ev, point);
+    if (r == 0)
+        r = bundle_launcher_data(point, data);
+    bool bound = r == 0 && said.size == sizeof data && memcmp(data, said.bytes, sizeof data) == 0;
+    put(out, "process",
+        r < 0    ? "not signed by its launcher"
+        : !bound ? "signed by a launcher that the machine does not name"
+                 : "signed by the launcher that the machine names");
+    if (r < 0)
+        return 1;
+    put_hex(out, "program", ev.program, sizeof ev.program);
+    put_hex(out, "runtime", ev.runtime, sizeof ev.runtime);
+    put_hex(out, "instance", ev.instance, sizeof ev.instance);
+    put_hex(out, "process_data", ev.report_data, sizeof ev.report_data);
+    return bound ? 0 : 1;
+}
+
+/* What the first tier says: its report data. */
+static struct slice said_by(const struct bundle *b, struct dcap_quote *quote,
+                            struct snp_report *report)
+{
+    if (b->tee == TEE_SNP && snp_report_parse(b->report, report) == 0)
+        return slice_of(report->report_data, sizeof report->report_data);
+    if (b->tee != TEE_SNP && dcap_quote_parse(b->report, quote) == 0)
+        return slice_of(dcap_quote_report_data(quote), DCAP_REPORT_DATA_SIZE);
+    return (struct slice){0};
+}
+
+/* An exit code, or -errno. */
+static int evidence_judge(json_t *out, struct slice bytes, const struct attest_file_options *o,
+                          int64_t at_s, struct error *e)
+{
+    struct bundle b = {.report = bytes};
+    struct dcap_quote quote;
+    struct snp_report report;
+    if (bundle_is(bytes) && bundle_parse(bytes, &b) < 0)
+        return -EBADMSG;
+    int r = b.report.size == SNP_REPORT_SIZE ? report_judge(out, b.report, b.auxiliary, o, at_s, e)
+                                             : quote_judge(out, b.report, o, at_s, e);
+    if (r < 0 || b.process.size == 0)
+        return r;
+    int process = process_judge(out, &b, said_by(&b, &quote, &report));
+    return process ? process : r;
+}
+
+int attest_evidence_show(struct slice evidence, bool json, struct error *e)
+{
+    const struct attest_file_options o = {.json = json};
+    json_t *out = json_object();
+    int r = out ? evidence_judge(out, evidence, &o, (int64_t)time(NULL), e) : -ENOMEM;
+    if (r >= 0)
+        result_print(out, json);
+    json_decref(out);
+    return r < 0 ? r : 0;
+}
+
 int attest_file(const struct attest_file_options *o, struct error *e)
 {
     SCOPED(buf_done) struct buf bytes = {0};
     int64_t at_s;
-    int r = time_of(o->at, &at_s, e);
+    int r = attest_time_of(o->at, &at_s, e);
     if (r == 0)
         r = owner_file_read(o->file, EVIDENCE_FILE_MAX, &bytes, e);
     if (r == 0)
-        r = hex_text_decode(&bytes);
+        r = attest_hex_undo(&bytes);
     if (r < 0)
         return r;
     json_t *out = json_object();
     if (!out)
         return error_set(e, -ENOMEM, "no memory");
     struct error inner = {0};
-    r = bytes.size == SNP_REPORT_SIZE ? report_judge(out, buf_slice(&bytes), o, at_s, &inner)
-                                      : quote_judge(out, buf_slice(&bytes), o, at_s, &inner);
+    r = evidence_judge(out, buf_slice(&bytes), o, at_s, &inner);
     if (r >= 0)
         result_print(out, o->json);
     json_decref(out);

@@ -48,7 +48,8 @@ int command_sibling(const char *name, char *ret_path, size_t size, struct error 
 {
     /* Installed: all in one directory. In a build tree: build/coffer, build/src/PART/coffer-part. */
     static const char *const folders[] = {
-        "", "src/runtime/", "src/kbs/", "src/gateway/", "src/launcher/", "src/dms/", "src/mount/"};
+        "",         "src/runtime/", "src/kbs/", "src/gateway/", "src/launcher/",
+        "src/dms/", "src/mount/",   "src/cli/"};
     char self[PATH_MAX];
     ssize_t n = readlink("/proc/self/exe", self, sizeof self - 1);
     if (n <= 0)

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* `coffer doctor`: looks, changes nothing, and says of each finding what it means. */
+#include "base/hex.h"
 #include "cli/command.h"
+#include "platform/linux/tsm.h"
 
 #include <cpuid.h>
 #include <errno.h>
@@ -65,10 +67,42 @@ static struct finding check_snp(void)
     return device("/dev/sev-guest");
 }
 
+/* Makes an entry, asks who provides reports there, and removes it. */
 static struct finding check_tsm(void)
 {
-    return access("/sys/kernel/config/tsm/report", F_OK) == 0
-               ? found(FINDING_YES, "/sys/kernel/config/tsm/report")
+    struct finding f = {.level = FINDING_NO};
+    char provider[TSM_PROVIDER_SIZE];
+    struct error e = {0};
+    if (access(TSM_ROOT, F_OK) < 0)
+        return found(FINDING_NO, "not there");
+    if (tsm_provider(NULL, provider, &e) < 0) {
+        snprintf(f.text, sizeof f.text, "there, but %.120s", e.text);
+        return f;
+    }
+    f.level = FINDING_YES;
+    snprintf(f.text, sizeof f.text, "%s in %s", provider, TSM_ROOT);
+    return f;
+}
+
+/* How far the boot and the launcher have been measured. */
+static struct finding check_registers(void)
+{
+    struct finding f = {.level = FINDING_NO};
+    uint8_t value[TSM_RTMR_SIZE];
+    char hex[2 * TSM_RTMR_SIZE + 1];
+    struct error e = {0};
+    if (tsm_rtmr_read(NULL, 3, value, &e) < 0)
+        return found(FINDING_NO, "not there");
+    hex_encode(slice_of(value, sizeof value), hex);
+    f.level = FINDING_YES;
+    snprintf(f.text, sizeof f.text, "register 3 is %s", hex);
+    return f;
+}
+
+static struct finding check_boot_log(void)
+{
+    return access("/sys/firmware/acpi/tables/data/CCEL", F_OK) == 0
+               ? found(FINDING_YES, "/sys/firmware/acpi/tables/data/CCEL")
                : found(FINDING_NO, "not there");
 }
 
@@ -170,6 +204,8 @@ static const struct check g_tees[] = {
     {"TDX", check_tdx, "this is no TDX virtual machine"},
     {"SEV-SNP", check_snp, "this is no SEV-SNP virtual machine"},
     {"configfs-tsm", check_tsm, "no evidence of a virtual machine"},
+    {"measurement registers", check_registers, "no TDX, or a kernel before 6.16"},
+    {"boot event log", check_boot_log, "a TDX machine's registers cannot be explained"},
 };
 
 static const struct check g_features[] = {
@@ -216,9 +252,12 @@ int doctor_command(int argc, char **argv)
                sysconf(_SC_NPROCESSORS_ONLN));
     puts("What can protect memory here:");
     int bad = checks_print(g_tees, ARRAY_COUNT(g_tees), &has_tee);
-    puts(has_tee ? "  This version supports `sim` only: nothing protects memory yet."
-                 : "  So --tee sim: nothing protects memory from the owner of this machine. Right "
-                   "for\n  development; files and connections are encrypted all the same.");
+    puts(
+        has_tee
+            ? "  `coffer attest show --tsm` prints this machine's evidence; the launcher takes it\n"
+              "  with --tee vm. Enclaves are measured and verified, but not yet run in."
+            : "  So --tee sim: nothing protects memory from the owner of this machine. Right "
+              "for\n  development; files and connections are encrypted all the same.");
     puts("\nWhat the kernel offers:");
     bad += checks_print(g_features, ARRAY_COUNT(g_features), &ignored);
     puts(bad ? "\nSomething that is needed is missing: see NO above." : "\nCoffer works here.");

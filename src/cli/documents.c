@@ -53,6 +53,7 @@ int documents_policy(const char *tenant, const char *program, struct buf *out, s
                    "    COFFER_DMS_DATA: /data\n"
                    "    COFFER_DMS_LISTEN: 127.0.0.1\n"
                    "    COFFER_DMS_PORT: \"8080\"\n"
+                   "    COFFER_DMS_HTTPS: \"1\"\n"
                    "    COFFER_DMS_FIRST_USER: " DOCUMENTS_USER "\n"
                    "    COFFER_DMS_FIRST_PASSWORD: ${secret.first_password}\n"
                    "  directory: /\n"

@@ -150,6 +150,8 @@ static void folder_post_json(struct call *call)
     if (r == 0)
         r = call_may_put(call, parent);
     if (r == 0)
+        r = call_may_put(call, parent);
+    if (r == 0)
         r = folder_create(call->dms->store, &call->actor, parent, name, &key);
     if (r < 0)
         tree_problem(call, r);

@@ -197,6 +197,7 @@ static void call_done(struct http_request *req, int status, void *arg)
     upload_cancel(call);
     tus_cancel(call);
     soap_done(call);
+    atom_done(call);
     content_drop(dms->store, &call->draft);
     if (call->json)
         json_decref(call->json);

@@ -42,7 +42,7 @@ struct dms_settings {
     uint64_t connections_max;
     uint64_t session_s;
     bool keep_first_password;
-    bool https;
+    bool https; /* addresses in answers begin so */
 };
 
 struct dms {
@@ -111,6 +111,7 @@ struct call {
     struct upload_form *form;
     struct tus_write *tus;
     struct soap_call *soap;
+    struct atom *atom;
     struct arena model_arena; /* what a CMIS operation and its answer take: more than a request's */
     call_fn *then_signed_in;  /* NULL: the route's own */
     call_fn *then;
@@ -199,6 +200,7 @@ void upload_cancel(struct call *call);
 /* The media type to store: what the client says if it is well-formed and says something, or what
  * the name suggests. Lives as long as the request. */
 const char *upload_type(struct call *call, struct slice said, const char *name);
+bool upload_type_valid(struct slice type);
 /* The file name of the form's `file` part, or NULL. */
 const char *upload_file_name(const struct call *call);
 struct slice upload_file_type(const struct call *call);
@@ -220,6 +222,8 @@ void content_etag(char *text, size_t size, int64_t content);
 /* Answers a download of a node's content: conditions, range, headers that keep scripts from running. */
 void call_reply_content(struct call *call, int64_t node, const char *name, const char *type,
                         int64_t content, int64_t modified_ms);
+/* Notes in the audit trail that a content was read: before it is given out, or it is not. */
+must_check int call_read_note(struct call *call, int64_t node, int64_t content, const char *name);
 /* The headers of something made at the moment, to be saved as `name`. */
 void call_download_headers(struct call *call, const char *name);
 /* An address of this server as the client calls it, in the call's model arena; NULL without memory.
@@ -260,10 +264,11 @@ call_fn share_post, shares_get, document_shares_get, share_delete;
 call_fn share_page_get, share_content_get, share_content_post, share_style_get;
 call_fn audit_get, node_audit_get, audit_state_get, audit_csv_get, audit_check_get;
 call_fn search_get, trash_get, trash_restore, trash_purge, trash_empty;
-call_fn soap_post, soap_wsdl;
 call_fn cmis_browser_service, cmis_browser_repository, cmis_browser_object, cmis_browser_post;
+call_fn soap_post, soap_wsdl, atom_service, atom_call;
 
 void soap_done(struct call *call);
+void atom_done(struct call *call);
 
 /* The folder and last name of a path; with `create`, missing folders are made. */
 must_check int path_resolve(struct call *call, struct slice path, bool create, int64_t *ret_parent,

@@ -155,7 +155,6 @@ static void content_write(struct json *json, const char *what)
                  {"text", "text/plain"},
                  {"html", "text/html"},
                  {"zip", "application/zip"},
-                 {"soap", "text/xml"},
                  {"form", "application/x-www-form-urlencoded"}};
     const char *type = "application/json";
     bool bytes = false;

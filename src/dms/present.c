@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* What nodes and contents look like from outside. */
 #include "dms/dms.h"
+#include "dms/link.h"
 #include "dms/store_audit.h"
 #include "dms/store_marks.h"
 
@@ -99,10 +100,8 @@ void node_json_with(struct call *call, struct json *json, const char *key, const
 
 const char *call_url(struct call *call, const char *path)
 {
-    struct slice host = call->req->host;
-    return arena_printf(&call->model_arena, "%s://%.*s%s",
-                        call->dms->settings.https ? "https" : "http", (int)host.size,
-                        (const char *)host.bytes, path);
+    const char *origin = link_origin(call);
+    return origin ? arena_printf(&call->model_arena, "%s%s", origin, path) : NULL;
 }
 
 void call_reply_node(struct call *call, int status, int64_t key)
@@ -221,7 +220,7 @@ static bool range_counts(struct call *call, const char *etag, int64_t modified_m
 }
 
 /* What is read is in the audit trail, or is not given out. */
-static int read_note(struct call *call, int64_t node, int64_t content, const char *name)
+int call_read_note(struct call *call, int64_t node, int64_t content, const char *name)
 {
     char detail[32] = "";
     content_etag(detail, sizeof detail, content);
@@ -282,7 +281,7 @@ void call_reply_content(struct call *call, int64_t node, const char *name, const
         call_problem(call, 416, "bad-range", "The document has %lld bytes.", (long long)size);
         return;
     }
-    if (read_note(call, node, content, name) < 0) {
+    if (call_read_note(call, node, content, name) < 0) {
         buf_done(&bytes);
         if (fd >= 0)
             (void)close(fd);

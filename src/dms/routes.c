@@ -21,6 +21,20 @@
         HTTP_METHOD_##method, "/dav/{path...}", run, access, NULL, NULL, NULL, 0, NULL \
     }
 
+/* CMIS (docs/cmis.md) has descriptions of its own: a service document, a WSDL. */
+#define ATOM_RESOURCE(method, root)                                                                \
+    {                                                                                              \
+        method, root "/{repository}/{resource}", atom_call, ACCESS_USER, NULL, NULL, NULL, 0, NULL \
+    }
+#define ATOM(root)                                                                               \
+    {GET, root, atom_service, ACCESS_USER, NULL, NULL, NULL, 0, NULL}, ATOM_RESOURCE(GET, root), \
+        ATOM_RESOURCE(POST, root), ATOM_RESOURCE(PUT, root), ATOM_RESOURCE(PATCH, root),         \
+        ATOM_RESOURCE(DELETE, root)
+#define SOAP(method, run)                                                                 \
+    {                                                                                     \
+        method, "/cmis/services/{service}", run, ACCESS_ANYONE, NULL, NULL, NULL, 0, NULL \
+    }
+
 /* clang-format off */
 const struct route dms_routes[] = {
     {GET, "/", app_get, ACCESS_ANYONE, "The web interface", NULL, NULL, 200, "html"},
@@ -130,11 +144,13 @@ const struct route dms_routes[] = {
     {POST, "/cmis/browser/{repository}", cmis_browser_post, ACCESS_USER, "CMIS: actions on the repository", NULL, "form", 200, "Any"},
     {GET, "/cmis/browser/{repository}/root", cmis_browser_object, ACCESS_USER, "CMIS: an object by objectId, or the root folder", "cmisselector: what is asked for; objectId: of what", NULL, 200, "Any"},
     {POST, "/cmis/browser/{repository}/root", cmis_browser_post, ACCESS_USER, "CMIS: actions on an object", NULL, "form", 200, "Any"},
-    {GET, "/cmis/browser/{repository}/root/{path...}", cmis_browser_object, ACCESS_USER, "CMIS: an object by its path", "cmisselector: what is asked for", NULL, 200, "Any"},
+    {GET, "/cmis/browser/{repository}/root/{path...}", cmis_browser_object, ACCESS_USER, "CMIS: an object by its path", "cmisselector: what is asked for", NULL, 200, "content"},
     {POST, "/cmis/browser/{repository}/root/{path...}", cmis_browser_post, ACCESS_USER, "CMIS: actions on an object by its path", NULL, "form", 200, "Any"},
 
-    {POST, "/cmis/services/ObjectService", soap_post, ACCESS_ANYONE, "SOAP 1.1, CMIS 1.1 messages: createDocument, getContentStream; MTOM both ways", NULL, "soap", 200, "soap"},
-    {GET, "/cmis/services/ObjectService", soap_wsdl, ACCESS_ANYONE, "Its WSDL", NULL, NULL, 200, "text"},
+    SOAP(POST, soap_post),
+    SOAP(GET, soap_wsdl),
+    ATOM("/cmis/atom"),
+    ATOM("/cmis/atom10"),
 
     DAV(OPTIONS, dav_options, ACCESS_ANYONE),
     DAV(GET, dav_get, ACCESS_USER),

@@ -28,7 +28,7 @@
 struct audit_entry {
     int64_t sequence; /* from 1, without gaps */
     int64_t time_ms;
-    char *action; /* "create", "read", "sign-in", ...: docs/audit.md lists them */
+    char *action; /* "create", "read", "sign-in", ...: docs/document-audit.md lists them */
     char *user;   /* "" where nobody is signed in */
     char *from;   /* the peer's address, as an untrusted part told it */
     int64_t node; /* 0: about no node */

@@ -336,7 +336,7 @@ static bool is_type_char(uint8_t c)
            (c != 0 && strchr("!#$&-^_.+", c));
 }
 
-static bool is_type(struct slice text)
+bool upload_type_valid(struct slice text)
 {
     size_t slashes = 0;
     const uint8_t *end = text.size ? memchr(text.bytes, ';', text.size) : NULL;
@@ -376,7 +376,8 @@ const char *upload_type(struct call *call, struct slice said, const char *name)
         {".odt", "application/vnd.oasis.opendocument.text"},
         {".ods", "application/vnd.oasis.opendocument.spreadsheet"},
     };
-    bool says_something = is_type(said) && !http_text_equals(said, "application/octet-stream") &&
+    bool says_something = upload_type_valid(said) &&
+                          !http_text_equals(said, "application/octet-stream") &&
                           !http_text_equals(said, "application/x-www-form-urlencoded");
     const char *type = says_something ? arena_text(&call->req->arena, said) : NULL;
     if (type)

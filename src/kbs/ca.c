@@ -83,9 +83,21 @@ static int certificate_begin(X509 *certificate, const char *subject, X509 *issue
     return ok ? 0 : -EIO;
 }
 
-static int certificate_sign(X509 *certificate, const struct p256_key *key)
+static int certificate_sign(X509 *certificate, EVP_PKEY *key)
 {
-    return X509_sign(certificate, p256_pkey(key), EVP_sha256()) > 0 ? 0 : -EIO;
+    const EVP_MD *digest = EVP_PKEY_get_base_id(key) == EVP_PKEY_ED25519 ? NULL : EVP_sha256();
+    return X509_sign(certificate, key, digest) > 0 ? 0 : -EIO;
+}
+
+/* What every authority of ours has; signs it. */
+static int authority_finish(X509 *self, EVP_PKEY *key)
+{
+    int r = extension_add(self, self, NID_basic_constraints, "critical,CA:TRUE,pathlen:0");
+    if (r == 0)
+        r = extension_add(self, self, NID_key_usage, "critical,keyCertSign,cRLSign");
+    if (r == 0)
+        r = extension_add(self, self, NID_subject_key_identifier, "hash");
+    return r < 0 ? r : certificate_sign(self, key);
 }
 
 int ca_new(const char *domain, int64_t now_s, struct ca **ret_ca)
@@ -100,15 +112,8 @@ int ca_new(const char *domain, int64_t now_s, struct ca **ret_ca)
     if (r == 0)
         r = certificate_begin(ca->certificate, subject, NULL, p256_pkey(ca->key), now_s,
                               (int64_t)CA_DAYS * DAY_S);
-    X509 *self = ca->certificate;
     if (r == 0)
-        r = extension_add(self, self, NID_basic_constraints, "critical,CA:TRUE,pathlen:0");
-    if (r == 0)
-        r = extension_add(self, self, NID_key_usage, "critical,keyCertSign,cRLSign");
-    if (r == 0)
-        r = extension_add(self, self, NID_subject_key_identifier, "hash");
-    if (r == 0)
-        r = certificate_sign(self, ca->key);
+        r = authority_finish(ca->certificate, p256_pkey(ca->key));
     if (r == 0)
         *ret_ca = TAKE(ca);
     return r;
@@ -179,7 +184,13 @@ static int names_text(const struct ca_names *names, char text[NAMES_TEXT_SIZE])
             return -EINVAL;
         at += (size_t)n;
     }
-    return 0;
+    if (!names->uri)
+        return 0;
+    size_t len = strlen(names->uri);
+    if (strspn(names->uri, "abcdefghijklmnopqrstuvwxyz0123456789-./:") != len)
+        return -EINVAL;
+    int n = snprintf(text + at, NAMES_TEXT_SIZE - at, ",URI:%s", names->uri);
+    return n < 0 || (size_t)n >= NAMES_TEXT_SIZE - at ? -EINVAL : 0;
 }
 
 static bool key_is_strong(const EVP_PKEY *key)
@@ -189,8 +200,20 @@ static bool key_is_strong(const EVP_PKEY *key)
            kind == EVP_PKEY_ED25519;
 }
 
-int ca_issue_key(const struct ca *ca, EVP_PKEY *key, const struct ca_names *names, int64_t now_s,
-                 unsigned days, struct buf *ret_pem)
+int ca_pem_new(EVP_PKEY *key, const char *subject, int64_t now_s, unsigned days,
+               struct buf *ret_pem)
+{
+    SCOPED(x509_freep) X509 *certificate = X509_new();
+    int r = certificate
+                ? certificate_begin(certificate, subject, NULL, key, now_s, (int64_t)days * DAY_S)
+                : -ENOMEM;
+    if (r == 0)
+        r = authority_finish(certificate, key);
+    return r < 0 ? r : pem_append(certificate, ret_pem);
+}
+
+int ca_pem_issue(EVP_PKEY *issuer_key, X509 *issuer, EVP_PKEY *key, const struct ca_names *names,
+                 int64_t now_s, unsigned days, struct buf *ret_pem)
 {
     SCOPED(x509_freep) X509 *certificate = X509_new();
     char text[NAMES_TEXT_SIZE];
@@ -198,28 +221,36 @@ int ca_issue_key(const struct ca *ca, EVP_PKEY *key, const struct ca_names *name
     if (r == 0 && !key_is_strong(key))
         r = -EOPNOTSUPP;
     if (r == 0)
-        r = certificate ? certificate_begin(certificate, names->names[0], ca->certificate, key,
-                                            now_s, (int64_t)days * DAY_S)
+        r = certificate ? certificate_begin(certificate, names->names[0], issuer, key, now_s,
+                                            (int64_t)days * DAY_S)
                         : -ENOMEM;
     if (r == 0)
-        r = extension_add(certificate, ca->certificate, NID_basic_constraints, "critical,CA:FALSE");
+        r = extension_add(certificate, issuer, NID_basic_constraints, "critical,CA:FALSE");
     if (r == 0)
-        r = extension_add(certificate, ca->certificate, NID_key_usage, "critical,digitalSignature");
+        r = extension_add(certificate, issuer, NID_key_usage, "critical,digitalSignature");
     if (r == 0)
-        r = extension_add(certificate, ca->certificate, NID_ext_key_usage, "serverAuth");
+        r = extension_add(certificate, issuer, NID_ext_key_usage,
+                          names->client ? "serverAuth,clientAuth" : "serverAuth");
     if (r == 0)
-        r = extension_add(certificate, ca->certificate, NID_subject_alt_name, text);
+        r = extension_add(certificate, issuer, NID_subject_alt_name, text);
     if (r == 0)
-        r = extension_add(certificate, ca->certificate, NID_authority_key_identifier, "keyid");
+        r = extension_add(certificate, issuer, NID_authority_key_identifier, "keyid");
     if (r == 0)
-        r = certificate_sign(certificate, ca->key);
+        r = certificate_sign(certificate, issuer_key);
     return r < 0 ? r : pem_append(certificate, ret_pem);
+}
+
+int ca_issue_key(const struct ca *ca, EVP_PKEY *key, const struct ca_names *names, int64_t now_s,
+                 unsigned days, struct buf *ret_pem)
+{
+    return ca_pem_issue(p256_pkey(ca->key), ca->certificate, key, names, now_s, days, ret_pem);
 }
 
 int ca_issue_csr(const struct ca *ca, struct slice csr_pem, const struct ca_names *names,
                  int64_t now_s, unsigned days, struct buf *ret_pem)
 {
-    SCOPED(bio_freep) BIO *bio = BIO_new_mem_buf(csr_pem.bytes, (int)MIN(csr_pem.size, 16384u));
+    SCOPED(bio_freep)
+    BIO *bio = BIO_new_mem_buf(csr_pem.bytes, (int)MIN(csr_pem.size, 16384u));
     X509_REQ *request = bio ? PEM_read_bio_X509_REQ(bio, NULL, NULL, NULL) : NULL;
     EVP_PKEY *key = request ? X509_REQ_get0_pubkey(request) : NULL;
     int r = key && X509_REQ_verify(request, key) == 1 ? 0 : -EBADMSG;

@@ -25,6 +25,8 @@ must_check int ca_pem(const struct ca *ca, struct buf *out);
 struct ca_names {
     const char *const *names; /* DNS names; the first is also the subject */
     unsigned count;
+    const char *uri; /* an identity beside them, as spiffe://DOMAIN/...; NULL: none */
+    bool client;     /* good for clients too, not for servers only */
 };
 
 /* A server certificate for `names` as PEM, valid from an hour before `now_s` for `days`. The
@@ -34,5 +36,14 @@ must_check int ca_issue_csr(const struct ca *ca, struct slice csr_pem, const str
                             int64_t now_s, unsigned days, struct buf *ret_pem);
 must_check int ca_issue_key(const struct ca *ca, EVP_PKEY *key, const struct ca_names *names,
                             int64_t now_s, unsigned days, struct buf *ret_pem);
+
+/* A secret authority: the same for keys of any kind, as PEM. ca_pem_new() makes a self-signed
+ * certificate for `key`; ca_pem_issue() signs one for `key` with `issuer_key`, whose certificate is
+ * `issuer`. */
+must_check int ca_pem_new(EVP_PKEY *key, const char *subject, int64_t now_s, unsigned days,
+                          struct buf *ret_pem);
+must_check int ca_pem_issue(EVP_PKEY *issuer_key, X509 *issuer, EVP_PKEY *key,
+                            const struct ca_names *names, int64_t now_s, unsigned days,
+                            struct buf *ret_pem);
 
 #endif

@@ -37,6 +37,14 @@ int call_name(struct kbs_call *call, const char *member, const char **ret_name)
     return r;
 }
 
+int call_policy_name(struct kbs_call *call, const char *member, const char **ret_name)
+{
+    int r = call_text(call, member, POLICY_PATH_SIZE_MAX, ret_name);
+    if (r == 0 && !policy_path_is_valid(*ret_name))
+        return call_bad_request(call, member, "the name of a policy");
+    return r;
+}
+
 int call_hex(struct kbs_call *call, const char *member, void *bytes, size_t size)
 {
     const char *text;
@@ -114,7 +122,7 @@ static void store_policy_done(struct store_policy *policy)
 }
 
 int call_policy_load(struct kbs_call *call, const char *tenant, const char *name,
-                     struct policy **ret_policy)
+                     const char *service, struct policy **ret_policy)
 {
     SCOPED(store_policy_done) struct store_policy stored = {0};
     struct store_tenant ignored;
@@ -130,9 +138,52 @@ int call_policy_load(struct kbs_call *call, const char *tenant, const char *name
         return r;
     if (stored.revoked)
         return call_refuse(call, REFUSAL_POLICY_REVOKED, "policy", NULL, name);
-    r = policy_parse(buf_slice(&stored.yaml), ret_policy, &e);
+    r = policy_parse_service(buf_slice(&stored.yaml), service, ret_policy, &e);
+    if (r == -ENOENT)
+        return call_refuse(call, REFUSAL_SERVICE, "services", NULL, service);
     if (r < 0)
         LOG_ERROR("a stored policy does not parse", LOG_TEXT("tenant", tenant),
                   LOG_TEXT("policy", name), LOG_TEXT("why", e.text));
     return r;
+}
+
+static bool export_names(const struct policy_export *exports, unsigned count, const char *from,
+                         const struct policy *to)
+{
+    for (unsigned i = 0; i < count; i++)
+        if (strcmp(exports[i].tenant ? exports[i].tenant : from, to->tenant) == 0 &&
+            strcmp(exports[i].policy, to->name) == 0)
+            return true;
+    return false;
+}
+
+int call_import_load(struct kbs_call *call, const struct policy *policy,
+                     const struct policy_import *import, import_exports_fn *exports,
+                     struct policy **ret_from)
+{
+    SCOPED(store_policy_done) struct store_policy stored = {0};
+    SCOPED(policy_freep) struct policy *from = NULL;
+    const char *tenant = import->tenant ? import->tenant : policy->tenant;
+    char expected[2 * SHA256_SIZE + 1], seen[2 * SHA256_SIZE + 1];
+    unsigned count = 0;
+    bool known = false;
+    int r = call_policy_load(call, tenant, import->policy, NULL, &from);
+    if (r == 0)
+        r = store_policy_get(call->kbs->store, tenant, import->policy, &stored);
+    if (r < 0)
+        return r;
+    if (import->has_hash && memcmp(import->hash, stored.hash, sizeof stored.hash) != 0) {
+        hex_encode(slice_of(import->hash, sizeof import->hash), expected);
+        hex_encode(slice_of(stored.hash, sizeof stored.hash), seen);
+        return call_refuse(call, REFUSAL_IMPORT_CHANGED, "import.hash", expected, seen);
+    }
+    const struct policy_export *list = exports(from, import->name, &count, &known);
+    if (!known)
+        return call_refuse(call, REFUSAL_NOT_EXPORTED, "import", NULL, import->name);
+    /* Within a tenant all is one owner's; a list that there is counts all the same. */
+    if ((count > 0 || strcmp(tenant, policy->tenant) != 0) &&
+        !export_names(list, count, tenant, policy))
+        return call_refuse(call, REFUSAL_NOT_EXPORTED, "export", NULL, import->name);
+    *ret_from = TAKE(from);
+    return 0;
 }

@@ -11,6 +11,7 @@ typedef int call_fn(struct kbs_call *call);
 call_fn call_info, call_tenant_add, call_tenant_list;                            /* call_admin.c */
 call_fn call_policy_put, call_policy_get, call_policy_check, call_policy_revoke; /* call_policy.c */
 call_fn call_secret_reveal, call_secret_give, call_audit;
+call_fn call_totp_enroll;                                        /* call_access.c */
 call_fn call_unlock;                                             /* call_state.c */
 call_fn call_provision;                                          /* call_provision.c */
 call_fn call_volume_open, call_volume_report, call_volume_close; /* call_volume.c */
@@ -26,6 +27,8 @@ must_check int call_text(struct kbs_call *call, const char *member, size_t size_
                          const char **ret_text);
 /* The same, as a name (policy_name_is_valid()). */
 must_check int call_name(struct kbs_call *call, const char *member, const char **ret_name);
+/* The same for a policy's name, with its namespaces. */
+must_check int call_policy_name(struct kbs_call *call, const char *member, const char **ret_name);
 must_check int call_hex(struct kbs_call *call, const char *member, void *bytes, size_t size);
 must_check int call_uint(struct kbs_call *call, const char *member, uint64_t *ret_n);
 
@@ -38,13 +41,39 @@ json_t *call_json_base64(struct slice bytes);
 must_check int call_operator(struct kbs_call *call);
 must_check int call_owner(struct kbs_call *call, const char *tenant, struct store_tenant *ret);
 
-/* The policy, as stored and parsed, not revoked. */
+/* The policy, as stored and parsed, not revoked; or one service of it. */
 must_check int call_policy_load(struct kbs_call *call, const char *tenant, const char *name,
-                                struct policy **ret_policy);
+                                const char *service, struct policy **ret_policy);
+/* Where something is imported from: that policy, if it exports to `policy` and is the one that the
+ * import pins. `exports` finds what the thing's own list says; NULL: no such thing there. */
+typedef const struct policy_export *import_exports_fn(const struct policy *from, const char *name,
+                                                      unsigned *ret_count, bool *ret_known);
+must_check int call_import_load(struct kbs_call *call, const struct policy *policy,
+                                const struct policy_import *import, import_exports_fn *exports,
+                                struct policy **ret_from);
+
+/* Something that must be agreed with, and by whom. */
+struct access_request {
+    const char *right;  /* "read", "update", "create": of `access` */
+    const char *action; /* what the approvals say */
+    const char *tenant, *policy;
+    const char *replaces, *hash; /* hexadecimal, or "nothing" */
+};
+/* The text that approvals sign. */
+must_check int access_statement(const struct access_request *request, struct buf *out);
+/* Have those agreed whom `right` names (NULL: the owner)? */
+must_check int access_check(struct kbs_call *call, const struct access_request *request,
+                            const struct policy_approval *right, const struct store_tenant *tenant);
+/* -EKEYREJECTED. */
+must_check int access_signature_verify(EVP_PKEY *key, struct slice message, struct slice signature);
 
 /* An audit entry in the same transaction. `event` is a format of a JSON object's members. */
 must_check int kbs_audit(struct kbs *kbs, const char *event, const char *tenant, const char *policy,
                          const char *detail);
+
+/* The policy that a volume is imported from; *ret_from stays NULL for our own. */
+must_check int volume_source(struct kbs_call *call, const struct policy *policy,
+                             const struct policy_volume *volume, struct policy **ret_from);
 
 struct lease_times kbs_lease_times(const struct kbs *kbs); /* call_volume.c */
 /* Members epoch, sequence and tag. */

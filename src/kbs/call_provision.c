@@ -7,7 +7,12 @@
 #include <errno.h>
 #include <stdio.h>
 
-enum { CERTIFICATE_DAYS = 30, VALUE_SIZE_MAX = 64 << 10, CSR_SIZE_MAX = 16384 };
+enum {
+    CERTIFICATE_DAYS = 30,
+    VALUE_SIZE_MAX = 64 << 10,
+    CSR_SIZE_MAX = 16384,
+    DECISION_SIZE = 300
+};
 
 /* Evidence first; nothing about tenant or policy is looked at before it is known to be genuine. */
 static int peer_attested(struct kbs_call *call)
@@ -117,11 +122,16 @@ static int volume_answer(struct kbs_call *call, const struct policy *policy,
                          const struct policy_volume *volume, json_t *list)
 {
     static const char *const modes[] = {"none", "periodic", "strict"};
+    SCOPED(policy_freep) struct policy *from = NULL;
     struct store_volume stored = {0};
     json_t *entry = json_object();
     if (!entry || json_array_append_new(list, entry) != 0)
         return -ENOMEM;
-    int r = store_volume_get(call->kbs->store, policy->tenant, policy->name, volume->name, &stored);
+    int r = volume_source(call, policy, volume, &from);
+    const struct policy *owner = from ? from : policy;
+    const char *its_name = from ? volume->import.name : volume->name;
+    if (r == 0)
+        r = store_volume_get(call->kbs->store, owner->tenant, owner->name, its_name, &stored);
     if (r == 0)
         r = call_put(entry, "name", json_string(volume->name));
     if (r == 0)
@@ -188,7 +198,8 @@ static int secret_file_answer(struct kbs_call *call, const struct policy *policy
     json_t *entry = json_object();
     if (!entry || json_array_append_new(list, entry) != 0)
         return -ENOMEM;
-    int r = secret_value(call, policy, file->secret, &value);
+    int r = file->content ? value_expand(call, policy, file->content, &value)
+                          : secret_value(call, policy, file->secret, &value);
     if (r == 0)
         r = call_put(entry, "path", json_string(file->path));
     if (r == 0)
@@ -241,7 +252,8 @@ static int tls_answer(struct kbs_call *call, const struct policy *policy)
     struct kbs *kbs = call->kbs;
     char own[300];
     const char *const own_name = own;
-    struct ca_names names = {policy->tls_names, policy->tls_name_count};
+    char uri[512];
+    struct ca_names names = {policy->tls_names, policy->tls_name_count, uri, true};
     const char *csr;
     json_t *tls = json_object();
     int r = call_put(call->out, "tls", tls);
@@ -249,9 +261,12 @@ static int tls_answer(struct kbs_call *call, const struct policy *policy)
         r = call_text(call, "csr", CSR_SIZE_MAX, &csr);
     if (r < 0)
         return r;
+    /* The identity as SPIFFE writes it, for whoever authorises by URI. */
+    snprintf(uri, sizeof uri, "spiffe://%s/%s/%s%s%s", kbs->manifest->domain, policy->tenant,
+             policy->name, policy->service ? "/" : "", policy->service ? policy->service : "");
     snprintf(own, sizeof own, "%s.%s", policy->tenant, kbs->manifest->domain);
     if (names.count == 0)
-        names = (struct ca_names){&own_name, 1};
+        names = (struct ca_names){&own_name, 1, uri, true};
     r = ca_issue_csr(kbs->ca, slice_of_text(csr), &names, kbs->now_s(), CERTIFICATE_DAYS,
                      &certificate);
     if (r == -EBADMSG || r == -EOPNOTSUPP)
@@ -293,19 +308,79 @@ static int peer_appraise(struct kbs_call *call, struct policy *policy)
     return appraise(&policy->who, &call->peer->evidence, &call->refusal);
 }
 
+/* Which program it was, and the clauses that let it in, as a refusal names the one that did not. */
+static void decision_text(const struct policy *policy, const struct evidence *ev,
+                          char text[DECISION_SIZE])
+{
+    char program[2 * EVIDENCE_DIGEST_SIZE + 1];
+    const struct who *who = &policy->who;
+    hex_encode(slice_of(ev->program, sizeof ev->program), program);
+    snprintf(text, DECISION_SIZE, "%s by tee %s (line %u), %s (line %u)%s%s%s", program,
+             tee_name(ev->tee), who->tees_line,
+             who->program.count  ? "program.measurements"
+             : who->signer.count ? "program.signers"
+                                 : "platform.measurements",
+             who->program.count  ? who->program.line
+             : who->signer.count ? who->signer.line
+                                 : who->platform.measurement.line,
+             ev->debug ? ", allow_debug" : "", policy->service ? ", service " : "",
+             policy->service ? policy->service : "");
+}
+
+/* Members `policy` and `service`; "NAME:SERVICE" in `policy` says the same, for who has one word
+ * only. */
+static int service_name(struct kbs_call *call, char path[POLICY_PATH_SIZE_MAX + 1],
+                        const char **ret_name, const char **ret_service)
+{
+    const char *text;
+    int r = call_text(call, "policy", POLICY_PATH_SIZE_MAX, &text);
+    if (r < 0)
+        return r;
+    memcpy(path, text, strlen(text) + 1);
+    char *colon = strchr(path, ':');
+    if (colon)
+        *colon = '\0';
+    *ret_name = path;
+    *ret_service = colon ? colon + 1 : NULL;
+    if (json_object_get(call->in, "service"))
+        r = call_name(call, "service", ret_service);
+    if (r == 0 &&
+        (!policy_path_is_valid(path) || (*ret_service && !policy_name_is_valid(*ret_service))))
+        return call_bad_request(call, "policy", "the name of a policy, or NAME:SERVICE");
+    return r;
+}
+
+/* Who names none gets the only one there is. */
+static int service_choose(struct kbs_call *call, const char *tenant, const char *name,
+                          struct policy **policy)
+{
+    SCOPED(policy_freep) struct policy *whole = NULL;
+    if ((*policy)->service || (*policy)->service_count == 0)
+        return 0;
+    if ((*policy)->service_count > 1)
+        return call_refuse(call, REFUSAL_SERVICE, "services", (*policy)->services[0],
+                           "none was named");
+    whole = TAKE(*policy);
+    return call_policy_load(call, tenant, name, whole->services[0], policy);
+}
+
 int call_provision(struct kbs_call *call)
 {
     SCOPED(policy_freep) struct policy *policy = NULL;
     const struct evidence *ev = &call->peer->evidence;
     const char *tenant, *name;
-    char program[2 * EVIDENCE_DIGEST_SIZE + 1];
+    char decision[DECISION_SIZE];
+    char path[POLICY_PATH_SIZE_MAX + 1];
+    const char *service = NULL;
     int r = peer_attested(call);
     if (r == 0)
         r = call_name(call, "tenant", &tenant);
     if (r == 0)
-        r = call_name(call, "policy", &name);
+        r = service_name(call, path, &name, &service);
     if (r == 0)
-        r = call_policy_load(call, tenant, name, &policy);
+        r = call_policy_load(call, tenant, name, service, &policy);
+    if (r == 0)
+        r = service_choose(call, tenant, name, &policy);
     if (r == 0)
         r = peer_appraise(call, policy);
     if (r == 0)
@@ -326,7 +401,7 @@ int call_provision(struct kbs_call *call)
                      call_json_hex(slice_of(ev->program, sizeof ev->program)));
     if (r < 0)
         return r;
-    hex_encode(slice_of(ev->program, sizeof ev->program), program);
     metric_add(&call->kbs->metrics[KBS_METRIC_PROVISIONED], 1);
-    return kbs_audit(call->kbs, "provisioned", tenant, name, program);
+    decision_text(policy, ev, decision);
+    return kbs_audit(call->kbs, "provisioned", tenant, name, decision);
 }

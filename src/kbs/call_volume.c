@@ -3,6 +3,7 @@
 #include "kbs/call.h"
 
 #include <errno.h>
+#include <stdio.h>
 
 struct volume_call {
     struct store_session session;
@@ -25,6 +26,47 @@ static int session_load(struct kbs_call *call, struct store_session *ret)
     return r;
 }
 
+static const struct policy_export *volume_exports(const struct policy *from, const char *name,
+                                                  unsigned *ret_count, bool *ret_known)
+{
+    const struct policy_volume *volume = policy_volume_find(from, name);
+    *ret_known = volume && !volume->import.policy;
+    *ret_count = *ret_known ? volume->export_count : 0;
+    return *ret_known ? volume->exports : NULL;
+}
+
+int volume_source(struct kbs_call *call, const struct policy *policy,
+                  const struct policy_volume *volume, struct policy **ret_from)
+{
+    return volume->import.policy
+               ? call_import_load(call, policy, &volume->import, volume_exports, ret_from)
+               : 0;
+}
+
+/* One that the policy imports: it has the id of where it comes from. */
+static int imported_find(struct kbs_call *call, struct volume_call *ret)
+{
+    SCOPED(policy_freep) struct policy *policy = NULL;
+    char name[64];
+    int r = call_policy_load(call, ret->session.tenant, ret->session.policy, NULL, &policy);
+    for (unsigned i = 0; r == 0 && i < policy->volume_count; i++) {
+        SCOPED(policy_freep) struct policy *from = NULL;
+        const struct policy_volume *volume = &policy->volumes[i];
+        if (!volume->import.policy)
+            continue;
+        r = volume_source(call, policy, volume, &from);
+        if (r < 0)
+            return r;
+        int found = store_volume_find(call->kbs->store, from->tenant, from->name, ret->id, name,
+                                      &ret->lease);
+        if (found == 0 && strcmp(name, volume->import.name) == 0) {
+            snprintf(ret->name, sizeof ret->name, "%s", volume->name);
+            return 0;
+        }
+    }
+    return r < 0 ? r : -ENOENT;
+}
+
 static int volume_load(struct kbs_call *call, struct volume_call *ret)
 {
     int r = session_load(call, &ret->session);
@@ -34,6 +76,8 @@ static int volume_load(struct kbs_call *call, struct volume_call *ret)
         return r;
     r = store_volume_find(call->kbs->store, ret->session.tenant, ret->session.policy, ret->id,
                           ret->name, &ret->lease);
+    if (r == -ENOENT)
+        r = imported_find(call, ret);
     return r == -ENOENT ? call_refuse(call, REFUSAL_VOLUME, "id", NULL, NULL) : r;
 }
 
@@ -69,7 +113,7 @@ static int owner_describe(struct kbs_call *call, const struct volume_call *v,
                           struct lease_owner *ret)
 {
     SCOPED(policy_freep) struct policy *policy = NULL;
-    int r = call_policy_load(call, v->session.tenant, v->session.policy, &policy);
+    int r = call_policy_load(call, v->session.tenant, v->session.policy, NULL, &policy);
     if (r < 0)
         return r;
     const struct policy_volume *volume = policy_volume_find(policy, v->name);

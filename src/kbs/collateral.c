@@ -17,11 +17,6 @@
 #define LOOK_AGAIN_S 10
 #define HARDWARE_ID_OID "1.3.6.1.4.1.3704.1.4"
 
-struct set {
-    struct dcap_collateral *collateral;
-    bool processor_ca;
-};
-
 struct collateral {
     char *dir;
     struct vendor_sources sources;
@@ -29,7 +24,7 @@ struct collateral {
     int64_t (*now_s)(void);
     int64_t looked_s;
     uint8_t fingerprint[SHA256_SIZE]; /* of names, sizes and times of all files */
-    struct set sets[COLLATERAL_SETS_MAX];
+    struct dcap_collateral *sets[COLLATERAL_SETS_MAX];
     X509 **certificates;
     X509_CRL *lists[SNP_CRLS_MAX];
     int list_count;
@@ -39,7 +34,7 @@ struct collateral {
 static void contents_free(struct collateral *c)
 {
     for (unsigned i = 0; i < c->counts.sets; i++)
-        dcap_collateral_free(c->sets[i].collateral);
+        dcap_collateral_free(c->sets[i]);
     for (unsigned i = 0; i < c->counts.certificates; i++)
         X509_free(c->certificates[i]);
     for (int i = 0; i < c->list_count; i++)
@@ -85,7 +80,6 @@ static void set_load(struct collateral *c, int dir, const char *folder)
         "tcb_info.json", "qe_identity.json",         "tcb_signing_chain.pem",
         "pck_crl.der",   "pck_crl_issuer_chain.pem", "root_ca_crl.der"};
     struct buf b[ARRAY_COUNT(names)] = {{0}};
-    struct set *set = &c->sets[c->counts.sets];
     struct error e = {0};
     int r = c->counts.sets < COLLATERAL_SETS_MAX ? 0 : error_set(&e, -E2BIG, "too many sets");
     for (size_t i = 0; i < ARRAY_COUNT(names) && r == 0; i++) {
@@ -96,11 +90,9 @@ static void set_load(struct collateral *c, int dir, const char *folder)
     if (r == 0) {
         const struct dcap_files files = {buf_slice(&b[0]), buf_slice(&b[1]), buf_slice(&b[2]),
                                          buf_slice(&b[3]), buf_slice(&b[4]), buf_slice(&b[5])};
-        r = dcap_collateral_open(&files, c->sources.intel_root, &set->collateral, &e);
+        r = dcap_collateral_open(&files, c->sources.intel_root, &c->sets[c->counts.sets], &e);
     }
     if (r == 0) {
-        set->processor_ca = x509_named(set->collateral->pck_authority.certificate[0],
-                                       "Intel SGX PCK Processor CA") == 0;
         c->counts.sets++;
     } else {
         refused(c, folder, "", e.text);
@@ -244,15 +236,6 @@ static void look_again(struct collateral *c)
         collateral_refresh(c);
 }
 
-/* Of several sets for one kind of platform the newest, by Intel's own count and then by date. */
-static bool is_newer(const struct dcap_collateral *a, const struct dcap_collateral *b)
-{
-    const struct dcap_tcb_info *x = &a->tcb_info, *y = &b->tcb_info;
-    if (x->evaluation_number != y->evaluation_number)
-        return x->evaluation_number > y->evaluation_number;
-    return x->issued_s > y->issued_s;
-}
-
 static const struct dcap_collateral *dcap_find(void *ctx, const struct vendor_platform *p)
 {
     struct collateral *c = ctx;
@@ -260,14 +243,14 @@ static const struct dcap_collateral *dcap_find(void *ctx, const struct vendor_pl
     int64_t now = c->now_s();
     look_again(c);
     for (unsigned i = 0; i < c->counts.sets; i++) {
-        const struct dcap_collateral *one = c->sets[i].collateral;
-        if (one->tcb_info.tee != p->tee || c->sets[i].processor_ca != p->processor_ca ||
-            memcmp(one->tcb_info.fmspc, p->fmspc, sizeof p->fmspc) != 0)
+        const struct dcap_collateral *one = c->sets[i];
+        if (!dcap_collateral_fits(one, p->tee, p->fmspc, p->processor_ca))
             continue;
         /* One that is good now before one that is not; among equals the newer. */
         bool good = dcap_collateral_judge(one, now) == DCAP_FAULT_NONE;
         bool best_good = best && dcap_collateral_judge(best, now) == DCAP_FAULT_NONE;
-        if (!best || (good && !best_good) || (good == best_good && is_newer(one, best)))
+        if (!best || (good && !best_good) ||
+            (good == best_good && dcap_collateral_newer(one, best)))
             best = one;
     }
     return best;

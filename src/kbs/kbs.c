@@ -12,6 +12,8 @@
 #include <stdlib.h>
 #include <time.h>
 
+enum { AUDIT_CHECKPOINT = 256 };
+
 const struct metric_info kbs_metric_infos[KBS_METRIC_COUNT] = {KBS_METRICS(METRIC_INFO)};
 
 static int64_t clock_now_s(void)
@@ -138,6 +140,21 @@ void kbs_freep(struct kbs **kbs)
     kbs_free(*kbs);
 }
 
+/* Now and then an entry that says how new the state is, and a line in the log: who keeps the host's logs
+ * elsewhere keeps checkpoints with them. */
+static int audit_checkpoint(struct kbs *kbs, uint64_t sequence, const uint8_t hash[SHA256_SIZE])
+{
+    char text[96], hex[2 * SHA256_SIZE + 1];
+    uint64_t commits = 0;
+    if (sequence % AUDIT_CHECKPOINT != 0)
+        return 0;
+    hex_encode(slice_of(hash, SHA256_SIZE), hex);
+    LOG_NOTICE("audit checkpoint", LOG_INT("sequence", sequence), LOG_TEXT("hash", hex));
+    int r = store_commits(kbs->store, &commits);
+    snprintf(text, sizeof text, "state %llu", (unsigned long long)commits);
+    return r < 0 ? r : kbs_audit(kbs, "checkpoint", NULL, NULL, text);
+}
+
 /* hash = SHA-256(previous hash || sequence || time || event): no entry can be dropped or changed
  * without breaking all after it; the signature says that this key broker wrote it. */
 int kbs_audit(struct kbs *kbs, const char *event, const char *tenant, const char *policy,
@@ -165,7 +182,7 @@ int kbs_audit(struct kbs *kbs, const char *event, const char *tenant, const char
     if (r == 0)
         r = store_audit_add(kbs->store, &entry);
     json_memory_free(text);
-    return r;
+    return r < 0 ? r : audit_checkpoint(kbs, entry.sequence, entry.hash);
 }
 
 static const struct {
@@ -180,6 +197,7 @@ static const struct {
     {"/v1/policy/get", call_policy_get},
     {"/v1/policy/check", call_policy_check},
     {"/v1/policy/revoke", call_policy_revoke},
+    {"/v1/totp/enroll", call_totp_enroll},
     {"/v1/secret/reveal", call_secret_reveal},
     {"/v1/secret/give", call_secret_give},
     {"/v1/audit", call_audit},
@@ -195,6 +213,7 @@ static int status_of(enum refusal_reason reason)
     case REFUSAL_TENANT:
     case REFUSAL_POLICY:
     case REFUSAL_VOLUME:
+    case REFUSAL_SERVICE:
         return 404;
     case REFUSAL_POLICY_CONFLICT:
     case REFUSAL_TENANT_TAKEN:
@@ -202,6 +221,7 @@ static int status_of(enum refusal_reason reason)
     case REFUSAL_VOLUME_ROLLBACK:
     case REFUSAL_SECRET_SPENT:
     case REFUSAL_SECRET_MISSING:
+    case REFUSAL_IMPORT_CHANGED:
         return 409;
     case REFUSAL_VOLUME_HELD:
     case REFUSAL_LOCKED:

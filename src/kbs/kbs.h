@@ -40,6 +40,7 @@ struct kbs {
     int64_t (*now_s)(void);        /* Unix time: dates of certificates and of the audit log */
     uint64_t (*now_ms)(void);      /* monotonic: leases */
     metric_value metrics[KBS_METRIC_COUNT];
+    struct log_limit totp_tries; /* codes that were shown lately */
     struct log_limit refusals_logged;
     char last_refusal_tenant[64];
 };

@@ -15,6 +15,7 @@
 #include "kbs/lease.h"
 
 #define STORE_VOLUME_ID_SIZE 16
+#define POLICY_NAME_ROOM 128
 
 struct store;
 
@@ -88,7 +89,7 @@ must_check int store_volumes_revoke(struct store *store, const char *tenant, con
 /* A runtime that has attested, by its key. */
 struct store_session {
     char tenant[64];
-    char policy[64];
+    char policy[POLICY_NAME_ROOM];
     uint8_t instance[EVIDENCE_INSTANCE_SIZE];
     int64_t expires_s;
 };

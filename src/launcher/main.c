@@ -4,6 +4,7 @@
 #include "base/options.h"
 #include "crypto/provider.h"
 #include "launcher/launcher.h"
+#include "launcher/machine.h"
 #include "platform/linux/launched.h"
 #include "platform/linux/sim_device.h"
 #include "runtime/fd.h"
@@ -25,7 +26,7 @@
 #define PATIENCE_MS 30000 /* while the key broker is away, or an earlier owner's lease runs */
 
 struct options {
-    const char *socket, *kbs, *kbs_pin, *device, *program;
+    const char *socket, *kbs, *kbs_pin, *device, *program, *tee, *tsm, *rtmr;
     uint64_t uid_base;
     bool help;
 };
@@ -39,6 +40,10 @@ static const struct option_row g_rows[] = {
     ROW("kbs", TEXT, kbs, NULL, "ADDRESS", "The key broker, such as 127.0.0.1:8500", 0),
     ROW("kbs-pin", TEXT, kbs_pin, NULL, "FILE", "Whom to believe to be the key broker", 0),
     ROW("device", TEXT, device, NULL, "FILE", "The simulated device that signs evidence", 0),
+    ROW("tee", TEXT, tee, "sim", "KIND",
+        "sim, tdx, snp, or vm: whichever virtual machine this is (needs --device only for sim)", 0),
+    ROW("tsm", TEXT, tsm, NULL, "DIR", "configfs-tsm, or an entry made for us there", 0),
+    ROW("rtmr", TEXT, rtmr, NULL, "DIR", "Registers of TDX, if not where the kernel has them", 0),
     ROW("program", TEXT, program, NULL, "FILE", "Measure this before the first start asks for it",
         0),
     ROW("uid-base", UINT, uid_base, "0", "UID",
@@ -50,12 +55,44 @@ static struct options g_options;
 static char g_pin[PIN_SIZE_MAX];
 static struct sim_identity g_identity; /* of the next child; `program` is filled in for each */
 
+static struct machine *g_machine; /* NULL: simulated */
+
 /* ---- in the launcher ---- */
+
+/* What the launcher knows of a child, signed with the key that the machine's report names. */
+static int machine_sign(const uint8_t program[SHA256_SIZE],
+                        const uint8_t report_data[LAUNCH_REPORT_DATA_SIZE],
+                        struct buf *ret_evidence, struct error *e)
+{
+    struct evidence ev = {.svn = g_identity.svn, .debug = g_identity.debug};
+    memcpy(ev.runtime, g_identity.runtime, sizeof ev.runtime);
+    memcpy(ev.program, program, sizeof ev.program);
+    memcpy(ev.instance, g_identity.instance, sizeof ev.instance);
+    return machine_evidence(g_machine, &ev, report_data, ret_evidence, e);
+}
+
+static int machine_start(struct error *e)
+{
+    struct machine_settings settings = {
+        .tee = TEE_COUNT, .tsm = g_options.tsm, .rtmr_dir = g_options.rtmr};
+    if (strcmp(g_options.tee, "sim") == 0)
+        return 0;
+    if (strcmp(g_options.tee, "tdx") == 0)
+        settings.tee = TEE_TDX;
+    else if (strcmp(g_options.tee, "snp") == 0)
+        settings.tee = TEE_SNP;
+    else if (strcmp(g_options.tee, "vm") != 0)
+        return error_set(e, -EINVAL, "--tee takes sim, tdx, snp or vm, not '%s'", g_options.tee);
+    memcpy(settings.launcher, g_identity.runtime, sizeof settings.launcher);
+    return machine_open(&settings, &g_machine, e);
+}
 
 static int evidence_sign(const uint8_t program[SHA256_SIZE],
                          const uint8_t report_data[LAUNCH_REPORT_DATA_SIZE],
                          struct buf *ret_evidence, struct error *e)
 {
+    if (g_machine)
+        return machine_sign(program, report_data, ret_evidence, e);
     memcpy(g_identity.program, program, sizeof g_identity.program);
     int r = sim_device_set(g_options.device, &g_identity, e);
     return r < 0 ? r : sim_device_evidence(report_data, ret_evidence, e);
@@ -83,6 +120,8 @@ static int warm_up(struct error *e)
     int r = crypto_start();
     if (r == 0)
         r = sim_device_measure("/proc/self/exe", g_identity.runtime, e);
+    if (r == 0)
+        r = machine_start(e);
     if (r == 0)
         r = crypto_random(g_identity.instance, sizeof g_identity.instance);
     if (r == 0)
@@ -122,6 +161,9 @@ static int server_become(struct child_job *job, struct error *e)
 {
     static struct runtime_config config;
     static char volume_dir[64];
+    /* The key that signs for processes is none of theirs. */
+    machine_free(g_machine);
+    g_machine = NULL;
     platform_set(&platform_launched);
     int r = descriptors_hide(job, volume_dir, e);
     if (r < 0)
@@ -208,7 +250,7 @@ int main(int argc, char **argv)
     if (r == 0 && g_options.help)
         return help_print();
     if (r == 0 && (count > 0 || !g_options.socket || !g_options.kbs || !g_options.kbs_pin ||
-                   !g_options.device))
+                   (!g_options.device && strcmp(g_options.tee, "sim") == 0)))
         r = error_set(&e, -EINVAL, "needs --socket, --kbs, --kbs-pin and --device, and flags only");
     if (r < 0) {
         fprintf(stderr, "coffer-launcher: %s\n(coffer-launcher --help lists all flags)\n", e.text);

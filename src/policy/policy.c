@@ -7,7 +7,7 @@
 #include <errno.h>
 #include <stdlib.h>
 
-enum { TEXT_SIZE_MAX = 4096 };
+enum { TEXT_SIZE_MAX = 4096, NAMESPACES_MAX = 4 };
 
 bool policy_name_is_valid(const char *name)
 {
@@ -26,6 +26,41 @@ int policy_name(const struct yaml_node *node, const char *what, const char **ret
     if (!policy_name_is_valid(node->text))
         return yaml_error(node, e, "'%s' must be 1 to %d of a-z, 0-9 and inner '-'", what,
                           POLICY_NAME_SIZE_MAX);
+    *ret_name = node->text;
+    return 0;
+}
+
+bool policy_path_is_valid(const char *path)
+{
+    char part[POLICY_NAME_SIZE_MAX + 1];
+    if (strlen(path) > POLICY_PATH_SIZE_MAX)
+        return false;
+    for (unsigned depth = 0; depth < NAMESPACES_MAX; depth++) {
+        size_t len = strcspn(path, "/");
+        if (len >= sizeof part)
+            return false;
+        memcpy(part, path, len);
+        part[len] = '\0';
+        if (!policy_name_is_valid(part))
+            return false;
+        if (path[len] == '\0')
+            return true;
+        path += len + 1;
+    }
+    return false;
+}
+
+int policy_path_name(const struct yaml_node *node, const char *what, const char **ret_name,
+                     struct error *e)
+{
+    int r = yaml_expect(node, YAML_SCALAR, what, e);
+    if (r < 0)
+        return r;
+    if (!policy_path_is_valid(node->text))
+        return yaml_error(node, e,
+                          "'%s' must be 1 to %d of a-z, 0-9 and inner '-', or up to %d of "
+                          "those with '/' between them",
+                          what, POLICY_NAME_SIZE_MAX, NAMESPACES_MAX);
     *ret_name = node->text;
     return 0;
 }
@@ -145,7 +180,7 @@ static int who_parse(const struct yaml_node *root, bool local, struct who *who, 
     if (r == 0)
         r = yaml_bool(debug, "allow_debug", &who->allow_debug, e);
     if (r == 0)
-        r = policy_platform(platform, &who->platform, e);
+        r = yaml_locate(platform, policy_platform(platform, &who->platform, e), e);
     /* A whole virtual machine may be what runs: then its image says it all. */
     if (r == 0 && (program || !(local || who->platform.measurement.count > 0)))
         r = program_parse(program, who, e);
@@ -217,64 +252,128 @@ static int names_parse(const struct yaml_node *root, bool local, struct policy *
 {
     const struct yaml_node *tenant = yaml_get(root, "tenant"), *name = yaml_get(root, "name");
     int r = tenant || !local ? policy_name(tenant, "tenant", &policy->tenant, e) : 0;
-    return r < 0 || (local && !name) ? r : policy_name(name, "name", &policy->name, e);
+    return r < 0 || (local && !name) ? r : policy_path_name(name, "name", &policy->name, e);
 }
 
-static int root_parse(const struct yaml_node *root, bool local, struct policy *policy,
-                      struct error *e)
+static int version_check(const struct yaml_node *root, struct error *e)
 {
-    static const char *const keys[] = {"version",  "tenant",  "name",    "tee",     "allow_debug",
-                                       "explain",  "runtime", "program", "tls",     "command",
-                                       "volumes",  "files",   "network", "secrets", "secret_files",
-                                       "platform", NULL};
+    uint64_t version = 0;
+    int r = yaml_expect(yaml_get(root, "version"), YAML_SCALAR, "version", e);
+    return r < 0 ? r : yaml_uint(yaml_get(root, "version"), 1, 1, "version", &version, e);
+}
+
+/* What is it for: one service, or all that the services share. */
+enum form {
+    FORM_LOCAL,   /* a file, without a key broker */
+    FORM_WHOLE,   /* a policy that is one service itself */
+    FORM_SERVICE, /* one service of a policy */
+    FORM_SHARED,  /* a policy with services: the program may be left to them */
+};
+
+static int contents_parse(const struct yaml_node *root, enum form form, struct policy *policy,
+                          struct error *e)
+{
     const struct yaml_node *secrets = yaml_get(root, "secrets");
     const struct yaml_node *command = yaml_get(root, "command");
-    uint64_t version = 0;
-    int r = yaml_expect_keys(root, keys, "policy", e);
-    if (r == 0)
-        r = yaml_expect(yaml_get(root, "version"), YAML_SCALAR, "version", e);
-    if (r == 0)
-        r = yaml_uint(yaml_get(root, "version"), 1, 1, "version", &version, e);
+    bool local = form == FORM_LOCAL, partly = local || form == FORM_SHARED;
+    int r = version_check(root, e);
     if (r == 0)
         r = names_parse(root, local, policy, e);
     if (r == 0)
-        r = who_parse(root, local, &policy->who, e);
+        r = who_parse(root, partly, &policy->who, e);
+    if (form == FORM_SHARED && !yaml_get(root, "tee"))
+        policy->who.tees &= ~(1u << TEE_SIM); /* who_parse() is kind to files only */
     if (r == 0 && local && secrets)
         r = yaml_error(secrets, e, "'secrets' come from a key broker, and there is none");
     if (r == 0)
         r = policy_secrets(secrets, policy, e);
-    if (r == 0 && (command || !local))
-        r = command_parse(command, local, policy, e);
+    if (r == 0 && (command || !partly))
+        r = command_parse(command, partly, policy, e);
     if (r == 0)
         r = yaml_bool(yaml_get(root, "explain"), "explain", &policy->explain, e);
     if (r == 0)
         r = policy_parts(root, policy, e);
-    return r;
+    return r < 0 ? r : policy_access(root, policy, e);
 }
 
-static int parse(struct slice yaml, bool local, struct policy **ret_policy, struct error *e)
+static int root_parse(const struct yaml_node *root, enum form form, const char *service,
+                      struct policy *policy, struct error *e)
+{
+    static const char *const keys[] = {
+        "version", "tenant",  "name",     "tee",          "allow_debug",    "explain",
+        "runtime", "program", "platform", "tls",          "command",        "volumes",
+        "files",   "network", "secrets",  "secret_files", "injected_files", "services",
+        "totp",    "access",  NULL};
+    const struct yaml_node *services = yaml_get(root, "services");
+    int r = yaml_expect_keys(root, keys, "policy", e);
+    if (r == 0 && form == FORM_LOCAL && (services || yaml_get(root, "access")))
+        r = yaml_error(services ? services : yaml_get(root, "access"), e,
+                       "'services' and 'access' are for policies of a key broker");
+    if (r == 0)
+        r = policy_services(services, policy, e);
+    if (r == 0 && service)
+        r = policy_service_root(root, service, policy, &root, e);
+    if (r == 0)
+        r = contents_parse(root,
+                           form == FORM_LOCAL ? form
+                           : service          ? FORM_SERVICE
+                           : services         ? FORM_SHARED
+                                              : FORM_WHOLE,
+                           policy, e);
+    return yaml_locate(root, r, e);
+}
+
+static int parse(struct slice yaml, enum form form, const char *service, struct policy **ret_policy,
+                 struct error *e)
 {
     SCOPED(policy_freep) struct policy *policy = calloc(1, sizeof *policy);
     struct yaml_node *root = NULL;
+    struct error ignored = {0};
     if (!policy)
         return error_set(e, -ENOMEM, "no memory for a policy");
     policy->arena.size_max = 8 * YAML_SIZE_MAX;
+    e = e ? e : &ignored;
     int r = yaml_parse(yaml, &policy->arena, &root, e);
     if (r == 0)
-        r = root_parse(root, local, policy, e);
+        r = root_parse(root, form, service, policy, e);
     if (r == 0)
         *ret_policy = TAKE(policy);
     return r;
 }
 
+/* Services are judged when the whole is: a mistake in one is nobody's surprise at its first start.
+ */
+static int services_check(struct slice yaml, const struct policy *policy, struct error *e)
+{
+    int r = 0;
+    for (unsigned i = 0; r == 0 && i < policy->service_count; i++) {
+        SCOPED(policy_freep) struct policy *one = NULL;
+        r = parse(yaml, FORM_SERVICE, policy->services[i], &one, e);
+    }
+    return r;
+}
+
 int policy_parse(struct slice yaml, struct policy **ret_policy, struct error *e)
 {
-    return parse(yaml, false, ret_policy, e);
+    SCOPED(policy_freep) struct policy *policy = NULL;
+    int r = parse(yaml, FORM_WHOLE, NULL, &policy, e);
+    if (r == 0)
+        r = services_check(yaml, policy, e);
+    if (r == 0)
+        *ret_policy = TAKE(policy);
+    return r;
+}
+
+int policy_parse_service(struct slice yaml, const char *service, struct policy **ret_policy,
+                         struct error *e)
+{
+    return service ? parse(yaml, FORM_SERVICE, service, ret_policy, e)
+                   : policy_parse(yaml, ret_policy, e);
 }
 
 int policy_parse_local(struct slice yaml, struct policy **ret_policy, struct error *e)
 {
-    return parse(yaml, true, ret_policy, e);
+    return parse(yaml, FORM_LOCAL, NULL, ret_policy, e);
 }
 
 void policy_free(struct policy *policy)

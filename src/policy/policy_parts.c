@@ -7,7 +7,12 @@
 
 #define UNIX_PREFIX "unix:"
 
-enum { PEM_SIZE_MAX = 64 << 10, DNS_SIZE_MAX = 253, UNIX_PATH_SIZE = 108 };
+enum {
+    PEM_SIZE_MAX = 64 << 10,
+    DNS_SIZE_MAX = 253,
+    UNIX_PATH_SIZE = 108,
+    CONTENT_SIZE_MAX = 64 << 10
+};
 
 const struct policy_volume *policy_volume_find(const struct policy *policy, const char *name)
 {
@@ -19,9 +24,9 @@ const struct policy_volume *policy_volume_find(const struct policy *policy, cons
 
 static int volume_parse(const struct yaml_node *map, struct policy *policy, struct error *e)
 {
-    static const char *const keys[] = {"name", "mount", "mode", NULL};
+    static const char *const keys[] = {"name", "mount", "mode", "import", "export", NULL};
     static const char *const modes[] = {"none", "periodic", "strict", NULL};
-    struct policy_volume v = {.name = ""};
+    struct policy_volume v = {.name = "", .line = map->line};
     unsigned mode = 0;
     int r = yaml_expect_keys(map, keys, "volumes", e);
     if (r == 0)
@@ -30,6 +35,10 @@ static int volume_parse(const struct yaml_node *map, struct policy *policy, stru
         r = policy_path(yaml_get(map, "mount"), "volumes.mount", &v.mount, e);
     if (r == 0)
         r = yaml_choice(yaml_get(map, "mode"), modes, "volumes.mode", &mode, e);
+    if (r == 0)
+        r = policy_import(yaml_get(map, "import"), "volume", &v.import, e);
+    if (r == 0)
+        r = policy_exports(yaml_get(map, "export"), v.exports, &v.export_count, e);
     if (r < 0)
         return r;
     v.mode = (enum policy_volume_mode)mode;
@@ -241,6 +250,30 @@ static int secret_file_parse(const struct yaml_node *map, struct policy *policy,
     return 0;
 }
 
+/* A text that becomes a file in memory, with secrets in it where they are named. */
+static int injected_parse(const struct yaml_node *map, struct policy *policy, struct error *e)
+{
+    static const char *const keys[] = {"path", "content", "mode", NULL};
+    const struct yaml_node *content = yaml_get(map, "content");
+    struct policy_secret_file f = {0};
+    int r = yaml_expect_keys(map, keys, "injected_files", e);
+    if (r == 0)
+        r = policy_path(yaml_get(map, "path"), "injected_files.path", &f.path, e);
+    if (r == 0)
+        r = yaml_expect(content, YAML_SCALAR, "injected_files.content", e);
+    if (r == 0)
+        r = yaml_text(content, CONTENT_SIZE_MAX, "injected_files.content", &f.content, e);
+    if (r == 0)
+        r = policy_value(content, "injected_files.content", policy, e);
+    if (r == 0)
+        r = mode_parse(yaml_get(map, "mode"), &f.mode, e);
+    if (r == 0 && policy->secret_file_count == POLICY_SECRET_FILES_MAX)
+        r = yaml_error(map, e, "more than %d files in memory", POLICY_SECRET_FILES_MAX);
+    if (r == 0)
+        policy->secret_files[policy->secret_file_count++] = f;
+    return r;
+}
+
 int policy_parts(const struct yaml_node *root, struct policy *policy, struct error *e)
 {
     static const struct {
@@ -250,15 +283,16 @@ int policy_parts(const struct yaml_node *root, struct policy *policy, struct err
     } lists[] = {{"volumes", POLICY_VOLUMES_MAX, volume_parse},
                  {"files", POLICY_FILES_MAX, file_parse},
                  {"network", POLICY_NETWORK_MAX, net_parse},
-                 {"secret_files", POLICY_SECRET_FILES_MAX, secret_file_parse}};
-    int r = tls_parse(yaml_get(root, "tls"), policy, e);
+                 {"secret_files", POLICY_SECRET_FILES_MAX, secret_file_parse},
+                 {"injected_files", POLICY_SECRET_FILES_MAX, injected_parse}};
+    int r = yaml_locate(yaml_get(root, "tls"), tls_parse(yaml_get(root, "tls"), policy, e), e);
     for (size_t i = 0; i < ARRAY_COUNT(lists) && r == 0; i++) {
         const struct yaml_node *list = yaml_get(root, lists[i].key);
         if (list)
             r = policy_list(list, lists[i].max, lists[i].key, e);
         for (const struct yaml_node *n = r == 0 && list ? list->first : NULL; n && r == 0;
              n = n->next)
-            r = lists[i].parse(n, policy, e);
+            r = yaml_locate(n, lists[i].parse(n, policy, e), e);
     }
     return r;
 }

@@ -2,6 +2,7 @@
 #include "policy/yaml_tree.h"
 
 #include "base/hex.h"
+#include "base/options.h"
 
 #include <errno.h>
 #include <stdarg.h>
@@ -17,7 +18,8 @@ struct loader {
 
 static int refuse(struct loader *ld, const yaml_mark_t *mark, const char *why)
 {
-    return error_set(ld->e, -EINVAL, "line %zu: %s", mark->line + 1, why);
+    return error_set(ld->e, -EINVAL, "line %zu, column %zu: %s", mark->line + 1, mark->column + 1,
+                     why);
 }
 
 static int next_event(struct loader *ld, yaml_event_t *ret_event)
@@ -26,9 +28,9 @@ static int next_event(struct loader *ld, yaml_event_t *ret_event)
         return 0;
     if (ld->parser.error == YAML_MEMORY_ERROR)
         return error_set(ld->e, -ENOMEM, "no memory for a YAML document");
-    size_t line = ld->parser.problem_mark.line + 1;
-    return error_set(ld->e, -EINVAL, "line %zu: this is not YAML: %s", line,
-                     ld->parser.problem ? ld->parser.problem : "cannot be read");
+    const yaml_mark_t *mark = &ld->parser.problem_mark;
+    return error_set(ld->e, -EINVAL, "line %zu, column %zu: this is not YAML: %s", mark->line + 1,
+                     mark->column + 1, ld->parser.problem ? ld->parser.problem : "cannot be read");
 }
 
 static struct yaml_node *node_new(struct loader *ld, enum yaml_kind kind, const yaml_mark_t *mark)
@@ -38,6 +40,7 @@ static struct yaml_node *node_new(struct loader *ld, enum yaml_kind kind, const 
     if (node) {
         node->kind = kind;
         node->line = (unsigned)mark->line + 1;
+        node->column = (unsigned)mark->column + 1;
     }
     return node;
 }
@@ -68,7 +71,7 @@ static int child_add(struct loader *ld, struct yaml_node *parent, struct yaml_no
                      struct yaml_node *child, const char *key)
 {
     if (key && yaml_get(parent, key))
-        return error_set(ld->e, -EINVAL, "line %u: '%s' stands here twice", child->line, key);
+        return yaml_error(child, ld->e, "'%s' stands here twice", key);
     child->key = key;
     **end = child;
     *end = &child->next;
@@ -96,8 +99,10 @@ static int entry_load(struct loader *ld, yaml_event_t *event, struct yaml_node *
         }
     }
     r = node_load(ld, event, depth + 1, &child);
-    if (r == 0 && key)
-        child->line = key->line; /* people look for the key */
+    if (r == 0 && key) { /* people look for the key */
+        child->line = key->line;
+        child->column = key->column;
+    }
     return r < 0 ? r : child_add(ld, parent, end, child, key ? key->text : NULL);
 }
 
@@ -203,7 +208,20 @@ int yaml_error(const struct yaml_node *node, struct error *e, const char *format
     va_start(args, format);
     vsnprintf(text, sizeof text, format, args);
     va_end(args);
-    return error_set(e, -EINVAL, "line %u: %s", node ? node->line : 1, text);
+    return error_set(e, -EINVAL, "line %u, column %u: %s", node ? node->line : 1,
+                     node ? node->column : 1, text);
+}
+
+#define NO_PLACE "line 0: "
+
+int yaml_locate(const struct yaml_node *map, int r, struct error *e)
+{
+    if (r >= 0 || !e || !map || strncmp(e->text, NO_PLACE, sizeof NO_PLACE - 1) != 0)
+        return r;
+    char text[ERROR_TEXT_SIZE];
+    snprintf(text, sizeof text, "%s", e->text + sizeof NO_PLACE - 1);
+    *e = (struct error){0};
+    return yaml_error(map, e, "%s", text);
 }
 
 int yaml_expect(const struct yaml_node *node, enum yaml_kind kind, const char *what,
@@ -211,7 +229,7 @@ int yaml_expect(const struct yaml_node *node, enum yaml_kind kind, const char *w
 {
     static const char *const names[] = {"a value", "a list", "a map"};
     if (!node)
-        return error_set(e, -EINVAL, "line 1: '%s' is missing", what);
+        return error_set(e, -EINVAL, NO_PLACE "'%s' is missing", what);
     if (node->kind != kind)
         return yaml_error(node, e, "'%s' must be %s", what, names[kind]);
     return 0;
@@ -227,8 +245,12 @@ int yaml_expect_keys(const struct yaml_node *map, const char *const *keys, const
         size_t i = 0;
         while (keys[i] && strcmp(keys[i], n->key) != 0)
             i++;
-        if (!keys[i])
-            return yaml_error(n, e, "'%s' has no setting '%s'", what, n->key);
+        if (keys[i])
+            continue;
+        const char *closest = options_closest(n->key, keys, i);
+        return yaml_error(n, e, "'%s' has no setting '%s'%s%s%s", what, n->key,
+                          closest ? "; did you mean '" : "", closest ? closest : "",
+                          closest ? "'?" : "");
     }
     return 0;
 }

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* policy/yaml_tree.h: a YAML document as a tree whose nodes know their line. The plain part of YAML only:
- * one document, no anchors, aliases or tags, no key twice. Errors begin with "line N:". */
+/* policy/yaml_tree.h: a YAML document as a tree whose nodes know their place. The plain part of
+ * YAML only: one document, no anchors, aliases or tags, no key twice. Errors begin with "line N,
+ * column M:". */
 #ifndef COFFER_POLICY_YAML_TREE_H
 #define COFFER_POLICY_YAML_TREE_H
 
@@ -15,7 +16,7 @@ enum yaml_kind { YAML_SCALAR, YAML_LIST, YAML_MAP };
 
 struct yaml_node {
     enum yaml_kind kind;
-    unsigned line;
+    unsigned line, column;
     const char *key;         /* of this entry in its map; NULL in a list */
     const char *text;        /* of a scalar */
     struct yaml_node *first; /* of a list or map */
@@ -57,7 +58,11 @@ must_check int yaml_choice(const struct yaml_node *node, const char *const *choi
 must_check int yaml_digest(const struct yaml_node *node, const char *what, uint8_t ret_digest[32],
                            struct error *e);
 
-/* error_set() with "line N: " in front. */
+/* Something that must be there is not: its error has no place yet. Gives it that of `map`, where it
+ * should be. Returns `r`. */
+int yaml_locate(const struct yaml_node *map, int r, struct error *e);
+
+/* error_set() with "line N, column M: " in front. */
 int yaml_error(const struct yaml_node *node, struct error *e, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
 

@@ -114,13 +114,18 @@ static void lists(void)
     SAY_TRUE(got == &head);
     SAY(syscall(SYS_get_robust_list, 0, (void *)8, &size));
     SAY(syscall(SYS_get_robust_list, 4000000, &got, &size));
+    int status = 0;
     pid_t child = fork(); /* its own */
     if (child == 0) {
         syscall(SYS_get_robust_list, 0, &got, &size);
-        SAY_TRUE(got != &head);
-        raise(SIGSTOP);
+        _exit(got != &head);
     }
-    waitpid(child, NULL, WUNTRACED);
+    waitpid(child, &status, 0);
+    SAY_TRUE(WEXITSTATUS(status) == 1);
+    child = fork();
+    if (child == 0)
+        for (;;)
+            pause();
     got = NULL;
     SAY(syscall(SYS_get_robust_list, child, &got, &size));
     SAY_TRUE(got != &head);

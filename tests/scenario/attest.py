@@ -5,12 +5,15 @@
 usage: attest.py COFFER COFFER-KBS SOURCE-ROOT
 """
 import contextlib
+import http.server
 import json
 import os
 import shutil
 import subprocess
 import sys
 import tempfile
+import threading
+import urllib.parse
 
 import tap
 
@@ -195,6 +198,155 @@ def mistakes_with_enclaves_are_explained(broker):
                         (["measure", "--pages", "0:0x205:zero:1"], "--size")):
         code, text = coffer("sgx", *words)
         tap.true(code != 0 and said in text, f"{words}: {text}")
+
+
+def sample(name):
+    """The bytes of a vector, or None where there are none."""
+    if not os.path.isdir(VECTORS):
+        print(f"# skipped: no vectors in {VECTORS}")
+        return None
+    with open(f"{VECTORS}/{name}", "rb") as f:
+        return f.read()
+
+
+@tap.test
+def quotes_and_bundles_are_shown_readably(broker):
+    quote = sample("tdx/google_cos113_quote.bin")
+    if quote is None:
+        return
+    quote = quote[:-3065]  # without the kernel's padding
+    code, text = coffer("attest", "show", VECTORS + "/tdx/google_cos113_quote.bin")
+    tap.true(code == 0 and "Intel TDX quote" in text and "mrtd" in text, text)
+    bundle = b"CFVE" + (1).to_bytes(2, "little") + (2).to_bytes(2, "little") + \
+        len(quote).to_bytes(4, "little") + bytes(8) + quote
+    path = broker.directory + "/bundle"
+    with open(path, "wb") as f:
+        f.write(bundle)
+    code, text = coffer("attest", "show", path, "--json")
+    tap.true(code == 0 and json.loads(text)["kind"] == "Intel TDX quote", text)
+    with open(path, "wb") as f:
+        f.write(bundle[:-1])
+    code, text = coffer("attest", "show", path)
+    tap.equal(code, 1, text)
+
+
+class FakeEntry(threading.Thread):
+    """One report of an entry of configfs-tsm: pipes, so that each side waits for the other."""
+
+    def __init__(self, directory, provider, report):
+        super().__init__(daemon=True)
+        self.directory, self.report, self.asked = directory, report, b""
+        os.mkdir(directory)
+        for name, text in (("provider", provider + "\n"), ("generation", "4\n")):
+            with open(f"{directory}/{name}", "w", encoding="utf-8") as f:
+                f.write(text)
+        os.mkfifo(directory + "/inblob")
+        os.mkfifo(directory + "/outblob")
+        self.start()
+
+    def run(self):
+        with open(self.directory + "/inblob", "rb") as f:
+            self.asked = f.read()
+        with open(self.directory + "/generation", "w", encoding="utf-8") as f:
+            f.write("5\n")
+        with open(self.directory + "/outblob", "wb") as f:
+            f.write(self.report)
+
+
+@tap.test
+def a_machine_is_asked_for_its_own_evidence(broker):
+    report = sample("snp/google_milan_v2_debug_report.bin")
+    if report is None:
+        return
+    entry = FakeEntry(broker.directory + "/entry", "sev_guest", report)
+    kept = broker.directory + "/kept"
+    code, text = coffer("attest", "show", "--tsm", entry.directory, "--out", kept,
+                        "--report-data", "ab" * 64)
+    tap.true(code == 0 and "sev_guest" in text and "AMD SEV-SNP report" in text, text)
+    entry.join()
+    tap.equal(entry.asked, b"\xab" * 64)
+    code, text = coffer("attest", "show", kept)
+    tap.true(code == 0 and "measurement" in text, text)
+    code, text = coffer("attest", "show", "--tsm", broker.directory + "/nowhere/at/all")
+    tap.true(code == 1 and "confidential virtual machine" in text, text)
+
+
+@tap.test
+def doctor_says_what_this_machine_can_prove(broker):
+    code, text = coffer("doctor")
+    tap.true(code in (0, 1) and "configfs-tsm" in text and "measurement registers" in text, text)
+
+
+class Pccs(http.server.BaseHTTPRequestHandler):
+    """A caching service as Intel's own: one set of the vectors under its paths."""
+    folder, changed, missing = "", "", ""
+
+    def log_message(self, format, *args):
+        pass
+
+    def do_GET(self):
+        path = urllib.parse.urlparse(self.path).path
+        names = {"/tdx/certification/v4/tcb": ("tcb_info.json", "TCB-Info-Issuer-Chain",
+                                               "tcb_signing_chain.pem"),
+                 "/tdx/certification/v4/qe/identity": ("qe_identity.json", "", ""),
+                 "/sgx/certification/v4/pckcrl": ("pck_crl.der", "SGX-PCK-CRL-Issuer-Chain",
+                                                  "pck_crl_issuer_chain.pem"),
+                 "/sgx/certification/v4/rootcacrl": ("root_ca_crl.der", "", "")}
+        if path not in names or names[path][0] == Pccs.missing:
+            self.send_error(404)
+            return
+        name, header, chain = names[path]
+        with open(f"{Pccs.folder}/{name}", "rb") as f:
+            body = bytearray(f.read())
+        if name == "root_ca_crl.der":
+            body = body.hex().encode()
+        if name == Pccs.changed:
+            body[len(body) // 2] ^= 1
+        self.send_response(200)
+        if header:
+            with open(f"{Pccs.folder}/{chain}", encoding="ascii") as f:
+                self.send_header(header, urllib.parse.quote(f.read()))
+        self.end_headers()
+        self.wfile.write(body)
+
+
+@tap.test
+def collateral_is_fetched_checked_and_fetched_again(broker):
+    if sample("collateral/tdx-00806f050000-eval17-20250605/tcb_info.json") is None:
+        return
+    Pccs.folder = VECTORS + "/collateral/tdx-00806f050000-eval17-20250605"
+    server = http.server.HTTPServer(("127.0.0.1", 0), Pccs)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    base = ["attest", "collateral", "--dir", broker.directory + "/collateral", "--pccs",
+            f"http://127.0.0.1:{server.server_port}", "--root-crl", "http://127.0.0.1:1/none"]
+    quote = VECTORS + "/tdx/google_cos113_quote.bin"
+    place = broker.directory + "/collateral/tdx-00806f050000-platform"
+    code, text = coffer(*base, "--quote", quote)
+    tap.true(code == 0 and place in text, text)
+    verify = ["attest", "verify", quote, "--collateral", place, "--at", "2025-06-05T09:51:38Z"]
+    code, text = coffer(*verify)
+    tap.true(code == 0 and "UpToDate" in text, text)
+    Pccs.folder = VECTORS + "/collateral/tdx-00806f050000-eval21-20260613"
+    code, text = coffer(*base, "--refresh")
+    tap.true(code == 0 and "evaluation 21" in text, text)
+    tap.equal(os.listdir(broker.directory + "/collateral"), ["tdx-00806f050000-platform"])
+    # What cannot be believed, or is not whole, replaces nothing.
+    for changed, missing, said in (("tcb_info.json", "", "cannot be believed"),
+                                   ("pck_crl.der", "", "cannot be believed"),
+                                   ("", "qe_identity.json", "404"),
+                                   ("", "root_ca_crl.der", "127.0.0.1:1")):
+        Pccs.changed, Pccs.missing = changed, missing
+        code, text = coffer(*base, "--refresh")
+        tap.true(code == 1 and said in text, text)
+        code, text = coffer("attest", "verify", quote, "--collateral", place, "--at",
+                            "2026-06-13T22:44:48Z")
+        tap.true(code == 0 and "OutOfDate" in text, text)
+    Pccs.changed = Pccs.missing = ""
+    code, text = coffer(*base, "--fmspc", "50806f000000")
+    tap.true(code == 1 and "another platform" in text, text)
+    code, text = coffer(*base)
+    tap.true(code == 2 and "--quote" in text, text)
+    server.shutdown()
 
 
 tap.main(fixture)

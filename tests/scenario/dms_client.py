@@ -75,9 +75,11 @@ class Client:
     def get(self, path):
         return self.ask("GET", "/api/files/" + urllib.parse.quote(path)).body
 
-    def soap_store(self, name, content, folder="root"):
+    def soap_store(self, name, content, folder="1"):
         body = (f'<m:createDocument {NAMESPACES}><m:repositoryId>coffer</m:repositoryId>'
-                '<m:properties><c:propertyString propertyDefinitionId="cmis:name"><c:value>'
+                '<m:properties><c:propertyId propertyDefinitionId="cmis:objectTypeId"><c:value>'
+                'cmis:document</c:value></c:propertyId>'
+                '<c:propertyString propertyDefinitionId="cmis:name"><c:value>'
                 f'{name}</c:value></c:propertyString></m:properties><m:folderId>{folder}'
                 '</m:folderId><m:contentStream><m:mimeType>application/octet-stream</m:mimeType>'
                 '<m:stream><xop:Include xmlns:xop="http://www.w3.org/2004/08/xop/include" '

@@ -341,7 +341,7 @@ def create_body(name, stream):
     return ('<m:createDocument><m:repositoryId>coffer</m:repositoryId><m:properties>'
             '<c:propertyId propertyDefinitionId="cmis:objectTypeId"><c:value>cmis:document'
             '</c:value></c:propertyId><c:propertyString propertyDefinitionId="cmis:name"><c:value>'
-            f'{name}</c:value></c:propertyString></m:properties><m:folderId>root</m:folderId>'
+            f'{name}</c:value></c:propertyString></m:properties><m:folderId>1</m:folderId>'
             '<m:contentStream><m:mimeType>application/pdf</m:mimeType><m:stream>'
             f'{stream}</m:stream></m:contentStream></m:createDocument>')
 
@@ -368,7 +368,7 @@ def security(auth):
 
 def soap_document(answer):
     tap.equal(answer.status, 200, f"status of {answer}")
-    return re.search(rb"<m:objectId>(\d+)</m:objectId>", answer.body).group(1).decode()
+    return re.search(rb"objectId>([^<]+)<", answer.body).group(1).decode()
 
 
 @tap.test
@@ -377,11 +377,11 @@ def soap_stores_and_gets_documents_inline_and_by_mtom(server):
         content = dms_server.noise(size)
         envelope, send = soap(server, create_body(f"{WORK}-mtom{size}", INCLUDE))
         key = soap_document(send(MTOM, mtom(envelope, content)))
-        tap.true(server.ask(f"/api/documents/{key}/content").body == content, "content by REST")
+        tap.true(server.get(f"{WORK}-mtom{size}").body == content, "content by REST")
         envelope, send = soap(server, create_body(f"{WORK}-inline{size}",
                                                   base64.encodebytes(content).decode()))
         other = soap_document(send("text/xml", envelope))
-        tap.true(server.ask(f"/api/documents/{other}/content").body == content, "inline content")
+        tap.true(other != key and server.get(f"{WORK}-inline{size}").body == content, "inline")
         envelope, send = soap(server, '<m:getContentStream><m:repositoryId>coffer'
                               f'</m:repositoryId><m:objectId>{key}</m:objectId>'
                               '</m:getContentStream>')
@@ -417,9 +417,9 @@ def soap_signs_in_by_header_and_refuses_what_is_bad(server):
     doctype = b'<!DOCTYPE x [<!ENTITY a "b">]>' + envelope
     tap.true(b"DOCTYPE" in send("text/xml", doctype).body, "a DOCTYPE")
     deep = b"<a>" * 100 + b"</a>" * 100
-    tap.true(b"malformed" in send("text/xml", deep).body, "no envelope")
+    tap.true(b"well-formed" in send("text/xml", deep).body, "no envelope")
     envelope, send = soap(server, "<m:x>" * 100 + "</m:x>" * 100)
-    tap.true(b"malformed" in send("text/xml", envelope).body, "too deep")
+    tap.true(b"over a limit" in send("text/xml", envelope).body, "too deep")
     envelope, send = soap(server, '<m:getContentStream><m:repositoryId>coffer</m:repositoryId>'
                           '<m:objectId>99999999</m:objectId></m:getContentStream>')
     tap.true(b"objectNotFound" in send("text/xml", envelope).body, "no such object")

@@ -145,3 +145,20 @@ enum dcap_fault dcap_collateral_judge(const struct dcap_collateral *c, int64_t a
         return DCAP_FAULT_PCK_REVOKED;
     return DCAP_FAULT_NONE;
 }
+
+bool dcap_collateral_fits(const struct dcap_collateral *c, enum dcap_tee tee,
+                          const uint8_t fmspc[DCAP_FMSPC_SIZE], bool processor_ca)
+{
+    bool is_processor =
+        x509_named(c->pck_authority.certificate[0], "Intel SGX PCK Processor CA") == 0;
+    return c->tcb_info.tee == tee && is_processor == processor_ca &&
+           memcmp(c->tcb_info.fmspc, fmspc, DCAP_FMSPC_SIZE) == 0;
+}
+
+bool dcap_collateral_newer(const struct dcap_collateral *a, const struct dcap_collateral *b)
+{
+    const struct dcap_tcb_info *x = &a->tcb_info, *y = &b->tcb_info;
+    if (x->evaluation_number != y->evaluation_number)
+        return x->evaluation_number > y->evaluation_number;
+    return x->issued_s > y->issued_s;
+}

@@ -58,6 +58,12 @@ must_check int dcap_collateral_open(const struct dcap_files *files, const uint8_
 void dcap_collateral_free(struct dcap_collateral *collateral);
 void dcap_collateral_freep(struct dcap_collateral **collateral);
 
+/* Is it about that kind of platform? And is one set newer than another about the same, by Intel's own
+ * count and then by date? */
+bool dcap_collateral_fits(const struct dcap_collateral *collateral, enum dcap_tee tee,
+                          const uint8_t fmspc[DCAP_FMSPC_SIZE], bool processor_ca);
+bool dcap_collateral_newer(const struct dcap_collateral *a, const struct dcap_collateral *b);
+
 /* Plain; texts borrow from the collateral. */
 struct dcap_verdict {
     enum dcap_fault fault;  /* why it was refused */

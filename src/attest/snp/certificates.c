@@ -68,6 +68,22 @@ int snp_certificates_add(struct snp_certificates *all, struct slice bytes)
     return r == -EBADMSG && bytes.size > TABLE_ENTRY_SIZE ? table_add(all, bytes) : r;
 }
 
+int snp_certificates_share(const struct snp_certificates *from, struct snp_certificates *to)
+{
+    if (from->count > SNP_CERTIFICATES_MAX - to->count ||
+        from->crl_count > SNP_CRLS_MAX - to->crl_count)
+        return -E2BIG;
+    for (int i = 0; i < from->count; i++) {
+        X509_up_ref(from->certificate[i]);
+        to->certificate[to->count++] = from->certificate[i];
+    }
+    for (int i = 0; i < from->crl_count; i++) {
+        X509_CRL_up_ref(from->crl[i]);
+        to->crl[to->crl_count++] = from->crl[i];
+    }
+    return 0;
+}
+
 void snp_certificates_done(struct snp_certificates *all)
 {
     for (int i = 0; i < all->count; i++)

@@ -51,6 +51,9 @@ struct snp_certificates {
 /* Adds what `bytes` has: PEM texts, one DER certificate or revocation list, or the certificate table
  * of configfs-tsm's auxblob (publication 56421, section 4.1.8.1). 0, -EBADMSG, -E2BIG. */
 must_check int snp_certificates_add(struct snp_certificates *all, struct slice bytes);
+/* Adds all of `from` to `to` as well. 0, -E2BIG. */
+must_check int snp_certificates_share(const struct snp_certificates *from,
+                                      struct snp_certificates *to);
 void snp_certificates_done(struct snp_certificates *all);
 
 struct snp_verdict {

@@ -59,6 +59,7 @@ static enum xml_ns name_split(const char *name, const char **ret_local)
     return XML_NS_OTHER;
 }
 
+/* The arena has its own cap, which is reached before memory ends. */
 static const char *copy(struct xml_reader *reader, const char *text)
 {
     return arena_text(reader->arena, slice_of_text(text));
@@ -67,17 +68,17 @@ static const char *copy(struct xml_reader *reader, const char *text)
 static int attributes_add(struct xml_reader *reader, struct xml_node *node, const char **from)
 {
     struct xml_attribute **link = &node->attributes;
-    for (; from[0]; from += 2) {
+    for (; from[0] && from[1]; from += 2) {
         const char *local;
         enum xml_ns ns = name_split(from[0], &local);
         if (ns == XML_NS_OTHER)
             continue;
         struct xml_attribute *attribute = arena_alloc(reader->arena, sizeof *attribute);
         if (!attribute)
-            return -ENOMEM;
+            return -E2BIG;
         *attribute = (struct xml_attribute){ns, copy(reader, local), copy(reader, from[1]), NULL};
         if (!attribute->name || !attribute->value)
-            return -ENOMEM;
+            return -E2BIG;
         *link = attribute;
         link = &attribute->next;
     }
@@ -89,13 +90,13 @@ static int node_add(struct xml_reader *reader, enum xml_ns ns, const char *local
 {
     struct xml_node *node = arena_alloc(reader->arena, sizeof *node), *parent = reader->node;
     if (!node)
-        return -ENOMEM;
+        return -E2BIG;
     node->ns = ns;
     node->name = copy(reader, local);
     node->text = "";
     node->parent = parent;
     if (!node->name || attributes_add(reader, node, attributes) < 0)
-        return -ENOMEM;
+        return -E2BIG;
     if (!parent)
         reader->root = node;
     else if (parent->last)
@@ -237,7 +238,7 @@ static int element_ends(struct xml_reader *reader)
     if (!node->children && reader->text.size > 0) {
         node->text = arena_text(reader->arena, buf_slice(&reader->text));
         if (!node->text)
-            r = -ENOMEM;
+            r = -E2BIG;
     }
     if (node->ns == XML_NS_WSSE)
         buf_done(&reader->text); /* wipes a password */

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Guest threads: each runs on a thread of the runtime's own libc, whose stack holds its struct
- * thread and its host signal stack, so that nothing is left to free when it ends. */
+/* Guest threads: each runs on a thread of the runtime's own libc, whose stack holds its host signal
+ * stack. */
 #include "platform/host.h"
 #include "platform/ops.h"
 #include "runtime/guest.h"
@@ -19,6 +19,7 @@
 #include <linux/futex.h>
 #include <linux/sched.h>
 #include <pthread.h>
+#include <stdlib.h>
 #include <sys/rseq.h>
 #include <sys/syscall.h>
 
@@ -82,84 +83,145 @@ int thread_begin(struct thread *t, void *signal_stack)
     if (__rseq_size > 0)
         (void)host_call(SYS_rseq, (char *)__builtin_thread_pointer() + __rseq_offset, 32,
                         RSEQ_FLAG_UNREGISTER, RSEQ_SIG);
-    thread_list_add(t);
     return dispatch_arm();
 }
 
+/* A thread on its way: made by its creator, given up by the thread itself when it ends. The creator knows
+ * its number from libc as soon as there is one and puts it into the list; the thread waits for that, not
+ * the creator for the thread, which on one processor would be two switches more. */
 struct start {
-    struct thread *parent;
-    struct clone_request request;
+    struct thread thread;
     struct regs regs;
-    _Atomic int done; /* 0 until the child has copied this; then its tid or -errno */
+    _Atomic int state;
 };
+
+enum start_state {
+    START_MADE,
+    START_AWAITED, /* the thread sleeps until the creator is done */
+    START_GO,
+    START_CANCELLED,
+};
+
+static enum start_state await_creator(struct start *start)
+{
+    int state = START_MADE;
+    if (atomic_compare_exchange_strong(&start->state, &state, START_AWAITED))
+        state = START_AWAITED;
+    for (; state == START_AWAITED; state = atomic_load(&start->state))
+        futex_wait(&start->state, START_AWAITED);
+    return (enum start_state)state;
+}
+
+/* The last that the creator does with it. */
+static void start_release(struct start *start, enum start_state state)
+{
+    if (atomic_exchange(&start->state, state) == START_AWAITED)
+        futex_wake(&start->state, 1);
+}
 
 static void *thread_main(void *arg)
 {
     struct start *start = arg;
-    struct thread t;
+    struct thread *t = &start->thread;
     _Alignas(64) char signal_stack[SIGNAL_STACK_SIZE];
-    struct process *process = start->parent->process;
-    struct regs regs = start->regs;
-    const struct clone_request *request = &start->request;
-    t = (struct thread){.self = &t, .process = process, .in_runtime = 1};
-    long tid = host_call(SYS_gettid);
-    t.tid = (int)tid;
-    t.signal_stack.ss_flags = SS_DISABLE;
-    t.signal_mask = start->parent->signal_mask;
-    t.guest_fs = request->flags & CLONE_SETTLS ? request->tls : start->parent->guest_fs;
-    if (request->flags & CLONE_CHILD_CLEARTID)
-        t.clear_tid = request->child_tid;
-    int r = tid > 0 && tid <= THREAD_ID_MAX ? 0 : -EPROTO;
-    if (r == 0 && host_call(SYS_arch_prctl, ARCH_SET_GS, &t) != 0)
-        r = -EPROTO;
-    if (r < 0) { /* no thread of ours yet: thread_self() would not find it */
-        atomic_store(&start->done, r);
-        futex_wake(&start->done, 1);
+    if (await_creator(start) == START_CANCELLED) {
+        free(start);
         return NULL;
     }
-    r = thread_begin(&t, signal_stack);
-    if (r == 0 && (request->flags & CLONE_PARENT_SETTID) && guest_put(request->parent_tid, &t.tid))
-        r = -EFAULT;
-    if (r == 0 && (request->flags & CLONE_CHILD_SETTID) && guest_put(request->child_tid, &t.tid))
-        r = -EFAULT;
-    if (r == 0)
-        atomic_fetch_add(&process->thread_count, 1);
-    atomic_store(&start->done, r < 0 ? r : t.tid);
-    futex_wake(&start->done, 1);
-    if (r == 0) {
-        signal_open_on_exit(&t);
-        int how = thread_enter_guest(&t, &regs);
-        if (thread_is_leader(&t)) /* of a child that this thread forked */
-            process_lead(&t, how);
-    }
-    thread_list_remove(&t);
+    /* The guest has been told that it is there: what fails now ends the process. */
+    if (host_call(SYS_arch_prctl, ARCH_SET_GS, t) != 0 || thread_begin(t, signal_stack) < 0)
+        signal_die(SIGKILL);
+    signal_open_on_exit(t);
+    int how = thread_enter_guest(t, &start->regs);
+    if (thread_is_leader(t)) /* of a child that this thread forked */
+        process_lead(t, how);
+    struct process *process = t->process;
+    thread_list_remove(t);
     signal_stack_remove();
-    if (r == 0 && atomic_fetch_sub(&process->thread_count, 1) >= 1)
+    if (atomic_fetch_sub(&process->thread_count, 1) >= 1)
         futex_wake(&process->thread_count, 1);
     libc_thread_ends();
+    free(start);
     return NULL;
 }
 
-static int64_t thread_create(struct thread *parent, const struct clone_request *request)
+static struct start *start_new(struct thread *parent, const struct clone_request *request)
 {
-    struct start start = {.parent = parent, .request = *request, .regs = *thread_regs(parent)};
-    pthread_attr_t attributes;
-    pthread_t handle;
-    start.regs.rax = 0;
+    struct start *start = malloc(sizeof(*start));
+    if (!start)
+        return NULL;
+    *start = (struct start){
+        .thread = {.self = &start->thread,
+                   .process = parent->process,
+                   .in_runtime = 1,
+                   .signal_stack = {.ss_flags = SS_DISABLE},
+                   .signal_mask = parent->signal_mask,
+                   .guest_fs = request->flags & CLONE_SETTLS ? request->tls : parent->guest_fs,
+                   .clear_tid = request->flags & CLONE_CHILD_CLEARTID ? request->child_tid : 0},
+        .regs = *thread_regs(parent),
+    };
+    start->regs.rax = 0;
     if (request->stack != 0)
-        start.regs.rsp = request->stack;
+        start->regs.rsp = request->stack;
+    return start;
+}
+
+/* The number of a thread that libc has just made, from the name of its clock (the kernel's own way of
+ * naming it: include/linux/posix-timers.h, make_thread_cpuclock()). */
+static int tid_of(pthread_t handle)
+{
+    clockid_t clock;
+    int tid = pthread_getcpuclockid(handle, &clock) == 0 ? ~(clock >> 3) : 0;
+    return tid > 0 && tid <= THREAD_ID_MAX ? tid : -EPROTO;
+}
+
+static int libc_thread(pthread_t *ret_handle, struct start *start)
+{
+    pthread_attr_t attributes;
     if (pthread_attr_init(&attributes) != 0)
         return -EAGAIN;
     (void)pthread_attr_setdetachstate(&attributes, PTHREAD_CREATE_DETACHED);
     (void)pthread_attr_setstacksize(&attributes, THREAD_STACK_SIZE);
-    signal_block_all();
-    int r = pthread_create(&handle, &attributes, thread_main, &start);
-    int tid = 0;
-    while (r == 0 && (tid = atomic_load(&start.done)) == 0)
-        futex_wait(&start.done, 0);
+    int r = pthread_create(ret_handle, &attributes, thread_main, start);
     (void)pthread_attr_destroy(&attributes);
+    return r == 0 ? 0 : -EAGAIN;
+}
+
+/* What Linux does for the two as well, and cares as little whether it can. */
+static void tell_tid(const struct clone_request *request, int tid)
+{
+    if (request->flags & CLONE_PARENT_SETTID)
+        (void)!guest_put(request->parent_tid, &tid);
+    if (request->flags & CLONE_CHILD_SETTID)
+        (void)!guest_put(request->child_tid, &tid);
+}
+
+static int64_t thread_create(struct thread *parent, const struct clone_request *request)
+{
+    const uint64_t every = ~0ull;
+    struct start *start = start_new(parent, request);
+    pthread_t handle;
+    if (!start)
+        return -EAGAIN;
+    /* Not even what is never blocked may reach the thread as long as its GS is its creator's. */
+    (void)host_call(SYS_rt_sigprocmask, SIG_SETMASK, &every, 0, 8);
+    int tid = libc_thread(&handle, start);
+    signal_block_all();
+    if (tid < 0) {
+        free(start);
+        signal_open_on_exit(parent);
+        return tid;
+    }
+    tid = tid_of(handle);
+    if (tid > 0) {
+        start->thread.tid = tid;
+        tell_tid(request, tid);
+        atomic_fetch_add(&parent->process->thread_count, 1);
+        thread_list_add(&start->thread);
+    }
+    start_release(start, tid > 0 ? START_GO : START_CANCELLED);
     signal_open_on_exit(parent);
-    return r == 0 ? tid : -EAGAIN;
+    return tid;
 }
 
 /* What Linux refuses of clone() and clone3() alike. */

@@ -131,6 +131,7 @@ void process_run(struct program *program)
     signal_start();
     if (thread_begin(t, g_leader_signal_stack) < 0)
         signal_die(SIGKILL);
+    thread_list_add(t);
     process_lead(t, load_and_enter(t, program));
 }
 

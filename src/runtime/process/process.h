@@ -29,8 +29,8 @@ void process_kicked(struct thread *t) __attribute__((noreturn));
 /* Ends the calling guest thread. */
 void thread_exit(struct thread *t, int status) __attribute__((noreturn));
 
-/* A thread that begins: guest list, host signal stack, dispatch, rseq. The caller has blocked
- * signals and set t->process. */
+/* A thread that begins: host signal stack, dispatch, rseq. The caller has blocked signals, set
+ * t->process, and puts it into the list. */
 must_check int thread_begin(struct thread *t, void *signal_stack);
 
 /* The list of guest threads. */

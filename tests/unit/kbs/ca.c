@@ -13,7 +13,7 @@
 #define NOW_S 1800000000
 
 static const char *const g_name[] = {"demo.localhost", "www.demo.localhost"};
-static const struct ca_names g_names = {g_name, 2};
+static const struct ca_names g_names = {g_name, 2, NULL, false};
 
 static struct ca *ca_sample(void)
 {
@@ -92,7 +92,7 @@ TEST(weak_keys_and_names_that_are_none_are_refused)
     EVP_PKEY *weak = EVP_RSA_gen(1024), *key = EVP_EC_gen("P-256");
     CHECK_EQ(ca_issue_key(ca, weak, &g_names, NOW_S, 30, &pem), -EOPNOTSUPP);
     for (size_t i = 0; i < ARRAY_COUNT(bad); i++) {
-        struct ca_names names = {&bad[i], 1};
+        struct ca_names names = {&bad[i], 1, NULL, false};
         CHECK_EQ(ca_issue_key(ca, key, &names, NOW_S, 30, &pem), -EINVAL);
     }
     struct ca_names none = {0};

@@ -1,0 +1,217 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* `coffer kbs`: calls of operators and confirmers to a key broker, and its audit log; `coffer audit`
+ * judges such a log without any key broker. */
+#include "cli/audit.h"
+#include "cli/command.h"
+#include "cli/kbs_client.h"
+
+#include <errno.h>
+#include <limits.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define KBS_USAGE                                                                      \
+    "info | tenant NAME --owner CERT | head --out FILE | unlock --head FILE | unlock " \
+    "--accept HASH | audit --out FILE, each with --keys DIR"
+#define AUDIT_USAGE "verify FILE [--key HEX] [--head FILE]"
+#define TEXT_SIZE_MAX ((size_t)65536)
+
+struct kbs_options {
+    const char *keys, *owner, *out, *head, *accept, *state, *kbs, *kbs_pin, *key;
+};
+
+#define ROW(name, member, value, help)                                                   \
+    {                                                                                    \
+        name, OPTION_TEXT, offsetof(struct kbs_options, member), NULL, value, help, 0, 0 \
+    }
+static const struct option_row g_rows[] = {
+    ROW("keys", keys, "DIR", "The key and certificate of whoever asks (`coffer owner new DIR`)"),
+    ROW("owner", owner, "CERT", "tenant: the owner's certificate"),
+    ROW("out", out, "FILE", "head, audit: where it goes"),
+    ROW("head", head, "FILE", "unlock: the newest head that is known"),
+    ROW("accept", accept, "HASH", "unlock: go on from this older state, knowing what is lost"),
+    ROW("state", state, "DIR", "State directory of the running system, to find the key broker"),
+    ROW("kbs", kbs, "ADDRESS", "The key broker, if it runs elsewhere"),
+    ROW("kbs-pin", kbs_pin, "FILE", "Whom to believe to be the key broker, if it runs elsewhere"),
+};
+
+struct call {
+    const struct kbs_options *o;
+    struct owner_keys keys;
+    struct buf address, pin;
+    struct kbs_client client;
+};
+
+static void call_done(struct call *call)
+{
+    owner_keys_done(&call->keys);
+    buf_done(&call->address);
+    buf_done(&call->pin);
+}
+
+static int text_read(const char *given, const char *state, const char *name, struct buf *out,
+                     struct error *e)
+{
+    char path[PATH_MAX + 32];
+    snprintf(path, sizeof path, "%s/run/%s", state, name);
+    int r = owner_file_read(given ? given : path, TEXT_SIZE_MAX, out, e);
+    return r < 0 ? r : buf_text(out) ? 0 : -ENOMEM;
+}
+
+static int call_open(struct call *call, struct error *e)
+{
+    const struct kbs_options *o = call->o;
+    char state[PATH_MAX];
+    int r = o->keys ? owner_keys_load(o->keys, &call->keys, e) : 0;
+    if (r == 0)
+        r = command_state(o->state, state, sizeof state, e);
+    if (r == 0)
+        r = o->kbs ? buf_append_text(&call->address, o->kbs)
+                   : text_read(NULL, state, "kbs-address", &call->address, e);
+    if (r == 0)
+        r = text_read(o->kbs_pin, state, "kbs-pin", &call->pin, e);
+    if (r < 0)
+        return r;
+    call->client = (struct kbs_client){buf_text(&call->address), buf_text(&call->pin),
+                                       o->keys ? &call->keys : NULL};
+    return call->client.address && call->client.pin ? 0 : -ENOMEM;
+}
+
+static int json_print(const json_t *json)
+{
+    (void)json_dumpf(json, stdout, JSON_INDENT(2));
+    printf("\n");
+    return 0;
+}
+
+static int json_write(const char *path, const json_t *json, struct error *e)
+{
+    char *text = json ? json_dumps(json, JSON_COMPACT) : NULL;
+    int r = text ? owner_file_write(path, slice_of_text(text), 0600, e) : -ENOMEM;
+    free(text);
+    return r;
+}
+
+static int need(const char *value, const char *flag, struct error *e)
+{
+    return value ? 0 : error_set(e, -EINVAL, "needs --%s", flag);
+}
+
+static int verb_info(struct call *call, struct error *e)
+{
+    json_t *out = NULL;
+    int r = kbs_client_call(&call->client, "/v1/info", NULL, &out, NULL, e);
+    if (r == 0)
+        json_print(out);
+    json_decref(out);
+    return r;
+}
+
+static int verb_tenant(struct call *call, const char *name, struct error *e)
+{
+    SCOPED(buf_done) struct buf certificate = {0};
+    int r = need(call->o->owner, "owner CERT", e);
+    if (r == 0)
+        r = owner_file_read(call->o->owner, TEXT_SIZE_MAX, &certificate, e);
+    if (r == 0)
+        r = kbs_client_tenant_add(&call->client, name, buf_slice(&certificate), false, e);
+    if (r == 0)
+        printf("%s is reserved for the owner of that key\n", name);
+    return r;
+}
+
+/* What a confirmer keeps: the key broker's own signed word of how new its state is. */
+static int verb_head(struct call *call, struct error *e)
+{
+    json_t *out = NULL;
+    int r = need(call->o->out, "out FILE", e);
+    if (r == 0)
+        r = kbs_client_call(&call->client, "/v1/info", NULL, &out, NULL, e);
+    if (r == 0)
+        r = json_write(call->o->out, json_object_get(out, "state"), e);
+    if (r == 0)
+        printf("%s: state %lld\n", call->o->out,
+               (long long)json_integer_value(
+                   json_object_get(json_object_get(out, "state"), "commits")));
+    json_decref(out);
+    return r;
+}
+
+static int verb_unlock(struct call *call, struct error *e)
+{
+    json_t *head = NULL, *out = NULL;
+    json_error_t why;
+    if (!call->o->head == !call->o->accept)
+        return error_set(e, -EINVAL, "unlock needs --head FILE or --accept HASH");
+    if (call->o->head) {
+        head = json_load_file(call->o->head, JSON_REJECT_DUPLICATES, &why);
+        if (!head)
+            return error_set(e, -EBADMSG, "'%s' is no head: %s", call->o->head, why.text);
+    }
+    json_t *in =
+        head ? json_pack("{s:o}", "head", head) : json_pack("{s:s}", "accept", call->o->accept);
+    int r = kbs_client_call(&call->client, "/v1/unlock", in, &out, NULL, e);
+    if (r == 0 && call->o->head)
+        r = json_write(call->o->head, json_object_get(out, "state"), e);
+    if (r == 0)
+        puts("The key broker is unlocked.");
+    json_decref(out);
+    return r;
+}
+
+static int kbs_verb(struct call *call, int count, char **argv, struct error *e)
+{
+    const char *verb = argv[0];
+    int r = call_open(call, e);
+    if (r < 0)
+        return r;
+    if (count == 2 && strcmp(verb, "tenant") == 0)
+        return verb_tenant(call, argv[1], e);
+    static const struct {
+        const char *name;
+        int (*run)(struct call *call, struct error *e);
+    } verbs[] = {{"info", verb_info}, {"head", verb_head}, {"unlock", verb_unlock}};
+    for (size_t i = 0; count == 1 && i < ARRAY_COUNT(verbs); i++)
+        if (strcmp(verb, verbs[i].name) == 0)
+            return verbs[i].run(call, e);
+    if (count == 1 && strcmp(verb, "audit") == 0)
+        return call->o->out ? audit_fetch(&call->client, call->o->out, e)
+                            : error_set(e, -EINVAL, "needs --out FILE");
+    return error_set(e, -EINVAL, "usage: coffer kbs " KBS_USAGE);
+}
+
+int kbs_command(int argc, char **argv)
+{
+    struct kbs_options o = {0};
+    SCOPED(call_done) struct call call = {.o = &o};
+    struct error e = {0};
+    int count = 0;
+    int code =
+        command_options("kbs", KBS_USAGE, g_rows, ARRAY_COUNT(g_rows), argc, argv, &o, &count);
+    if (code >= 0)
+        return code;
+    int r = count > 0 ? kbs_verb(&call, count, argv, &e)
+                      : error_set(&e, -EINVAL, "usage: coffer kbs " KBS_USAGE);
+    return r < 0 ? command_fail("kbs", &e, r) : r;
+}
+
+static const struct option_row g_audit_rows[] = {
+    ROW("key", key, "HEX", "Whose log it must be: `audit_key` of `coffer kbs info`"),
+    ROW("head", head, "FILE", "A head that was seen before: what it knows must be in the log"),
+};
+
+int audit_command(int argc, char **argv)
+{
+    struct kbs_options o = {0};
+    struct error e = {0};
+    int count = 0;
+    int code = command_options("audit", AUDIT_USAGE, g_audit_rows, ARRAY_COUNT(g_audit_rows), argc,
+                               argv, &o, &count);
+    if (code >= 0)
+        return code;
+    int r = count == 2 && strcmp(argv[0], "verify") == 0
+                ? audit_verify(argv[1], o.key, o.head, &e)
+                : error_set(&e, -EINVAL, "usage: coffer audit " AUDIT_USAGE);
+    return r < 0 ? command_fail("audit", &e, r) : r;
+}
