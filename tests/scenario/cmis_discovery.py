@@ -241,11 +241,15 @@ def changes_are_logged(system):
     cmis.act("update", document, {"cmis:description": "x"})
     cmis.act("applyACL", document, fields=[("addACEPrincipal[0]", "admin"),
                                            ("addACEPermission[0][0]", "cmis:read")])
+
+    def events():
+        return [(o["succinctProperties"]["cmis:objectId"], o["changeEventInfo"]["changeType"])
+                for o in cmis.get("contentChanges", changeLogToken=token)["objects"]][1:]
+    tap.equal(events(), [(document, kind) for kind in ("created", "updated", "security")])
+    other = cmis.document(place, "other")["cmis:objectId"]
     cmis.act("delete", document)
+    tap.equal(events(), [(other, "created"), (document, "deleted")])
     log = cmis.get("contentChanges", changeLogToken=token)
-    events = [(o["succinctProperties"]["cmis:objectId"], o["changeEventInfo"]["changeType"])
-              for o in log["objects"]][1:]
-    tap.equal(events, [(document, kind) for kind in ("created", "updated", "security", "deleted")])
     page = cmis.get("contentChanges", changeLogToken=token, maxItems=2)
     tap.equal((len(page["objects"]), page["hasMoreItems"]), (2, True))
     more = cmis.get("contentChanges", changeLogToken=page["changeLogToken"])

@@ -182,10 +182,6 @@ void sql_quote(struct buf *sql, const char *text);
 /* The same for orderBy, by query name, if the property is orderable. */
 must_check int order_column(struct cmis_call *cmis, const char *query_name, struct buf *sql);
 
-/* Lists: rows of a statement that ends in the columns of OBJECT_COLUMNS, counted and cut to a page.
- */
-must_check int list_build(struct cmis_call *cmis, sqlite3_stmt *stmt,
-                          const struct object_view *view, bool segments);
 /* A list that grows in the arena. */
 struct entry_list {
     size_t count, capacity;

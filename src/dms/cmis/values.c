@@ -114,9 +114,9 @@ int cmis_date_parse(const char *text, int64_t *ret_ms)
         return -EINVAL;
     tm.tm_year = year - 1900;
     tm.tm_mon = month - 1;
-    int day = tm.tm_mday;
+    int day = tm.tm_mday, hour = tm.tm_hour;
     int64_t seconds = timegm(&tm);
-    if (tm.tm_mday != day && tm.tm_hour != 0)
+    if (tm.tm_mday != day && hour != 24)
         return -EINVAL; /* a 31st of a short month */
     *ret_ms = (seconds - (int64_t)offset * 60) * 1000 + ms;
     return 0;
