@@ -191,6 +191,10 @@ def full_text_is_found_and_ranked(system):
     tap.equal(sorted(names("carpenter OR walrus")), ["one.txt", "two.html"])
     tap.equal(names("\\'the carpenter\\'"), ["one.txt"])
     tap.equal(names("secretword"), [])
+    office = "application/vnd.openxmlformats-officedocument.wordprocessingml.document"
+    cmis.document(place, "four.docx", dms_server.docx("a letter about narwhals"), media=office)
+    cmis.document(place, "broken.docx", b"PK narwhals", media=office)
+    tap.equal(names("narwhals"), ["four.docx"])
     rows = cmis.query("SELECT SCORE() FROM cmis:document WHERE CONTAINS('walrus')")
     tap.true(all(0 <= row["SEARCH_SCORE"] <= 1 for row in rows), f"scores: {rows}")
     key = cmis.by_path(cmis.properties(place)["cmis:path"] + "/one.txt")

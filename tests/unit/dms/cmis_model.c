@@ -4,6 +4,7 @@
 #include "dms/cmis/query.h"
 #include "tap.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <unistd.h>
 
@@ -23,18 +24,27 @@ static void start(void)
     REQUIRE(user_add(store, "bob", ROLE_USER, "hash", false, 1) == 0);
 }
 
+static void folder_remove(const char *path)
+{
+    DIR *dir = opendir(path);
+    for (struct dirent *entry; dir && (entry = readdir(dir)) != NULL;) {
+        char inner[512];
+        if (strcmp(entry->d_name, ".") == 0 || strcmp(entry->d_name, "..") == 0)
+            continue;
+        snprintf(inner, sizeof inner, "%s/%s", path, entry->d_name);
+        if (unlink(inner) < 0)
+            folder_remove(inner);
+    }
+    if (dir)
+        closedir(dir);
+    rmdir(path);
+}
+
 static void stop(void)
 {
-    static const char *const names[] = {"coffer.db", "coffer.db-wal", "content", "incoming"};
-    char path[128];
     store_close(store);
     arena_done(&arena);
-    for (size_t i = 0; i < ARRAY_COUNT(names); i++) {
-        snprintf(path, sizeof path, "%s/%s", directory, names[i]);
-        if (unlink(path) < 0)
-            rmdir(path);
-    }
-    rmdir(directory);
+    folder_remove(directory);
 }
 
 struct pair {
@@ -186,6 +196,64 @@ TEST(a_copy_checked_out_shares_its_content_until_it_changes)
     stop();
 }
 
+static struct content_draft draft_of(char fill, size_t size)
+{
+    struct content_draft draft = {.fd = -1};
+    char block[1000];
+    memset(block, fill, sizeof block);
+    for (; size > 0; size -= MIN(size, sizeof block))
+        REQUIRE(content_draft_write(store, &draft, slice_of(block, MIN(size, sizeof block))) == 0);
+    REQUIRE(content_sync(&draft, store_incoming_fd(store)) == 0);
+    return draft;
+}
+
+/* How many bytes of `first`, then of `second`, a content has; -1 if there is anything else. */
+static int64_t content_runs(int64_t key, char first, char second)
+{
+    struct buf bytes = {0};
+    char c;
+    int fd = -1;
+    int64_t size = 0, at = 0, runs = 0;
+    REQUIRE(content_load(store, key, &bytes, &fd, &size) == 0);
+    REQUIRE(fd >= 0);
+    while (at < size && pread(fd, &c, 1, at) == 1 && c == first)
+        at++;
+    runs = at * 1000000;
+    while (at < size && pread(fd, &c, 1, at) == 1 && c == second)
+        at++, runs++;
+    close(fd);
+    return at == size ? runs : -1;
+}
+
+TEST(a_content_that_grows_is_as_before_until_the_commit)
+{
+    struct error e = {0};
+    struct actor actor = {"ada", 1};
+    struct node node;
+    int64_t key, grown = 0;
+    start();
+    struct content_draft draft = draft_of('a', 50000), more = draft_of('b', 700);
+    REQUIRE(document_create(store, &actor, STORE_ROOT, "doc", NULL, &draft, &key) == 0);
+    REQUIRE(node_get(store, &arena, key, &node) == 0);
+    REQUIRE(store_commit(store) == 0);
+    content_drop(store, &draft);
+    REQUIRE(store_step_begin(store) == 0);
+    CHECK_EQ(store_step_end(store, content_grow(store, node.content, &more, &grown)), 0);
+    CHECK(grown > node.content);
+    CHECK_EQ(content_runs(grown, 'a', 'b'), (int64_t)50000 * 1000000 + 700);
+    store_close(store); /* without a commit */
+    REQUIRE(store_open(directory, &store, &e) == 0);
+    CHECK_EQ(content_runs(node.content, 'a', 'b'), (int64_t)50000 * 1000000);
+    struct content_draft other = draft_of('c', 40000);
+    REQUIRE(store_step_begin(store) == 0);
+    CHECK_EQ(store_step_end(store, content_grow(store, node.content, &other, &grown)), 0);
+    CHECK_EQ(content_runs(grown, 'a', 'c'), (int64_t)50000 * 1000000 + 40000);
+    CHECK_EQ(store_commit(store), 0);
+    content_drop(store, &more);
+    content_drop(store, &other);
+    stop();
+}
+
 TEST(rights_come_from_the_folders_above)
 {
     struct cmis_call cmis;
@@ -265,10 +333,21 @@ TEST(decimals_keep_their_value_and_look_like_decimals)
     static const struct {
         double value;
         const char *text;
-    } cases[] = {{1.5, "1.5"}, {0.1, "0.1"}, {2, "2.0"}, {-1e300, "-1e+300"}, {1.0 / 3, NULL}};
+    } cases[] = {{1.5, "1.5"},
+                 {0.1, "0.1"},
+                 {2, "2.0"},
+                 {-1e300, NULL},
+                 {1e20, "100000000000000000000.0"},
+                 {1.25e-7, "0.000000125"},
+                 {0, "0.0"},
+                 {5e-324, NULL},
+                 {1.7976931348623157e308, NULL},
+                 {123456.75, "123456.75"},
+                 {1.0 / 3, NULL}};
     char text[CMIS_DECIMAL_SIZE];
     for (size_t i = 0; i < ARRAY_COUNT(cases); i++) {
         cmis_decimal_format(cases[i].value, text);
+        CHECK(!strchr(text, 'e') && strchr(text, '.') && strlen(text) < CMIS_DECIMAL_SIZE);
         CHECK(!cases[i].text || strcmp(text, cases[i].text) == 0);
         double back = strtod(text, NULL);
         CHECK(!(back < cases[i].value) && !(back > cases[i].value));
