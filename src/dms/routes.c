@@ -144,7 +144,7 @@ const struct route dms_routes[] = {
     {POST, "/cmis/browser/{repository}", cmis_browser_post, ACCESS_USER, "CMIS: actions on the repository", NULL, "form", 200, "Any"},
     {GET, "/cmis/browser/{repository}/root", cmis_browser_object, ACCESS_USER, "CMIS: an object by objectId, or the root folder", "cmisselector: what is asked for; objectId: of what", NULL, 200, "Any"},
     {POST, "/cmis/browser/{repository}/root", cmis_browser_post, ACCESS_USER, "CMIS: actions on an object", NULL, "form", 200, "Any"},
-    {GET, "/cmis/browser/{repository}/root/{path...}", cmis_browser_object, ACCESS_USER, "CMIS: an object by its path", "cmisselector: what is asked for", NULL, 200, "content"},
+    {GET, "/cmis/browser/{repository}/root/{path...}", cmis_browser_object, ACCESS_USER, "CMIS: an object by its path; without a selector a document's content", "cmisselector: what is asked for", NULL, 200, "content"},
     {POST, "/cmis/browser/{repository}/root/{path...}", cmis_browser_post, ACCESS_USER, "CMIS: actions on an object by its path", NULL, "form", 200, "Any"},
 
     SOAP(POST, soap_post),

@@ -146,6 +146,76 @@ int content_ref(struct store *store, int64_t key, int by)
     return refs > 0 ? 0 : content_remove(store, key, file);
 }
 
+static int file_open(struct store *store, const char *file, int flags)
+{
+    int fd = openat(store->content_fd, file, flags | O_CLOEXEC);
+    if (fd < 0 && errno == ENOENT) /* committed, but not moved yet */
+        fd = openat(store->incoming_fd, file, flags | O_CLOEXEC);
+    return fd < 0 ? -errno : fd;
+}
+
+static int bytes_at(int fd, struct slice bytes, off_t at)
+{
+    while (bytes.size > 0) {
+        ssize_t n = pwrite(fd, bytes.bytes, bytes.size, at);
+        if (n < 0 && errno == EINTR)
+            continue;
+        if (n < 0)
+            return errno == EFBIG || errno == EDQUOT ? -ENOSPC : -errno;
+        bytes = slice_of(bytes.bytes + n, bytes.size - (size_t)n);
+        at += n;
+    }
+    return 0;
+}
+
+/* A draft is in memory or in its file, never in both once it is synced. */
+static int draft_append(int fd, off_t at, const struct content_draft *draft)
+{
+    uint8_t block[16 << 10];
+    if (draft->fd < 0)
+        return bytes_at(fd, buf_slice(&draft->bytes), at);
+    for (off_t from = 0; from < draft->size;) {
+        ssize_t n = pread(draft->fd, block, sizeof block, from);
+        int r = n <= 0 ? -EIO : bytes_at(fd, slice_of(block, (size_t)n), at + from);
+        if (r < 0)
+            return r;
+        from += n;
+    }
+    return 0;
+}
+
+int content_grow(struct store *store, int64_t key, const struct content_draft *draft,
+                 int64_t *ret_key)
+{
+    SCOPED(arena_done) struct arena arena = {.size_max = 256};
+    int64_t size = 0, refs = 0;
+    char *file = NULL;
+    {
+        SCOPED(stmt_donep) sqlite3_stmt *stmt = store_query(store, STMT_CONTENT_FACTS, "i", key);
+        int r = stmt ? store_step(store, stmt) : -EIO;
+        if (r <= 0)
+            return r < 0 ? r : -EIO;
+        size = sqlite3_column_int64(stmt, 0);
+        refs = sqlite3_column_int64(stmt, 1);
+        file = column_text(stmt, 2, &arena);
+    }
+    if (!file || refs != 1)
+        return -EMLINK;
+    int fd = file_open(store, file, O_WRONLY);
+    if (fd < 0)
+        return fd;
+    int r = draft_append(fd, (off_t)size, draft);
+    if (r == 0 && fdatasync(fd) < 0)
+        r = -errno;
+    (void)close(fd);
+    if (r == 0)
+        r = store_run(store, STMT_CONTENT_GROW, "iii", key, store->content_next,
+                      size + draft->size);
+    if (r == 0)
+        *ret_key = store->content_next++;
+    return r;
+}
+
 int content_load(struct store *store, int64_t key, struct buf *bytes, int *ret_fd,
                  int64_t *ret_size)
 {
@@ -157,11 +227,9 @@ int content_load(struct store *store, int64_t key, struct buf *bytes, int *ret_f
     int64_t size = sqlite3_column_int64(stmt, 0);
     int fd = -1;
     if (file) {
-        fd = openat(store->content_fd, file, O_RDONLY | O_CLOEXEC);
-        if (fd < 0 && errno == ENOENT) /* committed, but not moved yet */
-            fd = openat(store->incoming_fd, file, O_RDONLY | O_CLOEXEC);
+        fd = file_open(store, file, O_RDONLY);
         if (fd < 0)
-            return -errno;
+            return fd;
     } else {
         const void *data = sqlite3_column_blob(stmt, 2);
         if (buf_append(bytes, data, (size_t)sqlite3_column_bytes(stmt, 2)) < 0)

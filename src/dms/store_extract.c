@@ -1,14 +1,18 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The words of contents, for the full-text index: plain text and what is close to it as it is, HTML
- * and XML without their markup. Bytes that are not UTF-8 count as blanks. The contents are
+ * and XML without their markup, office documents by the XML in them. Bytes that are not UTF-8 count as blanks. The contents are
  * anybody's: bounded in size, and nothing in them is followed. */
+#include "dms/office_text.h"
 #include "dms/store_internal.h"
 #include "server/http.h"
 
 #include <errno.h>
 #include <unistd.h>
 
-enum text_kind { TEXT_NONE, TEXT_PLAIN, TEXT_MARKUP };
+/* Of an office document's XML, most of which is markup. */
+#define OFFICE_XML_SIZE_MAX (4 * EXTRACT_SIZE_MAX)
+
+enum text_kind { TEXT_NONE, TEXT_PLAIN, TEXT_MARKUP, TEXT_OFFICE };
 
 static enum text_kind kind_of(const char *type)
 {
@@ -21,7 +25,13 @@ static enum text_kind kind_of(const char *type)
         {"image/svg+xml", TEXT_MARKUP}, {"application/json", TEXT_PLAIN},
         {"message/rfc822", TEXT_PLAIN},
     };
+    static const char office[] = "application/vnd.openxmlformats-officedocument.",
+                      open_document[] = "application/vnd.oasis.opendocument.";
     struct slice essence = slice_of(type, strcspn(type, "; "));
+    if (strncasecmp(type, office, strlen(office)) == 0 ||
+        strncasecmp(type, open_document, strlen(open_document)) == 0 ||
+        http_text_equals(essence, "application/epub+zip"))
+        return TEXT_OFFICE;
     for (size_t i = 0; i < ARRAY_COUNT(kinds); i++)
         if (http_text_equals(essence, kinds[i].type))
             return kinds[i].kind;
@@ -104,6 +114,44 @@ static void text_append(enum text_kind kind, struct slice bytes, struct buf *out
     }
 }
 
+struct content_source {
+    const struct buf *bytes;
+    int fd;
+};
+
+static int source_read(void *arg, uint64_t at, void *to, size_t size)
+{
+    const struct content_source *source = arg;
+    if (source->fd < 0) {
+        if (at + size > source->bytes->size)
+            return -EBADMSG;
+        memcpy(to, source->bytes->bytes + at, size);
+        return 0;
+    }
+    for (size_t done = 0; done < size;) {
+        ssize_t n = pread(source->fd, (uint8_t *)to + done, size - done, (off_t)(at + done));
+        if (n <= 0)
+            return n < 0 ? -errno : -EBADMSG;
+        done += (size_t)n;
+    }
+    return 0;
+}
+
+/* The XML in an office document; nothing if it is none, or broken. */
+static int office_begin(struct store *store, int64_t content, struct buf *xml)
+{
+    SCOPED(buf_done) struct buf bytes = {0};
+    struct content_source from = {&bytes, -1};
+    int64_t size = 0;
+    int r = content_load(store, content, &bytes, &from.fd, &size);
+    const struct office_source source = {source_read, &from, (uint64_t)size};
+    if (r == 0)
+        r = office_text_read(&source, OFFICE_XML_SIZE_MAX, xml);
+    if (from.fd >= 0)
+        (void)close(from.fd);
+    return r == -EBADMSG ? 0 : r;
+}
+
 static int content_begin(struct store *store, int64_t content, struct buf *bytes)
 {
     int fd = -1;
@@ -136,9 +184,13 @@ int extract_update(struct store *store, const struct node *node)
     if (node->kind != NODE_DOCUMENT)
         return 0;
     enum text_kind kind = node->type && node->content ? kind_of(node->type) : TEXT_NONE;
-    int r = kind == TEXT_NONE ? 0 : content_begin(store, node->content, &bytes);
+    int r = kind == TEXT_NONE     ? 0
+            : kind == TEXT_OFFICE ? office_begin(store, node->content, &bytes)
+                                  : content_begin(store, node->content, &bytes);
+    text.size_max = EXTRACT_SIZE_MAX + 4;
     if (r == 0 && bytes.size > 0)
-        text_append(kind, buf_slice(&bytes), &text);
+        text_append(kind == TEXT_OFFICE ? TEXT_MARKUP : kind, buf_slice(&bytes), &text);
+    text.failed = false; /* what is beyond the largest size is not indexed */
     const char *words = r == 0 ? buf_text(&text) : NULL;
     if (!words)
         return r < 0 ? r : -ENOMEM;

@@ -61,6 +61,11 @@ must_check int keys_load(struct store *store);
 /* Adds a content with the draft's bytes, refs 0. */
 must_check int content_add(struct store *store, struct content_draft *draft, int64_t *ret_key);
 must_check int content_ref(struct store *store, int64_t key, int by);
+/* The content `key` with the draft's bytes behind it, under a new key, without copying what is
+ * there: for a file that one version alone refers to; -EMLINK for any other. What a crash or an undone
+ * step leaves behind the file's end does not count: the row has the size. */
+must_check int content_grow(struct store *store, int64_t key, const struct content_draft *draft,
+                            int64_t *ret_key);
 /* Deletes the files whose rows are gone. */
 void content_sweep(struct store *store);
 /* After a crash: settles what is in incoming/. */

@@ -25,6 +25,8 @@
     S(CONTENT_ADD, "INSERT INTO content(key, size, refs, file, data) VALUES(?4, ?1, 0, ?2, ?3)")   \
     S(CONTENT_GET, "SELECT size, file, data FROM content WHERE key = ?1")                          \
     S(CONTENT_REF, "UPDATE content SET refs = refs + ?2 WHERE key = ?1 RETURNING refs, file")      \
+    S(CONTENT_FACTS, "SELECT size, refs, file FROM content WHERE key = ?1")                        \
+    S(CONTENT_GROW, "UPDATE content SET key = ?2, size = ?3 WHERE key = ?1")                       \
     S(CONTENT_REMOVE, "DELETE FROM content WHERE key = ?1")                                        \
     S(CONTENT_BY_FILE, "SELECT 1 FROM content WHERE file = ?1")                                    \
     S(DOOMED_ADD, "INSERT OR IGNORE INTO doomed(file) VALUES(?1)")                                 \

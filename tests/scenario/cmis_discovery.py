@@ -191,6 +191,10 @@ def full_text_is_found_and_ranked(system):
     tap.equal(sorted(names("carpenter OR walrus")), ["one.txt", "two.html"])
     tap.equal(names("\\'the carpenter\\'"), ["one.txt"])
     tap.equal(names("secretword"), [])
+    office = "application/vnd.openxmlformats-officedocument.wordprocessingml.document"
+    cmis.document(place, "four.docx", dms_server.docx("a letter about narwhals"), media=office)
+    cmis.document(place, "broken.docx", b"PK narwhals", media=office)
+    tap.equal(names("narwhals"), ["four.docx"])
     rows = cmis.query("SELECT SCORE() FROM cmis:document WHERE CONTAINS('walrus')")
     tap.true(all(0 <= row["SEARCH_SCORE"] <= 1 for row in rows), f"scores: {rows}")
     key = cmis.by_path(cmis.properties(place)["cmis:path"] + "/one.txt")
@@ -241,11 +245,15 @@ def changes_are_logged(system):
     cmis.act("update", document, {"cmis:description": "x"})
     cmis.act("applyACL", document, fields=[("addACEPrincipal[0]", "admin"),
                                            ("addACEPermission[0][0]", "cmis:read")])
+
+    def events():
+        return [(o["succinctProperties"]["cmis:objectId"], o["changeEventInfo"]["changeType"])
+                for o in cmis.get("contentChanges", changeLogToken=token)["objects"]][1:]
+    tap.equal(events(), [(document, kind) for kind in ("created", "updated", "security")])
+    other = cmis.document(place, "other")["cmis:objectId"]
     cmis.act("delete", document)
+    tap.equal(events(), [(other, "created"), (document, "deleted")])
     log = cmis.get("contentChanges", changeLogToken=token)
-    events = [(o["succinctProperties"]["cmis:objectId"], o["changeEventInfo"]["changeType"])
-              for o in log["objects"]][1:]
-    tap.equal(events, [(document, kind) for kind in ("created", "updated", "security", "deleted")])
     page = cmis.get("contentChanges", changeLogToken=token, maxItems=2)
     tap.equal((len(page["objects"]), page["hasMoreItems"]), (2, True))
     more = cmis.get("contentChanges", changeLogToken=page["changeLogToken"])

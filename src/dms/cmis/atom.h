@@ -67,16 +67,16 @@ void atom_put_link_to(struct xml *xml, const char *rel, const char *type, const 
 void atom_open(struct xml *xml, const char *name);
 void atom_put_person(struct xml *xml, const char *name);
 
-enum atom_self {
-    ATOM_SELF_ENTRY,
-    ATOM_SELF_POLICY, /* in the list of an object's policies: DELETE removes it from the object */
-};
 struct atom_place {
     const char *segment_name; /* "cmisra:pathSegment" or "cmisra:relativePathSegment" */
-    const char *policies_of;  /* for ATOM_SELF_POLICY */
+    const char *policies_of;  /* of a policy: DELETE of its self removes it from this object */
 };
-void atom_put_entry(struct atom *atom, struct xml *xml, const struct cmis_entry *entry,
-                    const struct atom_place *place, bool outermost);
+/* An entry; between the two come its children's, if it has some. */
+void atom_entry_open(struct atom *atom, struct xml *xml, const struct cmis_entry *entry,
+                     const struct atom_place *place, bool outermost);
+void atom_entry_close(struct xml *xml, const struct cmis_entry *entry);
+/* A document of one entry. */
+void atom_put_entry(struct atom *atom, struct xml *xml, const struct cmis_object *object);
 
 struct atom_feed {
     const char *title, *type;
@@ -88,6 +88,7 @@ struct atom_feed {
     bool paged, tree;
     const char *next_token; /* of the change log */
 };
+/* `feed` is copied; what it points to lives until the call is done. */
 void atom_reply_feed(struct atom *atom, int status, const struct atom_feed *feed);
 /* first, previous, next and last, from skipCount and maxItems. */
 void atom_put_pages(struct atom *atom, struct xml *xml, const char *self, bool more, int64_t total);

@@ -222,22 +222,14 @@ static void put_content(struct atom *atom, struct xml *xml, const struct cmis_ob
     xml_close(xml, "atom:content");
 }
 
-static void put_children(struct atom *atom, struct xml *xml, const struct cmis_entry *entry,
-                         const struct atom_place *place)
+static void children_open(struct atom *atom, struct xml *xml, const struct cmis_object *object)
 {
-    const struct cmis_object *object = entry->object;
-    if (entry->count == 0)
-        return;
     xml_open(xml, "cmisra:children");
     xml_open(xml, "atom:feed");
     atom_put_person(xml, object->facts.created_by);
     xml_put(xml, "atom:id", atom_href(atom, "children", "id", object->facts.id, ATOM_END));
     xml_put(xml, "atom:title", object->facts.name);
     xml_put_date(xml, "atom:updated", object->facts.modified_ms);
-    for (size_t i = 0; i < entry->count; i++)
-        atom_put_entry(atom, xml, &entry->children[i], place, false);
-    xml_close(xml, "atom:feed");
-    xml_close(xml, "cmisra:children");
 }
 
 /* Apache's clients take an entry without cmis:objectId for none of CMIS, whatever the filter. */
@@ -270,8 +262,8 @@ static void put_object(struct atom *atom, struct xml *xml, const struct cmis_obj
     xml_close(xml, "cmisra:object");
 }
 
-void atom_put_entry(struct atom *atom, struct xml *xml, const struct cmis_entry *entry,
-                    const struct atom_place *place, bool outermost)
+void atom_entry_open(struct atom *atom, struct xml *xml, const struct cmis_entry *entry,
+                     const struct atom_place *place, bool outermost)
 {
     const struct cmis_object *object = entry->object;
     if (outermost)
@@ -285,13 +277,30 @@ void atom_put_entry(struct atom *atom, struct xml *xml, const struct cmis_entry 
     put_object(atom, xml, object);
     if (place->segment_name)
         xml_put(xml, place->segment_name, entry->segment);
-    put_children(atom, xml, entry, place);
+    if (entry->count > 0)
+        children_open(atom, xml, object);
+}
+
+void atom_entry_close(struct xml *xml, const struct cmis_entry *entry)
+{
+    if (entry->count > 0) {
+        xml_close(xml, "atom:feed");
+        xml_close(xml, "cmisra:children");
+    }
     xml_close(xml, "atom:entry");
+}
+
+void atom_put_entry(struct atom *atom, struct xml *xml, const struct cmis_object *object)
+{
+    static const struct atom_place nowhere = {0};
+    const struct cmis_entry entry = {.object = object};
+    xml_declaration(xml);
+    atom_entry_open(atom, xml, &entry, &nowhere, true);
+    atom_entry_close(xml, &entry);
 }
 
 void atom_reply_object(struct atom *atom, int status, const char *id)
 {
-    static const struct atom_place nowhere = {0};
     struct buf body = {0};
     struct xml xml = xml_into(&body);
     const char *copy = arena_text(atom->cmis.arena, slice_of_text(id ? id : ""));
@@ -306,9 +315,7 @@ void atom_reply_object(struct atom *atom, int status, const char *id)
         return;
     }
     const struct cmis_object *object = atom->cmis.result.object;
-    const struct cmis_entry entry = {.object = object};
-    xml_declaration(&xml);
-    atom_put_entry(atom, &xml, &entry, &nowhere, true);
+    atom_put_entry(atom, &xml, object);
     const char *href = atom_href(atom, "entry", "id", object->facts.id, ATOM_END);
     http_response_header(atom->call->req, "Content-Location", href);
     http_response_header(atom->call->req, "Location", href);

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "dms/cmis/atom.h"
+#include "dms/cmis/xml_list.h"
 #include "dms/link.h"
 
 #include <errno.h>
@@ -104,34 +105,64 @@ static void put_next_changes(struct atom *atom, struct xml *xml, const struct at
                   atom_parameter(atom, "filter"), ATOM_END);
 }
 
+/* A feed on its way. */
+struct feed_call {
+    struct atom *atom;
+    struct atom_feed feed;
+};
+
+static void feed_head(void *arg, struct xml *xml)
+{
+    struct atom *atom = ((struct feed_call *)arg)->atom;
+    const struct atom_feed *feed = &((struct feed_call *)arg)->feed;
+    xml_declaration(xml);
+    atom_open(xml, "atom:feed");
+    atom_put_person(xml, atom->call->user.name);
+    xml_put(xml, "atom:id", feed->self);
+    xml_put(xml, "atom:title", feed->title);
+    xml_put_date(xml, "atom:updated", atom->cmis.now_ms);
+    atom_put_link(atom, xml, "service", ATOM_SERVICE, NULL, "repositoryId", CMIS_REPOSITORY_ID,
+                  ATOM_END);
+    atom_put_link_to(xml, "self", feed->type, feed->self);
+    put_about_links(atom, xml, feed);
+    if (feed->paged)
+        atom_put_pages(atom, xml, feed->self, feed->list->more, feed->list->total);
+    put_next_changes(atom, xml, feed);
+    if (feed->collection)
+        put_collection(xml, feed->title, feed->self, feed->collection);
+    if (feed->paged && feed->list->total >= 0)
+        xml_put_int(xml, "cmisra:numItems", feed->list->total);
+}
+
+static void feed_enter(void *arg, struct xml *xml, const struct cmis_entry *entry, unsigned level)
+{
+    struct feed_call *call = arg;
+    (void)level;
+    atom_entry_open(call->atom, xml, entry, &call->feed.place, false);
+}
+
+static void feed_leave(void *arg, struct xml *xml, const struct cmis_entry *entry, unsigned level)
+{
+    (void)arg, (void)level;
+    atom_entry_close(xml, entry);
+}
+
+static void feed_tail(void *arg, struct xml *xml)
+{
+    (void)arg;
+    xml_close(xml, "atom:feed");
+}
+
 void atom_reply_feed(struct atom *atom, int status, const struct atom_feed *feed)
 {
-    struct buf body = {0};
-    struct xml xml = xml_into(&body);
+    struct feed_call *call = arena_alloc(&atom->call->req->arena, sizeof *call);
     const char *self = feed->self ? feed->self : atom_self(atom);
-    if (!self) {
+    if (!call || !self) {
         call_problem_errno(atom->call, -ENOMEM);
         return;
     }
-    xml_declaration(&xml);
-    atom_open(&xml, "atom:feed");
-    atom_put_person(&xml, atom->call->user.name);
-    xml_put(&xml, "atom:id", self);
-    xml_put(&xml, "atom:title", feed->title);
-    xml_put_date(&xml, "atom:updated", atom->cmis.now_ms);
-    atom_put_link(atom, &xml, "service", ATOM_SERVICE, NULL, "repositoryId", CMIS_REPOSITORY_ID,
-                  ATOM_END);
-    atom_put_link_to(&xml, "self", feed->type, self);
-    put_about_links(atom, &xml, feed);
-    if (feed->paged)
-        atom_put_pages(atom, &xml, self, feed->list->more, feed->list->total);
-    put_next_changes(atom, &xml, feed);
-    if (feed->collection)
-        put_collection(&xml, feed->title, self, feed->collection);
-    if (feed->paged && feed->list->total >= 0)
-        xml_put_int(&xml, "cmisra:numItems", feed->list->total);
-    for (size_t i = 0; i < feed->list->count; i++)
-        atom_put_entry(atom, &xml, &feed->list->entries[i], &feed->place, false);
-    xml_close(&xml, "atom:feed");
-    atom_reply(atom, status, feed->type, &body);
+    const struct xml_list_writer writer = {feed_head, feed_enter, feed_leave, feed_tail, call};
+    *call = (struct feed_call){atom, *feed};
+    call->feed.self = self;
+    xml_reply_list(atom->call, status, feed->type, feed->list, &writer);
 }

@@ -7,12 +7,9 @@
 
 static void reply_entry(struct atom *atom, const struct cmis_object *object)
 {
-    static const struct atom_place nowhere = {0};
-    const struct cmis_entry entry = {.object = object};
     struct buf body = {0};
     struct xml xml = xml_into(&body);
-    xml_declaration(&xml);
-    atom_put_entry(atom, &xml, &entry, &nowhere, true);
+    atom_put_entry(atom, &xml, object);
     atom_reply(atom, 200, ATOM_ENTRY, &body);
 }
 

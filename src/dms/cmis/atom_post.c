@@ -286,14 +286,14 @@ void atom_update_post(struct atom *atom)
     if (atom_run(atom, "bulkUpdateProperties", CMIS_INPUT_COUNT) < 0)
         return;
     struct cmis_ids_and_tokens updated = cmis->result.updated;
-    struct cmis_entries list = {0};
+    struct cmis_entries *list = arena_alloc(cmis->arena, sizeof *list);
     struct cmis_entry *entries = arena_alloc(cmis->arena, (updated.count + 1) * sizeof *entries);
-    if (!entries || updated_get(atom, &updated, entries, &list.count) < 0) {
+    if (!list || !entries || updated_get(atom, &updated, entries, &list->count) < 0) {
         call_problem_errno(atom->call, -ENOMEM);
         return;
     }
-    list.entries = entries;
-    list.total = (int64_t)list.count;
-    const struct atom_feed feed = {.title = "Updated", .type = ATOM_FEED, .list = &list};
+    list->entries = entries;
+    list->total = (int64_t)list->count;
+    const struct atom_feed feed = {.title = "Updated", .type = ATOM_FEED, .list = list};
     atom_reply_feed(atom, 201, &feed);
 }

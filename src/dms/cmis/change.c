@@ -221,8 +221,8 @@ int cmis_deleteContentStream(struct cmis_call *cmis)
     return content_changed(cmis, &row);
 }
 
-/* The bytes that are there, then the new ones, become one draft. Costs a copy of the old content for
- * each chunk; contents are immutable and may be shared. */
+/* The bytes that are there, then the new ones, become one draft: for contents that are small, or
+ * shared with another version or document. */
 static int draft_join(struct cmis_call *cmis, int64_t old)
 {
     struct content_draft whole = {.fd = -1};
@@ -259,21 +259,50 @@ static int draft_join(struct cmis_call *cmis, int64_t old)
     return r < 0 ? cmis_fail_errno(cmis, r) : 0;
 }
 
+/* The version's rows after its content has got a new key and size. */
+static int content_grown(struct cmis_call *cmis, struct row *row, int64_t content)
+{
+    struct node *node = &row->node;
+    row->size += cmis->draft->size;
+    row->content = content;
+    int r = store_run(cmis->store, STMT_VERSION_CONTENT, "iiiiss", node->key, row->number, content,
+                      row->size, row->mime, row->file_name);
+    if (r == 0 && row->is_latest) {
+        node->content = content;
+        node->size = row->size;
+        r = store_run(cmis->store, STMT_NODE_BYTES, "iiis", node->key, content, row->size,
+                      row->mime);
+        if (r == 0)
+            r = search_content(cmis->store, node);
+    }
+    return r < 0 ? cmis_fail_errno(cmis, r) : 0;
+}
+
+/* Behind a large content of its own the bytes are written in place; others are copied. */
+static int content_append(struct cmis_call *cmis, struct row *row)
+{
+    int64_t content = 0, size = 0;
+    const char *mime, *name;
+    int r = row->content ? content_grow(cmis->store, row->content, cmis->draft, &content) : -EMLINK;
+    if (r == 0)
+        return content_grown(cmis, row, content);
+    if (r != -EMLINK)
+        return cmis_fail_errno(cmis, r);
+    if (row->content) {
+        if (draft_join(cmis, row->content) < 0)
+            return -1;
+        cmis->args.stream.type = row->mime;
+        cmis->args.stream.name = row->file_name ? row->file_name : row->name;
+    }
+    if (stream_take(cmis, row->name, &content, &size, &mime, &name) < 0)
+        return -1;
+    return content_replace(cmis, row, content, size, mime, name);
+}
+
 int cmis_appendContentStream(struct cmis_call *cmis)
 {
     struct row row;
-    int64_t content = 0, size = 0;
-    const char *mime, *name;
-    if (content_row(cmis, &row) < 0)
-        return -1;
-    if (row.content && draft_join(cmis, row.content) < 0)
-        return -1;
-    if (row.content) {
-        cmis->args.stream.type = row.mime;
-        cmis->args.stream.name = row.file_name ? row.file_name : row.name;
-    }
-    if (stream_take(cmis, row.name, &content, &size, &mime, &name) < 0 ||
-        content_replace(cmis, &row, content, size, mime, name) < 0)
+    if (content_row(cmis, &row) < 0 || content_append(cmis, &row) < 0)
         return -1;
     return content_changed(cmis, &row);
 }

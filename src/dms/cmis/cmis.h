@@ -81,7 +81,7 @@ union cmis_value {
 void cmis_date_format(int64_t ms, char text[CMIS_DATE_SIZE]); /* 2024-02-29T12:00:00.000Z */
 must_check int cmis_date_parse(const char *text,
                                int64_t *ret_ms); /* that, offsets, or digits: ms */
-#define CMIS_DECIMAL_SIZE 40
+#define CMIS_DECIMAL_SIZE 352                    /* no exponents: xs:decimal has none */
 void cmis_decimal_format(double value, char text[CMIS_DECIMAL_SIZE]);
 
 /* A property of an object. No value: not set. */

@@ -238,7 +238,7 @@ static int source_copy(struct cmis_call *cmis, struct row *source, struct proper
     for (size_t i = 0; i < source->values.count; i++) {
         const struct stored *stored = &source->values.items[i];
         const struct cmis_property_definition *definition =
-            type_property(set->type, stored->property);
+            set_definition(cmis, set, stored->property);
         bool there = !definition || strcmp(stored->property, SECONDARY_IDS) == 0;
         for (size_t s = 0; !there && s < set->count; s++)
             there = set->items[s].definition == definition;
@@ -253,29 +253,41 @@ static int source_copy(struct cmis_call *cmis, struct row *source, struct proper
     return 0;
 }
 
-/* What was sent wins; type and name come from the source if they were not. */
-static int source_defaults(struct cmis_call *cmis, const struct row *source)
+static bool is_sent(const struct cmis_call *cmis, const char *id)
 {
-    static const char *const ids[] = {"cmis:objectTypeId", "cmis:name"};
-    const char *values[] = {source->type->id, source->name};
+    for (size_t i = 0; i < cmis->args.properties.count; i++)
+        if (strcmp(cmis->args.properties.items[i].id, id) == 0)
+            return true;
+    return false;
+}
+
+/* What was sent wins; type, name and secondary types come from the source if they were not. */
+static int source_defaults(struct cmis_call *cmis, struct row *source)
+{
     size_t count = cmis->args.properties.count;
-    struct cmis_input_property *items = call_alloc(cmis, (count + 2) * sizeof *items);
-    if (!items)
+    struct cmis_input_property *items = call_alloc(cmis, (count + 3) * sizeof *items);
+    if (!items || row_values(cmis, source) < 0)
         return -1;
+    const struct stored *secondary = row_stored(source, SECONDARY_IDS);
+    size_t secondaries = secondary ? secondary->count : 0, used = 0;
+    const char **values = call_alloc(cmis, (secondaries + 2) * sizeof *values);
+    if (!values)
+        return -1;
+    values[0] = source->type->id;
+    values[1] = source->name;
+    for (size_t i = 0; i < secondaries; i++)
+        if (type_find(cmis->store, secondary->values[i].text))
+            values[2 + used++] = secondary->values[i].text;
     if (count > 0)
         memcpy(items, cmis->args.properties.items, count * sizeof *items);
-    for (size_t i = 0; i < 2; i++) {
-        bool sent = false;
-        for (size_t p = 0; p < cmis->args.properties.count; p++)
-            sent = sent || strcmp(items[p].id, ids[i]) == 0;
-        const char **value = sent ? NULL : call_alloc(cmis, sizeof *value);
-        if (sent)
-            continue;
-        if (!value)
-            return -1;
-        *value = values[i];
-        items[count++] = (struct cmis_input_property){ids[i], CMIS_TYPE_NOT_SAID, 1, value};
-    }
+    const struct cmis_input_property defaults[] = {
+        {"cmis:objectTypeId", CMIS_TYPE_NOT_SAID, 1, values},
+        {"cmis:name", CMIS_TYPE_NOT_SAID, 1, values + 1},
+        {SECONDARY_IDS, CMIS_TYPE_NOT_SAID, used, values + 2},
+    };
+    for (size_t i = 0; i < ARRAY_COUNT(defaults); i++)
+        if (!is_sent(cmis, defaults[i].id))
+            items[count++] = defaults[i];
     cmis->args.properties.items = items;
     cmis->args.properties.count = count;
     return 0;

@@ -82,13 +82,19 @@ static int version_delete(struct cmis_call *cmis, const struct row *row)
     return version_promote(cmis, row, &next);
 }
 
+static bool has_other_version(struct cmis_call *cmis, const struct row *row)
+{
+    SCOPED(stmt_donep)
+    sqlite3_stmt *stmt =
+        store_query(cmis->store, STMT_VERSION_OTHER, "ii", row->node.key, row->number);
+    return !stmt || store_step(cmis->store, stmt) != 0;
+}
+
 static int document_delete(struct cmis_call *cmis, struct row *row, bool all)
 {
     if (row->is_pwc)
         return checkout_cancel(cmis, row);
-    bool only =
-        row->is_latest && newest_number(cmis, row->node.key) == row->number && row->number == 1;
-    if (!all && !only)
+    if (!all && has_other_version(cmis, row))
         return version_delete(cmis, row);
     if (row->node.checked_out) {
         struct row pwc;

@@ -69,13 +69,22 @@ static int event_build(struct cmis_call *cmis, const struct event *event,
     return 0;
 }
 
-static bool may_know(struct cmis_call *cmis, const struct event *event)
+/* Of what is gone the user is told that it went, of the rest what he may see. */
+static int may_know(struct cmis_call *cmis, const struct event *event)
 {
     struct node node;
-    if (reads_all(cmis))
-        return true;
-    return node_get(cmis->store, cmis->arena, event->node, &node) == 0 &&
-           (rights_of(cmis, &node) & RIGHT_READ) != 0;
+    struct row row;
+    if (event->kind == CHANGE_DELETED)
+        return reads_all(cmis) || (node_get(cmis->store, cmis->arena, event->node, &node) == 0 &&
+                                   (rights_of(cmis, &node) & RIGHT_READ) != 0);
+    const char *id = object_id(cmis, event->node, event->number);
+    if (!id)
+        return -1;
+    int r = row_get(cmis, id, &row);
+    if (r < 0 && cmis->error != CMIS_OBJECT_NOT_FOUND)
+        return -1;
+    cmis->error = CMIS_FINE;
+    return r == 0;
 }
 
 int cmis_getContentChanges(struct cmis_call *cmis)
@@ -88,20 +97,23 @@ int cmis_getContentChanges(struct cmis_call *cmis)
     if (view_check(cmis, &view) < 0 || token_parse(cmis, &from) < 0)
         return -1;
     SCOPED(stmt_donep)
-    sqlite3_stmt *stmt = store_query(cmis->store, STMT_CHANGE_LIST, "ii", from, limit + 1);
+    sqlite3_stmt *stmt = store_query(cmis->store, STMT_CHANGE_LIST, "i", from);
     int r = stmt ? 0 : -EIO;
-    for (int64_t seen = 0; r == 0 && (r = store_step(cmis->store, stmt)) == 1; seen++) {
+    while (r == 0 && (r = store_step(cmis->store, stmt)) == 1) {
         struct event event = {sqlite3_column_int64(stmt, 0), sqlite3_column_int64(stmt, 1),
                               sqlite3_column_int64(stmt, 2), sqlite3_column_int64(stmt, 3),
                               sqlite3_column_int64(stmt, 4)};
         struct cmis_entry entry = {0};
+        int known = event.key == from ? 1 : may_know(cmis, &event);
         r = 0;
-        more = seen == limit;
+        if (known < 0)
+            return -1;
+        if (!known)
+            continue;
+        more = (int64_t)list.count == limit;
         if (more)
             break;
         last = event.key;
-        if (!may_know(cmis, &event))
-            continue;
         if (event_build(cmis, &event, &view, &entry.object) < 0 ||
             entry_add(cmis, &list, &entry) < 0)
             return -1;

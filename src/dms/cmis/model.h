@@ -120,6 +120,9 @@ must_check int properties_judge(struct cmis_call *cmis, const struct row *row, e
 /* Writes them to the object's version. Of `set`, what the store has columns for is left out. */
 must_check int properties_store(struct cmis_call *cmis, int64_t key, int64_t number,
                                 const struct property_set *set);
+/* A property of the set's type or of one of its secondary types. */
+const struct cmis_property_definition *
+set_definition(struct cmis_call *cmis, const struct property_set *set, const char *id);
 /* Defaults and required ones, for a new object. */
 must_check int properties_complete(struct cmis_call *cmis, struct property_set *set);
 /* What a secondary type that is taken away leaves behind. */
@@ -182,10 +185,6 @@ void sql_quote(struct buf *sql, const char *text);
 /* The same for orderBy, by query name, if the property is orderable. */
 must_check int order_column(struct cmis_call *cmis, const char *query_name, struct buf *sql);
 
-/* Lists: rows of a statement that ends in the columns of OBJECT_COLUMNS, counted and cut to a page.
- */
-must_check int list_build(struct cmis_call *cmis, sqlite3_stmt *stmt,
-                          const struct object_view *view, bool segments);
 /* A list that grows in the arena. */
 struct entry_list {
     size_t count, capacity;

@@ -28,32 +28,44 @@ static int row_append(struct cmis_call *cmis, struct row *row, const struct obje
 }
 
 /* Every row is looked at for the total; only those of the page are built. */
-int list_build(struct cmis_call *cmis, sqlite3_stmt *stmt, const struct object_view *view,
-               bool segments)
+static int rows_filter(struct cmis_call *cmis, sqlite3_stmt *stmt, const struct object_view *view,
+                       bool segments)
 {
     struct entry_list list = {0};
     int64_t total = 0, from = cmis->args.skip_count, to = from + cmis->args.max_items;
-    bool everything = reads_all(cmis) && cmis->is_admin;
     int r;
     while ((r = store_step(cmis->store, stmt)) == 1) {
-        bool on_page = total >= from && total < to;
         struct row row;
-        if (everything && !on_page) {
-            total++;
-            continue;
-        }
         if (row_read(cmis, stmt, &row) < 0)
             return -1;
         if (!is_listed(cmis, &row))
             continue;
-        total++;
-        if (on_page && row_append(cmis, &row, view, segments, &list) < 0)
+        if (total >= from && total < to && row_append(cmis, &row, view, segments, &list) < 0)
             return -1;
+        total++;
     }
     if (r < 0)
         return cmis_fail_errno(cmis, r);
     cmis->result.list =
         (struct cmis_entries){list.count, list.entries, from + (int64_t)list.count < total, total};
+    return 0;
+}
+
+/* The statement has made the page already. */
+static int rows_take(struct cmis_call *cmis, sqlite3_stmt *stmt, const struct object_view *view,
+                     bool segments, int64_t total)
+{
+    struct entry_list list = {0};
+    int r;
+    while ((r = store_step(cmis->store, stmt)) == 1) {
+        struct row row;
+        if (row_read(cmis, stmt, &row) < 0 || row_append(cmis, &row, view, segments, &list) < 0)
+            return -1;
+    }
+    if (r < 0)
+        return cmis_fail_errno(cmis, r);
+    cmis->result.list = (struct cmis_entries){
+        list.count, list.entries, cmis->args.skip_count + (int64_t)list.count < total, total};
     return 0;
 }
 
@@ -81,33 +93,67 @@ static int order_append(struct cmis_call *cmis, struct buf *sql)
     return 0;
 }
 
-/* Prepares "SELECT columns FROM ... WHERE" + `where` in order. The caller finalizes. */
-static sqlite3_stmt *list_prepare(struct cmis_call *cmis, const char *where, const char *text,
-                                  const char *from)
+static void finalizep(sqlite3_stmt **stmt)
 {
-    SCOPED(buf_done) struct buf sql = {0};
-    sqlite3_stmt *stmt = NULL;
-    (void)buf_append_text(&sql, "SELECT " OBJECT_COLUMNS " ");
-    (void)buf_append_text(&sql, from);
-    (void)buf_append_text(&sql, where);
-    if (order_append(cmis, &sql) < 0)
-        return NULL;
-    const char *final = buf_text(&sql);
-    if (!final || sqlite3_prepare_v2(cmis->store->db, final, -1, &stmt, NULL) != SQLITE_OK ||
-        (text && sqlite3_bind_text(stmt, 1, text, -1, SQLITE_STATIC) != SQLITE_OK)) {
-        (void)sqlite3_finalize(stmt);
-        (void)cmis_fail_errno(cmis, -EIO);
-        return NULL;
-    }
-    return stmt;
+    (void)sqlite3_finalize(*stmt);
 }
 
-static int list_run(struct cmis_call *cmis, sqlite3_stmt *stmt, const struct object_view *view,
-                    bool segments)
+/* ?1, if the statement has it, is the user. */
+static sqlite3_stmt *prepare(struct cmis_call *cmis, struct buf *sql)
 {
-    int r = stmt ? list_build(cmis, stmt, view, segments) : -1;
+    const char *text = buf_text(sql);
+    sqlite3_stmt *stmt = NULL;
+    int code = text ? sqlite3_prepare_v2(cmis->store->db, text, -1, &stmt, NULL) : SQLITE_NOMEM;
+    if (code == SQLITE_OK && sqlite3_bind_parameter_count(stmt) > 0)
+        code = sqlite3_bind_text(stmt, 1, cmis->user, -1, SQLITE_STATIC);
+    if (code == SQLITE_OK)
+        return stmt;
     (void)sqlite3_finalize(stmt);
-    return r;
+    (void)cmis_fail_errno(cmis, -EIO);
+    return NULL;
+}
+
+/* All rows, in order; the caller finalizes. */
+static sqlite3_stmt *list_prepare(struct cmis_call *cmis, const char *from, const char *where)
+{
+    SCOPED(buf_done) struct buf sql = {0};
+    (void)buf_printf(&sql, "SELECT " OBJECT_COLUMNS " %s%s", from, where);
+    return order_append(cmis, &sql) < 0 ? NULL : prepare(cmis, &sql);
+}
+
+/* Whoever may read everything still does not see the working copies of others. */
+static int page_run(struct cmis_call *cmis, const char *from, const char *where,
+                    const struct object_view *view, bool segments)
+{
+    SCOPED(buf_done) struct buf count = {0}, page = {0};
+    const char *mine =
+        cmis->is_admin ? "" : " AND (version.pwc IS NOT 1 OR node.checked_out_by = ?1)";
+    (void)buf_printf(&count, "SELECT count(*) %s%s%s", from, where, mine);
+    SCOPED(finalizep) sqlite3_stmt *counter = prepare(cmis, &count);
+    int r = counter ? store_step(cmis->store, counter) : -EIO;
+    if (r != 1)
+        return cmis->error ? -1 : cmis_fail_errno(cmis, -EIO);
+    int64_t total = sqlite3_column_int64(counter, 0);
+    (void)buf_printf(&page, "SELECT " OBJECT_COLUMNS " %sWHERE node.key IN (SELECT node.key %s%s%s",
+                     from, from, where, mine);
+    if (order_append(cmis, &page) < 0)
+        return -1;
+    (void)buf_printf(&page, " LIMIT %lld OFFSET %lld)", (long long)cmis->args.max_items,
+                     (long long)cmis->args.skip_count);
+    if (order_append(cmis, &page) < 0)
+        return -1;
+    SCOPED(finalizep) sqlite3_stmt *stmt = prepare(cmis, &page);
+    return stmt ? rows_take(cmis, stmt, view, segments, total) : -1;
+}
+
+/* A page of what `from` and `where` find. */
+static int list_run(struct cmis_call *cmis, const char *from, const char *where,
+                    const struct object_view *view, bool segments)
+{
+    if (reads_all(cmis))
+        return page_run(cmis, from, where, view, segments);
+    SCOPED(finalizep) sqlite3_stmt *stmt = list_prepare(cmis, from, where);
+    return stmt ? rows_filter(cmis, stmt, view, segments) : -1;
 }
 
 static const char *children_where(struct cmis_call *cmis, int64_t folder)
@@ -126,8 +172,7 @@ int cmis_getChildren(struct cmis_call *cmis)
         view_check(cmis, &view) < 0)
         return -1;
     const char *where = children_where(cmis, folder.node.key);
-    sqlite3_stmt *stmt = where ? list_prepare(cmis, where, NULL, LATEST_FROM) : NULL;
-    return list_run(cmis, stmt, &view, cmis->args.include_path_segment);
+    return where ? list_run(cmis, LATEST_FROM, where, &view, cmis->args.include_path_segment) : -1;
 }
 
 int cmis_getCheckedOutDocs(struct cmis_call *cmis)
@@ -144,12 +189,11 @@ int cmis_getCheckedOutDocs(struct cmis_call *cmis)
             return -1;
         where = call_printf(cmis, "%s AND node.parent = %lld", where, (long long)folder.node.key);
     }
-    sqlite3_stmt *stmt = where
-                             ? list_prepare(cmis, where, cmis->user,
-                                            "FROM node JOIN version ON version.node = node.key AND "
-                                            "version.number = node.checked_out ")
-                             : NULL;
-    return list_run(cmis, stmt, &view, false);
+    return where ? list_run(cmis,
+                            "FROM node JOIN version ON version.node = node.key AND "
+                            "version.number = node.checked_out ",
+                            where, &view, false)
+                 : -1;
 }
 
 /* Trees */
@@ -187,7 +231,7 @@ static int tree_level(struct cmis_call *cmis, struct tree *tree, int64_t folder,
                       struct entry_list *list)
 {
     const char *where = children_where(cmis, folder);
-    sqlite3_stmt *stmt = where ? list_prepare(cmis, where, NULL, LATEST_FROM) : NULL;
+    sqlite3_stmt *stmt = where ? list_prepare(cmis, LATEST_FROM, where) : NULL;
     int r = stmt ? 0 : -1, step;
     while (r == 0 && (step = store_step(cmis->store, stmt)) != 0) {
         struct row row;
@@ -258,8 +302,6 @@ int cmis_getObjectParents(struct cmis_call *cmis)
         return -1;
     if (!row.type->fileable)
         return cmis_fail(cmis, CMIS_CONSTRAINT, "Objects of this type are in no folder.");
-    if (row.node.key == STORE_ROOT)
-        return cmis_fail(cmis, CMIS_INVALID_ARGUMENT, "The root folder has no parent.");
     if (row_parents(cmis, &row, &keys, &count) < 0)
         return -1;
     for (size_t i = 0; i < count; i++) {

@@ -308,6 +308,11 @@ static int contains_append(struct compiler *compiler, const struct query_node *n
     return 0;
 }
 
+/* A folder and all folders below it. */
+#define FOLDERS_BELOW                                                                          \
+    "WITH RECURSIVE below(key) AS (SELECT %lld UNION SELECT node.key FROM node JOIN below ON " \
+    "node.parent = below.key WHERE node.trash = 0 AND node.kind = 1) SELECT key FROM below"
+
 static int place_append(struct compiler *compiler, const struct query_node *node)
 {
     const char *id = query_text(compiler->cmis->arena, node->literals[0].text);
@@ -325,14 +330,10 @@ static int place_append(struct compiler *compiler, const struct query_node *node
                          "filing WHERE filing.parent = %lld))",
                          n, key, n, key);
     else
-        (void)buf_printf(
-            &compiler->where,
-            "%s.key IN (WITH RECURSIVE below(key) AS (SELECT %lld UNION SELECT node.key "
-            "FROM node JOIN below ON node.parent = below.key WHERE node.trash = 0), "
-            "whole(key) AS (SELECT key FROM below WHERE key <> %lld UNION SELECT "
-            "filing.node FROM filing JOIN below ON filing.parent = below.key) SELECT "
-            "key FROM whole)",
-            n, key, key);
+        (void)buf_printf(&compiler->where,
+                         "(%s.parent IN (" FOLDERS_BELOW ") OR %s.key IN (SELECT filing.node FROM "
+                         "filing WHERE filing.parent IN (" FOLDERS_BELOW ")))",
+                         n, key, n, key);
     return 0;
 }
 

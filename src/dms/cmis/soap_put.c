@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "dms/cmis/soap.h"
+#include "dms/cmis/xml_list.h"
 #include "dms/cmis/xml_stream.h"
 
 #include <errno.h>
@@ -49,19 +50,13 @@ void soap_fault(struct call *call, enum cmis_error error, const char *message)
     call_reply_buf(call, 500, XML_TYPE, &body);
 }
 
-/* Lists and trees */
+/* Parts of lists and trees */
 
 static void put_page(struct xml *xml, bool more, int64_t total)
 {
     xml_put_bool(xml, "cmism:hasMoreItems", more);
     if (total >= 0)
         xml_put_int(xml, "cmism:numItems", total);
-}
-
-static void put_objects(struct xml *xml, const struct cmis_entries *list)
-{
-    for (size_t i = 0; i < list->count; i++)
-        xml_put_object(xml, "cmism:objects", list->entries[i].object);
 }
 
 static void put_placed(struct xml *xml, const char *name, const char *segment_name,
@@ -71,17 +66,6 @@ static void put_placed(struct xml *xml, const char *name, const char *segment_na
     xml_put_object(xml, "cmism:object", entry->object);
     xml_put(xml, segment_name, entry->segment);
     xml_close(xml, name);
-}
-
-static void put_tree(struct xml *xml, const char *name, const struct cmis_entry *entries,
-                     size_t count)
-{
-    for (size_t i = 0; i < count; i++) {
-        xml_open(xml, name);
-        put_placed(xml, "cmism:objectInFolder", "cmism:pathSegment", &entries[i]);
-        put_tree(xml, "cmism:children", entries[i].children, entries[i].count);
-        xml_close(xml, name);
-    }
 }
 
 static void put_type_tree(struct xml *xml, const char *name, const struct cmis_type_tree *tree,
@@ -114,36 +98,6 @@ static void put_updated(struct xml *xml, const struct cmis_ids_and_tokens *updat
         xml_put(xml, "cmis:newId", updated->items[i].new_id);
         xml_put(xml, "cmis:changeToken", updated->items[i].token);
         xml_close(xml, "cmism:objectIdAndChangeToken");
-    }
-}
-
-static void put_list(struct xml *xml, enum cmis_output output, const struct cmis_result *result)
-{
-    const struct cmis_entries *list = &result->list;
-    switch (output) {
-    case CMIS_OUT_OBJECT_LIST:
-        xml_open(xml, "cmism:objects");
-        put_objects(xml, list);
-        put_page(xml, list->more, list->total);
-        xml_close(xml, "cmism:objects");
-        break;
-    case CMIS_OUT_OBJECT_IN_FOLDER_LIST:
-        xml_open(xml, "cmism:objects");
-        for (size_t i = 0; i < list->count; i++)
-            put_placed(xml, "cmism:objects", "cmism:pathSegment", &list->entries[i]);
-        put_page(xml, list->more, list->total);
-        xml_close(xml, "cmism:objects");
-        break;
-    case CMIS_OUT_OBJECT_TREE:
-        put_tree(xml, "cmism:objects", list->entries, list->count);
-        break;
-    case CMIS_OUT_OBJECT_PARENTS:
-        for (size_t i = 0; i < list->count; i++)
-            put_placed(xml, "cmism:parents", "cmism:relativePathSegment", &list->entries[i]);
-        break;
-    default:
-        put_objects(xml, list);
-        break;
     }
 }
 
@@ -196,13 +150,6 @@ static void put_output(struct xml *xml, enum cmis_output output, const struct cm
     case CMIS_OUT_OBJECT:
         xml_put_object(xml, "cmism:object", result->object);
         break;
-    case CMIS_OUT_OBJECT_LIST:
-    case CMIS_OUT_OBJECT_IN_FOLDER_LIST:
-    case CMIS_OUT_OBJECT_TREE:
-    case CMIS_OUT_OBJECT_PARENTS:
-    case CMIS_OUT_OBJECTS:
-        put_list(xml, output, result);
-        break;
     case CMIS_OUT_OBJECT_PROPERTIES:
         xml_put_properties(xml, "cmism:properties", result->object);
         break;
@@ -234,10 +181,102 @@ static void put_output(struct xml *xml, enum cmis_output output, const struct cm
     case CMIS_OUT_REPOSITORY_INFO:
         xml_put_repository(xml, "cmism:repositoryInfo", result->repository, CMIS_1_1);
         break;
+    case CMIS_OUT_OBJECT_LIST: /* list_put() */
+    case CMIS_OUT_OBJECT_IN_FOLDER_LIST:
+    case CMIS_OUT_OBJECT_TREE:
+    case CMIS_OUT_OBJECT_PARENTS:
+    case CMIS_OUT_OBJECTS:
     case CMIS_OUT_CONTENT_STREAM: /* content_put() */
     case CMIS_OUTPUT_COUNT:
         break;
     }
+}
+
+/* Lists and trees of objects: made as they are sent */
+
+struct list_call {
+    const struct cmis_operation *operation;
+    const struct cmis_result *result;
+    char response[80]; /* the response's element */
+};
+
+static bool is_list(enum cmis_output output)
+{
+    return output == CMIS_OUT_OBJECT_LIST || output == CMIS_OUT_OBJECT_IN_FOLDER_LIST ||
+           output == CMIS_OUT_OBJECT_TREE || output == CMIS_OUT_OBJECT_PARENTS ||
+           output == CMIS_OUT_OBJECTS;
+}
+
+/* Those that have an element around them, with hasMoreItems and numItems at its end. */
+static bool is_page(enum cmis_output output)
+{
+    return output == CMIS_OUT_OBJECT_LIST || output == CMIS_OUT_OBJECT_IN_FOLDER_LIST;
+}
+
+static void list_head(void *arg, struct xml *xml)
+{
+    const struct list_call *call = arg;
+    envelope_open(xml);
+    xml_open(xml, call->response);
+    if (is_page(call->operation->outputs[0]))
+        xml_open(xml, "cmism:objects");
+}
+
+static void list_enter(void *arg, struct xml *xml, const struct cmis_entry *entry, unsigned level)
+{
+    const struct list_call *call = arg;
+    switch (call->operation->outputs[0]) {
+    case CMIS_OUT_OBJECT_IN_FOLDER_LIST:
+        put_placed(xml, "cmism:objects", "cmism:pathSegment", entry);
+        break;
+    case CMIS_OUT_OBJECT_TREE:
+        xml_open(xml, level == 0 ? "cmism:objects" : "cmism:children");
+        put_placed(xml, "cmism:objectInFolder", "cmism:pathSegment", entry);
+        break;
+    case CMIS_OUT_OBJECT_PARENTS:
+        put_placed(xml, "cmism:parents", "cmism:relativePathSegment", entry);
+        break;
+    default:
+        xml_put_object(xml, "cmism:objects", entry->object);
+        break;
+    }
+}
+
+static void list_leave(void *arg, struct xml *xml, const struct cmis_entry *entry, unsigned level)
+{
+    const struct list_call *call = arg;
+    (void)entry;
+    if (call->operation->outputs[0] == CMIS_OUT_OBJECT_TREE)
+        xml_close(xml, level == 0 ? "cmism:objects" : "cmism:children");
+}
+
+static void list_tail(void *arg, struct xml *xml)
+{
+    const struct list_call *call = arg;
+    const struct cmis_operation *operation = call->operation;
+    if (is_page(operation->outputs[0])) {
+        put_page(xml, call->result->list.more, call->result->list.total);
+        xml_close(xml, "cmism:objects");
+    }
+    for (size_t i = 1; i < operation->output_count; i++)
+        put_output(xml, operation->outputs[i], call->result);
+    xml_close(xml, call->response);
+    envelope_close(xml);
+}
+
+static void list_put(struct call *call, struct cmis_call *cmis,
+                     const struct cmis_operation *operation)
+{
+    struct list_call *list = arena_alloc(&call->req->arena, sizeof *list);
+    if (!list) {
+        soap_fault(call, CMIS_RUNTIME, "There is no memory for the answer.");
+        return;
+    }
+    const struct xml_list_writer writer = {list_head, list_enter, list_leave, list_tail, list};
+    list->operation = operation;
+    list->result = &cmis->result;
+    (void)snprintf(list->response, sizeof list->response, "cmism:%sResponse", operation->name);
+    xml_reply_list(call, 200, XML_TYPE, &cmis->result.list, &writer);
 }
 
 /* getContentStream: an answer around a content */
@@ -335,6 +374,10 @@ void soap_put(struct call *call, struct cmis_call *cmis, const struct cmis_opera
     char name[80];
     if (operation->output_count == 1 && operation->outputs[0] == CMIS_OUT_CONTENT_STREAM) {
         content_put(call, cmis, mtom);
+        return;
+    }
+    if (operation->output_count > 0 && is_list(operation->outputs[0])) {
+        list_put(call, cmis, operation);
         return;
     }
     struct buf body = {0};

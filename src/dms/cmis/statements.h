@@ -30,6 +30,7 @@
                     "ORDER BY number DESC LIMIT 1")                                                \
     S(OBJECT_NUMBER, "SELECT number FROM version WHERE node = ?1 AND pwc = 0 "                     \
                      "ORDER BY number DESC LIMIT 1")                                               \
+    S(VERSION_OTHER, "SELECT 1 FROM version WHERE node = ?1 AND number <> ?2 LIMIT 1")             \
     S(VERSION_LABEL, "SELECT major, minor FROM version WHERE node = ?1 AND pwc = 0 "               \
                      "ORDER BY major DESC, minor DESC LIMIT 1")                                    \
     S(VERSION_INSERT, "INSERT INTO version(node, number, content, size, type, created_ms, "        \
@@ -79,7 +80,7 @@
     S(CHANGE_BELOW, BELOW "INSERT INTO change(node, number, kind, at_ms) SELECT key, "             \
                           "coalesce(version, 0), ?2, ?3 FROM node WHERE key IN below")             \
     S(CHANGE_LIST, "SELECT key, node, number, kind, at_ms FROM change WHERE key >= ?1 "            \
-                   "ORDER BY key LIMIT ?2")                                                        \
+                   "ORDER BY key")                                                                 \
     S(CHANGE_ENDS, "SELECT coalesce(min(key), 0), coalesce(max(key), 0) FROM change")              \
     S(APPLIED_ADD, "INSERT OR IGNORE INTO applied(node, policy) VALUES(?1, ?2)")                   \
     S(APPLIED_REMOVE, "DELETE FROM applied WHERE node = ?1 AND policy = ?2 RETURNING 1")           \

@@ -114,26 +114,48 @@ int cmis_date_parse(const char *text, int64_t *ret_ms)
         return -EINVAL;
     tm.tm_year = year - 1900;
     tm.tm_mon = month - 1;
-    int day = tm.tm_mday;
+    int day = tm.tm_mday, hour = tm.tm_hour;
     int64_t seconds = timegm(&tm);
-    if (tm.tm_mday != day && tm.tm_hour != 0)
+    if (tm.tm_mday != day && hour != 24)
         return -EINVAL; /* a 31st of a short month */
     *ret_ms = (seconds - (int64_t)offset * 60) * 1000 + ms;
     return 0;
 }
 
+/* The fewest digits that give the value back, as d.ddde+xx. */
+static void decimal_shortest(double value, char text[64])
+{
+    for (int precision = 0; precision <= 16; precision++) {
+        (void)snprintf(text, 64, "%.*e", precision, value);
+        if (strtod(text, NULL) == value)
+            return;
+    }
+}
+
 void cmis_decimal_format(double value, char text[CMIS_DECIMAL_SIZE])
 {
-    if (!isfinite(value))
-        value = 0;
-    for (int precision = 15; precision <= 17; precision++) {
-        (void)snprintf(text, CMIS_DECIMAL_SIZE, "%.*g", precision, value);
-        if (strtod(text, NULL) == value)
-            break;
-    }
-    size_t size = strlen(text);
-    if (!strpbrk(text, ".e") && size + 3 <= CMIS_DECIMAL_SIZE)
-        memcpy(text + size, ".0", 3);
+    char shortest[64], digits[32];
+    size_t count = 0, at = 0;
+    decimal_shortest(isfinite(value) ? value : 0, shortest);
+    char *e = strchr(shortest, 'e');
+    int point = (e ? (int)strtol(e + 1, NULL, 10) : 0) + 1; /* digits before the point */
+    for (char *c = shortest; c < (e ? e : shortest) && count < sizeof digits; c++)
+        if (*c >= '0' && *c <= '9')
+            digits[count++] = *c;
+    if (shortest[0] == '-')
+        text[at++] = '-';
+    if (point <= 0)
+        text[at++] = '0';
+    for (int i = 0; i < point; i++)
+        text[at++] = (size_t)i < count ? digits[i] : '0';
+    text[at++] = '.';
+    for (int i = point; i < 0; i++)
+        text[at++] = '0';
+    for (size_t i = (size_t)MAX(point, 0); i < count; i++)
+        text[at++] = digits[i];
+    if (text[at - 1] == '.')
+        text[at++] = '0';
+    text[at] = 0;
 }
 
 /* One value */
@@ -350,8 +372,8 @@ static int secondary_settle(struct cmis_call *cmis, const struct row *row, struc
     return 0;
 }
 
-static const struct cmis_property_definition *
-definition_of(struct cmis_call *cmis, const struct property_set *set, const char *id)
+const struct cmis_property_definition *
+set_definition(struct cmis_call *cmis, const struct property_set *set, const char *id)
 {
     const struct cmis_property_definition *definition = type_property(set->type, id);
     for (size_t i = 0; !definition && i < set->secondary_count; i++) {
@@ -413,7 +435,7 @@ static int one_judge(struct cmis_call *cmis, const struct row *row,
     struct input *input = &set->items[set->count];
     if (is_echo(cmis, row, sent))
         return 0;
-    input->definition = definition_of(cmis, set, sent->id);
+    input->definition = set_definition(cmis, set, sent->id);
     if (!input->definition)
         return cmis_fail(cmis, CMIS_CONSTRAINT, "Type '%.100s' has no property '%.100s'.",
                          set->type->id, sent->id);
@@ -542,7 +564,7 @@ int properties_prune(struct cmis_call *cmis, struct row *row, const struct prope
 {
     for (size_t i = 0; set->has_secondary && i < row->values.count; i++) {
         const char *id = row->values.items[i].property;
-        if (strcmp(id, SECONDARY_IDS) != 0 && !definition_of(cmis, set, id) &&
+        if (strcmp(id, SECONDARY_IDS) != 0 && !set_definition(cmis, set, id) &&
             RUN(cmis, STMT_VALUE_REMOVE, "iis", row->node.key, row->number, id) < 0)
             return -1;
     }
