@@ -204,6 +204,7 @@ class Soap(Binding):
     SERVICE = {operation: service for service, all_ in OPERATIONS.items()
                for operation in all_.split()}
 
+    called = set()  # operations, by whichever client
     token = False  # whether a UsernameToken signs in instead of HTTP
     mtom = True
 
@@ -245,6 +246,7 @@ class Soap(Binding):
 
     def call(self, operation, inner, content=None, mtom=None, repository="coffer"):
         """The operation's response element; contents in it are put into .stream."""
+        self.called.add(operation)
         if repository is not None:
             inner = f"<cmism:repositoryId>{repository}</cmism:repositoryId>" + inner
         body = self.envelope(f"<cmism:{operation}>{inner}</cmism:{operation}>")
@@ -493,6 +495,20 @@ class Soap(Binding):
         answer = self.call("getAppliedPolicies", self.scalars(objectId=number))
         return [Object(item) for item in answer.findall("cmism:objects", NS)]
 
+    def copy(self, source, properties, folder):
+        inner = self.scalars(sourceId=source) + properties_xml("cmism:properties", properties) + \
+            self.scalars(folderId=folder)
+        return text(self.call("createDocumentFromSource", inner), "cmism:objectId")
+
+    def properties(self, number, filter_=None):
+        return Object(self.one("cmism:properties", "getProperties",
+                               self.scalars(objectId=number, filter=filter_)))
+
+    def renditions(self, number, filter_="*"):
+        answer = self.call("getRenditions", self.scalars(objectId=number, renditionFilter=filter_))
+        return [{local(part): part.text for part in item}
+                for item in answer.findall("cmism:renditions", NS)]
+
     def add_to_folder(self, number, folder):
         self.call("addObjectToFolder", self.scalars(objectId=number, folderId=folder,
                                                     allVersions="true"))
@@ -693,8 +709,9 @@ class Atom(Binding):
             target, depth=depth, includePathSegment="true"))[0]]
 
     def parents(self, number):
+        up = self.entry_of(number).link("up", FEED)
         return [entry.object for entry in self.feed(self.with_parameters(
-            self.follow(number, "up", FEED), includeRelativePathSegment="true"))[0]]
+            up, includeRelativePathSegment="true"))[0]] if up else []
 
     def folder_parent(self, folder):
         entry = self.entry_of(folder)
@@ -839,6 +856,17 @@ class Atom(Binding):
 
     def policies(self, number):
         return [e.object for e in self.feed(self.follow(number, REL + "policies"))[0]]
+
+    def copy(self, source, properties, folder):
+        target = self.with_parameters(self.follow(folder, "down", FEED), sourceId=source)
+        return self.entry("POST", target, self.object_xml(properties), 201).object.id
+
+    def properties(self, number, filter_=None):
+        return self.entry_of(number, **({"filter": filter_} if filter_ else {})).object
+
+    def renditions(self, number, filter_="*"):
+        found = self.entry_of(number, renditionFilter=filter_).object
+        return [{local(part): part.text for part in item} for item in found.renditions]
 
     def add_to_folder(self, number, folder):
         self.post_id(self.follow(folder, "down", FEED), number)

@@ -514,7 +514,147 @@ def new_types(g):
     refused("objectNotFound", g.client.type, number)
 
 
-GROUPS = [repository_info, base_types, folders_and_documents, without_content,
+def secondary_types(g):
+    if g.client.name == "atom10":
+        return
+    number = "test:" + g.fresh("aspect")
+    g.client.create_type(type_xml(number, "cmis:secondary", definition("string", f"{number}:s")),
+                         "cmis:cmisTypeSecondaryDefinitionType")
+    document, other = g.document(), g.document()
+    ids = "cmis:secondaryObjectTypeIds"
+    document = g.client.update(document, [("Id", ids, [number]),
+                                          ("String", f"{number}:s", ["of the aspect"])])
+    found = g.client.get(document)
+    tap.equal((found.properties[ids], found[f"{number}:s"]), ([number], "of the aspect"))
+    tap.equal(g.client.get(g.client.bulk([other], [], add=[number])[0]).properties[ids], [number])
+    refused("constraint", g.client.delete_type, number)
+    document = g.client.update(document, [("Id", ids, [])])
+    found = g.client.get(document)
+    tap.true(not found.properties[ids] and f"{number}:s" not in found.properties, "it is gone")
+    refused(("constraint", "invalidArgument"), g.client.update, document,
+            [("Id", ids, ["no:such-type"])])
+    refused(("constraint", "invalidArgument"), g.client.update, document,
+            [("Id", ids, ["cmis:document"])])
+    g.client.delete(other)
+    g.client.delete(document)
+    g.client.delete_type(number)
+
+
+def changed_types(g):
+    if g.client.name == "atom10":
+        return
+    number = "test:" + g.fresh("changing")
+    kind = "cmis:cmisTypeFolderDefinitionType"
+    g.client.create_type(type_xml(number, "cmis:folder", definition("integer", f"{number}:a")), kind)
+    refused(("constraint", "invalidArgument", "nameConstraintViolation"), g.client.create_type,
+            type_xml(number, "cmis:folder", ""), kind)
+    refused(("constraint", "invalidArgument", "objectNotFound"), g.client.create_type, type_xml(
+        number + "x", "cmis:folder", "").replace(">cmis:folder</cmis:parentId>",
+                                                 ">no:such</cmis:parentId>"), kind)
+    after = g.client.update_type(type_xml(number, "cmis:folder", definition(
+        "integer", f"{number}:a") + definition("string", f"{number}:b")), kind)
+    tap.true(f"{number}:b" in after.properties, "a property that was added")
+    tap.true(f"{number}:b" in g.client.type(number).properties, "it is there")
+    folder = g.client.create("Folder", cb.named(number, "typed", ("Integer", f"{number}:a", ["7"])),
+                             g.folder)
+    tap.equal(g.client.get(folder)[f"{number}:a"], "7")
+    g.client.delete(folder)
+    g.client.delete_type(number)
+    refused(("constraint", "invalidArgument", "permissionDenied", "notSupported"),
+            g.client.delete_type, "cmis:document")
+
+
+def unfiled_objects(g):
+    capabilities = cb.find(g.client.info(), "cmis:capabilities")
+    if cb.text(capabilities, "cmis:capabilityUnfiling") != "true":
+        return
+    name = g.fresh("unfiled") + ".txt"
+    number = g.client.create("Document", cb.named("cmis:document", name), None,
+                             (b"nowhere", "text/plain", name))
+    tap.equal(g.client.parents(number), [])
+    tap.equal(g.client.content(number)[0], b"nowhere")
+    g.client.add_to_folder(number, g.folder)
+    tap.equal([p.id for p in g.client.parents(number)], [g.folder])
+    g.client.remove_from_folder(number, g.folder)
+    tap.equal(g.client.parents(number), [])
+    g.client.delete(number)
+
+
+def copies(g):
+    number = g.document(dms_server.noise(50_000))
+    copy = g.client.copy(number, cb.named("cmis:document", "a copy")
+                         if g.client.name != "soap" else [("String", "cmis:name", ["a copy"])],
+                         g.folder)
+    tap.true(copy != number and g.client.content(copy)[0] == dms_server.noise(50_000), "a copy")
+    tap.equal(g.client.get(copy).name, "a copy")
+    refused("objectNotFound", g.client.copy, "99999999", cb.named("cmis:document", "x"), g.folder)
+
+
+def properties_alone(g):
+    number = g.document(b"p", more=[("String", "cmis:description", ["text"])])
+    tap.equal(g.client.properties(number)["cmis:description"], "text")
+    some = g.client.properties(number, "cmis:name,cmis:description")
+    tap.true("cmis:createdBy" not in some.properties, "a filter")
+    tap.equal(g.client.latest(number, "false").id, number)
+    if isinstance(g.client, cb.Soap):
+        answer = g.client.call("getPropertiesOfLatestVersion", g.client.scalars(
+            objectId=number, major="false", filter="cmis:name"))
+        tap.equal(cb.Object(cb.find(answer, "cmism:properties")).name, g.client.get(number).name)
+
+
+def renditions(g):
+    capabilities = cb.find(g.client.info(), "cmis:capabilities")
+    number = g.document(dms_server.png(), kind="image/png", name=g.fresh("r") + ".png")
+    if cb.text(capabilities, "cmis:capabilityRenditions") == "none":
+        if isinstance(g.client, cb.Soap):
+            try:
+                tap.equal(g.client.renditions(number), [])
+            except cb.CmisError as error:
+                tap.equal(error.name, "notSupported")
+        return
+    found = g.client.renditions(number)
+    tap.true(all(r["kind"] and r["streamId"] and r["mimetype"] for r in found), found)
+    for rendition in found:
+        data, kind, _ = g.client.content(number, stream=rendition["streamId"])
+        tap.equal((str(len(data)), kind), (rendition["length"], rendition["mimetype"]))
+
+
+def what_others_may(g):
+    """A user without rights of a folder's own ACL sees and changes nothing in it."""
+    if g.client.name == "atom10":
+        return
+    system, name = g.system, "other" + g.fresh("user")
+    made = system.server.post("/api/users", {"name": name, "password": "one-time-secret"})
+    tap.equal(made.status, 201)
+    changed = system.server.ask("/api/me/password", "-X", "PUT", "-H",
+                                "Content-Type: application/json", "-d",
+                                '{"old": "one-time-secret", "new": "a-secret-of-ones-own"}',
+                                auth=f"{name}:one-time-secret")
+    tap.equal(changed.status, 204)
+    auth = f"{name}:a-secret-of-ones-own"
+    other = cb.Soap(system.server.url, auth) if isinstance(g.client, cb.Soap) else \
+        cb.Atom(system.server.url, auth)
+    number = g.document(b"secret")
+    tap.equal(other.content(number)[0], b"secret")
+    me, soap = system.server.auth.split(":")[0], system.client("soap")
+    everybody = {(who, what) for who, what, _ in g.client.acl(g.folder) if who != me}
+    # an ACL document replaces what is the object's own; what is inherited only SOAP can take away
+    soap.apply_acl(g.folder, add={(me, "cmis:all"), (name, "cmis:read")}, remove=everybody)
+    tap.equal(other.content(number)[0], b"secret")
+    refused("permissionDenied", other.update, number, [("String", "cmis:name", ["x"])])
+    refused("permissionDenied", other.delete, number)
+    refused("permissionDenied", other.create, "Document", cb.named("cmis:document", "x"), g.folder,
+            (b"x", "text/plain", "x"))
+    refused("permissionDenied", other.apply_acl, number, {(name, "cmis:all")})
+    tap.equal(other.allowable_actions(number)["canDeleteObject"], False)
+    g.client.apply_acl(g.folder, remove={(name, "cmis:read")})
+    refused(("permissionDenied", "objectNotFound"), other.get, number)
+    tap.true(number not in [o.id for o in other.query("SELECT * FROM cmis:document")[0]],
+             "not in queries either")
+
+
+GROUPS = [secondary_types, changed_types, unfiled_objects, copies, properties_alone, renditions,
+          what_others_may, repository_info, base_types, folders_and_documents, without_content,
           children_and_paging, trees, updates, contents, sizes, moves_and_deletes, versioning,
           flags, queries, acls, filing, relationships, policies, items, changes, bulk_updates,
           new_types]
@@ -654,6 +794,19 @@ def both_bindings_say_the_same(system):
                   (s.values, s.mutability, sorted(s.properties)), name)
     tap.equal([o.properties for o in atom.children(g.folder)[0]],
               [o.properties for o in soap.children(g.folder)[0]])
+
+
+@tap.test
+def every_operation_of_every_service_was_called(system):
+    every = {operation for all_ in cb.Soap.OPERATIONS.values() for operation in all_.split()}
+    tap.equal(every - system.client("soap").called, set())
+    tap.equal(len(every), 50)
+    for service in cb.Soap.OPERATIONS: # and none at another service's address
+        wrong = "getACL" if service != "ACLService" else "query"
+        body = system.client("soap").envelope(f"<cmism:{wrong}><cmism:repositoryId>coffer"
+                                              f"</cmism:repositoryId></cmism:{wrong}>")
+        refused("notSupported", system.client("soap").read,
+                system.client("soap").post(service, body), wrong)
 
 
 @tap.test
