@@ -14,6 +14,8 @@ import urllib.parse
 from xml.etree import ElementTree as tree
 from xml.sax.saxutils import escape, quoteattr
 
+import dms_client
+
 NS = {"cmis": "http://docs.oasis-open.org/ns/cmis/core/200908/",
       "cmism": "http://docs.oasis-open.org/ns/cmis/messaging/200908/",
       "cmisra": "http://docs.oasis-open.org/ns/cmis/restatom/200908/",
@@ -144,10 +146,10 @@ def named(type_id, name, *more):
 class Binding:
     """HTTP on one connection, and what came."""
 
-    def __init__(self, url, auth, keep=None):
+    def __init__(self, url, auth, keep=None, ca=None):
         parts = urllib.parse.urlsplit(url)
         self.origin, self.host = url.rstrip("/"), parts.netloc
-        self.connection = http.client.HTTPConnection(parts.netloc, timeout=120)
+        self.connection = dms_client.Connection(parts.port or 80, parts.hostname, ca, timeout=120)
         self.auth, self.keep, self.kept = auth, keep, 0
 
     def send(self, method, target, body=None, kind=None, **headers):
@@ -562,8 +564,8 @@ class Atom(Binding):
 
     name = "atom"
 
-    def __init__(self, url, auth, keep=None, service="/cmis/atom"):
-        super().__init__(url, auth, keep)
+    def __init__(self, url, auth, keep=None, ca=None, service="/cmis/atom"):
+        super().__init__(url, auth, keep, ca)
         self.name = service.rpartition("/")[2]
         self.service = self.xml("GET", service)
         self.workspace = find(self.service, "app:workspace")

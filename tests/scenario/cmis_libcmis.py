@@ -27,7 +27,8 @@ class Client:
         """What it prints; libcmis needs an own home for its cookies and certificates."""
         done = subprocess.run(
             ["cmis-client", "--url", self.server.url + BINDINGS[self.binding], "-u", self.user,
-             "-p", self.password if password is None else password, "-r", "coffer", *arguments],
+             "-p", self.password if password is None else password, "-r", "coffer",
+             *(["--no-ssl-check"] if self.server.ca else []), *arguments],
             capture_output=True, text=True, timeout=120, check=False, cwd=self.place,
             env={**os.environ, "HOME": self.place, "no_proxy": "*"})
         return done.returncode, done.stdout + done.stderr

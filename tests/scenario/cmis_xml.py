@@ -26,13 +26,13 @@ class System:
 
     def client(self, name):
         if name not in self.clients:
-            url, auth = self.server.url, self.server.auth
+            url, auth, ca = self.server.url, self.server.auth, self.server.ca
             if name.startswith("soap"):
-                client = cb.Soap(url, auth, self.keep)
+                client = cb.Soap(url, auth, self.keep, ca)
                 client.token = name == "soap token inline"
                 client.mtom = not client.token
             else:
-                client = cb.Atom(url, auth, self.keep, "/cmis/" + name)
+                client = cb.Atom(url, auth, self.keep, ca, "/cmis/" + name)
             self.clients[name] = client
         return self.clients[name]
 
@@ -632,8 +632,8 @@ def what_others_may(g):
                                 auth=f"{name}:one-time-secret")
     tap.equal(changed.status, 204)
     auth = f"{name}:a-secret-of-ones-own"
-    other = cb.Soap(system.server.url, auth) if isinstance(g.client, cb.Soap) else \
-        cb.Atom(system.server.url, auth)
+    other = (cb.Soap if isinstance(g.client, cb.Soap) else cb.Atom)(system.server.url, auth,
+                                                                    ca=system.server.ca)
     number = g.document(b"secret")
     tap.equal(other.content(number)[0], b"secret")
     me, soap = system.server.auth.split(":")[0], system.client("soap")
