@@ -77,7 +77,8 @@ must_check int content_sync(struct content_draft *draft, int incoming_fd);
 int store_incoming_fd(const struct store *store);
 void content_drop(struct store *store, struct content_draft *draft);
 
-/* Fills *bytes with an inline content, or opens the file: exactly one of both (*ret_fd is -1). */
+/* Fills *bytes with an inline content, or opens the file: exactly one of both (*ret_fd is -1). A
+ * negative key is minus a document's: the text that the full-text index has of it. */
 must_check int content_load(struct store *store, int64_t key, struct buf *bytes, int *ret_fd,
                             int64_t *ret_size);
 

@@ -219,6 +219,12 @@ int content_grow(struct store *store, int64_t key, const struct content_draft *d
 int content_load(struct store *store, int64_t key, struct buf *bytes, int *ret_fd,
                  int64_t *ret_size)
 {
+    if (key < 0) {
+        int r = extract_get(store, -key, bytes);
+        *ret_fd = -1;
+        *ret_size = (int64_t)bytes->size;
+        return r;
+    }
     SCOPED(stmt_donep) sqlite3_stmt *stmt = store_query(store, STMT_CONTENT_GET, "i", key);
     int r = stmt ? store_step(store, stmt) : -EIO;
     if (r <= 0)

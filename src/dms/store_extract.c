@@ -88,14 +88,21 @@ static size_t skip_to(struct slice rest, const char *end)
     return rest.size;
 }
 
+/* A script or style: to the `end` tag's own end. */
+static size_t element_skip(struct slice rest, const char *end)
+{
+    size_t size = skip_to(rest, end);
+    return size + skip_to(slice_of(rest.bytes + size, rest.size - size), ">");
+}
+
 static size_t tag_skip(struct slice rest)
 {
     if (begins(rest, "<!--"))
         return skip_to(rest, "-->");
     if (begins(rest, "<script"))
-        return skip_to(rest, "</script");
+        return element_skip(rest, "</script");
     if (begins(rest, "<style"))
-        return skip_to(rest, "</style");
+        return element_skip(rest, "</style");
     return skip_to(rest, ">");
 }
 
@@ -196,4 +203,9 @@ int extract_update(struct store *store, const struct node *node)
         return r < 0 ? r : -ENOMEM;
     return *words ? store_run(store, STMT_EXTRACT_SET, "is", node->key, words)
                   : store_run(store, STMT_EXTRACT_CLEAR, "i", node->key);
+}
+
+bool extract_knows(const char *type)
+{
+    return type && kind_of(type) != TEXT_NONE;
 }

@@ -122,6 +122,7 @@ must_check int search_content(struct store *store, const struct node *node);
 /* Text of contents: store_extract.c. What is indexed of one is at most EXTRACT_SIZE_MAX long. */
 #define EXTRACT_SIZE_MAX ((size_t)1 << 20)
 must_check int extract_get(struct store *store, int64_t key, struct buf *out);
+bool extract_knows(const char *type); /* whether there are words in such contents */
 must_check int extract_update(struct store *store, const struct node *node);
 
 #endif

@@ -146,6 +146,7 @@
     S(RELATIONSHIP_CLEAR, "DELETE FROM relationship WHERE node = ?1 OR source = ?1 OR "            \
                           "target = ?1")                                                           \
     S(EXTRACT_GET, "SELECT text FROM extract WHERE node = ?1")                                     \
+    S(EXTRACT_SIZE, "SELECT length(CAST(text AS BLOB)) FROM extract WHERE node = ?1")              \
     S(EXTRACT_SET, "INSERT OR REPLACE INTO extract(node, text) VALUES(?1, ?2)")                    \
     S(EXTRACT_CLEAR, "DELETE FROM extract WHERE node = ?1")                                        \
     S(COUNT_NODES,                                                                                 \

@@ -205,6 +205,19 @@ def full_text_is_found_and_ranked(system):
     pwc = cmis.act("checkOut", key)["succinctProperties"]["cmis:objectId"]
     cmis.act("checkIn", pwc, None, (b"cabbages", "text/plain", "x"))
     tap.equal((names("oysters"), names("cabbages")), ([], ["one.txt"]))
+    page = cmis.by_path(cmis.properties(place)["cmis:path"] + "/two.html", renditionFilter="*")
+    key = page["succinctProperties"]["cmis:objectId"]
+    rendition = page["renditions"][0]
+    tap.equal((rendition["kind"], rendition["mimeType"]), ("coffer:text", "text/plain"))
+    text = cmis.content(key, streamId=rendition["streamId"]).body
+    tap.equal(len(text), rendition["length"])
+    tap.equal(text.split(), [b"walrus", b"&", b"walrus"])
+    tap.equal(cmis.get("renditions", key), [rendition])
+    tap.equal(cmis.get("renditions", key, renditionFilter="image/*"), [])
+    refused("filterNotValid", cmis.get, "renditions", key, renditionFilter=",")
+    refused("invalidArgument", cmis.content, key, streamId="other")
+    binary = cmis.by_path(cmis.properties(place)["cmis:path"] + "/three.bin", renditionFilter="*")
+    tap.true("renditions" not in binary, "no words, no rendition")
     versions = cmis.query("SELECT cmis:versionLabel FROM cmis:document WHERE "
                           f"IN_FOLDER('{place}') AND cmis:name = 'one.txt' "
                           "ORDER BY cmis:versionLabel", searchAllVersions="true")

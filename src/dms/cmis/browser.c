@@ -107,6 +107,9 @@ static void token_keep(struct browser *browser, int status)
     for (size_t i = 0; i < value.size; i++)
         (void)buf_printf(&cookie, "%%%02X", value.bytes[i]);
     (void)buf_append_text(&cookie, "; Path=" BROWSER_URL "; Max-Age=3600; HttpOnly; SameSite=Lax");
+    const char *self = call_url(browser->call, "/");
+    if (self && strncmp(self, "https:", 6) == 0)
+        (void)buf_append_text(&cookie, "; Secure");
     const char *text = buf_text(&cookie);
     http_response_header(browser->call->req, "Set-Cookie", text ? text : "");
 }

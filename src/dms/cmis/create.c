@@ -126,7 +126,7 @@ static int end_check(struct cmis_call *cmis, const char *id, const struct cmis_i
 int cmis_createRelationship(struct cmis_call *cmis)
 {
     struct property_set set;
-    struct row source, target, nowhere = {0};
+    struct row source = {0}, target = {0}, nowhere = {0};
     int64_t key;
     if (properties_judge(cmis, NULL, CMIS_BASE_RELATIONSHIP, ON_CREATE, &set) < 0 ||
         name_check(cmis, &set) < 0 || properties_complete(cmis, &set) < 0)

@@ -157,6 +157,7 @@ must_check int renditions_of(struct cmis_call *cmis, struct row *row, const char
 
 must_check int object_answer(struct cmis_call *cmis, struct row *row);
 must_check int row_by_path(struct cmis_call *cmis, const char *path, struct row *ret);
+must_check int index_settle(struct cmis_call *cmis); /* the full-text index is up to date */
 must_check int rendition_stream(struct cmis_call *cmis, struct row *row, const char *stream_id,
                                 struct cmis_stream *ret);
 

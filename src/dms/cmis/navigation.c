@@ -35,7 +35,7 @@ static int rows_filter(struct cmis_call *cmis, sqlite3_stmt *stmt, const struct 
     int64_t total = 0, from = cmis->args.skip_count, to = from + cmis->args.max_items;
     int r;
     while ((r = store_step(cmis->store, stmt)) == 1) {
-        struct row row;
+        struct row row = {0};
         if (row_read(cmis, stmt, &row) < 0)
             return -1;
         if (!is_listed(cmis, &row))
@@ -58,7 +58,7 @@ static int rows_take(struct cmis_call *cmis, sqlite3_stmt *stmt, const struct ob
     struct entry_list list = {0};
     int r;
     while ((r = store_step(cmis->store, stmt)) == 1) {
-        struct row row;
+        struct row row = {0};
         if (row_read(cmis, stmt, &row) < 0 || row_append(cmis, &row, view, segments, &list) < 0)
             return -1;
     }
@@ -234,7 +234,7 @@ static int tree_level(struct cmis_call *cmis, struct tree *tree, int64_t folder,
     sqlite3_stmt *stmt = where ? list_prepare(cmis, LATEST_FROM, where) : NULL;
     int r = stmt ? 0 : -1, step;
     while (r == 0 && (step = store_step(cmis->store, stmt)) != 0) {
-        struct row row;
+        struct row row = {0};
         r = step < 0 ? cmis_fail_errno(cmis, step) : row_read(cmis, stmt, &row);
         if (r == 0 && is_listed(cmis, &row) &&
             (!tree->folders_only || row.node.kind == NODE_FOLDER))

@@ -396,7 +396,7 @@ static uint64_t document_actions(const struct row *row, bool read, bool write)
            can(settled && row->node.parent > 0, CMIS_CAN_MOVE_OBJECT) |
            can(settled, CMIS_CAN_ADD_OBJECT_TO_FOLDER) |
            can(settled && row->node.parent > 0, CMIS_CAN_REMOVE_OBJECT_FROM_FOLDER) |
-           can(read, CMIS_CAN_GET_OBJECT_PARENTS);
+           can(read, CMIS_CAN_GET_OBJECT_PARENTS) | can(read, CMIS_CAN_GET_RENDITIONS);
 }
 
 static uint64_t folder_actions(const struct row *row, bool read, bool write)

@@ -25,7 +25,7 @@ struct cmis_row_input {
 #define OPERATION(op_name, op_service, op_writes, op_inputs, op_outputs) \
     {.service = CMIS_SERVICE_##op_service,                               \
      .name = #op_name,                                                   \
-     .writes = op_writes,                                                \
+     .writes = (op_writes),                                              \
      .run = cmis_##op_name,                                              \
      .inputs = {op_inputs},                                              \
      .input_count = COUNT(struct cmis_row_input, op_inputs),             \

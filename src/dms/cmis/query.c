@@ -789,7 +789,7 @@ static int rows_run(struct compiler *compiler, const struct selection *selection
 }
 
 /* The full-text index takes in what is new before it is asked. */
-static int index_settle(struct cmis_call *cmis)
+int index_settle(struct cmis_call *cmis)
 {
     if (!search_pending(cmis->store))
         return 0;

@@ -66,7 +66,7 @@ static const struct cmis_type *inherit(struct arena *arena, const struct cmis_ty
 
 static int types_load(struct store *store, struct cmis_types *types)
 {
-    types->types = arena_alloc(&types->arena, CMIS_TYPES_MAX * sizeof *types->types);
+    types->types = arena_alloc(&types->arena, CMIS_TYPES_MAX * sizeof(void *));
     SCOPED(stmt_donep) sqlite3_stmt *stmt = store_query(store, STMT_TYPE_LIST, "");
     int r = !types->types ? -ENOMEM : stmt ? 0 : -EIO;
     while (r == 0 && types->count < CMIS_TYPES_MAX && (r = store_step(store, stmt)) == 1) {
@@ -176,7 +176,7 @@ int cmis_getTypeChildren(struct cmis_call *cmis)
     const char *parent = cmis_args_has(cmis, CMIS_IN_TYPE_ID) ? args->type_id : NULL;
     if (parent && type_arg(cmis, parent, &type) < 0)
         return -1;
-    list = call_alloc(cmis, (CMIS_BASE_COUNT + CMIS_TYPES_MAX) * sizeof *list);
+    list = call_alloc(cmis, (CMIS_BASE_COUNT + CMIS_TYPES_MAX) * sizeof(void *));
     if (!list)
         return -1;
     for (size_t i = 0; (type = type_at(cmis->store, i)) != NULL; i++) {
@@ -337,7 +337,7 @@ static int own_type(struct cmis_call *cmis, const struct cmis_type *sent,
 
 int cmis_createType(struct cmis_call *cmis)
 {
-    const struct cmis_type *sent = cmis->args.type, *parent, *type;
+    const struct cmis_type *sent = cmis->args.type, *parent;
     struct cmis_type own;
     size_t count = 0;
     if (admin_check(cmis) < 0)
@@ -357,7 +357,7 @@ int cmis_createType(struct cmis_call *cmis)
         return -1;
     if (type_by_query_name(cmis->store, slice_of_text(own.query_name)))
         return cmis_fail(cmis, CMIS_CONSTRAINT, "There is a type with that query name already.");
-    while ((type = type_at(cmis->store, count)) != NULL)
+    while (type_at(cmis->store, count))
         count++;
     if (count >= CMIS_TYPES_MAX)
         return cmis_fail(cmis, CMIS_CONSTRAINT, "There are %zu types already.", count);

@@ -2,12 +2,13 @@
 /* The six base types with all properties CMIS 1.1 defines for them (2.1.4 to 2.1.9). */
 #include "dms/cmis/model.h"
 
-#define P(id_, display, type_, updatability_, flags)                                              \
-    {                                                                                             \
-        .id = id_, .local_name = id_, .local_namespace = CMIS_NAMESPACE, .display_name = display, \
-        .query_name = id_, .description = display, .type = type_, .multi = ((flags)&MULTI) != 0,  \
-        .updatability = updatability_, .required = ((flags)&REQUIRED) != 0,                       \
-        .queryable = ((flags)&QUERY) != 0, .orderable = ((flags)&ORDER) != 0                      \
+#define P(id_, display, type_, updatability_, flags)                                               \
+    {                                                                                              \
+        .id = (id_), .local_name = (id_), .local_namespace = CMIS_NAMESPACE,                       \
+        .display_name = (display), .query_name = (id_), .description = (display), .type = (type_), \
+        .multi = ((flags)&MULTI) != 0, .updatability = (updatability_),                            \
+        .required = ((flags)&REQUIRED) != 0, .queryable = ((flags)&QUERY) != 0,                    \
+        .orderable = ((flags)&ORDER) != 0                                                          \
     }
 enum { MULTI = 1, REQUIRED = 2, QUERY = 4, ORDER = 8, BOTH = QUERY | ORDER };
 
@@ -61,13 +62,15 @@ static const struct cmis_property_definition policy_properties[] = {
 static const struct cmis_property_definition item_properties[] = {COMMON};
 /* clang-format on */
 
-#define BASE(id_, name, base_, list, count, create, file, text, control)                           \
-    {                                                                                              \
-        .id = id_, .local_name = id_, .local_namespace = CMIS_NAMESPACE, .display_name = name,     \
-        .query_name = id_, .description = name, .base = base_, .creatable = create,                \
-        .fileable = file, .queryable = true, .fulltext_indexed = text, .in_supertype_query = true, \
-        .controllable_policy = control, .controllable_acl = control, .can_create = true,           \
-        .versionable = (base_) == CMIS_BASE_DOCUMENT, .property_count = count, .properties = list  \
+#define BASE(id_, name, base_, list, count, create, file, text, control)                          \
+    {                                                                                             \
+        .id = (id_), .local_name = (id_), .local_namespace = CMIS_NAMESPACE,                      \
+        .display_name = (name), .query_name = (id_), .description = (name), .base = (base_),      \
+        .creatable = (create), .fileable = (file), .queryable = true, .fulltext_indexed = (text), \
+        .in_supertype_query = true, .controllable_policy = (control),                             \
+        .controllable_acl = (control), .can_create = true,                                        \
+        .versionable = (base_) == CMIS_BASE_DOCUMENT, .property_count = (count),                  \
+        .properties = list                                                                        \
     }
 
 const struct cmis_type cmis_base_types[CMIS_BASE_COUNT] = {
