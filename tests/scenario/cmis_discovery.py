@@ -251,6 +251,21 @@ def queries_that_make_no_sense_are_refused(system):
 
 
 @tap.test
+def a_query_that_costs_too_much_is_ended(system):
+    cmis, place = system.cmis, system.place()
+    for n in range(60):
+        cmis.document(place, f"c{n}", None)
+    tables = "".join(f" JOIN cmis:document d{n} ON d0.cmis:createdBy = d{n}.cmis:createdBy"
+                     for n in range(1, 6))
+    refused("constraint", cmis.act, "query",
+            statement=f"SELECT d0.cmis:name FROM cmis:document d0{tables}")
+    tap.equal(len(cmis.query(f"SELECT cmis:name FROM cmis:document WHERE IN_FOLDER('{place}')")),
+              60)
+    refused("invalidArgument", cmis.act, "query", statement="SELECT * FROM cmis:document WHERE "
+            "cmis:name LIKE '" + "%a" * 1000 + "'")
+
+
+@tap.test
 def changes_are_logged(system):
     cmis, place = system.cmis, system.place()
     token = cmis.get("repositoryInfo")["coffer"]["latestChangeLogToken"]

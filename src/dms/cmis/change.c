@@ -283,7 +283,9 @@ static int content_append(struct cmis_call *cmis, struct row *row)
 {
     int64_t content = 0, size = 0;
     const char *mime, *name;
-    int r = row->content ? content_grow(cmis->store, row->content, cmis->draft, &content) : -EMLINK;
+    int r = row->is_pwc ? 0 : hold_check(cmis->store, row->node.key, cmis->now_ms, NULL);
+    if (r == 0)
+        r = row->content ? content_grow(cmis->store, row->content, cmis->draft, &content) : -EMLINK;
     if (r == 0)
         return content_grown(cmis, row, content);
     if (r != -EMLINK)

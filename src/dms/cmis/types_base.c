@@ -70,7 +70,7 @@ static const struct cmis_property_definition item_properties[] = {COMMON};
         .in_supertype_query = true, .controllable_policy = (control),                             \
         .controllable_acl = (control), .can_create = true,                                        \
         .versionable = (base_) == CMIS_BASE_DOCUMENT, .property_count = (count),                  \
-        .properties = list                                                                        \
+        .properties = (list)                                                                      \
     }
 
 const struct cmis_type cmis_base_types[CMIS_BASE_COUNT] = {
