@@ -25,8 +25,6 @@ change it there.
   ids, cgroups and sharing memory without being a thread or waiting like `vfork` are refused.
 - `execve` stays in the process. A program file that is open for writing runs; on Linux it is `ETXTBSY`.
 - `signalfd` does not show SIGSEGV, SIGBUS, SIGTRAP and SIGSYS.
-- A soft limit of descriptors that the program lowers itself is not enforced; `RLIMIT_FSIZE` is not on
-  volumes.
 
 ## How calls are made fast
 

@@ -151,8 +151,10 @@ static int placeholder(void)
     int fd = atomic_load(&g_placeholder);
     if (fd >= 0)
         return fd;
+    fd_room_enter();
     fd = (int)host_call(SYS_openat, AT_FDCWD, "/dev/null", O_RDWR | O_CLOEXEC);
     fd = fd < 0 ? fd : fd_hide(fd);
+    fd_room_leave();
     int expected = -1;
     if (fd >= 0 && !atomic_compare_exchange_strong(&g_placeholder, &expected, fd)) {
         host_close(fd);
@@ -166,6 +168,15 @@ static int path_placeholder(int fd_flags)
 {
     int flags = O_PATH | (fd_flags & FD_CLOEXEC ? O_CLOEXEC : 0);
     return (int)host_call(SYS_openat, AT_FDCWD, "/dev/null", flags);
+}
+
+bool fd_is_full(void)
+{
+    int source = placeholder();
+    int fd = source < 0 ? source : (int)host_call(SYS_fcntl, source, F_DUPFD_CLOEXEC, 0);
+    if (fd >= 0)
+        host_close(fd);
+    return fd < 0;
 }
 
 int fd_install(struct file *f, int fd_flags)
@@ -187,9 +198,8 @@ int fd_install(struct file *f, int fd_flags)
     return r < 0 ? r : fd;
 }
 
-/* The hidden range lies just above the soft limit the guest knows, which is raised by as much; where
- * the hard limit forbids that, the guest's limit shrinks. A low top keeps the kernel's own table of
- * descriptors small. */
+/* The hidden range lies just above the soft limit that the guest starts with; where the hard limit
+ * forbids that, just below. A low top keeps the kernel's own table of descriptors small. */
 int fd_hidden_base(void)
 {
     int base = atomic_load(&g_fd_hidden_base);
@@ -201,8 +211,6 @@ int fd_hidden_base(void)
     if (soft + FD_HIDDEN_COUNT > limit.rlim_max)
         soft = limit.rlim_max > 2 * FD_HIDDEN_COUNT ? limit.rlim_max - FD_HIDDEN_COUNT
                                                     : FD_HIDDEN_COUNT;
-    struct rlimit raised = {soft + FD_HIDDEN_COUNT, limit.rlim_max};
-    (void)host_call(SYS_setrlimit, RLIMIT_NOFILE, &raised);
     int expected = 0;
     return atomic_compare_exchange_strong(&g_fd_hidden_base, &expected, (int)soft) ? (int)soft
                                                                                    : expected;
@@ -220,8 +228,70 @@ static int take_reserved(void)
     return -1;
 }
 
-void fd_reserve_hidden(void)
+/* protects: room and room_before of every process that shares this memory */
+static lock_word g_room_lock;
+
+/* There is no thread yet when a process is prepared to become a guest's. */
+static struct process *room_of(void)
 {
+    return g_process.fds ? process_self() : &g_process;
+}
+
+void fd_room_after_fork(void)
+{
+    struct process *process = room_of();
+    atomic_store(&g_room_lock, 0);
+    if (process->room > 0) {
+        process->room = 1;
+        fd_room_leave();
+    }
+}
+
+/* For process/limits.c, which changes the limit itself. */
+void fd_room_lock(void)
+{
+    for (;;) {
+        lock_acquire(&g_room_lock);
+        if (room_of()->room == 0)
+            return;
+        lock_release(&g_room_lock);
+        (void)host_call(SYS_sched_yield);
+    }
+}
+
+void fd_room_unlock(void)
+{
+    lock_release(&g_room_lock);
+}
+
+void fd_room_enter(void)
+{
+    struct process *process = room_of();
+    struct rlimit *before = &process->room_before, raised;
+    raised.rlim_cur = (rlim_t)fd_hidden_base() + FD_HIDDEN_COUNT;
+    lock_acquire(&g_room_lock);
+    if (process->room++ == 0) {
+        (void)host_call(SYS_prlimit64, 0, RLIMIT_NOFILE, NULL, before);
+        raised.rlim_max = before->rlim_max;
+        if (before->rlim_cur < raised.rlim_cur)
+            (void)host_call(SYS_prlimit64, 0, RLIMIT_NOFILE, &raised, NULL);
+    }
+    lock_release(&g_room_lock);
+}
+
+void fd_room_leave(void)
+{
+    struct process *process = room_of();
+    lock_acquire(&g_room_lock);
+    if (--process->room == 0 &&
+        process->room_before.rlim_cur < (rlim_t)fd_hidden_base() + FD_HIDDEN_COUNT)
+        (void)host_call(SYS_prlimit64, 0, RLIMIT_NOFILE, &process->room_before, NULL);
+    lock_release(&g_room_lock);
+}
+
+int fd_reserve_hidden(void)
+{
+    fd_room_enter();
     int source = placeholder(), base = fd_hidden_base();
     for (int i = 0; source >= 0 && i < FD_HIDDEN_COUNT; i++) {
         int fd = (int)host_call(SYS_fcntl, source, F_DUPFD_CLOEXEC, base + i);
@@ -230,13 +300,17 @@ void fd_reserve_hidden(void)
         else if (fd >= 0)
             host_close(fd);
     }
+    fd_room_leave();
+    return source < 0 ? source : 0;
 }
 
 int fd_hide(int fd)
 {
+    fd_room_enter();
     int reserved = take_reserved();
     int hidden = reserved >= 0 ? (int)host_call(SYS_dup3, fd, reserved, O_CLOEXEC)
                                : (int)host_call(SYS_fcntl, fd, F_DUPFD_CLOEXEC, fd_hidden_base());
+    fd_room_leave();
     if (hidden >= 0)
         host_close(fd);
     return hidden;

@@ -55,8 +55,21 @@ must_check int fd_replace(int fd, struct file *f);
 int fd_limit(void);
 
 /* Occupies the rest of the hidden range: before the guest's limit rises above it, so that the host
- * never gives the guest a number from it. */
-void fd_reserve_hidden(void);
+ * never gives the guest a number from it. 0 or -errno. */
+must_check int fd_reserve_hidden(void);
+
+/* Has the guest as many descriptors as it may? For calls that must not do their work then. */
+must_check bool fd_is_full(void);
+
+/* Between these the process may open descriptors beyond the guest's limit, up to the end of the hidden
+ * range: the runtime's own. Nest. Other threads may open one too many meanwhile. */
+void fd_room_enter(void);
+void fd_room_leave(void);
+/* In a child: nobody else is between them. */
+void fd_room_after_fork(void);
+/* Nobody is between them. */
+void fd_room_lock(void);
+void fd_room_unlock(void);
 
 /* The lowest hidden number: the guest's descriptors end here. Settles the range on first use. */
 int fd_hidden_base(void);

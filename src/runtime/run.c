@@ -9,6 +9,7 @@
 #include "runtime/net/net.h"
 #include "runtime/process/exec.h"
 #include "runtime/process/exposure.h"
+#include "runtime/process/limits.h"
 #include "runtime/process/process.h"
 #include "runtime/runtime.h"
 #include "runtime/syscall/entry.h"
@@ -143,6 +144,7 @@ int runtime_run(const struct runtime_config *config, struct error *e)
     g_dispatch_trace = config->trace;
     g_dispatch_stats = config->stats;
     dispatch_start();
+    limits_start();
     process_run(program);
 }
 

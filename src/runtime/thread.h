@@ -11,6 +11,7 @@
 #include <signal.h>
 #include <stdatomic.h>
 #include <stdint.h>
+#include <sys/resource.h>
 
 /* The guest's registers during a system call, as syscall/entry.S pushes them. */
 struct regs {
@@ -34,6 +35,13 @@ struct fd_table;
 struct volume_file;
 struct signal_actions;
 
+/* A resource limit: what the guest set, and the host's because of that. Not set: the host's is the
+ * guest's. */
+struct limit_view {
+    struct rlimit guest, host;
+    bool set;
+};
+
 /* What fork() copies and CLONE_THREAD shares. A child of vfork() has one of its own although it
  * shares all memory with its parent. */
 struct process {
@@ -44,6 +52,9 @@ struct process {
     uint32_t vfs_client, vfs_serial; /* of a child of vfork(): see vfs/vfs.h */
     struct volume_file *vfs_cwd;     /* of a child of vfork(): its working directory on a volume */
     _Atomic int thread_count;        /* guest threads alive */
+    struct limit_view descriptors, file_size; /* see process/limits.c */
+    struct rlimit room_before;                /* see fd_room_enter() */
+    unsigned room;
 };
 
 struct thread {

@@ -44,6 +44,7 @@ CASES = [
     ("clone", guest("clone"), ""),
     ("vfork and its children", guest("vforks"), ""),
     ("waiting for children", guest("waits"), ""),
+    ("limits", guest("limits"), ""),
     ("locks of the dead", guest("robust"), ""),
     ("exec", guest("exec"), ""),
     ("system call sites", guest("sites"), ""),

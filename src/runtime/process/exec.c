@@ -116,7 +116,9 @@ static size_t listed(int directory, int *numbers, size_t max)
 /* Descriptors marked close-on-exec, but for the runtime's own. */
 static void close_marked(void)
 {
+    fd_room_enter();
     int directory = host_openat(AT_FDCWD, "/proc/self/fd", O_RDONLY | O_DIRECTORY | O_CLOEXEC, 0);
+    fd_room_leave();
     int numbers[256]; /* an entry takes 24 bytes: never more than fit the buffer of listed() */
     if (directory < 0)
         return;
@@ -168,7 +170,9 @@ static int64_t exec_program(struct syscall_call *c, const char *path, int fd, un
                             unsigned long envp)
 {
     struct program *program;
+    fd_room_enter();
     int r = prepare(path, fd, argv, envp, &program);
+    fd_room_leave();
     if (r < 0)
         return r;
     if (!c->thread->process->vfork_child)

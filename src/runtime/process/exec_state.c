@@ -10,6 +10,7 @@
 #include "runtime/fd_table.h"
 #include "runtime/net/net.h"
 #include "runtime/process/exec.h"
+#include "runtime/process/limits.h"
 #include "runtime/process/process.h"
 #include "runtime/syscall/trace.h"
 #include "runtime/vfs/vfs.h"
@@ -140,6 +141,8 @@ int exec_host(const struct program *program)
     put_number(&o, STATE_MAGIC);
     put_number(&o, (uint64_t)fd_hidden_base());
     put_number(&o, thread_self()->signal_mask);
+    put(&o, &process_self()->descriptors, sizeof(struct limit_view));
+    put(&o, &process_self()->file_size, sizeof(struct limit_view));
     put_text(&o, program->path);
     put_strings(&o, &program->argv);
     put_strings(&o, &program->envp);
@@ -153,7 +156,11 @@ int exec_host(const struct program *program)
         o.r = net_exec_save(&shield);
     put_slice(&o, buf_slice(&shield));
     buf_done(&shield);
+    limits_file_size_lift();
+    fd_room_enter();
     int fd = o.r < 0 ? o.r : write_sealed(&o.buf);
+    fd_room_leave();
+    limits_file_size_restore();
     buf_done(&o.buf);
     if (fd < 0)
         return fd;
@@ -308,6 +315,8 @@ int exec_continue(int fd, struct runtime_config *ret_config, struct error *e)
         in.rd.failed = true;
     atomic_store(&g_fd_hidden_base, (int)get_count(&in, 1 << 20));
     process_start_mask(get_number(&in));
+    reader_copy(&in.rd, &g_process.descriptors, sizeof g_process.descriptors);
+    reader_copy(&in.rd, &g_process.file_size, sizeof g_process.file_size);
     ret_config->program = get_text(&in);
     ret_config->argv = get_strings(&in);
     ret_config->envp = get_strings(&in);

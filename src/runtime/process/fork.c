@@ -80,6 +80,8 @@ static void become_process(struct thread *t)
         actions->of[i] = borrowed->actions->of[i];
     g_process.pid = borrowed->pid;
     g_process.fds = borrowed->fds;
+    g_process.descriptors = borrowed->descriptors;
+    g_process.file_size = borrowed->file_size;
     t->process = &g_process;
     vfs_fork_child();
     vfs_set_cwd(borrowed->vfs_cwd);
@@ -101,6 +103,7 @@ void fork_child(void)
     else
         vfs_fork_child();
     atomic_store(&g_process.thread_count, 1);
+    fd_room_after_fork();
     fd_after_fork();
 }
 
@@ -164,10 +167,12 @@ static int waiter_make(const struct clone_request *request, struct waiter *ret_w
     *ret_waiter = (struct waiter){-1, -1};
     if (!(request->flags & CLONE_VFORK))
         return 0;
+    fd_room_enter();
     int r = (int)host_call(SYS_pipe2, ends, O_CLOEXEC);
+    int read_fd = r < 0 ? r : fd_hide(ends[0]), write_fd = r < 0 ? r : fd_hide(ends[1]);
+    fd_room_leave();
     if (r < 0)
         return r;
-    int read_fd = fd_hide(ends[0]), write_fd = fd_hide(ends[1]);
     if (read_fd >= 0 && write_fd >= 0) {
         *ret_waiter = (struct waiter){read_fd, write_fd};
         return 0;
@@ -286,7 +291,10 @@ static void vfork_main(void *arg)
 static int vfork_prepare(struct thread *t, const struct clone_request *request,
                          struct vfork_child *child)
 {
-    child->process = (struct process){.actions = &child->actions, .vfork_child = true};
+    child->process = (struct process){.actions = &child->actions,
+                                      .vfork_child = true,
+                                      .descriptors = t->process->descriptors,
+                                      .file_size = t->process->file_size};
     atomic_init(&child->process.thread_count, 1);
     for (int i = 0; i <= SIGNAL_COUNT; i++)
         child->actions.of[i] = t->process->actions->of[i];

@@ -2,7 +2,6 @@
 /* Calls about the process that the runtime answers itself. */
 #include "platform/host.h"
 #include "platform/ops.h"
-#include "runtime/fd_table.h"
 #include "runtime/guest.h"
 #include "runtime/process/exposure.h"
 #include "runtime/process/process.h"
@@ -13,7 +12,6 @@
 #include <errno.h>
 #include <linux/prctl.h>
 #include <linux/random.h>
-#include <sys/resource.h>
 #include <sys/syscall.h>
 
 #define ADDRESS_MAX 0x7ffffffff000ull
@@ -109,53 +107,4 @@ int64_t sys_getrandom(struct syscall_call *c)
         done += (size_t)given;
     }
     return (int64_t)done;
-}
-
-/* The guest's limit on descriptors ends where the hidden ones begin. */
-static void hide_limit(int resource, struct rlimit *limit)
-{
-    rlim_t base = (rlim_t)fd_hidden_base();
-    if (resource == RLIMIT_NOFILE && limit->rlim_cur == base + FD_HIDDEN_COUNT)
-        limit->rlim_cur = base;
-}
-
-static int64_t limits(int pid, int resource, unsigned long new_at, unsigned long old_at)
-{
-    struct rlimit new, old;
-    int64_t r;
-    if (new_at && guest_get(&new, new_at) < 0)
-        return -EFAULT;
-    bool own = pid == 0 || pid == process_self()->pid;
-    if (own && resource == RLIMIT_NOFILE && new_at) {
-        /* The host's stays where the hidden range needs it; a lower one is only remembered by the
-         * hard limit's refusal, a higher one is granted. */
-        rlim_t least = (rlim_t)fd_hidden_base() + FD_HIDDEN_COUNT;
-        if (new.rlim_cur > new.rlim_max)
-            return -EINVAL;
-        if (new.rlim_cur > least)
-            fd_reserve_hidden();
-        new.rlim_cur = MAX(new.rlim_cur, least);
-        new.rlim_max = MAX(new.rlim_max, least);
-    }
-    r = host_call(SYS_prlimit64, pid, resource, new_at ? &new : NULL, old_at ? &old : NULL);
-    if (r < 0 || !old_at)
-        return r;
-    if (own)
-        hide_limit(resource, &old);
-    return guest_put(old_at, &old);
-}
-
-int64_t sys_prlimit64(struct syscall_call *c)
-{
-    return limits((int)c->args[0], (int)c->args[1], c->args[2], c->args[3]);
-}
-
-int64_t sys_getrlimit(struct syscall_call *c)
-{
-    return c->args[1] ? limits(0, (int)c->args[0], 0, c->args[1]) : -EFAULT;
-}
-
-int64_t sys_setrlimit(struct syscall_call *c)
-{
-    return c->args[1] ? limits(0, (int)c->args[0], c->args[1], 0) : -EFAULT;
 }

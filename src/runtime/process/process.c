@@ -40,7 +40,9 @@ int process_stderr(void)
 
 void process_stderr_keep(void)
 {
+    fd_room_enter();
     int copy = (int)host_call(SYS_fcntl, 2, F_DUPFD_CLOEXEC, fd_hidden_base());
+    fd_room_leave();
     g_stderr = copy < 0 ? 2 : copy;
 }
 

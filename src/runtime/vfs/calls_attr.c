@@ -6,6 +6,7 @@
 #include "runtime/vfs/handlers.h"
 #include "runtime/vfs/host_directory.h"
 #include "runtime/vfs/permission.h"
+#include "runtime/vfs/size_limit.h"
 #include "runtime/vfs/volume_file.h"
 #include "runtime/vfs/watch.h"
 
@@ -336,7 +337,8 @@ static int64_t truncate_ref(const struct inode_ref *ref, const void *arg)
     attr.size = *(const uint64_t *)arg;
     if (attr.size > FS_FILE_SIZE_MAX)
         return -EFBIG;
-    return set(ref, VOLUME_ATTR_SIZE, &attr);
+    r = size_limit_check(ref->attr.size, attr.size);
+    return r < 0 ? r : set(ref, VOLUME_ATTR_SIZE, &attr);
 }
 
 int64_t sys_truncate(struct syscall_call *c)

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* open(2) and its kin. */
+#include "runtime/fd_table.h"
 #include "runtime/guest.h"
 #include "runtime/vfs/calls.h"
 #include "runtime/vfs/device.h"
@@ -85,7 +86,7 @@ static int64_t finish(const struct mount *mount, const struct inode_ref *ref, in
     if (r < 0)
         return r;
     if ((flags & O_TRUNC) && !(flags & O_PATH)) {
-        int64_t cut = vf->file.ops->truncate(&vf->file, 0);
+        int64_t cut = fd_is_full() ? -EMFILE : vf->file.ops->truncate(&vf->file, 0);
         /* O_RDONLY | O_TRUNC truncates as well on Linux; the descriptor itself could not. */
         if (cut == -EINVAL) {
             struct request rq = {.op = REQUEST_SETATTR,
@@ -131,6 +132,8 @@ static int64_t open_unnamed(struct place *p, int flags, uint32_t mode)
                 : permission_check(&p->attr, &creds, PERMISSION_WRITE | PERMISSION_EXECUTE);
     if (r < 0)
         return r;
+    if (fd_is_full())
+        return -EMFILE;
     struct request rq = {.op = REQUEST_OPEN_UNNAMED,
                          .volume = p->volume,
                          .attr = attr_for_new(S_IFREG | (mode & 07777), &p->attr)};
@@ -152,7 +155,7 @@ static int64_t create(struct place *p, int flags, uint32_t mode)
     struct volume_attr dir;
     if (p->trailing_slash)
         return -EISDIR;
-    int r = place_may_create(p, &dir);
+    int r = fd_is_full() ? -EMFILE : place_may_create(p, &dir);
     if (r < 0)
         return r;
     struct request rq = {.op = REQUEST_MAKE,
@@ -205,7 +208,7 @@ static int64_t open_file_again(struct place *p, int flags)
     return open_inode(&ref, flags, vf->dir, slice_of(vf->name, vf->name_size));
 }
 
-static int64_t open_place(struct path_job *job, struct place *p)
+static int64_t open_shielded(const struct path_job *job, struct place *p)
 {
     int flags = (int)job->a;
     struct file *f;
@@ -229,6 +232,12 @@ static int64_t open_place(struct path_job *job, struct place *p)
         return proc_open(p, flags);
     }
     return r < 0 ? r : install(f, flags);
+}
+
+static int64_t open_place(struct path_job *job, struct place *p)
+{
+    int64_t r = open_shielded(job, p);
+    return r < 0 && fd_is_full() ? -EMFILE : r; /* the kernel looks at this first */
 }
 
 /* What the kernel's build_open_flags() refuses whatever the file is. */

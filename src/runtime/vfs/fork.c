@@ -2,6 +2,7 @@
 /* No write key lives in two processes: before the first fork of a process with volumes, these move
  * to a volume server, and the process keeps nothing of them but the way there. */
 #include "platform/host.h"
+#include "runtime/fd_table.h"
 #include "runtime/thread.h"
 #include "runtime/vfs/file_ops.h"
 #include "runtime/vfs/mapping.h"
@@ -42,10 +43,10 @@ static void protect_published(struct ring *ring)
 
 static int make_ring(struct volume_client *client)
 {
+    fd_room_enter();
     long fd = host_call(SYS_memfd_create, "coffer-ring", MFD_CLOEXEC);
-    if (fd < 0)
-        return (int)fd;
-    client->ring_fd = fd_hide((int)fd);
+    client->ring_fd = fd < 0 ? (int)fd : fd_hide((int)fd);
+    fd_room_leave();
     if (client->ring_fd < 0)
         return client->ring_fd;
     int r = host_ftruncate(client->ring_fd, sizeof(struct ring));

@@ -5,6 +5,7 @@
 #include "runtime/guest.h"
 #include "runtime/thread.h"
 #include "runtime/vfs/file_ops.h"
+#include "runtime/vfs/size_limit.h"
 #include "runtime/vfs/volume_client.h"
 #include "runtime/vfs/watch.h"
 
@@ -119,9 +120,48 @@ static int64_t regular_read(struct file *f, const struct iovec *iov, int count, 
     return seen(f, n);
 }
 
+/* Once there is a volume server it publishes what it is asked most. */
+static int64_t getattr(struct volume_file *vf, bool size_only, struct volume_attr *ret_attr)
+{
+    struct volume_client *remote = g_fs.remote;
+    if (remote && volume_client_attr(remote, vf->handle, ret_attr, size_only))
+        return 0;
+    struct request rq = {
+        .op = REQUEST_GETATTR, .volume = vf->volume, .ino = vf->ino, .handle = vf->handle};
+    int64_t r = fs_request(&rq);
+    *ret_attr = rq.attr;
+    return r;
+}
+
+static int64_t size_of(struct volume_file *vf)
+{
+    struct volume_attr attr;
+    int64_t r = getattr(vf, true, &attr);
+    return r < 0 ? r : (int64_t)attr.size;
+}
+
+/* What RLIMIT_FSIZE lets through: the buffers are cut in `cut`, which has room for `count`. How many of
+ * them are left, or -EFBIG. */
+static int64_t cut_to_limit(struct volume_file *vf, const struct iovec *iov, int count,
+                            int64_t offset, bool append, struct iovec *cut)
+{
+    int64_t at = append ? size_of(vf) : offset;
+    uint64_t room = at < 0 ? 0 : size_limit_room(at), wanted = 0;
+    int n = 0;
+    for (; n < count; n++) {
+        cut[n] = iov[n];
+        uint64_t left = room - MIN(wanted, room);
+        cut[n].iov_len = MIN(iov[n].iov_len, left);
+        wanted += iov[n].iov_len;
+    }
+    if (at < 0)
+        return at;
+    return room == 0 && wanted > 0 ? size_limit_signal() : n;
+}
+
 /* *offset moves to the end of what was written. */
-static int64_t write_at(struct volume_file *vf, const struct iovec *iov, int count, int64_t *offset,
-                        bool append)
+static int64_t write_all(struct volume_file *vf, const struct iovec *iov, int count,
+                         int64_t *offset, bool append)
 {
     int64_t done = 0;
     for (int i = 0; i < count; i++) {
@@ -145,6 +185,22 @@ static int64_t write_at(struct volume_file *vf, const struct iovec *iov, int cou
             break;
     }
     return done;
+}
+
+static __attribute__((noinline)) int64_t write_limited(struct volume_file *vf,
+                                                       const struct iovec *iov, int count,
+                                                       int64_t *offset, bool append)
+{
+    struct iovec cut[GUEST_IOV_MAX];
+    int64_t n = cut_to_limit(vf, iov, MIN(count, GUEST_IOV_MAX), *offset, append, cut);
+    return n < 0 ? n : write_all(vf, cut, (int)n, offset, append);
+}
+
+static int64_t write_at(struct volume_file *vf, const struct iovec *iov, int count, int64_t *offset,
+                        bool append)
+{
+    return size_limit_any() ? write_limited(vf, iov, count, offset, append)
+                            : write_all(vf, iov, count, offset, append);
 }
 
 static int64_t sync_after(struct file *f, int flags, int64_t n)
@@ -182,26 +238,6 @@ static int64_t regular_write(struct file *f, const struct iovec *iov, int count,
         atomic_store(&vf->position->offset, at);
     position_release(vf);
     return sync_after(f, flags, told(vf, n));
-}
-
-/* Once there is a volume server it publishes what it is asked most. */
-static int64_t getattr(struct volume_file *vf, bool size_only, struct volume_attr *ret_attr)
-{
-    struct volume_client *remote = g_fs.remote;
-    if (remote && volume_client_attr(remote, vf->handle, ret_attr, size_only))
-        return 0;
-    struct request rq = {
-        .op = REQUEST_GETATTR, .volume = vf->volume, .ino = vf->ino, .handle = vf->handle};
-    int64_t r = fs_request(&rq);
-    *ret_attr = rq.attr;
-    return r;
-}
-
-static int64_t size_of(struct volume_file *vf)
-{
-    struct volume_attr attr;
-    int64_t r = getattr(vf, true, &attr);
-    return r < 0 ? r : (int64_t)attr.size;
 }
 
 static int64_t seek_data(struct volume_file *vf, int64_t offset, int whence)
@@ -247,6 +283,12 @@ static bool is_writable(struct file *f)
     return (atomic_load(&f->flags) & O_ACCMODE) != O_RDONLY;
 }
 
+static int64_t may_grow(struct volume_file *vf, uint64_t size)
+{
+    int64_t now = size_limit_any() ? size_of(vf) : 0;
+    return now < 0 || !size_limit_any() ? now : size_limit_check((uint64_t)now, size);
+}
+
 static int64_t regular_truncate(struct file *f, uint64_t size)
 {
     struct volume_file *vf = volume_file_of(f);
@@ -254,13 +296,16 @@ static int64_t regular_truncate(struct file *f, uint64_t size)
         return -EINVAL;
     if (size > FS_FILE_SIZE_MAX)
         return -EFBIG;
+    int64_t r = may_grow(vf, size);
+    if (r < 0)
+        return r;
     struct request rq = {.op = REQUEST_SETATTR,
                          .volume = vf->volume,
                          .ino = vf->ino,
                          .flags = atomic_load(&g_fs.ordinary),
                          .mask = VOLUME_ATTR_SIZE,
                          .attr = {.size = size}};
-    int64_t r = fs_request(&rq);
+    r = fs_request(&rq);
     (void)told(vf, r == 0);
     return r;
 }
@@ -278,13 +323,16 @@ static int64_t regular_allocate(struct file *f, int mode, int64_t offset, int64_
     if ((mode & ~known) ||
         (mode & FALLOC_FL_PUNCH_HOLE && (mode & known) != (FALLOC_FL_PUNCH_HOLE | 1)))
         return -EOPNOTSUPP;
+    int64_t r = mode & FALLOC_FL_KEEP_SIZE ? 0 : may_grow(vf, (uint64_t)(offset + size));
+    if (r < 0)
+        return r;
     struct request rq = {.op = REQUEST_ALLOCATE,
                          .volume = vf->volume,
                          .ino = vf->ino,
                          .flags = (uint32_t)mode,
                          .offset = (uint64_t)offset,
                          .size = (uint64_t)size};
-    int64_t r = fs_request(&rq);
+    r = fs_request(&rq);
     (void)told(vf, r == 0);
     return r;
 }

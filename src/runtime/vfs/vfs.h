@@ -54,6 +54,9 @@ void vfs_fork_child(void);
 struct volume_file;
 void vfs_set_cwd(struct volume_file *cwd);
 
+/* Before a limit on the size of files: volumes are another process's to write. */
+must_check int vfs_file_size_prepare(void);
+
 /* Around vfork: requests go on. The child's process struct keeps what is its own. If the child
  * became another program by a host exec, that is a client from then on; parent() comes when the
  * child has left the parent's memory, and before its descriptor table is freed. */

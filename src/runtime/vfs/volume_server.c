@@ -18,6 +18,7 @@
 #include <sys/eventfd.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
+#include <sys/resource.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -411,9 +412,24 @@ static int start_workers(struct server *s)
     return -r;
 }
 
+/* What the guest may not use up or write is not the server's measure. */
+static void lift_limits(void)
+{
+    static const int resources[] = {RLIMIT_NOFILE, RLIMIT_FSIZE, RLIMIT_CPU, RLIMIT_AS,
+                                    RLIMIT_DATA};
+    struct rlimit limit;
+    for (size_t i = 0; i < ARRAY_COUNT(resources); i++) {
+        if (getrlimit((__rlimit_resource_t)resources[i], &limit) < 0)
+            continue;
+        limit.rlim_cur = limit.rlim_max;
+        (void)setrlimit((__rlimit_resource_t)resources[i], &limit);
+    }
+}
+
 /* Nothing of the guest stays: a pipe held open here would never end for its reader. */
 static void let_go_of_guest(void)
 {
+    lift_limits();
     setsid();
     (void)!chdir("/");
     prctl(PR_SET_NAME, "coffer-volumes");

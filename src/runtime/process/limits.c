@@ -1,0 +1,161 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Resource limits. The host enforces them, so its limits are the guest's, but where the runtime needs
+ * more than the guest may have: the hard limit of descriptors stays above the hidden ones, and writes to
+ * volumes are the volume server's, which no limit on the size of files may stop. */
+#include "runtime/process/limits.h"
+#include "platform/host.h"
+#include "runtime/fd_table.h"
+#include "runtime/guest.h"
+#include "runtime/syscall/call.h"
+#include "runtime/thread.h"
+#include "runtime/vfs/vfs.h"
+
+#include <errno.h>
+#include <linux/capability.h>
+#include <sys/syscall.h>
+
+static bool may_raise_hard(void)
+{
+    struct __user_cap_header_struct header = {.version = _LINUX_CAPABILITY_VERSION_3};
+    struct __user_cap_data_struct data[2] = {0};
+    return host_call(SYS_capget, &header, data) == 0 &&
+           (data[0].effective & (1u << CAP_SYS_RESOURCE));
+}
+
+static int host_get(int resource, struct rlimit *ret)
+{
+    return (int)host_call(SYS_prlimit64, 0, resource, NULL, ret);
+}
+
+static int host_set(int resource, const struct rlimit *limit)
+{
+    return (int)host_call(SYS_prlimit64, 0, resource, limit, NULL);
+}
+
+static bool g_reserved; /* the guest may have descriptors beyond the hidden ones */
+
+static struct limit_view *view_of(int resource)
+{
+    struct process *process = process_self();
+    return resource == RLIMIT_NOFILE  ? &process->descriptors
+           : resource == RLIMIT_FSIZE ? &process->file_size
+                                      : NULL;
+}
+
+/* What the guest has set, unless somebody else has changed the host's since. */
+static void show(const struct limit_view *view, struct rlimit *io)
+{
+    if (view->set && io->rlim_cur == view->host.rlim_cur && io->rlim_max == view->host.rlim_max)
+        *io = view->guest;
+}
+
+/* What the host is told: enough is left of its hard limit for the runtime's own descriptors and files. */
+static struct rlimit for_host(int resource, const struct rlimit *new, const struct rlimit *now)
+{
+    rlim_t base = (rlim_t)fd_hidden_base();
+    struct rlimit host = *new;
+    if (new->rlim_max <= now->rlim_max)
+        host.rlim_max = now->rlim_max;
+    if (resource == RLIMIT_NOFILE && !g_reserved)
+        host.rlim_cur = MIN(new->rlim_cur, base);
+    return host;
+}
+
+static int set_viewed(int resource, const struct rlimit *new, struct rlimit *now)
+{
+    struct limit_view *view = view_of(resource);
+    struct rlimit old = *now;
+    show(view, &old);
+    if (new->rlim_cur > new->rlim_max)
+        return -EINVAL;
+    if (new->rlim_max > old.rlim_max && !may_raise_hard())
+        return -EPERM;
+    const struct rlimit host = for_host(resource, new, now);
+    int r = resource == RLIMIT_FSIZE ? vfs_file_size_prepare() : 0;
+    if (r == 0)
+        r = host_set(resource, &host);
+    if (r == 0)
+        *view = (struct limit_view){.guest = *new, .host = host, .set = true};
+    return r;
+}
+
+/* Of the calling process; `new` may be NULL. */
+static int own(int resource, const struct rlimit *new, struct rlimit *ret_old)
+{
+    const struct limit_view *view = view_of(resource);
+    struct rlimit now;
+    if (resource == RLIMIT_NOFILE && new &&new->rlim_cur > (rlim_t)fd_hidden_base() && !g_reserved)
+        g_reserved = fd_reserve_hidden() == 0;
+    if (resource == RLIMIT_NOFILE)
+        fd_room_lock(); /* nobody has lifted the limit for a moment */
+    int r = host_get(resource, &now);
+    *ret_old = now;
+    if (r == 0 && view)
+        show(view, ret_old);
+    if (r == 0 && new)
+        r = view ? set_viewed(resource, new, &now) : host_set(resource, new);
+    if (resource == RLIMIT_NOFILE)
+        fd_room_unlock();
+    return r;
+}
+
+void limits_start(void)
+{
+    struct process *process = process_self();
+    struct rlimit now;
+    rlim_t base = (rlim_t)fd_hidden_base();
+    if (!process->descriptors.set && host_get(RLIMIT_NOFILE, &now) == 0 && now.rlim_cur > base) {
+        const struct rlimit host = {base, now.rlim_max};
+        if (host_set(RLIMIT_NOFILE, &host) == 0)
+            process->descriptors = (struct limit_view){.guest = now, .host = host, .set = true};
+    }
+    if (!process->file_size.set && host_get(RLIMIT_FSIZE, &now) == 0 &&
+        now.rlim_cur != RLIM_INFINITY)
+        process->file_size = (struct limit_view){.guest = now, .host = now, .set = true};
+}
+
+void limits_file_size_lift(void)
+{
+    struct rlimit now;
+    if (process_self()->file_size.set && host_get(RLIMIT_FSIZE, &now) == 0) {
+        now.rlim_cur = now.rlim_max;
+        (void)host_set(RLIMIT_FSIZE, &now);
+    }
+}
+
+void limits_file_size_restore(void)
+{
+    if (process_self()->file_size.set)
+        (void)host_set(RLIMIT_FSIZE, &process_self()->file_size.host);
+}
+
+static int64_t limits(int pid, int resource, unsigned long new_at, unsigned long old_at)
+{
+    struct rlimit new, old;
+    if (new_at && guest_get(&new, new_at) < 0)
+        return -EFAULT;
+    int64_t r = pid == 0 || pid == process_self()->pid
+                    ? own(resource, new_at ? &new : NULL, &old)
+                    : host_call(SYS_prlimit64, pid, resource, new_at ? &new : NULL, &old);
+    return r < 0 || !old_at ? r : guest_put(old_at, &old);
+}
+
+int64_t sys_prlimit64(struct syscall_call *c)
+{
+    return limits((int)c->args[0], (int)c->args[1], c->args[2], c->args[3]);
+}
+
+int64_t sys_getrlimit(struct syscall_call *c)
+{
+    struct rlimit old;
+    int64_t r = own((int)c->args[0], NULL, &old);
+    return r < 0 ? r : guest_put(c->args[1], &old);
+}
+
+int64_t sys_setrlimit(struct syscall_call *c)
+{
+    struct rlimit new, old;
+    if (guest_get(&new, c->args[1]) < 0)
+        return -EFAULT;
+    return own((int)c->args[0], &new, &old);
+}
