@@ -23,7 +23,8 @@ change it there.
   AMX permission, `userfaultfd`, `io_uring` and Linux AIO are not offered; programs fall back.
 - Children share the policy. `clone` makes threads, `fork`s and `vfork`s; namespaces, chosen process
   ids, cgroups and sharing memory without being a thread or waiting like `vfork` are refused.
-- `execve` stays in the process. A program file that is open for writing runs; on Linux it is `ETXTBSY`.
+- `execve` stays in the process. A program that somebody has open for writing is `ETXTBSY` where its
+  file is the host's and belongs to who executes it; while a program runs its file can be written.
 - `signalfd` does not show SIGSEGV, SIGBUS, SIGTRAP and SIGSYS.
 
 ## How calls are made fast

@@ -82,8 +82,9 @@ struct runtime_config {
     char *const *argv; /* argv[0] is the program as the guest sees it */
     char *const *envp;
     const char *program; /* host path of the executable; NULL: search argv[0] in PATH */
-    const char *cwd;     /* NULL: inherit */
-    bool has_policy;     /* everything not named is denied; else it is passed to the host */
+    int program_fd;  /* > 0: it is behind this descriptor of ours, and `program` only its name */
+    const char *cwd; /* NULL: inherit */
+    bool has_policy; /* everything not named is denied; else it is passed to the host */
 
     struct runtime_volume volumes[RUNTIME_VOLUMES_MAX];
     unsigned volume_count;

@@ -51,13 +51,23 @@ static int open_one(const struct runtime_config *config, const char *path,
                     struct program **ret_program)
 {
     struct strings argv = {0}, envp = {0};
-    int r = copy_strings(config->argv, &argv);
+    struct program *program;
+    const struct image_place place = {.path = path,
+                                      .fd = config->program_fd > 0 ? config->program_fd : -1};
+    int r = program_find(&place, &program);
+    if (r < 0)
+        return r;
+    r = copy_strings(config->argv, &argv);
     if (r == 0)
         r = copy_strings(config->envp, &envp);
     if (r == 0)
-        return program_open(path, -1, &argv, &envp, ret_program);
+        r = program_complete(program, &argv, &envp);
     strings_done(&argv);
     strings_done(&envp);
+    if (r < 0)
+        program_free(program);
+    else
+        *ret_program = program;
     return r;
 }
 

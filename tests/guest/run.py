@@ -44,6 +44,7 @@ CASES = [
     ("clone", guest("clone"), ""),
     ("vfork and its children", guest("vforks"), ""),
     ("waiting for children", guest("waits"), ""),
+    ("what exec refuses", guest("exec_errors"), ""),
     ("limits", guest("limits"), ""),
     ("locks of the dead", guest("robust"), ""),
     ("exec", guest("exec"), ""),

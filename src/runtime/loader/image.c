@@ -8,25 +8,28 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <signal.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
-static int open_path(const char *path, struct image *image)
+static int open_path(const struct image_place *place, struct image *image)
 {
-    return vfs_program_open(path, &image->fd, &image->file);
+    bool relative = place->fd >= 0;
+    return vfs_program_open_at(relative ? place->fd : AT_FDCWD,
+                               relative ? place->rest : place->path, place->no_follow, &image->fd,
+                               &image->file);
 }
 
 static int open_descriptor(int fd, struct image *image)
 {
-    image->file = fd_get(fd);
-    if (image->file)
-        return 0;
+    if (fd_is_shielded(fd))
+        return vfs_program_open_at(fd, "", false, &image->fd, &image->file);
     char path[32];
     (void)snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
-    image->fd = host_openat(AT_FDCWD, path, O_RDONLY | O_CLOEXEC, 0);
+    image->fd = host_openat(AT_FDCWD, path, O_RDONLY | O_NONBLOCK | O_CLOEXEC, 0);
     return image->fd < 0 ? image->fd : 0;
 }
 
@@ -51,10 +54,24 @@ static int judge(struct image *image)
     return (int)host_call(SYS_faccessat2, AT_FDCWD, path, X_OK, AT_EACCESS);
 }
 
-int image_open(const char *path, int fd, struct image *ret_image)
+/* A lease is refused where somebody writes, to who may have one: the owner of the file. Should somebody
+ * open it in that moment, the signal for it is one that is ignored. */
+int image_check_writers(const struct image *image)
+{
+    if (image->file)
+        return 0;
+    (void)host_call(SYS_fcntl, image->fd, F_SETSIG, SIGURG);
+    long r = host_call(SYS_fcntl, image->fd, F_SETLEASE, F_RDLCK);
+    if (r == 0)
+        (void)host_call(SYS_fcntl, image->fd, F_SETLEASE, F_UNLCK);
+    return r == -EAGAIN ? -ETXTBSY : 0;
+}
+
+int image_open(const struct image_place *place, struct image *ret_image)
 {
     struct image image = {.fd = -1};
-    int r = fd >= 0 ? open_descriptor(fd, &image) : open_path(path, &image);
+    int r = place->fd >= 0 && !place->rest ? open_descriptor(place->fd, &image)
+                                           : open_path(place, &image);
     if (r == 0)
         r = judge(&image);
     if (r < 0) {

@@ -16,9 +16,18 @@ struct image {
     uint64_t size;
 };
 
-/* Opens a regular file that may be executed. 0 or -errno as execve(2). `fd` >= 0: that descriptor
- * of the guest is the program and `path` only its name. */
-must_check int image_open(const char *path, int fd, struct image *ret_image);
+/* Where to find a program. */
+struct image_place {
+    const char *path; /* as the program will know it; AT_EXECFN */
+    int fd;           /* >= 0: the program is behind this descriptor of the guest, */
+    const char *rest; /* or, if this is not NULL, at this path from there */
+    bool no_follow;   /* a link at the end is -ELOOP */
+};
+
+/* Opens a regular file that may be executed. 0 or -errno as execve(2). */
+must_check int image_open(const struct image_place *place, struct image *ret_image);
+/* 0, or -ETXTBSY if somebody has it open for writing and the host says so. */
+must_check int image_check_writers(const struct image *image);
 void image_done(struct image *image);
 
 /* elf_read_fn over an image. */

@@ -50,7 +50,8 @@ static uint64_t stack_place(uint64_t size)
 
 static int stack_map(const struct program *p, struct stack *ret_stack)
 {
-    uint64_t size = MAX(stack_size(), (uint64_t)2 * PROGRAM_STRINGS_MAX);
+    uint64_t texts = p->argv.size + p->envp.size + (p->argv.count + p->envp.count) * sizeof(char *);
+    uint64_t size = MAX(stack_size(), round_up(texts, ELF_PAGE) + STACK_SIZE_MIN);
     int prot = PROT_READ | PROT_WRITE | (p->elf.executable_stack ? PROT_EXEC : 0);
     int64_t at = memory_map(stack_place(size), size + STACK_GUARD, PROT_NONE,
                             MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, NULL, 0);
@@ -158,8 +159,8 @@ static int stack_fill(struct stack *s, const struct program *p, struct auxv *a)
 /* The name ps(1) shows. */
 static void name_process(const struct program *p)
 {
-    const char *name = strrchr(p->path, '/');
-    name = name ? name + 1 : p->path;
+    const char *path = p->unnamed ? p->executable : p->path, *name = strrchr(path, '/');
+    name = name ? name + 1 : path;
     (void)host_call(SYS_prctl, 15 /* PR_SET_NAME */, name);
 }
 

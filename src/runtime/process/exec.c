@@ -18,39 +18,66 @@
 #include <linux/prctl.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
+#include <sys/resource.h>
 #include <sys/syscall.h>
+
+#define ARGUMENT_MAX ((size_t)128 << 10) /* one text with its NUL; and what a small stack takes */
 
 static struct program *_Atomic g_pending; /* of who has claimed ENDING_EXEC */
 static uint64_t g_pending_mask;           /* of the thread that calls execve(): the new program's */
 
 static int read_strings(unsigned long from, struct strings *ret)
 {
-    char *text = malloc(PROGRAM_STRINGS_MAX);
+    char *text = malloc(ARGUMENT_MAX);
     int r = text ? 0 : -ENOMEM;
     for (unsigned long at = from; r == 0 && from != 0; at += sizeof(unsigned long)) {
         unsigned long address;
         r = guest_get(&address, at);
         if (r < 0 || address == 0)
             break;
-        ssize_t n = guest_text(text, address, PROGRAM_STRINGS_MAX / 16);
+        ssize_t n = guest_text(text, address, ARGUMENT_MAX);
         r = n == -ENAMETOOLONG ? -E2BIG : n < 0 ? (int)n : strings_add(ret, text, SIZE_MAX);
     }
     free(text);
     return r;
 }
 
+/* Whether the new stack takes them (fs/exec.c: bprm_stack_limits()). */
+static int check_sizes(const char *path, const struct strings *argv, const struct strings *envp)
+{
+    struct rlimit stack = {0};
+    (void)host_call(SYS_prlimit64, 0, RLIMIT_STACK, NULL, &stack);
+    uint64_t limit = MIN((uint64_t)PROGRAM_STRINGS_MAX, (uint64_t)stack.rlim_cur / 4);
+    uint64_t room = MAX(limit, (uint64_t)ARGUMENT_MAX);
+    uint64_t pointers = (MAX(argv->count, (size_t)1) + envp->count) * sizeof(char *);
+    uint64_t texts = argv->size + envp->size + strlen(path) + 1;
+    return pointers >= room || texts > room - pointers ? -E2BIG : 0;
+}
+
 /* Everything that can fail, before anything changes. */
-static int prepare(const char *path, int fd, unsigned long argv_at, unsigned long envp_at,
-                   struct program **ret_program)
+static int prepare(const struct image_place *place, bool unreachable, unsigned long argv_at,
+                   unsigned long envp_at, struct program **ret_program)
 {
     struct strings argv = {0}, envp = {0};
-    int r = read_strings(argv_at, &argv);
+    struct program *program;
+    int r = program_find(place, &program);
+    if (r < 0)
+        return r;
+    program->unreachable = unreachable;
+    r = read_strings(argv_at, &argv);
     if (r == 0)
         r = read_strings(envp_at, &envp);
     if (r == 0)
-        return program_open(path, fd, &argv, &envp, ret_program);
+        r = check_sizes(place->path, &argv, &envp);
+    if (r == 0)
+        r = program_complete(program, &argv, &envp);
     strings_done(&argv);
     strings_done(&envp);
+    if (r < 0)
+        program_free(program);
+    else
+        *ret_program = program;
     return r;
 }
 
@@ -166,12 +193,12 @@ struct program *exec_take(struct thread *t)
     return program;
 }
 
-static int64_t exec_program(struct syscall_call *c, const char *path, int fd, unsigned long argv,
-                            unsigned long envp)
+static int64_t exec_program(struct syscall_call *c, const struct image_place *place,
+                            bool unreachable, const unsigned long *strings)
 {
     struct program *program;
     fd_room_enter();
-    int r = prepare(path, fd, argv, envp, &program);
+    int r = prepare(place, unreachable, strings[0], strings[1], &program);
     fd_room_leave();
     if (r < 0)
         return r;
@@ -188,30 +215,34 @@ int64_t sys_execve(struct syscall_call *c)
     ssize_t n = guest_text(path, c->args[0], sizeof(path));
     if (n <= 0)
         return n < 0 ? n : -ENOENT;
-    return exec_program(c, path, -1, c->args[1], c->args[2]);
+    return exec_program(c, &(struct image_place){.path = path, .fd = -1}, false, &c->args[1]);
 }
 
+/* The name that a program has which was found from a descriptor is one under /dev/fd. */
 int64_t sys_execveat(struct syscall_call *c)
 {
     char path[PATH_MAX], full[PATH_MAX + 32];
     int fd = (int)c->args[0];
     ssize_t n = guest_text(path, c->args[1], sizeof(path));
-    if (n < 0)
-        return n;
     if (c->args[4] & ~(unsigned long)(AT_EMPTY_PATH | AT_SYMLINK_NOFOLLOW))
         return -EINVAL;
+    if (n < 0)
+        return n;
     if (n == 0 && !(c->args[4] & AT_EMPTY_PATH))
         return -ENOENT;
-    if (n == 0) {
-        (void)snprintf(full, sizeof(full), "/dev/fd/%d", fd);
-        return exec_program(c, full, fd, c->args[2], c->args[3]);
+    struct image_place place = {.fd = -1, .no_follow = c->args[4] & AT_SYMLINK_NOFOLLOW};
+    if (n > 0 && (path[0] == '/' || fd == AT_FDCWD)) {
+        place.path = path;
+        return exec_program(c, &place, false, &c->args[2]);
     }
-    if (path[0] == '/' || fd == AT_FDCWD)
-        return exec_program(c, path, -1, c->args[2], c->args[3]);
-    if (host_call(SYS_fcntl, fd, F_GETFD) < 0 || fd_is_hidden(fd))
-        return -EBADF;
-    if (fd_is_shielded(fd))
+    if (n == 0 && fd == AT_FDCWD) /* the working directory */
         return -EACCES;
-    (void)snprintf(full, sizeof(full), "/dev/fd/%d/%s", fd, path);
-    return exec_program(c, full, -1, c->args[2], c->args[3]);
+    long flags = fd_is_hidden(fd) ? -EBADF : host_call(SYS_fcntl, fd, F_GETFD);
+    if (flags < 0)
+        return -EBADF;
+    (void)snprintf(full, sizeof(full), n > 0 ? "/dev/fd/%d/%s" : "/dev/fd/%d", fd, path);
+    place.path = full;
+    place.fd = fd;
+    place.rest = n > 0 ? path : NULL;
+    return exec_program(c, &place, flags & FD_CLOEXEC, &c->args[2]);
 }

@@ -135,6 +135,25 @@ static int write_sealed(const struct buf *state)
     return r;
 }
 
+/* The arguments before scripts have changed them: the other runtime follows the scripts again. */
+static void put_given(struct out *o, const struct program *program)
+{
+    if (!program->first) {
+        put_strings(o, &program->argv);
+        return;
+    }
+    put_number(o, program->argv.count - program->inserted);
+    put_text(o, program->first);
+    for (size_t i = program->inserted + 1; i < program->argv.count; i++)
+        put_text(o, program->argv.items[i]);
+}
+
+/* A program by descriptor may be out of reach by its name: it is handed over as it is open. 0: not so. */
+static int program_fd(const struct program *program)
+{
+    return program->unreachable && program->image.fd > 0 ? program->image.fd : 0;
+}
+
 int exec_host(const struct program *program)
 {
     struct out o = {.r = 0};
@@ -144,7 +163,8 @@ int exec_host(const struct program *program)
     put(&o, &process_self()->descriptors, sizeof(struct limit_view));
     put(&o, &process_self()->file_size, sizeof(struct limit_view));
     put_text(&o, program->path);
-    put_strings(&o, &program->argv);
+    put_number(&o, (uint64_t)program_fd(program));
+    put_given(&o, program);
     put_strings(&o, &program->envp);
     put_config(&o, g_config);
     struct buf shield = {0};
@@ -168,6 +188,8 @@ int exec_host(const struct program *program)
     (void)snprintf(number, sizeof(number), "%d", fd);
     const char *const argv[] = {"coffer-runtime", RUNTIME_CONTINUE_FLAG, number, NULL};
     const char *const envp[] = {NULL};
+    if (program_fd(program) > 0)
+        (void)host_call(SYS_fcntl, program_fd(program), F_SETFD, 0);
     int r = (int)host_call(SYS_execve, "/proc/self/exe", argv, envp);
     (void)explain_record_keep(false);
     (void)trace_keep(false);
@@ -318,6 +340,7 @@ int exec_continue(int fd, struct runtime_config *ret_config, struct error *e)
     reader_copy(&in.rd, &g_process.descriptors, sizeof g_process.descriptors);
     reader_copy(&in.rd, &g_process.file_size, sizeof g_process.file_size);
     ret_config->program = get_text(&in);
+    ret_config->program_fd = (int)get_count(&in, 1 << 20);
     ret_config->argv = get_strings(&in);
     ret_config->envp = get_strings(&in);
     get_config(&in, ret_config);

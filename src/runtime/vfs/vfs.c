@@ -334,20 +334,25 @@ static int program_on_volume(struct place *p, struct file **ret_file)
     if (r < 0)
         return r == -EROFS ? -EACCES : r;
     if (!S_ISREG(ref.attr.mode))
-        return -EACCES;
+        return S_ISLNK(ref.attr.mode) ? -ELOOP : -EACCES;
     r = permission_check(&ref.attr, &creds, PERMISSION_EXECUTE);
+    struct volume_file *known = p->kind == PLACE_FILE ? volume_file_of(p->file) : NULL;
     if (r == 0)
-        r = volume_file_open(ref.mount, ref.volume, ref.ino, ref.attr.mode, O_RDONLY, p->dir,
-                             place_name(p), &vf);
+        r = volume_file_open(ref.mount, ref.volume, ref.ino, ref.attr.mode, O_RDONLY,
+                             known ? known->dir : p->dir,
+                             known ? slice_of(known->name, known->name_size) : place_name(p), &vf);
     if (r == 0)
         *ret_file = &vf->file;
     return r;
 }
 
-int vfs_program_open_at(int dir_fd, const char *path, int *ret_fd, struct file **ret_file)
+int vfs_program_open_at(int dir_fd, const char *path, bool no_follow, int *ret_fd,
+                        struct file **ret_file)
 {
     struct place place;
-    unsigned flags = PLACE_FOLLOW | PLACE_EXECUTES | (path[0] ? 0 : PLACE_EMPTY_PATH);
+    unsigned flags =
+        (no_follow ? 0 : PLACE_FOLLOW) | PLACE_EXECUTES | (path[0] ? 0 : PLACE_EMPTY_PATH);
+    int last = O_RDONLY | O_NONBLOCK | O_CLOEXEC | (no_follow ? O_NOFOLLOW : 0);
     *ret_fd = -1;
     *ret_file = NULL;
     int r = proc_find(path, flags, &place);
@@ -358,7 +363,7 @@ int vfs_program_open_at(int dir_fd, const char *path, int *ret_fd, struct file *
     switch (place.kind) {
     case PLACE_HOST:
         r = host_openat(place.as_given ? dir_fd : AT_FDCWD, place.as_given ? path : place.path,
-                        O_RDONLY | O_CLOEXEC, 0);
+                        last, 0);
         *ret_fd = r;
         break;
     case PLACE_STATIC:
@@ -376,9 +381,10 @@ int vfs_program_open_at(int dir_fd, const char *path, int *ret_fd, struct file *
     return r < 0 ? r : 0;
 }
 
-int vfs_program_open(const char *path, int *ret_fd, struct file **ret_file)
+int64_t vfs_program_path(struct file *f, char *text, size_t size)
 {
-    return vfs_program_open_at(AT_FDCWD, path, ret_fd, ret_file);
+    struct volume_file *vf = f ? volume_file_of(f) : NULL;
+    return vf ? volume_file_path(vf, text, size) : -EINVAL;
 }
 
 static int64_t cwd_text(char *text, size_t size)

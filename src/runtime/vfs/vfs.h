@@ -30,10 +30,12 @@ uint64_t vfs_host_size(void);
 /* A program to load: exactly one of *ret_fd (a plain host descriptor, low: the caller closes it)
  * and *ret_file (a shielded file: the caller puts it) is set, the other is -1 or NULL. Follows
  * links; checks the rules and, on volumes, the permission to execute. `path` may be relative to
- * the guest's working directory or to `dir_fd`; an empty path is the descriptor itself. */
-must_check int vfs_program_open(const char *path, int *ret_fd, struct file **ret_file);
-must_check int vfs_program_open_at(int dir_fd, const char *path, int *ret_fd,
+ * the guest's working directory or to `dir_fd`; an empty path is the descriptor itself. `no_follow`:
+ * a link at its end is -ELOOP. */
+must_check int vfs_program_open_at(int dir_fd, const char *path, bool no_follow, int *ret_fd,
                                    struct file **ret_file);
+/* Where a program on a volume lies, without its NUL; -errno for other files. */
+must_check int64_t vfs_program_path(struct file *f, char *text, size_t size);
 /* For people: what the rules say of a path as it is written (links are not followed): "host",
  * "volume", "private", ... */
 const char *vfs_class_of(const char *path);
