@@ -25,6 +25,10 @@ change it there.
   ids, cgroups and sharing memory without being a thread or waiting like `vfork` are refused.
 - `execve` stays in the process. A program that somebody has open for writing is `ETXTBSY` where its
   file is the host's and belongs to who executes it; while a program runs its file can be written.
+- What was written to a volume without a sync is with the host, encrypted, 100 ms later at most: kill -9
+  of the process loses what is younger (on Linux nothing), and what it wrote through a shared mapping
+  since the last `msync`. Any other end of a program loses nothing. A thread of the runtime does this
+  while there is something to do; `/proc/self/status` counts it.
 - `signalfd` does not show SIGSEGV, SIGBUS, SIGTRAP and SIGSYS.
 
 ## How calls are made fast

@@ -146,6 +146,15 @@ int volume_sync(struct volume *v, uint64_t ino, bool data_only)
     return sync_all(v, &head, active, false);
 }
 
+int volume_push(struct volume *v)
+{
+    volume_lock(v);
+    int r = log_write(v);
+    batch_trim(v);
+    volume_finish(v);
+    return r;
+}
+
 void volume_finish(struct volume *v)
 {
     upkeep(v);

@@ -114,6 +114,10 @@ must_check int volume_open(const struct volume_options *options, struct volume *
 /* Commits, reports, releases the lease, wipes keys and frees. The volume is gone even on error. */
 int volume_close(struct volume *volume);
 
+/* What was written goes to the host's page cache, encrypted: a killed process loses none of it, a power
+ * failure may. 0 or -errno. */
+must_check int volume_push(struct volume *volume);
+
 /* Forgets everything without touching host or authority: for a child after fork(), and for tests
  * that play a crash. */
 void volume_abandon(struct volume *volume);

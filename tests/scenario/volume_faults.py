@@ -190,6 +190,58 @@ def what_was_acknowledged_survives_kill_9(host):
     tap.equal(host.must(host.sql("pragma integrity_check;")).strip(), "ok")
 
 
+UNSYNCED = r"""
+import os, signal, sys
+os.write(1, b"ready\n")
+sys.stdin.readline()
+fd = os.open("/data/unsynced", os.O_CREAT | os.O_WRONLY | os.O_TRUNC, 0o600)
+for i in range(500):
+    os.write(fd, b"line %d\n" % i)
+os.mkdir("/data/made")
+if sys.argv[1] == "forked" and os.fork() != 0:
+    signal.pause()
+os.write(1, b"written\n")
+signal.pause()
+"""
+
+
+@tap.test
+def what_was_written_without_a_sync_survives_kill_9_a_moment_later(host):
+    def seen():
+        files = [os.stat(os.path.join(host.volume, name)) for name in os.listdir(host.volume)]
+        return [(file.st_ino, file.st_size, file.st_mtime_ns) for file in files]
+
+    looks = []
+
+    def settles(before):
+        now = seen()
+        if looks and looks[-1] != now:
+            looks.clear()
+        looks.append(now)
+        return now != before and len(looks) > 40
+
+    for kind in ("alone", "forked"):
+        process = subprocess.Popen(host.command(sys.executable, "-c", UNSYNCED, kind),
+                                   env=host.environment, stdin=subprocess.PIPE,
+                                   stdout=subprocess.PIPE, start_new_session=True)
+        tap.equal(process.stdout.readline(), b"ready\n")
+        before = seen()
+        process.stdin.write(b"go\n")
+        process.stdin.flush()
+        tap.equal(process.stdout.readline(), b"written\n")
+        tap.until(lambda: settles(before), "the host has got it, and gets no more")
+        volumes = subprocess.run(["pgrep", "-x", "-P", str(process.pid), "coffer-volumes"],
+                                 capture_output=True, text=True, check=False).stdout.split()
+        os.killpg(process.pid, signal.SIGKILL)
+        for pid in volumes:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(int(pid), signal.SIGKILL)
+        process.wait()
+        left = host.must(host.run("/bin/sh", "-c",
+                                  "tail -1 /data/unsynced; rmdir /data/made; rm /data/unsynced"))
+        tap.equal(left, "line 499\n", f"what is left of {kind}")
+
+
 @tap.test
 def a_full_disk_is_an_error_and_deleting_makes_room(host):
     small = os.path.join(host.root, "small")

@@ -12,6 +12,7 @@
 #include "runtime/vfs/vfs.h"
 #include "runtime/vfs/volume_client.h"
 #include "runtime/vfs/volume_server.h"
+#include "runtime/vfs/write_behind.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -184,6 +185,7 @@ void vfs_fork_child(void)
     volume_file_after_fork();
     static_file_after_fork();
     mapping_after_fork();
+    write_behind_after_fork();
     locks_after_fork();
     atomic_store(&g_fs.cwd_lock, 0);
     atomic_store(&g_fs.creds_lock, 0);

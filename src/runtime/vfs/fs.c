@@ -7,6 +7,7 @@
 #include "runtime/vfs/vfs.h"
 #include "runtime/vfs/volume_client.h"
 #include "runtime/vfs/volume_file.h"
+#include "runtime/vfs/write_behind.h"
 
 #include <errno.h>
 #include <limits.h>
@@ -56,8 +57,11 @@ int64_t fs_request_ungated(struct request *rq)
 {
     const struct process *process = process_self();
     rq->client = process->vfork_child ? process->vfs_client : g_fs.client;
-    if (g_fs.owner)
-        return owner_execute(g_fs.owner, rq);
+    if (g_fs.owner) {
+        int64_t r = owner_execute(g_fs.owner, rq);
+        write_behind_note(g_fs.owner);
+        return r;
+    }
     return g_fs.remote ? volume_client_call(g_fs.remote, rq) : -ENODEV;
 }
 

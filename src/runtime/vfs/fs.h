@@ -84,6 +84,9 @@ void fs_gate_enter(void);
 void fs_gate_leave(void);
 /* Until fs_gate_open(), no request is under way but those made with fs_request_ungated(). */
 void fs_gate_close(void);
+/* Around what uses the owner outside a request. */
+void fs_gate_enter(void);
+void fs_gate_leave(void);
 void fs_gate_open(void);
 int64_t fs_request_ungated(struct request *rq);
 

@@ -5,6 +5,7 @@
 #include "runtime/fd_table.h"
 #include "runtime/vfs/dirents.h"
 #include "runtime/vfs/fs.h"
+#include "runtime/vfs/write_behind.h"
 
 #include <dirent.h>
 #include <errno.h>
@@ -23,6 +24,7 @@ struct host_directory {
     uint64_t dev, ino;
     unsigned listed;        /* mounts dealt with; under file.lock */
     bool names_descriptors; /* the runtime's are left out */
+    bool names_threads;     /* the same */
 };
 
 static const struct file_ops host_directory_ops;
@@ -83,17 +85,25 @@ int64_t host_directory_opened(int64_t fd)
     return r < 0 ? r : fd;
 }
 
-bool names_descriptors(const char *path)
+static struct slice last_name(const char *path)
 {
     size_t size = strlen(path);
     while (size > 0 && path[size - 1] == '/')
         size--;
-    if (size == 0)
-        return false;
-    const char *last = memrchr(path, '/', size);
+    const char *last = size > 0 ? memrchr(path, '/', size) : NULL;
     last = last ? last + 1 : path;
-    struct slice name = slice_of(last, (size_t)(path + size - last));
-    return slice_is_text(name, "fd") || slice_is_text(name, "fdinfo");
+    return slice_of(last, (size_t)(path + size - last));
+}
+
+static bool names_threads(const char *path)
+{
+    return slice_is_text(last_name(path), "task");
+}
+
+bool names_descriptors(const char *path)
+{
+    struct slice name = last_name(path);
+    return slice_is_text(name, "fd") || slice_is_text(name, "fdinfo") || names_threads(path);
 }
 
 int64_t descriptor_directory_opened(int64_t fd)
@@ -114,7 +124,8 @@ int64_t descriptor_directory_opened(int64_t fd)
         free(dir);
         return fd;
     }
-    dir->names_descriptors = true;
+    dir->names_threads = names_threads(text);
+    dir->names_descriptors = !dir->names_threads;
     file_init(&dir->file, &host_directory_ops, flags);
     int r = fd_attach((int)fd, &dir->file);
     return r < 0 ? r : fd;
@@ -139,8 +150,15 @@ static void add_mounts(struct host_directory *dir, struct dirents *d)
     }
 }
 
-/* Leaves the runtime's own descriptors out of entries[0..size). What is left, in bytes. */
-static int64_t leave_out_hidden(uint8_t *entries, int64_t size)
+static bool is_hidden(const struct host_directory *dir, long number)
+{
+    if (dir->names_threads)
+        return number == write_behind_tid();
+    return number <= INT_MAX && fd_is_hidden((int)number);
+}
+
+/* Leaves the runtime's own descriptors or threads out of entries[0..size). What is left, in bytes. */
+static int64_t leave_out_hidden(const struct host_directory *dir, uint8_t *entries, int64_t size)
 {
     int64_t kept = 0;
     for (int64_t at = 0; at < size;) {
@@ -153,8 +171,7 @@ static int64_t leave_out_hidden(uint8_t *entries, int64_t size)
         char *name = (char *)entries + at + DIRENT_NAME_AT, *end;
         entries[at + length - 1] = '\0'; /* it is so unless the host lies */
         long number = strtol(name, &end, 10);
-        bool hidden = name[0] >= '0' && name[0] <= '9' && *end == '\0' && number <= INT_MAX &&
-                      fd_is_hidden((int)number);
+        bool hidden = name[0] >= '0' && name[0] <= '9' && *end == '\0' && is_hidden(dir, number);
         if (!hidden) {
             memmove(entries + kept, entries + at, length);
             kept += length;
@@ -164,7 +181,7 @@ static int64_t leave_out_hidden(uint8_t *entries, int64_t size)
     return kept;
 }
 
-static int64_t list_descriptors(struct file *f, void *entries, size_t size)
+static int64_t list_numbers(struct file *f, void *entries, size_t size)
 {
     uint8_t chunk[8192];
     for (;;) {
@@ -174,7 +191,7 @@ static int64_t list_descriptors(struct file *f, void *entries, size_t size)
             return -EPROTO;
         if (n <= 0)
             return n;
-        n = leave_out_hidden(chunk, n);
+        n = leave_out_hidden(directory_of(f), chunk, n);
         if (n < 0)
             return n;
         if (n > 0) {
@@ -187,8 +204,8 @@ static int64_t list_descriptors(struct file *f, void *entries, size_t size)
 static int64_t directory_getdents(struct file *f, void *entries, size_t size)
 {
     struct host_directory *dir = directory_of(f);
-    if (dir->names_descriptors)
-        return list_descriptors(f, entries, size);
+    if (dir->names_descriptors || dir->names_threads)
+        return list_numbers(f, entries, size);
     int64_t n = host_call(SYS_getdents64, atomic_load(&f->host_fd), entries, size);
     if (n > (int64_t)size)
         return -EPROTO;

@@ -517,8 +517,32 @@ static execute_fn *const executors[REQUEST_OP_COUNT] = {
     [REQUEST_CLIENT_KEEP] = do_client_keep,
 };
 
+int owner_push(struct owner *owner)
+{
+    int first = 0;
+    for (uint32_t i = 0; i < owner->kept_count; i++) {
+        int r = owner->volumes[i] ? volume_push(owner->volumes[i]) : 0;
+        if (r < 0 && first == 0)
+            first = r;
+    }
+    return first;
+}
+
+static bool changes_volume(uint32_t op)
+{
+    const uint64_t changing =
+        1ull << REQUEST_OPEN_UNNAMED | 1ull << REQUEST_WRITE | 1ull << REQUEST_SETATTR |
+        1ull << REQUEST_MAKE | 1ull << REQUEST_LINK | 1ull << REQUEST_UNLINK |
+        1ull << REQUEST_RMDIR | 1ull << REQUEST_RENAME | 1ull << REQUEST_ALLOCATE |
+        1ull << REQUEST_SETXATTR | 1ull << REQUEST_REMOVEXATTR | 1ull << REQUEST_UNMAP;
+    return changing >> op & 1;
+}
+
 int64_t owner_execute(struct owner *owner, struct request *rq)
 {
+    if (rq->op < REQUEST_OP_COUNT && changes_volume(rq->op) && owner->kept_count > 0 &&
+        !atomic_load_explicit(&owner->changed, memory_order_relaxed))
+        atomic_store(&owner->changed, true);
     if (rq->op >= REQUEST_OP_COUNT || rq->client >= OWNER_CLIENTS_MAX)
         return -EINVAL;
     if (executors[rq->op])

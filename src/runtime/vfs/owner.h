@@ -84,7 +84,9 @@ struct owner {
     struct owner_client clients[OWNER_CLIENTS_MAX];
     struct owner_mount mounts[OWNER_MOUNTS_MAX];
     unsigned mount_count;
-    int arena_fd;                        /* shared mappings' memory; -1 until the first */
+    uint32_t kept_count;  /* the volumes below this index outlive the process: see owner_push() */
+    _Atomic bool changed; /* one of them, since it was last given to the host */
+    int arena_fd;         /* shared mappings' memory; -1 until the first */
     uint8_t map_slots[SHARED_MAP_SLOTS]; /* 1: that stretch of the arena is taken */
     /* Counts up whenever a lock goes; those who wait for one watch it. In shared memory once there
      * are several processes. */
@@ -100,6 +102,9 @@ must_check struct owner *owner_new(void);
 
 /* Closes every volume (commits) and frees. 0 or the first error. */
 int owner_close(struct owner *owner);
+
+/* Gives what was written to the host, without a sync: see volume_push(). 0 or the first error. */
+must_check int owner_push(struct owner *owner);
 
 /* Frees without committing, wiping all keys: the state goes on in another process. */
 void owner_abandon(struct owner *owner);

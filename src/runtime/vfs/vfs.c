@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "runtime/vfs/vfs.h"
-#include "runtime/guest.h"
 
 #include "base/log.h"
 #include "platform/host.h"
 #include "runtime/fd_table.h"
+#include "runtime/guest.h"
 #include "runtime/vfs/calls.h"
 #include "runtime/vfs/file_ops.h"
 #include "runtime/vfs/host_directory.h"
@@ -17,6 +17,7 @@
 #include "runtime/vfs/static_file.h"
 #include "runtime/vfs/volume_client.h"
 #include "runtime/vfs/volume_file.h"
+#include "runtime/vfs/write_behind.h"
 #include "volume/backend.h"
 
 #include <errno.h>
@@ -270,8 +271,10 @@ int vfs_init(const struct runtime_config *config, struct error *e)
     if (r == 0 && needs_owner(config)) {
         g_fs.owner = owner_new();
         r = g_fs.owner ? 0 : error_set(e, -ENOMEM, "no memory");
-        if (r == 0)
+        if (r == 0) {
             g_fs.owner->open_volume = private_volume_open;
+            g_fs.owner->kept_count = config->volume_count;
+        }
         stand_in_init(-1);
     }
     if (r == 0 && config->volume_count > 0)
@@ -303,6 +306,7 @@ void vfs_exit(void)
         volume_client_goodbye(g_fs.remote);
         return;
     }
+    write_behind_end();
     int r = owner_close(TAKE(g_fs.owner));
     stand_in_remove_all();
     if (r < 0)

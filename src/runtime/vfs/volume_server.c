@@ -1,10 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "runtime/vfs/volume_server.h"
 
+#include "base/log.h"
 #include "platform/host.h"
 #include "runtime/fd_table.h"
 #include "runtime/vfs/mapping.h"
 #include "runtime/vfs/stand_in.h"
+#include "runtime/vfs/write_behind.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -49,6 +51,8 @@ struct server {
     uint32_t parents[OWNER_CLIENTS_MAX];
     bool orphans[OWNER_CLIENTS_MAX]; /* the parent died before it said who this is */
     unsigned client_count;
+    _Atomic bool push_wanted; /* something has changed since the last owner_push() */
+    int64_t push_at_ns;       /* when that is due; 0: not thought of. Of the thread that waits */
 };
 
 LARGE_TABLE static struct server g_server;
@@ -175,6 +179,14 @@ static int64_t client_fork(struct server *s, struct request *rq)
 
 /* --- requests --- */
 
+/* The first change since the last push: the one who waits shall not wait for ever. */
+static void note_written(struct server *s)
+{
+    if (atomic_load_explicit(&s->owner->changed, memory_order_relaxed) &&
+        !atomic_exchange(&s->push_wanted, true))
+        note_change(s);
+}
+
 static int64_t execute(struct server *s, struct request *rq)
 {
     switch (rq->op) {
@@ -221,6 +233,7 @@ static void serve(struct server *s, unsigned index, uint32_t client)
     atomic_store(&slot->state, SLOT_OF(SLOT_DONE, client));
     if (atomic_load(&slot->sleeping))
         ring_wake(&slot->state, 1);
+    note_written(s);
 }
 
 /* One worker leads: it takes the requests and answers what takes no time, so that there is one
@@ -357,6 +370,29 @@ static bool has_ended(struct server *s, uint32_t client, uint32_t serial)
     return ended;
 }
 
+/* --- what was written goes to the host --- */
+
+static int patience(struct server *s, bool orphans)
+{
+    int longest = orphans ? ORPHAN_PATIENCE_MS : -1;
+    if (!atomic_load(&s->push_wanted))
+        return longest;
+    if (s->push_at_ns == 0)
+        s->push_at_ns = host_monotonic_ns() + WRITE_BEHIND_MS * 1000000ll;
+    return longest < 0 ? WRITE_BEHIND_MS : MIN(longest, WRITE_BEHIND_MS);
+}
+
+static void push_when_due(struct server *s)
+{
+    if (s->push_at_ns == 0 || host_monotonic_ns() < s->push_at_ns)
+        return;
+    s->push_at_ns = 0;
+    atomic_store(&s->push_wanted, false);
+    int r = atomic_exchange(&s->owner->changed, false) ? owner_push(s->owner) : 0;
+    if (r < 0)
+        LOG_ERROR("what was written could not be stored", LOG_INT("error", r));
+}
+
 static void wait_for_end(struct server *s)
 {
     LARGE_TABLE static struct pollfd polled[OWNER_CLIENTS_MAX + 1];
@@ -377,7 +413,8 @@ static void wait_for_end(struct server *s)
         if (over)
             return;
         bool busy = false;
-        int ready = poll(polled, count, orphans ? ORPHAN_PATIENCE_MS : -1);
+        int ready = poll(polled, count, patience(s, orphans));
+        push_when_due(s);
         if (ready == 0)
             drop_orphans(s);
         if (ready <= 0)
