@@ -13,10 +13,10 @@ import tempfile
 ALL = ["volume", "private", "host"]
 
 
-def run(command, scratch):
+def run(command, scratch, **user):
     env = dict(os.environ, COFFER_STATE=os.path.join(scratch, "state"))
     done = subprocess.run(command, env=env, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
-                          stderr=subprocess.STDOUT, timeout=120, check=False)
+                          stderr=subprocess.STDOUT, timeout=120, check=False, **user)
     return done.stdout.decode(errors="replace"), done.returncode
 
 
@@ -49,10 +49,39 @@ def verified(runtime, program, scratch):
                        scratch)
 
 
+POLICY = """version: 1
+files:
+  - {path: /usr, class: host, read_only: true}
+  - {path: /etc/ld.so.cache, class: host, read_only: true}
+  - {path: %s, class: host, read_only: true}
+  - {path: /data, class: private}
+"""
+
+
+def under_policy(runtime, program, scratch):
+    """Closed to dumps and, if we are root, as a user who is not: much of /proc is closed then too."""
+    places = [os.path.join(scratch, name) for name in ("plain", "policy.yaml", "bin", "state")]
+    for place in places[0], places[2], places[3]:
+        os.mkdir(place, 0o755)
+    program = shutil.copy(program, places[2])
+    with open(places[1], "w", encoding="utf-8") as file:
+        file.write(POLICY % places[2])
+    user = {}
+    if os.getuid() == 0:
+        user = {"user": 65534, "group": 65534, "extra_groups": []}
+        os.chown(places[0], 65534, 65534)
+        os.chown(places[3], 65534, 65534)
+    runtime = shutil.copy(runtime, places[2])
+    native = run([program, places[0]], scratch, **user)
+    return native, run([runtime, "--policy", places[1], "--", program, "/data"], scratch, **user)
+
+
 def compare(runtime, program, kind, scratch):
     """What differs, as lines (empty if nothing does), and how many lines were equal."""
     if kind == "verified":
         (wanted, wanted_code), (got, got_code) = verified(runtime, program, scratch)
+    elif kind == "policy":
+        (wanted, wanted_code), (got, got_code) = under_policy(runtime, program, scratch)
     else:
         plain = os.path.join(scratch, "plain")
         os.mkdir(plain, 0o755)

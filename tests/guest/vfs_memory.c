@@ -180,11 +180,47 @@ static void say_pages(const char *when, char *a, int count)
 }
 
 /* A page beyond the file's end is SIGBUS, whoever moves the end, and in every process. */
+/* Pages of a private mapping that the file does not reach, whatever becomes of the mapping. */
+static void private_beyond(void)
+{
+    int fd = make("private beyond", PAGE + 10);
+    char *a = mmap(NULL, 4 * PAGE, PROT_READ | PROT_WRITE, MAP_PRIVATE, fd, 0);
+    printf("%d %d %d %d\n", touch(a), touch(a + PAGE), touch(a + 2 * PAGE), touch(a + 3 * PAGE));
+    T(a[PAGE + 10]);
+    T(read(fd, a + 2 * PAGE, 10));
+    T(write(fd, a + 2 * PAGE, 10));
+    T(mprotect(a, 4 * PAGE, PROT_READ));
+    T(madvise(a, 4 * PAGE, MADV_DONTNEED));
+    printf("%.3s %.3s\n", a, a + PAGE);
+    T(mprotect(a, 4 * PAGE, PROT_READ | PROT_WRITE));
+    printf("%d %d %d\n", touch(a), touch(a + PAGE), touch(a + 2 * PAGE));
+    T(munmap(a, 4 * PAGE));
+    a = mmap(NULL, PAGE, PROT_READ | PROT_WRITE, MAP_PRIVATE, fd, 0);
+    a[0] = '!';
+    a = mremap(a, PAGE, 3 * PAGE, MREMAP_MAYMOVE);
+    printf("%.3s %.3s\n", a, a + PAGE);
+    printf("%d %d %d\n", touch(a), touch(a + PAGE), touch(a + 2 * PAGE));
+    T(munmap(a, 3 * PAGE));
+    a = mmap(NULL, PAGE, PROT_READ, MAP_PRIVATE, fd, 2 * PAGE);
+    printf("%d\n", touch(a));
+    T(munmap(a, PAGE));
+    close(fd);
+    fd = make("protections", 4 * PAGE);
+    a = mmap(NULL, 4 * PAGE, PROT_READ, MAP_PRIVATE, fd, 0);
+    T(mprotect(a + PAGE, PAGE, PROT_READ | PROT_WRITE));
+    a[PAGE] = '!';
+    T(mprotect(a + 2 * PAGE, PAGE, PROT_NONE));
+    T(madvise(a, 4 * PAGE, MADV_DONTNEED));
+    printf("%.3s %.3s %.3s\n", a, a + PAGE, a + 3 * PAGE);
+    printf("%d %d %d %d\n", touch(a), touch(a + PAGE), touch(a + 2 * PAGE), touch(a + 3 * PAGE));
+    T(mprotect(a + 2 * PAGE, PAGE, PROT_READ));
+    printf("%.3s\n", a + 2 * PAGE);
+    T(munmap(a, 4 * PAGE));
+    close(fd);
+}
+
 static void beyond_the_end(void)
 {
-    struct sigaction action = {.sa_sigaction = on_fault, .sa_flags = SA_SIGINFO};
-    sigaction(SIGBUS, &action, NULL);
-    sigaction(SIGSEGV, &action, NULL);
     int fd = make("end", PAGE + 100), status, source = open("/proc/self/exe", O_RDONLY);
     char *a = mmap(NULL, 6 * PAGE, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
     say_pages("mapped", a, 6);
@@ -359,11 +395,15 @@ static void spawning(void)
 
 int main(int argc, char **argv)
 {
+    struct sigaction action = {.sa_sigaction = on_fault, .sa_flags = SA_SIGINFO};
+    sigaction(SIGBUS, &action, NULL);
+    sigaction(SIGSEGV, &action, NULL);
     T(argc == 2 && chdir(argv[1]) == 0);
     private_mapping();
     private_again();
     shared_mapping();
     growing();
+    private_beyond();
     beyond_the_end();
     over_fork();
     appending();

@@ -239,6 +239,8 @@ int64_t sys_mprotect(struct syscall_call *c)
     if ((c->args[2] & PROT_WRITE) || !(c->args[2] & PROT_EXEC))
         sites_text_remove(address, size);
     long r = host_call(SYS_mprotect, address, size, c->args[2]);
+    if (r == 0)
+        vfs_protected(address, size, (int)c->args[2]);
     return r < 0 || whole ? r : -ENOMEM;
 }
 
@@ -259,6 +261,27 @@ int64_t sys_pkey_free(struct syscall_call *c)
     return -EINVAL;
 }
 
+/* The guest's own mappings. What is thrown away of a private one of a shielded file comes back from that,
+ * not from the host. */
+static int64_t advise(uint64_t from, uint64_t to, int advice)
+{
+    bool discards = advice == MADV_DONTNEED || advice == 24 /* .._LOCKED */;
+    if (discards && vfs_any_mapping())
+        sites_text_remove(from, to - from);
+    while (from < to) {
+        uint64_t start, end;
+        int64_t r = discards ? vfs_discard(from, to - from, &start, &end) : 0;
+        if (r == 0)
+            start = end = to;
+        if (r >= 0 && from < start)
+            r = host_call(SYS_madvise, from, start - from, advice);
+        if (r < 0)
+            return r;
+        from = end;
+    }
+    return 0;
+}
+
 int64_t sys_madvise(struct syscall_call *c)
 {
     uint64_t address = c->args[0], size = round_up(c->args[1], PAGE);
@@ -273,18 +296,13 @@ int64_t sys_madvise(struct syscall_call *c)
     SCOPED(lock_leave) lock_word *held = lock_enter(&g_lock);
     if ((int)c->args[2] == MADV_REMOVE && vfs_is_mapping(address, size))
         return vfs_remove_mapped(address, size);
-    bool discards = (int)c->args[2] == MADV_DONTNEED || (int)c->args[2] == 24 /* .._LOCKED */;
-    if (!ranges_first_outside(&g_guest, address, address + size, &gap)) {
-        long r = host_call(SYS_madvise, address, size, c->args[2]);
-        return r == 0 && discards ? vfs_discarded(address, size) : r;
-    }
+    if (!ranges_first_outside(&g_guest, address, address + size, &gap))
+        return advise(address, address + size, (int)c->args[2]);
     /* As Linux: advice reaches what is mapped, and the gap is reported. */
     struct range piece;
     for (uint64_t at = address; ranges_first_inside(&g_guest, at, address + size, &piece);
          at = piece.to) {
-        long r = host_call(SYS_madvise, piece.from, piece.to - piece.from, c->args[2]);
-        if (r == 0 && discards)
-            r = vfs_discarded(piece.from, piece.to - piece.from);
+        int64_t r = advise(piece.from, piece.to, (int)c->args[2]);
         if (r < 0)
             return r;
     }

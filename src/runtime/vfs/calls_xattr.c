@@ -26,6 +26,8 @@ struct xattr_job {
 static int name_allowed(const char *name, const struct inode_ref *ref, bool writes)
 {
     struct creds creds = fs_creds();
+    if (strncmp(name, "trusted.", 8) == 0 && writes && !creds.privileged)
+        return -EPERM;
     if (strcmp(name, "user.") == 0 || strcmp(name, "trusted.") == 0 ||
         strcmp(name, "security.") == 0)
         return -EINVAL;

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* mmap(2) of shielded files. Private mappings are anonymous memory filled once; shared ones map the
- * arena (shared_map.h), and the regions are remembered until the guest unmaps them. */
+/* mmap(2) of shielded files. Private mappings are copies (copy_map.h); shared ones map the arena
+ * (shared_map.h), and the regions are remembered until the guest unmaps them. */
 #include "runtime/vfs/mapping.h"
 
 #include "platform/host.h"
-#include "runtime/guest.h"
+#include "runtime/vfs/copy_map.h"
 #include "runtime/vfs/file_ops.h"
 #include "runtime/vfs/volume_client.h"
 
@@ -18,7 +18,6 @@
 #include <sys/syscall.h>
 #include <sys/sysmacros.h>
 
-#define PLACE_FLAGS (MAP_FIXED | MAP_FIXED_NOREPLACE | MAP_NORESERVE | MAP_32BIT | MAP_STACK)
 #define PAGE ((size_t)4096)
 
 struct region {
@@ -40,20 +39,9 @@ static struct region *g_regions;
  * space: a forked child needs its own. -1: not asked yet; -2: there is none. */
 static int g_watch = -1;
 
-/* Private mappings: which file they were filled from, with a reference, for madvise(2). Under g_lock
- * too. */
-struct copy {
-    struct copy *next;
-    uintptr_t start, end;
-    uint64_t offset; /* in the file, of `start` */
-    struct file *file;
-};
-static struct copy *g_copies;
-
 bool mapping_any(void)
 {
-    return __atomic_load_n(&g_regions, __ATOMIC_RELAXED) != NULL ||
-           __atomic_load_n(&g_copies, __ATOMIC_RELAXED) != NULL;
+    return __atomic_load_n(&g_regions, __ATOMIC_RELAXED) != NULL || copies_any();
 }
 
 /* --- beyond the end of a file --- */
@@ -87,6 +75,7 @@ static void watch(const struct region *region)
 void mapping_after_fork(void)
 {
     atomic_store(&g_lock, 0);
+    copies_after_fork();
     if (g_watch >= 0)
         host_close(g_watch);
     g_watch = -1;
@@ -97,163 +86,10 @@ void mapping_after_fork(void)
 void mapping_forget(void)
 {
     g_regions = NULL;
-    g_copies = NULL;
+    copies_forget();
     if (g_watch >= 0)
         host_close(g_watch);
     g_watch = -2;
-}
-
-/* --- private --- */
-
-static int64_t fill(struct file *f, void *at, size_t size, uint64_t offset)
-{
-    for (size_t done = 0; done < size;) {
-        struct iovec iov = {(uint8_t *)at + done, size - done};
-        int64_t n = f->ops->read(f, &iov, 1, (int64_t)(offset + done), 0);
-        if (n <= 0)
-            return n;
-        done += (size_t)n;
-    }
-    return 0;
-}
-
-static int add_copy(struct file *f, uintptr_t start, size_t size, uint64_t offset)
-{
-    struct copy *copy = malloc(sizeof *copy);
-    if (!copy)
-        return -ENOMEM;
-    atomic_fetch_add(&f->references, 1);
-    *copy = (struct copy){
-        .start = start, .end = start + round_up(size, PAGE), .offset = offset, .file = f};
-    lock_acquire(&g_lock);
-    copy->next = g_copies;
-    g_copies = copy;
-    lock_release(&g_lock);
-    return 0;
-}
-
-/* Cuts [start, end) out of the copies; those that are no more go to *gone. Without memory for a tail
- * that remains, it is forgotten. */
-static void cut_copies(uintptr_t start, uintptr_t end, struct copy **gone)
-{
-    for (struct copy **at = &g_copies; *at;) {
-        struct copy *copy = *at, *tail;
-        if (copy->end <= start || end <= copy->start) {
-            at = &copy->next;
-            continue;
-        }
-        if (copy->start < start && end < copy->end && (tail = malloc(sizeof *tail))) {
-            *tail = *copy;
-            tail->offset += end - copy->start;
-            tail->start = end;
-            atomic_fetch_add(&tail->file->references, 1);
-            copy->next = tail;
-        }
-        if (copy->start < start) {
-            copy->end = start;
-            at = &copy->next;
-        } else if (end < copy->end) {
-            copy->offset += end - copy->start;
-            copy->start = end;
-            at = &copy->next;
-        } else {
-            *at = copy->next;
-            copy->next = *gone;
-            *gone = copy;
-        }
-    }
-}
-
-static void free_copies(struct copy *gone)
-{
-    while (gone) {
-        struct copy *copy = gone;
-        gone = copy->next;
-        file_put(copy->file);
-        free(copy);
-    }
-}
-
-/* What the file holds, again, in memory whose protection may be any: the kernel writes where a
- * store could not. */
-static int64_t refill(const struct copy *copy, uintptr_t from, uintptr_t to)
-{
-    uint64_t offset = copy->offset + (from - copy->start);
-    uint8_t page[PAGE];
-    int64_t r = 0;
-    int own = host_openat(AT_FDCWD, "/proc/self/mem", O_RDWR | O_CLOEXEC, 0);
-    for (; r == 0 && from < to; from += PAGE, offset += PAGE) {
-        memset(page, 0, sizeof page);
-        r = fill(copy->file, page, sizeof page, offset);
-        if (r == 0)
-            r = own >= 0 ? host_pwrite(own, page, sizeof page, from)
-                         : guest_write(from, page, sizeof page);
-    }
-    if (own >= 0)
-        host_close(own);
-    return r;
-}
-
-/* mremap(2) has moved one, or its tail. What it gained is the file's too. */
-static int64_t copy_remapped(uintptr_t old, size_t old_size, uintptr_t start, size_t size)
-{
-    struct copy moved = {0}, *gone = NULL;
-    lock_acquire(&g_lock);
-    for (struct copy *copy = g_copies; copy && !moved.file; copy = copy->next)
-        if (copy->start <= old && old < copy->end) {
-            moved = *copy;
-            moved.offset += old - copy->start;
-            atomic_fetch_add(&moved.file->references, 1);
-        }
-    if (moved.file)
-        cut_copies(old, old + round_up(old_size, PAGE), &gone);
-    lock_release(&g_lock);
-    free_copies(gone);
-    if (!moved.file)
-        return 0;
-    int64_t r = add_copy(moved.file, start, size, moved.offset);
-    moved.start = start;
-    if (r == 0 && size > old_size)
-        r = refill(&moved, start + round_up(old_size, PAGE), start + round_up(size, PAGE));
-    file_put(moved.file);
-    return r;
-}
-
-int64_t mapping_discarded(uintptr_t start, size_t size)
-{
-    int64_t r = 0;
-    lock_acquire(&g_lock);
-    for (struct copy *copy = g_copies; copy && r == 0; copy = copy->next) {
-        uintptr_t from = MAX(start, copy->start), to = MIN(start + size, copy->end);
-        if (from < to)
-            r = refill(copy, from, to);
-    }
-    lock_release(&g_lock);
-    return r;
-}
-
-int64_t file_mmap_private(struct file *f, void *addr, size_t size, int prot, int flags,
-                          uint64_t offset)
-{
-    int access = atomic_load(&f->flags) & O_ACCMODE;
-    if (access == O_WRONLY)
-        return -EACCES;
-    if (offset % PAGE != 0 || offset > INT64_MAX - size)
-        return offset % PAGE ? -EINVAL : -EOVERFLOW;
-    int kind = (flags & PLACE_FLAGS) | MAP_PRIVATE | MAP_ANONYMOUS;
-    long at = host_mmap((unsigned long)addr, size, PROT_READ | PROT_WRITE, kind, -1, 0);
-    if (at < 0 && at > -4096)
-        return at;
-    int64_t r = fill(f, (void *)at, size, offset); /* NOLINT(performance-no-int-to-ptr) */
-    if (r == 0 && prot != (PROT_READ | PROT_WRITE))
-        r = host_call(SYS_mprotect, at, size, prot);
-    if (r == 0)
-        r = add_copy(f, (uintptr_t)at, size, offset);
-    if (r < 0) {
-        (void)host_call(SYS_munmap, at, size);
-        return r;
-    }
-    return at;
 }
 
 /* --- shared --- */
@@ -292,7 +128,7 @@ static int64_t map_shared(struct volume_file *vf, void *addr, size_t size, int p
         free(region);
         return r;
     }
-    int kind = (flags & PLACE_FLAGS) | MAP_SHARED;
+    int kind = (flags & MAPPING_PLACE_FLAGS) | MAP_SHARED;
     long at = host_mmap((unsigned long)addr, size, prot, kind, arena(), rq.more + offset);
     if (at < 0 && at > -4096) {
         drop_reference(rq.volume, rq.ino);
@@ -374,9 +210,8 @@ void mapping_unmapping(uintptr_t start, size_t size)
 {
     uintptr_t end = start + round_up(size, PAGE);
     struct region *gone = NULL;
-    struct copy *copies = NULL;
+    copies_cut(start, end);
     lock_acquire(&g_lock);
-    cut_copies(start, end, &copies);
     for (struct region **at = &g_regions; *at;) {
         struct region *region = *at;
         bool overlaps = region->start < end && start < region->end;
@@ -389,7 +224,6 @@ void mapping_unmapping(uintptr_t start, size_t size)
         }
     }
     lock_release(&g_lock);
-    free_copies(copies);
     while (gone) {
         struct region *region = gone;
         gone = region->next;
@@ -419,7 +253,7 @@ int64_t mapping_remove(uintptr_t start, size_t size)
     return r;
 }
 
-static struct mapping_file file_seen(uint32_t volume, uint64_t ino, uint64_t offset)
+struct mapping_file mapping_file_seen(uint32_t volume, uint64_t ino, uint64_t offset)
 {
     struct statx about;
     struct volume_attr attr = {0};
@@ -435,17 +269,12 @@ bool mapping_file_at(uintptr_t at, struct mapping_file *ret_file, char *path, si
         found = region->start <= at && at < region->end;
         if (!found)
             continue;
-        *ret_file = file_seen(region->volume, region->ino, region->offset + (at - region->start));
+        *ret_file =
+            mapping_file_seen(region->volume, region->ino, region->offset + (at - region->start));
         snprintf(path, size, "%s", region->path);
     }
-    for (struct copy *copy = g_copies; copy && !found; copy = copy->next) {
-        struct volume_file *vf = volume_file_of(copy->file);
-        found = vf && copy->start <= at && at < copy->end && volume_file_path(vf, path, size) > 0;
-        if (found)
-            *ret_file = file_seen(vf->volume, vf->ino, copy->offset + (at - copy->start));
-    }
     lock_release(&g_lock);
-    return found;
+    return found || copies_file_at(at, ret_file, path, size);
 }
 
 bool mapping_is(uintptr_t start, size_t size, bool read_only)
@@ -481,7 +310,7 @@ int mapping_sync(uintptr_t start, size_t size, int flags)
 int mapping_remapped(uintptr_t old, size_t old_size, uintptr_t start, size_t size)
 {
     struct region moved = {0};
-    int64_t r = copy_remapped(old, old_size, start, size);
+    int64_t r = copies_remapped(old, old_size, start, size);
     if (r < 0)
         return (int)r;
     lock_acquire(&g_lock);

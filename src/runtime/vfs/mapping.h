@@ -19,12 +19,16 @@ struct mapping_file {
 must_check bool mapping_file_at(uintptr_t at, struct mapping_file *ret_file, char *path,
                                 size_t size);
 
+struct mapping_file mapping_file_seen(uint32_t volume, uint64_t ino, uint64_t offset);
+
+/* Of a mapping's flags, those that say where it goes. */
+#define MAPPING_PLACE_FLAGS \
+    (MAP_FIXED | MAP_FIXED_NOREPLACE | MAP_NORESERVE | MAP_32BIT | MAP_STACK)
+
 /* See vfs.h. */
 void mapping_unmapping(uintptr_t start, size_t size);
 /* Does any touch the range; only those of files that were open for reading alone? */
 bool mapping_is(uintptr_t start, size_t size, bool read_only);
-/* After MADV_DONTNEED: private mappings hold what their files do, again. */
-must_check int64_t mapping_discarded(uintptr_t start, size_t size);
 /* MADV_REMOVE: a hole in the file. */
 must_check int64_t mapping_remove(uintptr_t start, size_t size);
 must_check int mapping_sync(uintptr_t start, size_t size, int flags);

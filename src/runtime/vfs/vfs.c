@@ -6,6 +6,7 @@
 #include "runtime/fd_table.h"
 #include "runtime/guest.h"
 #include "runtime/vfs/calls.h"
+#include "runtime/vfs/copy_map.h"
 #include "runtime/vfs/file_ops.h"
 #include "runtime/vfs/host_directory.h"
 #include "runtime/vfs/mapping.h"
@@ -440,9 +441,15 @@ int vfs_remapped(uint64_t old, uint64_t old_size, uint64_t address, uint64_t siz
     return mapping_any() ? mapping_remapped(old, old_size, address, size) : 0;
 }
 
-int64_t vfs_discarded(uint64_t address, uint64_t size)
+int64_t vfs_discard(uint64_t address, uint64_t size, uint64_t *ret_from, uint64_t *ret_to)
 {
-    return mapping_any() ? mapping_discarded(address, size) : 0;
+    return copies_any() ? copies_discard(address, address + size, ret_from, ret_to) : 0;
+}
+
+void vfs_protected(uint64_t address, uint64_t size, int prot)
+{
+    if (copies_any())
+        copies_protected(address, address + size, prot);
 }
 
 int64_t vfs_remove_mapped(uint64_t address, uint64_t size)

@@ -79,8 +79,12 @@ must_check int64_t vfs_msync(uint64_t address, uint64_t size, int flags);
 must_check int vfs_remapped(uint64_t old, uint64_t old_size, uint64_t address, uint64_t size);
 /* Is there any mapping of a shielded file? For the fast path. */
 bool vfs_any_mapping(void);
-/* madvise(MADV_DONTNEED) has emptied private mappings of shielded files. */
-must_check int64_t vfs_discarded(uint64_t address, uint64_t size);
+/* madvise(MADV_DONTNEED): the first part of the range that is a private mapping of a shielded file holds
+ * what that does, again. 1 and the part; 0: there is none; -errno. */
+must_check int64_t vfs_discard(uint64_t address, uint64_t size, uint64_t *ret_from,
+                               uint64_t *ret_to);
+/* The protection of the range has changed. */
+void vfs_protected(uint64_t address, uint64_t size, int prot);
 /* madvise(MADV_REMOVE) on such mappings. */
 must_check int64_t vfs_remove_mapped(uint64_t address, uint64_t size);
 /* Is any of the range such a mapping; one of a file that was not open for writing? */
