@@ -208,6 +208,25 @@ static void moving(void)
     SAY(munmap(twin, 2 * PAGE));
 }
 
+/* By a descriptor that is the process's own. */
+static void advising_oneself(void)
+{
+    int self = (int)syscall(SYS_pidfd_open, getpid(), 0);
+    char *p = area(4);
+    memset(p, 'x', 4 * PAGE);
+    struct iovec iov[2] = {{p, PAGE}, {p + 2 * PAGE, PAGE}};
+    SAY(syscall(SYS_process_madvise, self, iov, 2, MADV_COLD, 0));
+    SAY(syscall(SYS_process_madvise, self, iov, 0, MADV_COLD, 0));
+    SAY(syscall(SYS_process_madvise, self, iov, 2, MADV_COLD, 1));
+    SAY(syscall(SYS_process_madvise, self, iov, 2, 4711, 0));
+    SAY(syscall(SYS_process_madvise, self, (void *)8, 2, MADV_COLD, 0));
+    iov[1].iov_base = p + 2 * PAGE + 1;
+    SAY(syscall(SYS_process_madvise, self, iov, 2, MADV_COLD, 0));
+    SAY(p[0] + p[2 * PAGE]);
+    munmap(p, 4 * PAGE);
+    close(self);
+}
+
 static void advising(void)
 {
     char *p = area(64);
@@ -267,6 +286,7 @@ static void advising(void)
     SAY(munmap(file, 2 * PAGE));
     struct iovec part = {p, PAGE};
     SAY(syscall(SYS_process_madvise, -1, &part, 1, MADV_COLD, 0));
+    advising_oneself();
     SAY(munmap(p, 64 * PAGE));
 }
 

@@ -284,25 +284,30 @@ static int64_t advise(uint64_t from, uint64_t to, int advice)
 
 int64_t sys_madvise(struct syscall_call *c)
 {
-    uint64_t address = c->args[0], size = round_up(c->args[1], PAGE);
+    return memory_advise(c->args[0], c->args[1], (int)c->args[2]);
+}
+
+int64_t memory_advise(uint64_t address, uint64_t length, int advice)
+{
+    uint64_t size = round_up(length, PAGE);
     /* Whether the host knows the advice; nothing lies at 0, and nothing of it is advised. */
-    if (address % PAGE || host_call(SYS_madvise, 0, 0, c->args[2]) < 0)
+    if (address % PAGE || host_call(SYS_madvise, 0, 0, advice) < 0)
         return -EINVAL;
     if (size == 0 || address + size < address)
-        return c->args[1] == 0 ? 0 : -EINVAL;
+        return length == 0 ? 0 : -EINVAL;
     if (!range_valid(address, size))
         return -ENOMEM;
     struct range gap;
     SCOPED(lock_leave) lock_word *held = lock_enter(&g_lock);
-    if ((int)c->args[2] == MADV_REMOVE && vfs_is_mapping(address, size))
+    if (advice == MADV_REMOVE && vfs_is_mapping(address, size))
         return vfs_remove_mapped(address, size);
     if (!ranges_first_outside(&g_guest, address, address + size, &gap))
-        return advise(address, address + size, (int)c->args[2]);
+        return advise(address, address + size, advice);
     /* As Linux: advice reaches what is mapped, and the gap is reported. */
     struct range piece;
     for (uint64_t at = address; ranges_first_inside(&g_guest, at, address + size, &piece);
          at = piece.to) {
-        int64_t r = advise(piece.from, piece.to, (int)c->args[2]);
+        int64_t r = advise(piece.from, piece.to, advice);
         if (r < 0)
             return r;
     }
@@ -423,13 +428,6 @@ int64_t sys_mlockall(struct syscall_call *c)
     if (r == 0)
         g_locks_future = c->args[0] & MCL_FUTURE;
     return r;
-}
-
-/* Advice to oneself by descriptor would need to know that it is oneself. */
-int64_t sys_process_madvise(struct syscall_call *c)
-{
-    long r = host_call(SYS_fcntl, c->args[0], F_GETFD);
-    return r < 0 ? r : -EPERM;
 }
 
 int64_t sys_shmat(struct syscall_call *c)

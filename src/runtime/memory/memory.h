@@ -21,6 +21,9 @@ must_check int memory_unmap(uint64_t address, uint64_t size);
 /* Is all of it the guest's? */
 bool memory_is_guest(uint64_t address, uint64_t size);
 
+/* madvise(2). 0 or -errno. */
+must_check int64_t memory_advise(uint64_t address, uint64_t size, int advice);
+
 /* Unmaps everything of the guest's: before a new program, and in the volume server. */
 void memory_release_guest(void);
 
