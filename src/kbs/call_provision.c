@@ -250,7 +250,7 @@ static int tls_answer(struct kbs_call *call, const struct policy *policy)
     SCOPED(buf_done) struct buf certificate = {0}, ca = {0};
     SCOPED(key256_wipe) struct key256 ticket = {0};
     struct kbs *kbs = call->kbs;
-    char own[300];
+    char own[300], alpn[POLICY_ALPN_SIZE_MAX];
     const char *const own_name = own;
     char uri[512];
     struct ca_names names = {policy->tls_names, policy->tls_name_count, uri, true};
@@ -285,6 +285,9 @@ static int tls_answer(struct kbs_call *call, const struct policy *policy)
                      call_json_base64(slice_of(ticket.bytes, sizeof ticket.bytes)));
     if (r == 0)
         r = call_put(tls, "allow_1_2", json_boolean(policy->tls_allow_1_2));
+    policy_alpn(policy, alpn);
+    if (r == 0 && alpn[0])
+        r = call_put(tls, "alpn", json_string(alpn));
     if (r == 0 && policy->tls_client_ca)
         r = call_put(tls, "client_ca", json_string(policy->tls_client_ca));
     return r;

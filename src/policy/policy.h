@@ -16,6 +16,8 @@
 #define POLICY_NETWORK_MAX 64
 #define POLICY_SECRETS_MAX 64
 #define POLICY_SECRET_FILES_MAX 64
+#define POLICY_ALPN_MAX 8
+#define POLICY_ALPN_SIZE_MAX 128 /* with commas between */
 #define POLICY_NAMES_MAX 8
 #define POLICY_EXPORTS_MAX 8
 #define POLICY_CLAIMS_MAX 16
@@ -193,6 +195,8 @@ struct policy {
     unsigned tls_name_count;
     const char *tls_client_ca; /* PEM; NULL: clients need no certificate */
     bool tls_allow_1_2;
+    const char *tls_alpn[POLICY_ALPN_MAX]; /* protocols, best first; none: what the runtime knows */
+    unsigned tls_alpn_count;
     bool explain; /* refusals may be named on standard error, which the host reads */
     struct policy_secret secrets[POLICY_SECRETS_MAX];
     unsigned secret_count;
@@ -207,6 +211,9 @@ struct policy {
     unsigned totp_count;
     struct policy_access access;
 };
+
+/* The protocols of tls.alpn with commas between; empty: none are named. */
+void policy_alpn(const struct policy *policy, char ret_text[POLICY_ALPN_SIZE_MAX]);
 
 /* 0, or -EINVAL with "line N: ..." in `e`, -EFBIG, -ENOMEM. Released by policy_free(). */
 must_check int policy_parse(struct slice yaml, struct policy **ret_policy, struct error *e);

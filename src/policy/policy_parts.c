@@ -3,6 +3,7 @@
 #include "policy/policy_internal.h"
 
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 
 #define UNIX_PREFIX "unix:"
@@ -191,9 +192,33 @@ static int net_parse(const struct yaml_node *map, struct policy *policy, struct 
     return r;
 }
 
+void policy_alpn(const struct policy *policy, char ret_text[POLICY_ALPN_SIZE_MAX])
+{
+    size_t at = 0;
+    ret_text[0] = '\0';
+    for (unsigned i = 0; i < policy->tls_alpn_count; i++)
+        at += (size_t)snprintf(ret_text + at, POLICY_ALPN_SIZE_MAX - at, "%s%s", i ? "," : "",
+                               policy->tls_alpn[i]); /* they fit: see alpn_parse() */
+}
+
+static int alpn_parse(const struct yaml_node *list, struct policy *policy, struct error *e)
+{
+    size_t size = 0;
+    int r = list ? policy_list(list, POLICY_ALPN_MAX, "tls.alpn", e) : 0;
+    for (const struct yaml_node *n = r == 0 && list ? list->first : NULL; n && r == 0;
+         n = n->next) {
+        const char **name = &policy->tls_alpn[policy->tls_alpn_count++];
+        r = yaml_text(n, POLICY_ALPN_SIZE_MAX, "tls.alpn", name, e);
+        size += r == 0 ? strlen(*name) + 1 : 0;
+        if (r == 0 && (!**name || strchr(*name, ',') || size > POLICY_ALPN_SIZE_MAX))
+            r = yaml_error(n, e, "'tls.alpn' names protocols, such as h2 and http/1.1");
+    }
+    return r;
+}
+
 static int tls_parse(const struct yaml_node *map, struct policy *policy, struct error *e)
 {
-    static const char *const keys[] = {"names", "client_ca", "allow_1_2", NULL};
+    static const char *const keys[] = {"names", "client_ca", "allow_1_2", "alpn", NULL};
     const struct yaml_node *names;
     if (!map)
         return 0;
@@ -212,7 +237,7 @@ static int tls_parse(const struct yaml_node *map, struct policy *policy, struct 
                       &policy->tls_client_ca, e);
     if (r == 0)
         r = yaml_bool(yaml_get(map, "allow_1_2"), "tls.allow_1_2", &policy->tls_allow_1_2, e);
-    return r;
+    return r < 0 ? r : alpn_parse(yaml_get(map, "alpn"), policy, e);
 }
 
 static int mode_parse(const struct yaml_node *node, uint32_t *ret_mode, struct error *e)

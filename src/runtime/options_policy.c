@@ -151,6 +151,7 @@ static int network_apply(struct runtime_config *config, struct error *e)
                                              [POLICY_NET_DENIED] = NET_CLASS_DENIED};
     static const enum net_protocol protocols[] = {
         [POLICY_TCP] = NET_TCP, [POLICY_UDP] = NET_UDP, [POLICY_UNIX] = NET_UNIX};
+    char alpn[POLICY_ALPN_SIZE_MAX];
     if (config->net_rule_count > 0)
         return error_set(e, -EACCES,
                          "denied: with --policy the policy alone names ports and "
@@ -171,7 +172,8 @@ static int network_apply(struct runtime_config *config, struct error *e)
         if (from->class == POLICY_NET_TLS)
             rule->tls = net_options_identity(from->listen);
     }
-    net_options_policy(g_policy->tls_client_ca, g_policy->tls_allow_1_2);
+    policy_alpn(g_policy, alpn);
+    net_options_policy(g_policy->tls_client_ca, g_policy->tls_allow_1_2, alpn);
     return 0;
 }
 

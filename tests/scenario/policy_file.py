@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Programs under a policy file: what it does not name is denied, --explain says which line would allow
 it, and that line, added, does. usage: policy_file.py COFFER-RUNTIME"""
+import contextlib
 import os
 import re
 import shutil
@@ -9,6 +10,7 @@ import socket
 import subprocess
 import sys
 import tempfile
+import threading
 
 RUNTIME = os.path.abspath(sys.argv[1])
 PYTHON = "/usr/bin/python3"
@@ -197,6 +199,39 @@ def unix_sockets(case):
         require(server.recv(9) == b"x", "no datagram came")
 
 
+def a_listener_that_is_passed_over_a_socket_is_judged_by_its_port(case):
+    """It comes from a process outside, which may listen where it likes."""
+    name = case.path("passing")
+    text = ("import socket\nu = socket.socket(socket.AF_UNIX)\nu.connect(%r)\n"
+            "fd = socket.recv_fds(u, 9, 1)[1][0]" % name) + TRY.format(
+                "socket.socket(fileno=fd).getsockname()[1]")
+    with socket.socket(socket.AF_UNIX) as door, socket.create_server(("127.0.0.1", 0)) as listener:
+        with contextlib.suppress(FileNotFoundError):
+            os.unlink(name)
+        door.bind(name)
+        door.listen()
+
+        def passing():
+            for _ in range(2):
+                other = door.accept()[0]
+                socket.send_fds(other, [b"here"], [listener.fileno()])
+                other.close()
+        threading.Thread(target=passing, daemon=True).start()
+        done = case.python(text)
+        case.add(done.stderr, f"connecting to unix:{name}")
+        port = listener.getsockname()[1]
+        round_trip(case, text, f"listening on {port} (tcp)", "OSError", f"done {port}")
+
+
+def a_shielded_descriptor_is_not_passed_and_why(case):
+    case.lines["files"].append("  - {path: /private, class: private}")
+    done = case.python("import socket\na, b = socket.socketpair()\n"
+                       "f = open('/private/kept', 'w')" +
+                       TRY.format("socket.send_fds(a, [b'x'], [f.fileno()])"))
+    require("PermissionError" in done.stdout and "denied passing descriptor" in done.stderr and
+            "file on a volume" in done.stderr, (done.stdout, done.stderr))
+
+
 def calls_and_kinds_of_sockets_that_no_line_allows(case):
     done = case.python(TRY.format("socket.socket(socket.AF_INET, socket.SOCK_RAW, 1)") +
                        "attempt(lambda: __import__('ctypes').CDLL(None, use_errno=True).ptrace(0,0,0,0))")
@@ -300,6 +335,8 @@ def the_table_of_calls(_):
 TESTS = [a_file_to_read, a_file_to_write, a_directory_to_list,
          what_leads_to_something_named_can_be_looked_at_and_listed, its_own_proc_has_one_name,
          a_program_to_execute, a_port_and_a_destination, unix_sockets,
+         a_listener_that_is_passed_over_a_socket_is_judged_by_its_port,
+         a_shielded_descriptor_is_not_passed_and_why,
          calls_and_kinds_of_sockets_that_no_line_allows, environment_and_arguments, who_may_run,
          without_explain_nothing_is_named, volumes_lie_where_flags_say, mistakes_are_one_clear_line,
          the_table_of_calls]

@@ -167,6 +167,18 @@ void explain_socket(int domain, int type, int protocol)
         domain, type, protocol);
 }
 
+void explain_passing(int fd, const char *what)
+{
+    if (!g_explain.explains) {
+        say_tersely("refused to pass a shielded descriptor to another process", NULL);
+        return;
+    }
+    say("coffer-runtime: explain: denied passing descriptor %d (%s) over a Unix socket: its keys "
+        "and "
+        "contents stay in this process and its children; no line can allow it\n",
+        fd, what);
+}
+
 void explain_call(const char *name, const char *why)
 {
     if (g_explain.explains)

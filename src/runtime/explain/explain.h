@@ -41,6 +41,8 @@ void explain_start(const struct runtime_config *config, int fd);
 void explain_file(const char *path, unsigned wishes, const char *rule, const char *class);
 void explain_net(const struct explain_end *end, bool by_rule);
 void explain_socket(int domain, int type, int protocol);
+/* A descriptor was not passed to another process; `what`: the kind of file behind it. */
+void explain_passing(int fd, const char *what);
 void explain_call(const char *name, const char *why);
 
 /* --- what --record learns; nothing without it --- */

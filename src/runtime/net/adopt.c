@@ -7,8 +7,8 @@
  * The other way: a socket of ours may go to another process as long as no TLS was spoken on it. The
  * receiver, if it is shielded under the same rules, goes on where we stopped, at the beginning; one
  * that is not sees ciphertext. A connection whose keys are here, and any other shielded file, stays. */
-#include "base/log.h"
 #include "platform/host.h"
+#include "runtime/explain/explain.h"
 #include "runtime/fd_table.h"
 #include "runtime/guest.h"
 #include "runtime/net/internal.h"
@@ -43,6 +43,19 @@ static bool is_tls_rule(const struct runtime_net_rule *rule)
     return rule && rule->class == NET_CLASS_TLS;
 }
 
+/* May what listens there be used? By its port alone, as listen() would judge it. */
+static bool may_listen(int fd)
+{
+    struct sockaddr_storage name;
+    const struct runtime_net_rule *rule;
+    socklen_t size;
+    int listens = 0;
+    if (sock_option(fd, SOL_SOCKET, SO_ACCEPTCONN, &listens) < 0 || !listens ||
+        sock_name(fd, SYS_getsockname, &name, &size) < 0 || address_port(&name, size) <= 0)
+        return true;
+    return rules_for_listen(address_port(&name, size), NET_TCP, &rule) == 0;
+}
+
 /* What a stream of the internet is to us. */
 static enum net_kind judge_stream(int fd, const struct runtime_net_rule **ret_rule)
 {
@@ -72,6 +85,10 @@ static void adopt(int fd)
         sock_option(fd, SOL_SOCKET, SO_TYPE, &type) < 0)
         return;
     bool internet = domain == AF_INET || domain == AF_INET6;
+    if (internet && type == SOCK_STREAM && g_net.config->has_policy && !may_listen(fd)) {
+        host_close(fd);
+        return;
+    }
     enum net_kind kind = internet && type == SOCK_STREAM ? judge_stream(fd, &rule) : NET_RAW;
     if (kind == NET_RAW && !socket_must_see(domain, type))
         return;
@@ -142,15 +159,17 @@ static int each_fd(unsigned long control, size_t size, fd_visit *visit)
 
 static int check_one(int fd)
 {
-    return fd_is_hidden(fd) || (fd_is_shielded(fd) && !may_leave(fd)) ? -EPERM : 0;
+    if (!fd_is_hidden(fd) && (!fd_is_shielded(fd) || may_leave(fd)))
+        return 0;
+    struct file *f = fd_get(fd);
+    explain_passing(fd, f ? f->ops->name : "of the runtime");
+    file_put(f);
+    return -EPERM;
 }
 
 int adopt_check_sent(unsigned long control, size_t size)
 {
-    int r = each_fd(control, size, check_one);
-    if (r == -EPERM)
-        LOG_WARNING("refused to pass a shielded descriptor to another process");
-    return r;
+    return each_fd(control, size, check_one);
 }
 
 static int adopt_one(int fd)

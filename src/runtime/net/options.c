@@ -151,8 +151,9 @@ const struct runtime_tls *net_options_identity(bool listens)
     return &g_identity;
 }
 
-void net_options_policy(const char *client_ca, bool allow_1_2)
+void net_options_policy(const char *client_ca, bool allow_1_2, const char *alpn)
 {
+    g_options.alpn = alpn[0] ? strdup(alpn) : g_options.alpn; /* kept */
     if (client_ca)
         g_identity.client_ca = slice_of_text(client_ca);
     g_options.allow_1_2 = allow_1_2;

@@ -37,9 +37,9 @@ must_check int net_option(struct runtime_config *config, const char *flag, const
                           struct error *e);
 
 /* For a policy file: the identity of its TLS rules (`listens`: make one if no flag names it), and what
- * it says about clients. `client_ca` is PEM or NULL. */
+ * it says about TLS. `client_ca` is PEM or NULL; `alpn` has commas between names, and may be empty. */
 const struct runtime_tls *net_options_identity(bool listens);
-void net_options_policy(const char *client_ca, bool allow_1_2);
+void net_options_policy(const char *client_ca, bool allow_1_2, const char *alpn);
 
 /* After the last: reads the files, makes the certificate. What it allocates is kept for the life of
  * the process. 0 or -errno. */

@@ -20,12 +20,15 @@
 
 enum { TICKET_KEYS_SIZE = 80, CHAIN_COUNT_MAX = 16, ALPN_SIZE_MAX = 256, TRUST_COUNT_MAX = 256 };
 
+struct kept_session;
+
 /* An SSL_CTX under a type of its own, so that nobody else reaches into it. */
 struct tls_context {
     SSL_CTX *ssl_ctx;
     bool is_client;
     _Atomic unsigned references;
-    uint8_t alpn[ALPN_SIZE_MAX]; /* as on the wire: lengths and names */
+    _Atomic(struct kept_session *) session; /* a client's, for one connection more; NULL: none */
+    uint8_t alpn[ALPN_SIZE_MAX];            /* as on the wire: lengths and names */
     unsigned alpn_size;
 };
 
@@ -175,6 +178,47 @@ static int choose_alpn(SSL *ssl, const unsigned char **out, unsigned char *out_s
     return SSL_TLSEXT_ERR_OK;
 }
 
+/* --- a client's sessions --- */
+
+struct kept_session {
+    SSL_SESSION *session;
+    char with[]; /* the server's name */
+};
+
+static void kept_free(struct kept_session *kept)
+{
+    if (!kept)
+        return;
+    SSL_SESSION_free(kept->session);
+    free(kept);
+}
+
+/* The server has given a ticket. The newest is kept, and used once: who sees two connections with one
+ * ticket knows them to be the same client's. A copy, for the original is spoilt when its connection ends
+ * without a goodbye. */
+static int keep_session(SSL *ssl, SSL_SESSION *session)
+{
+    struct tls_context *context = SSL_CTX_get_app_data(SSL_get_SSL_CTX(ssl));
+    const char *name = SSL_get_app_data(ssl);
+    size_t size = name ? strlen(name) + 1 : 0;
+    struct kept_session *kept =
+        name && SSL_SESSION_is_resumable(session) ? malloc(sizeof *kept + size) : NULL;
+    if (!kept)
+        return 0;
+    kept->session = SSL_SESSION_dup(session);
+    memcpy(kept->with, name, size);
+    kept_free(kept->session ? atomic_exchange(&context->session, kept) : kept);
+    return 0;
+}
+
+static void use_session(struct tls_context *context, SSL *ssl, const char *name)
+{
+    struct kept_session *kept = atomic_exchange(&context->session, NULL);
+    if (kept && strcmp(kept->with, name) == 0 && SSL_set_session(ssl, kept->session) != 1)
+        ERR_clear_error(); /* then without */
+    kept_free(kept);
+}
+
 static int context_new(const SSL_METHOD *method, uint16_t version_min,
                        struct tls_context **ret_context, struct error *e)
 {
@@ -254,6 +298,10 @@ int tls_context_new_client(struct slice trust_pem, const struct runtime_tls *ide
         r = use_alpn(context, identity->alpn, e);
     if (r < 0)
         return r;
+    SSL_CTX_set_app_data(context->ssl_ctx, context);
+    SSL_CTX_set_session_cache_mode(context->ssl_ctx,
+                                   SSL_SESS_CACHE_CLIENT | SSL_SESS_CACHE_NO_INTERNAL);
+    SSL_CTX_sess_set_new_cb(context->ssl_ctx, keep_session);
     if (context->alpn_size > 0 &&
         SSL_CTX_set_alpn_protos(context->ssl_ctx, context->alpn, context->alpn_size) != 0)
         return error_set(e, -ENOMEM, "no memory for a TLS context");
@@ -272,6 +320,7 @@ void tls_context_free(struct tls_context *context)
     if (!context || atomic_fetch_sub(&context->references, 1) > 1)
         return;
     SSL_CTX_free(context->ssl_ctx);
+    kept_free(atomic_load(&context->session));
     free(context);
 }
 
@@ -304,5 +353,7 @@ struct ssl_st *tls_context_ssl(struct tls_context *context, const char *server_n
         SSL_free(ssl);
         return NULL;
     }
+    SSL_set_app_data(ssl, (void *)(uintptr_t)server_name); /* its connection's, which outlives it */
+    use_session(context, ssl, server_name);
     return ssl;
 }

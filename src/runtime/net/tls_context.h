@@ -6,7 +6,8 @@
  * from the rule alone. TLS 1.3, and 1.2 where the rule says so; no compression, no renegotiation,
  * no early data. ALPN: a server takes the first of `alpn` that the client offers, and goes on without
  * if there is none; unless told otherwise it knows "http/1.1". A client offers `alpn`, by default
- * nothing. Tickets are good in every process that has the same ticket key. */
+ * nothing. Tickets are good in every process that has the same ticket key. A client resumes its last
+ * session with the same server, each ticket once. */
 #ifndef COFFER_RUNTIME_NET_TLS_CONTEXT_H
 #define COFFER_RUNTIME_NET_TLS_CONTEXT_H
 
@@ -31,7 +32,7 @@ void tls_context_free(struct tls_context *context);
 void tls_context_freep(struct tls_context **context);
 
 /* A new OpenSSL connection; NULL without memory. A client's proves that its peer is `server_name`,
- * a DNS name or an address. Safe on any thread. */
+ * a DNS name or an address, which the caller keeps as long as the connection. Safe on any thread. */
 must_check struct ssl_st *tls_context_ssl(struct tls_context *context, const char *server_name);
 
 #endif

@@ -259,13 +259,15 @@ static int list_read(struct context *c, const json_t *answer, const char *name,
 
 static int tls_read(struct context *c, const json_t *object, struct slice private_key_pem)
 {
-    const char *certificate, *client_ca;
+    const char *certificate, *client_ca, *alpn;
     struct runtime_tls *tls = arena_alloc(c->arena, sizeof *tls);
     if (!tls)
         return error_set(c->e, -ENOMEM, "no memory for the configuration");
     int r = text_read(c, object, "certificate", &certificate);
     if (r == 0)
         r = text_read_optional(c, object, "client_ca", &client_ca);
+    if (r == 0)
+        r = text_read_optional(c, object, "alpn", &alpn);
     if (r == 0)
         r = key_read(c, object, "ticket_key", &tls->ticket_key);
     if (r < 0)
@@ -276,6 +278,7 @@ static int tls_read(struct context *c, const json_t *object, struct slice privat
     if (client_ca)
         tls->client_ca = slice_of_text(client_ca);
     tls->version_min = json_is_true(json_object_get(object, "allow_1_2")) ? 0x0303 : 0x0304;
+    tls->alpn = alpn;
     c->tls = tls;
     return 0;
 }

@@ -61,7 +61,7 @@ TEST(a_whole_policy_is_read)
         "tee: [sim, tdx]\n"
         "allow_debug: true\n"
         "runtime: {measurements: [" DIGEST ", " DIGEST "]}\n"
-        "tls: {names: [demo.localhost], allow_1_2: true, client_ca: pem}\n"
+        "tls: {names: [demo.localhost], allow_1_2: true, client_ca: pem, alpn: [h2, http/1.1]}\n"
         "volumes: [{name: data, mount: /data, mode: strict}]\n"
         "files: [{path: /etc/hosts, class: host, read_only: true},\n"
         "        {path: /bin/x, class: authenticated, digest: " DIGEST "}]\n"
@@ -80,6 +80,9 @@ TEST(a_whole_policy_is_read)
     CHECK_EQ(p->who.allow_debug, true);
     CHECK_EQ(p->who.runtime.count, 2);
     CHECK_EQ(p->tls_allow_1_2, true);
+    char alpn[POLICY_ALPN_SIZE_MAX];
+    policy_alpn(p, alpn);
+    CHECK_TEXT(alpn, "h2,http/1.1");
     CHECK_EQ(p->volumes[0].mode, POLICY_VOLUME_STRICT);
     CHECK_EQ(p->files[0].read_only, true);
     CHECK_EQ(p->files[1].digest[15], 0xff);

@@ -5,6 +5,7 @@
 #include "guest.h"
 
 #include <base/log.h>
+#include <fcntl.h>
 #include <netinet/in.h>
 #include <runtime/explain/explain.h>
 #include <sys/epoll.h>
@@ -30,6 +31,7 @@ static void server_start(void)
     struct sockaddr_in address = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
     socklen_t size = sizeof address;
     g_server = socket(AF_INET, SOCK_STREAM, 0);
+    g_server = fcntl(g_server, F_DUPFD, 300); /* not to be taken for the guest's own */
     REQUIRE(bind(g_server, (struct sockaddr *)&address, sizeof address) == 0);
     REQUIRE(listen(g_server, 16) == 0);
     REQUIRE(getsockname(g_server, (struct sockaddr *)&address, &size) == 0);

@@ -649,6 +649,58 @@ TEST(a_client_checks_authority_and_name)
     CHECK(!client_connects("IP:127.0.0.2", "127.0.0.1", true));
 }
 
+/* One connection of ours to OpenSSL's server; whether it went on where an earlier one had stopped. */
+static bool client_resumes(struct tls_context *context, SSL_CTX *server, const char *name)
+{
+    struct tls_conn *conn = NULL;
+    int fds[2];
+    char byte;
+    REQUIRE(socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0, fds) == 0);
+    REQUIRE(tls_conn_new(context, fds[0], name, &conn) == 0);
+    SSL *peer = SSL_new(server);
+    SSL_set_fd(peer, fds[1]);
+    SSL_set_accept_state(peer);
+    for (int turn = 0; turn < 10; turn++) {
+        REQUIRE(!(tls_conn_advance(conn) & TLS_FAILED));
+        (void)SSL_do_handshake(peer);
+    }
+    REQUIRE(tls_conn_is_established(conn) && SSL_is_init_finished(peer));
+    struct iovec iov = {&byte, 1}; /* a ticket lies before the first byte of data */
+    CHECK_EQ(SSL_write(peer, "x", 1), 1);
+    CHECK_EQ(tls_conn_read(conn, &iov, 1), 1);
+    bool resumed = SSL_session_reused(peer);
+    SSL_free(peer);
+    tls_conn_free(conn);
+    close(fds[0]);
+    close(fds[1]);
+    ERR_clear_error();
+    return resumed;
+}
+
+TEST(a_client_resumes_with_the_same_server_and_uses_each_ticket_once)
+{
+    struct pki pki = pki_new("DNS:db.example,DNS:other.example");
+    struct tls_context *context = NULL;
+    platform_set(&test_platform);
+    REQUIRE(tls_context_new_client(pki.certificate_pem, NULL, &context, NULL) == 0);
+    SSL_CTX *server = SSL_CTX_new(TLS_server_method());
+    SSL_CTX_use_certificate(server, pki.certificate);
+    SSL_CTX_use_PrivateKey(server, pki.key);
+    SSL_CTX_set_num_tickets(server, 1);
+    CHECK(!client_resumes(context, server, "db.example"));
+    SSL_CTX_set_num_tickets(server, 0);
+    CHECK(client_resumes(context, server, "db.example"));
+    CHECK(!client_resumes(context, server, "db.example")); /* it had got no new one */
+    SSL_CTX_set_num_tickets(server, 1);
+    CHECK(!client_resumes(context, server, "db.example"));
+    CHECK(!client_resumes(context, server, "other.example"));
+    CHECK(client_resumes(context, server, "other.example"));
+    CHECK(client_resumes(context, server, "other.example"));
+    SSL_CTX_free(server);
+    tls_context_free(context);
+    pki_done(&pki);
+}
+
 TEST(an_identity_that_is_no_good_says_why)
 {
     struct pki one = pki_new("DNS:one"), two = pki_new("DNS:two");
