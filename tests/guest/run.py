@@ -49,6 +49,7 @@ CASES = [
     ("locks of the dead", guest("robust"), ""),
     ("exec", guest("exec"), ""),
     ("system call sites", guest("sites"), ""),
+    ("code that comes, goes and changes", guest("sites-late"), ""),
     ("musl, static", guest("musl"), ""),
     ("bash pipeline", ["bash", "-c", "seq 1000 | grep 7 | sort -r | head -5 | wc -c"], ""),
     ("bash jobs and traps", ["bash", "-c",
