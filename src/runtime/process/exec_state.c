@@ -311,6 +311,34 @@ static void get_config(struct in *in, struct runtime_config *c)
     }
 }
 
+/* What is not configuration: the shields' own states, which they read themselves. */
+struct state {
+    int hidden_base;
+    uint64_t mask;
+    struct limit_view descriptors, file_size;
+    struct slice shield, sockets;
+};
+
+static int state_read(struct slice bytes, struct runtime_config *ret_config,
+                      struct state *ret_state)
+{
+    struct in in = {.rd = reader_over(bytes)};
+    if (get_number(&in) != STATE_MAGIC)
+        in.rd.failed = true;
+    ret_state->hidden_base = (int)get_count(&in, 1 << 20);
+    ret_state->mask = get_number(&in);
+    reader_copy(&in.rd, &ret_state->descriptors, sizeof ret_state->descriptors);
+    reader_copy(&in.rd, &ret_state->file_size, sizeof ret_state->file_size);
+    ret_config->program = get_text(&in);
+    ret_config->program_fd = (int)get_count(&in, 1 << 20);
+    ret_config->argv = get_strings(&in);
+    ret_config->envp = get_strings(&in);
+    get_config(&in, ret_config);
+    ret_state->shield = get_slice(&in);
+    ret_state->sockets = get_slice(&in);
+    return in.rd.failed || reader_left(&in.rd) > 0 ? -EBADMSG : 0;
+}
+
 static int map_sealed(int fd, struct slice *ret_state)
 {
     uint64_t size;
@@ -327,30 +355,23 @@ static int map_sealed(int fd, struct slice *ret_state)
 
 int exec_continue(int fd, struct runtime_config *ret_config, struct error *e)
 {
-    struct slice state;
-    int r = map_sealed(fd, &state);
+    struct slice bytes;
+    struct state state;
+    int r = map_sealed(fd, &bytes);
     if (r < 0)
         return error_set(e, r, "descriptor %d holds no state to continue from", fd);
     host_close(fd);
-    struct in in = {.rd = reader_over(state)};
-    if (get_number(&in) != STATE_MAGIC)
-        in.rd.failed = true;
-    atomic_store(&g_fd_hidden_base, (int)get_count(&in, 1 << 20));
-    process_start_mask(get_number(&in));
-    reader_copy(&in.rd, &g_process.descriptors, sizeof g_process.descriptors);
-    reader_copy(&in.rd, &g_process.file_size, sizeof g_process.file_size);
-    ret_config->program = get_text(&in);
-    ret_config->program_fd = (int)get_count(&in, 1 << 20);
-    ret_config->argv = get_strings(&in);
-    ret_config->envp = get_strings(&in);
-    get_config(&in, ret_config);
-    struct slice shield = get_slice(&in), sockets = get_slice(&in);
-    if (in.rd.failed || reader_left(&in.rd) > 0)
-        return error_set(e, -EBADMSG, "the state to continue from is malformed");
+    r = state_read(bytes, ret_config, &state);
+    if (r < 0)
+        return error_set(e, r, "the state to continue from is malformed");
+    atomic_store(&g_fd_hidden_base, state.hidden_base);
+    process_start_mask(state.mask);
+    g_process.descriptors = state.descriptors;
+    g_process.file_size = state.file_size;
     ret_config->handover_fd = ret_config->handover_status_fd = -1;
-    r = shield.size > 0 ? vfs_exec_restore(shield) : 0;
+    r = state.shield.size > 0 ? vfs_exec_restore(state.shield) : 0;
     if (r < 0)
         return error_set(e, r, "cannot restore the file shield after exec");
-    r = net_exec_restore(sockets);
+    r = net_exec_restore(state.sockets);
     return r < 0 ? error_set(e, r, "cannot restore the network shield after exec") : 0;
 }

@@ -15,28 +15,6 @@
 
 #define POSITION_MOUNTS (INT64_MAX - FS_MOUNTS_MAX)
 #define ENTRIES_PER_REQUEST 32
-#define DIRENT_HEADER_SIZE 19
-
-bool dirents_add(struct dirents *d, uint64_t ino, int64_t next, uint8_t type, const char *name,
-                 size_t name_size)
-{
-    size_t at = d->used;
-    size_t size = round_up(DIRENT_HEADER_SIZE + name_size + 1, 8);
-    if (size > d->size - at) {
-        d->full = true;
-        return false;
-    }
-    uint8_t *entry = d->bytes + at;
-    uint16_t record = (uint16_t)size;
-    memset(entry, 0, size);
-    memcpy(entry, &ino, 8);
-    memcpy(entry + 8, &next, 8);
-    memcpy(entry + 16, &record, 2);
-    entry[18] = type;
-    memcpy(entry + DIRENT_HEADER_SIZE, name, name_size);
-    d->used += size;
-    return true;
-}
 
 static uint64_t parent_of(struct volume_file *vf)
 {

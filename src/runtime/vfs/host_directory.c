@@ -16,7 +16,6 @@
 #include <string.h>
 #include <sys/syscall.h>
 
-#define DIRENT_NAME_AT 19
 #define INO_BASE ((uint64_t)1 << 48) /* unlike any that a host gives */
 
 struct host_directory {
@@ -150,35 +149,17 @@ static void add_mounts(struct host_directory *dir, struct dirents *d)
     }
 }
 
-static bool is_hidden(const struct host_directory *dir, long number)
+/* The runtime's own descriptors and threads. */
+static bool is_hidden(const void *ctx, const char *name)
 {
+    const struct host_directory *dir = ctx;
+    char *end;
+    long number = strtol(name, &end, 10);
+    if (name[0] < '0' || name[0] > '9' || *end != '\0')
+        return false;
     if (dir->names_threads)
         return number == write_behind_tid();
     return number <= INT_MAX && fd_is_hidden((int)number);
-}
-
-/* Leaves the runtime's own descriptors or threads out of entries[0..size). What is left, in bytes. */
-static int64_t leave_out_hidden(const struct host_directory *dir, uint8_t *entries, int64_t size)
-{
-    int64_t kept = 0;
-    for (int64_t at = 0; at < size;) {
-        uint16_t length;
-        if (size - at < DIRENT_NAME_AT + 2)
-            return -EPROTO;
-        memcpy(&length, entries + at + 16, sizeof length);
-        if (length < DIRENT_NAME_AT + 2 || length > size - at)
-            return -EPROTO;
-        char *name = (char *)entries + at + DIRENT_NAME_AT, *end;
-        entries[at + length - 1] = '\0'; /* it is so unless the host lies */
-        long number = strtol(name, &end, 10);
-        bool hidden = name[0] >= '0' && name[0] <= '9' && *end == '\0' && is_hidden(dir, number);
-        if (!hidden) {
-            memmove(entries + kept, entries + at, length);
-            kept += length;
-        }
-        at += length;
-    }
-    return kept;
 }
 
 static int64_t list_numbers(struct file *f, void *entries, size_t size)
@@ -191,7 +172,7 @@ static int64_t list_numbers(struct file *f, void *entries, size_t size)
             return -EPROTO;
         if (n <= 0)
             return n;
-        n = leave_out_hidden(directory_of(f), chunk, n);
+        n = dirents_leave_out(chunk, n, is_hidden, directory_of(f));
         if (n < 0)
             return n;
         if (n > 0) {

@@ -214,6 +214,11 @@ static bool numa_is_guests(const struct view *v, const char *line)
     return end != line && range && range[0] <= at;
 }
 
+static bool begins_with_range(const char *line)
+{
+    return line[strspn(line, "0123456789abcdef")] == '-';
+}
+
 static int filter_line(struct view *v, const char *what, const char *line)
 {
     struct entry e;
@@ -221,6 +226,8 @@ static int filter_line(struct view *v, const char *what, const char *line)
         v->keeps = numa_is_guests(v, line);
     else if (parse_entry(line, &e))
         return filter_entry(v, &e);
+    else if (begins_with_range(line)) /* cut, or no kernel's: it belongs to nothing that is shown */
+        v->keeps = false;
     if (!v->keeps)
         return 0;
     int r = buf_append_text(&v->out, line);
