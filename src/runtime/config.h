@@ -53,6 +53,9 @@ struct runtime_tls {
     uint16_t version_min; /* 0x0304, or 0x0303 if the policy says so */
     const char *alpn;     /* protocols, best first, with commas between; NULL: see tls_context.h */
     const char *certificate_file, *key_file; /* read again when they change; NULL: never */
+    /* Gets another certificate and key, as PEM that the caller frees (the key wiped), when two thirds of
+     * the certificate's life are over. 0 or -errno, said in *e. NULL: there is nobody to ask. */
+    int (*renew)(struct slice *ret_chain, struct slice *ret_key, struct error *e);
 };
 
 enum net_class { NET_CLASS_PLAIN, NET_CLASS_TLS, NET_CLASS_HANDOVER, NET_CLASS_DENIED };

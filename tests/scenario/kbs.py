@@ -280,6 +280,7 @@ def an_attested_runtime_gets_all_it_needs(s):
                             "-verify_hostname", "acme.localhost"], input=pem, text=True,
                            stdout=subprocess.PIPE, stderr=subprocess.STDOUT, check=False)
     tap.equal(shown.stdout.strip(), "stdin: OK")
+    tap.equal(probe.ask("renew"), "renew 0 ", "another certificate while it runs")
     probe.end()
 
 
@@ -356,6 +357,7 @@ def an_owner_reports_and_an_old_head_is_refused(s):
     tap.equal((answer, head[1]), ("open 0 ", "0"))
     tap.equal(probe.ask("report 5"), "report 0 ")
     tap.equal(probe.ask("rest"), "rest 0 ")
+    tap.equal(probe.ask("renew"), "renew 0 ", "another certificate takes no volume away")
     tap.equal(probe.ask("report 7"), "report 0 ")
     tap.true(probe.ask("report 6").startswith("report -116"), "an older head")
     tap.equal(probe.ask("close 7"), "close 0 ")

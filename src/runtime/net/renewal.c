@@ -12,6 +12,7 @@
 #include <sys/syscall.h>
 
 #define CHECK_NS ((int64_t)1000000000)
+#define ASK_AGAIN_NS ((int64_t)600 * 1000000000)
 
 enum { PEM_SIZE_MAX = 1 << 20 };
 
@@ -60,29 +61,35 @@ static void slice_drop(struct slice *bytes, bool secret)
     free(memory);
 }
 
-static int load(const struct runtime_tls *tls, struct tls_context **ret_context, struct error *e)
+/* The context of another pair, which is dropped. */
+static int take_pair(const struct runtime_tls *tls, struct slice chain, struct slice key,
+                     struct tls_context **ret_context, struct error *e)
 {
     struct runtime_tls now = *tls;
-    now.certificate_chain = now.private_key = (struct slice){0};
-    int r = renewal_read(tls->certificate_file, &now.certificate_chain, e);
-    if (r == 0)
-        r = renewal_read(tls->key_file, &now.private_key, e);
-    if (r == 0)
-        r = tls_context_new_server(&now, ret_context, e);
-    slice_drop(&now.certificate_chain, false);
-    slice_drop(&now.private_key, true);
+    now.certificate_chain = chain;
+    now.private_key = key;
+    int r = tls_context_new_server(&now, ret_context, e);
+    slice_drop(&chain, false);
+    slice_drop(&key, true);
     return r;
 }
 
-int renewal_check(struct renewal *renewal, const struct runtime_tls *tls,
-                  struct tls_context **ret_context, struct error *e)
+static int load(const struct runtime_tls *tls, struct tls_context **ret_context, struct error *e)
+{
+    struct slice chain = {0}, key = {0};
+    int r = renewal_read(tls->certificate_file, &chain, e);
+    if (r == 0)
+        r = renewal_read(tls->key_file, &key, e);
+    if (r == 0)
+        return take_pair(tls, chain, key, ret_context, e);
+    slice_drop(&chain, false);
+    return r;
+}
+
+static int files_check(struct renewal *renewal, const struct runtime_tls *tls,
+                       struct tls_context **ret_context, struct error *e)
 {
     struct renewal_stamp certificate, key;
-    int64_t now = net_now_ns();
-    if (!tls->certificate_file || !tls->key_file ||
-        (renewal->checked_ns != 0 && now - renewal->checked_ns < CHECK_NS))
-        return 0;
-    renewal->checked_ns = now;
     int r = stamp_of(tls->certificate_file, &certificate);
     if (r == 0)
         r = stamp_of(tls->key_file, &key);
@@ -96,4 +103,39 @@ int renewal_check(struct renewal *renewal, const struct runtime_tls *tls,
         renewal->key = key;
     }
     return r < 0 ? r : 1;
+}
+
+/* Asks for another certificate in time. Others wait for their connections meanwhile: it is once in twenty
+ * days, and while nobody answers once in ASK_AGAIN_NS. */
+static int ask(struct renewal *renewal, const struct runtime_tls *tls,
+               struct tls_context **ret_context, struct error *e)
+{
+    int64_t now = host_realtime_ns() / 1000000000;
+    struct slice chain = {0}, key = {0};
+    if (renewal->renew_at_s == 0)
+        renewal->renew_at_s = tls_certificate_renewal(tls->certificate_chain);
+    if (now < renewal->renew_at_s || net_now_ns() < renewal->ask_at_ns)
+        return 0;
+    renewal->ask_at_ns = net_now_ns() + ASK_AGAIN_NS;
+    int r = tls->renew(&chain, &key, e);
+    if (r < 0)
+        return r;
+    int64_t next = tls_certificate_renewal(chain);
+    r = take_pair(tls, chain, key, ret_context, e);
+    if (r < 0)
+        return r;
+    renewal->renew_at_s = next;
+    return 1;
+}
+
+int renewal_check(struct renewal *renewal, const struct runtime_tls *tls,
+                  struct tls_context **ret_context, struct error *e)
+{
+    int64_t now = net_now_ns();
+    bool files = tls->certificate_file && tls->key_file;
+    if ((!files && !tls->renew) ||
+        (renewal->checked_ns != 0 && now - renewal->checked_ns < CHECK_NS))
+        return 0;
+    renewal->checked_ns = now;
+    return files ? files_check(renewal, tls, ret_context, e) : ask(renewal, tls, ret_context, e);
 }

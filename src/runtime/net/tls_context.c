@@ -17,6 +17,7 @@
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 enum { TICKET_KEYS_SIZE = 80, CHAIN_COUNT_MAX = 16, ALPN_SIZE_MAX = 256, TRUST_COUNT_MAX = 256 };
 
@@ -307,6 +308,28 @@ int tls_context_new_client(struct slice trust_pem, const struct runtime_tls *ide
         return error_set(e, -ENOMEM, "no memory for a TLS context");
     *ret_context = TAKE(context);
     return 0;
+}
+
+/* By ourselves: libc would read the host's time zone first. A year is counted from March on. */
+static int64_t seconds_of(const ASN1_TIME *time)
+{
+    struct tm tm;
+    if (!time || ASN1_TIME_to_tm(time, &tm) != 1)
+        return -1;
+    int64_t month = (tm.tm_mon + 10) % 12, year = tm.tm_year + 1900 - month / 10;
+    int64_t days = 365 * year + year / 4 - year / 100 + year / 400 + (153 * month + 2) / 5 +
+                   tm.tm_mday - 1 - 719468;
+    return ((days * 24 + tm.tm_hour) * 60 + tm.tm_min) * 60 + tm.tm_sec;
+}
+
+int64_t tls_certificate_renewal(struct slice pem)
+{
+    SCOPED(biop_free) BIO *bio = bio_over(pem);
+    SCOPED(x509p_free) X509 *leaf = bio ? PEM_read_bio_X509(bio, NULL, no_passphrase, NULL) : NULL;
+    int64_t from = leaf ? seconds_of(X509_get0_notBefore(leaf)) : -1;
+    int64_t until = leaf ? seconds_of(X509_get0_notAfter(leaf)) : -1;
+    ERR_clear_error();
+    return from >= 0 && until > from ? from + (until - from) / 3 * 2 : INT64_MAX;
 }
 
 struct tls_context *tls_context_ref(struct tls_context *context)

@@ -26,6 +26,10 @@ must_check int tls_context_new_server(const struct runtime_tls *tls,
 must_check int tls_context_new_client(struct slice trust_pem, const struct runtime_tls *identity,
                                       struct tls_context **ret_context, struct error *e);
 
+/* When the first certificate in `pem` should be renewed, in Unix time: when two thirds of its life are over.
+ * INT64_MAX: it cannot be read. */
+int64_t tls_certificate_renewal(struct slice pem);
+
 /* Another reference; tls_context_free() gives one back. */
 must_check struct tls_context *tls_context_ref(struct tls_context *context);
 void tls_context_free(struct tls_context *context);

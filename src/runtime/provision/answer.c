@@ -4,6 +4,7 @@
 #include "base/hex.h"
 #include "crypto/base64.h"
 #include "runtime/provision/authority.h"
+#include "runtime/provision/provision.h"
 
 #include <errno.h>
 
@@ -279,6 +280,7 @@ static int tls_read(struct context *c, const json_t *object, struct slice privat
         tls->client_ca = slice_of_text(client_ca);
     tls->version_min = json_is_true(json_object_get(object, "allow_1_2")) ? 0x0303 : 0x0304;
     tls->alpn = alpn;
+    tls->renew = provision_certificate;
     c->tls = tls;
     return 0;
 }

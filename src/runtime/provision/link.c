@@ -134,6 +134,12 @@ int link_init(const struct link_options *options, struct error *e)
     return r < 0 ? r : pthread_atfork(NULL, NULL, after_fork_in_child) == 0 ? 0 : -ENOMEM;
 }
 
+void link_names(const char **ret_tenant, const char **ret_policy)
+{
+    *ret_tenant = g_link.tenant;
+    *ret_policy = g_link.policy;
+}
+
 static void disconnect(void)
 {
     channel_close(TAKE(g_link.channel));

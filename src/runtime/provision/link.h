@@ -23,6 +23,9 @@ must_check int link_init(const struct link_options *options, struct error *e);
 must_check int link_call(const char *path, const json_t *request, bool attest, unsigned *ret_status,
                          json_t **ret_answer, struct error *e);
 
+/* As they were given. */
+void link_names(const char **ret_tenant, const char **ret_policy);
+
 /* Closes the connection if there is one. */
 void link_rest(void);
 

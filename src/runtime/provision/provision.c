@@ -13,24 +13,27 @@
 #include <openssl/bio.h>
 #include <openssl/pem.h>
 #include <openssl/x509.h>
+#include <stdlib.h>
+#include <string.h>
 
 enum { RETRY_MS = 100, PEM_SIZE_MAX = 8192, ARENA_SIZE = 8 << 20 };
 
 static struct arena g_arena = {.size_max = ARENA_SIZE}; /* what the configuration points to */
 
-static int bio_text(BIO *bio, char **ret_text)
+static int bio_text(struct arena *arena, BIO *bio, char **ret_text)
 {
     char *bytes = NULL;
     long size = BIO_get_mem_data(bio, &bytes);
     if (size <= 0 || size > PEM_SIZE_MAX)
         return -EIO;
-    *ret_text = arena_text(&g_arena, slice_of(bytes, (size_t)size));
+    *ret_text = arena_text(arena, slice_of(bytes, (size_t)size));
     secret_wipe(bytes, (size_t)size);
     return *ret_text ? 0 : -ENOMEM;
 }
 
 /* A request for the program's server certificate. Its key is made here and stays here. */
-static int request_make(EVP_PKEY *key, X509_REQ *request, char **ret_csr, char **ret_key_pem)
+static int request_make(struct arena *arena, EVP_PKEY *key, X509_REQ *request, char **ret_csr,
+                        char **ret_key_pem)
 {
     BIO *csr = BIO_new(BIO_s_mem()), *pem = BIO_new(BIO_s_mem());
     int r = -EIO;
@@ -38,21 +41,21 @@ static int request_make(EVP_PKEY *key, X509_REQ *request, char **ret_csr, char *
         X509_REQ_set_pubkey(request, key) == 1 && X509_REQ_sign(request, key, EVP_sha256()) > 0 &&
         PEM_write_bio_X509_REQ(csr, request) == 1 &&
         PEM_write_bio_PrivateKey(pem, key, NULL, NULL, 0, NULL, NULL) == 1)
-        r = bio_text(csr, ret_csr);
+        r = bio_text(arena, csr, ret_csr);
     if (r == 0)
-        r = bio_text(pem, ret_key_pem);
+        r = bio_text(arena, pem, ret_key_pem);
     BIO_free(csr);
     BIO_free(pem);
     return r;
 }
 
-static int server_key_make(char **ret_csr, char **ret_key_pem)
+static int server_key_make(struct arena *arena, char **ret_csr, char **ret_key_pem)
 {
     SCOPED(p256_freep) struct p256_key *key = NULL;
     int r = p256_generate(&key);
     X509_REQ *request = r == 0 ? X509_REQ_new() : NULL;
     if (r == 0)
-        r = request ? request_make(p256_pkey(key), request, ret_csr, ret_key_pem) : -ENOMEM;
+        r = request ? request_make(arena, p256_pkey(key), request, ret_csr, ret_key_pem) : -ENOMEM;
     X509_REQ_free(request);
     return r;
 }
@@ -146,6 +149,52 @@ static unsigned openings_count(const struct runtime_config *config)
     return count;
 }
 
+static int copy_out(const char *text, struct slice *ret_copy)
+{
+    char *copy = strdup(text);
+    *ret_copy = slice_of(copy, copy ? strlen(copy) : 0);
+    return copy ? 0 : -ENOMEM;
+}
+
+/* As the first call, but opens nothing. */
+static int certificate_ask(const char *csr, json_t **ret_answer, struct error *e)
+{
+    const char *tenant, *policy;
+    unsigned status = 0;
+    link_names(&tenant, &policy);
+    json_t *request = json_pack("{s:s, s:s, s:s}", "tenant", tenant, "policy", policy, "csr", csr);
+    int r = request ? link_call("/v1/provision", request, true, &status, ret_answer, e) : -ENOMEM;
+    json_decref(request);
+    return r == 0 && status != 200 ? link_refused(*ret_answer, status, e) : r;
+}
+
+int provision_certificate(struct slice *ret_chain, struct slice *ret_key, struct error *e)
+{
+    struct arena arena = {.size_max = 2 * PEM_SIZE_MAX};
+    char *csr = NULL, *key = NULL;
+    json_t *answer = NULL;
+    int r = server_key_make(&arena, &csr, &key);
+    if (r == 0)
+        r = certificate_ask(csr, &answer, e);
+    else
+        r = error_set(e, r, "cannot make the server's key");
+    const json_t *tls = json_object_get(answer, "tls");
+    const char *chain = json_string_value(json_object_get(tls, "certificate"));
+    if (r == 0)
+        r = chain && strlen(chain) <= PEM_SIZE_MAX
+                ? copy_out(chain, ret_chain)
+                : error_set(e, -EBADMSG, "the key broker's answer has no certificate");
+    if (r == 0 && copy_out(key, ret_key) < 0) {
+        free((void *)(uintptr_t)ret_chain->bytes);
+        r = -ENOMEM;
+    }
+    if (key)
+        secret_wipe(key, strlen(key));
+    arena_done(&arena);
+    json_decref(answer);
+    return r;
+}
+
 int provision_run(const struct provision_options *options, struct runtime_config *ret_config,
                   struct error *e)
 {
@@ -160,7 +209,7 @@ int provision_run(const struct provision_options *options, struct runtime_config
     if (r < 0)
         return r;
     authority_set_patience(options->patience_ms);
-    r = server_key_make(&csr, &key_pem);
+    r = server_key_make(&g_arena, &csr, &key_pem);
     if (r < 0)
         return error_set(e, r, "cannot make the server's key");
     r = provision_ask(options, csr, &answer, e);
@@ -181,7 +230,7 @@ int provision_warm(void)
     json_memory_wipes();
     int r = channel_warm();
     if (r == 0)
-        r = server_key_make(&csr, &key_pem);
+        r = server_key_make(&g_arena, &csr, &key_pem);
     arena_done(&g_arena);
     g_arena = (struct arena){.size_max = ARENA_SIZE};
     return r;

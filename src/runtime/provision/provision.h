@@ -36,6 +36,11 @@ struct provision_options {
 must_check int provision_run(const struct provision_options *options,
                              struct runtime_config *ret_config, struct error *e);
 
+/* Another server certificate of the same policy, for a key made here: proves this process again. As PEM
+ * that the caller frees. For runtime_tls.renew; in the process that was provisioned, on any thread. */
+must_check int provision_certificate(struct slice *ret_chain, struct slice *ret_key,
+                                     struct error *e);
+
 /* Optional, in a launcher before it forks: what every child would otherwise do again before its first
  * byte (algorithms, one handshake with itself). Leaves no key and no connection. 0 or -EIO. */
 must_check int provision_warm(void);
