@@ -15,24 +15,29 @@
 
 #define PIDFS_MAGIC 0x50494446 /* where each process has an inode of its own: Linux 6.9 */
 
-/* Is the descriptor this process's? Both numbers must say so. -EBADF: it is no process's at all. */
-static int names_self(int fd)
+static bool is_on_pidfs(long fd)
 {
     struct statfs fs = {0};
+    return host_call(SYS_fstatfs, fd, &fs) == 0 && fs.f_type == PIDFS_MAGIC;
+}
+
+/* Is the descriptor this process's? Both numbers must say so. -EBADF: it is no process's at all; -EPERM:
+ * another's, or an older kernel cannot tell. */
+static int names_self(int fd)
+{
     struct stat named = {0}, self = {0};
-    long r = host_call(SYS_fstatfs, fd, &fs);
-    if (r < 0 || fd_is_hidden(fd))
+    if (fd_is_hidden(fd) || host_call(SYS_fstat, fd, &named) < 0)
         return -EBADF;
-    if (fs.f_type != PIDFS_MAGIC)
-        return -EPERM; /* an older kernel cannot tell */
     long own = host_call(SYS_pidfd_open, process_self()->pid, 0);
     if (own < 0)
         return -EPERM;
-    r = host_call(SYS_fstat, fd, &named);
-    if (r == 0)
-        r = host_call(SYS_fstat, own, &self);
+    bool tells = is_on_pidfs(own) && host_call(SYS_fstat, own, &self) == 0;
     host_close((int)own);
-    return r == 0 && named.st_ino == self.st_ino && named.st_dev == self.st_dev ? 0 : -EPERM;
+    if (!tells)
+        return -EPERM;
+    if (!is_on_pidfs(fd))
+        return -EBADF;
+    return named.st_ino == self.st_ino && named.st_dev == self.st_dev ? 0 : -EPERM;
 }
 
 int64_t sys_process_madvise(struct syscall_call *c)
