@@ -124,6 +124,14 @@
     M(STATE_OLD, "STATE_OLD", "the key broker's state is older than one that was seen before",     \
       "somebody put back an older disk: start it on the newest one, or `coffer kbs unlock "        \
       "--accept`")                                                                                 \
+    M(NOT_HOLDER, "NOT_HOLDER", "this key is not the one that the manifest names here",            \
+      "give the holders' certificates in the order of the manifest's `holders`")                   \
+    M(STANDBY, "STANDBY", "this key broker is the standby",                                        \
+      "ask the active one; if that is lost: `coffer kbs promote`")                                 \
+    M(PEER_ABSENT, "PEER_ABSENT", "the standby does not agree, so nothing was done",               \
+      "ask again; bring the standby back, or promote it: `coffer kbs promote`")                    \
+    M(PEER_STALE, "PEER_STALE", "a message of another epoch or role of two key brokers",           \
+      "look at both with `coffer kbs info`; the one in the higher epoch is the active one")        \
     M(NOT_CONFIRMER, "NOT_CONFIRMER", "only a confirmer may do this",                              \
       "use a client certificate whose key the manifest names in `confirmers`")                     \
     M(REQUEST, "REQUEST_INVALID", "the request makes no sense", "see docs/policy.md for the API")  \

@@ -4,6 +4,7 @@
 #include "cli/audit.h"
 #include "cli/command.h"
 #include "cli/kbs_client.h"
+#include "kbs/recovery.h"
 
 #include <errno.h>
 #include <limits.h>
@@ -11,14 +12,15 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define KBS_USAGE                                                                      \
-    "info | tenant NAME --owner CERT | head --out FILE | unlock --head FILE | unlock " \
-    "--accept HASH | audit --out FILE, each with --keys DIR"
+#define KBS_USAGE                                                                         \
+    "info | tenants | tenant NAME --owner CERT | head --out FILE | unlock --head FILE | " \
+    "unlock --accept HASH | promote | release | backup --out FILE | shares --dir DIR "    \
+    "--holders CERT,... | share FILE --out FILE | audit --out FILE, each with --keys DIR"
 #define AUDIT_USAGE "verify FILE [--key HEX] [--head FILE]"
 #define TEXT_SIZE_MAX ((size_t)65536)
 
 struct kbs_options {
-    const char *keys, *owner, *out, *head, *accept, *state, *kbs, *kbs_pin, *key;
+    const char *keys, *owner, *out, *head, *accept, *dir, *holders, *state, *kbs, *kbs_pin, *key;
 };
 
 #define ROW(name, member, value, help)                                                   \
@@ -28,9 +30,11 @@ struct kbs_options {
 static const struct option_row g_rows[] = {
     ROW("keys", keys, "DIR", "The key and certificate of whoever asks (`coffer owner new DIR`)"),
     ROW("owner", owner, "CERT", "tenant: the owner's certificate"),
-    ROW("out", out, "FILE", "head, audit: where it goes"),
+    ROW("out", out, "FILE", "head, audit, backup: where it goes"),
     ROW("head", head, "FILE", "unlock: the newest head that is known"),
     ROW("accept", accept, "HASH", "unlock: go on from this older state, knowing what is lost"),
+    ROW("dir", dir, "DIR", "shares: a file for each holder goes there"),
+    ROW("holders", holders, "CERT,CERT,...", "shares: certificates of the manifest's `holders`"),
     ROW("state", state, "DIR", "State directory of the running system, to find the key broker"),
     ROW("kbs", kbs, "ADDRESS", "The key broker, if it runs elsewhere"),
     ROW("kbs-pin", kbs_pin, "FILE", "Whom to believe to be the key broker, if it runs elsewhere"),
@@ -160,9 +164,124 @@ static int verb_unlock(struct call *call, struct error *e)
     return r;
 }
 
+static int verb_tenants(struct call *call, struct error *e)
+{
+    json_t *out = NULL, *tenant;
+    size_t i;
+    int r = kbs_client_call(&call->client, "/v1/tenant/list", NULL, &out, NULL, e);
+    json_array_foreach(json_object_get(out, "tenants"), i, tenant)
+        puts(json_string_value(json_object_get(tenant, "tenant")));
+    json_decref(out);
+    return r;
+}
+
+static int verb_release(struct call *call, struct error *e)
+{
+    json_t *out = NULL;
+    int r = kbs_client_call(&call->client, "/v1/peer/release", NULL, &out, NULL, e);
+    if (r == 0)
+        printf("It goes on alone, in epoch %lld. The other must not be promoted any more.\n",
+               (long long)json_integer_value(json_object_get(out, "epoch")));
+    json_decref(out);
+    return r;
+}
+
+static int verb_promote(struct call *call, struct error *e)
+{
+    json_t *out = NULL;
+    int r = kbs_client_call(&call->client, "/v1/peer/promote", NULL, &out, NULL, e);
+    if (r == 0)
+        printf("It is the active one now, in epoch %lld; whatever was active before is fenced.\n",
+               (long long)json_integer_value(json_object_get(out, "epoch")));
+    json_decref(out);
+    return r;
+}
+
+static int verb_backup(struct call *call, struct error *e)
+{
+    json_t *out = NULL;
+    int r = need(call->o->out, "out FILE", e);
+    if (r == 0)
+        r = kbs_client_backup(&call->client, call->o->out, e);
+    json_decref(out);
+    return r;
+}
+
+/* "a.pem,b.pem": certificates, in the order of the manifest. */
+static int holders_read(const char *names, json_t *list, struct error *e)
+{
+    char copy[PATH_MAX], *save = NULL;
+    int r = snprintf(copy, sizeof copy, "%s", names) < (int)sizeof copy ? 0 : -ENAMETOOLONG;
+    for (char *name = r == 0 ? strtok_r(copy, ",", &save) : NULL; name && r == 0;
+         name = strtok_r(NULL, ",", &save)) {
+        SCOPED(buf_done) struct buf pem = {0};
+        r = owner_file_read(name, TEXT_SIZE_MAX, &pem, e);
+        if (r == 0 &&
+            json_array_append_new(list, json_stringn((const char *)pem.bytes, pem.size)) < 0)
+            r = error_set(e, -EBADMSG, "'%s' is no certificate in PEM", name);
+    }
+    return r;
+}
+
+/* Each share is sealed to its holder: it may lie anywhere until then. */
+static int verb_shares(struct call *call, struct error *e)
+{
+    json_t *out = NULL, *share, *holders = json_array();
+    size_t i;
+    const struct kbs_options *o = call->o;
+    int r = need(o->dir, "dir DIR", e);
+    if (r == 0)
+        r = need(o->holders, "holders CERT,CERT,...", e);
+    if (r == 0)
+        r = holders_read(o->holders, holders, e);
+    if (r < 0) {
+        json_decref(holders);
+        return r;
+    }
+    r = kbs_client_call(&call->client, "/v1/shares", json_pack("{s:o}", "holders", holders), &out,
+                        NULL, e);
+    json_array_foreach(json_object_get(out, "shares"), i, share)
+    {
+        char path[PATH_MAX], text[2048];
+        snprintf(path, sizeof path, "%.4000s/share-%zu", o->dir, i + 1);
+        snprintf(text, sizeof text, "%.2000s\n", json_string_value(share));
+        if (r == 0)
+            r = owner_file_write(path, slice_of_text(text), 0600, e);
+        if (r == 0)
+            printf("%s, for holder %zu\n", path, i + 1);
+    }
+    json_decref(out);
+    return r;
+}
+
+/* By its holder, with no key broker: what comes out is for `coffer-kbs --shares`. */
+static int verb_share(const struct kbs_options *o, const char *path, struct error *e)
+{
+    SCOPED(owner_keys_done) struct owner_keys keys = {0};
+    SCOPED(buf_done) struct buf sealed = {0}, share = {0};
+    int r = need(o->keys, "keys DIR", e);
+    if (r == 0)
+        r = need(o->out, "out FILE", e);
+    if (r == 0)
+        r = owner_keys_load(o->keys, &keys, e);
+    if (r == 0)
+        r = owner_file_read(path, 4096, &sealed, e);
+    if (r < 0)
+        return r;
+    r = recovery_share_open(buf_slice(&sealed), keys.key, &share);
+    if (r < 0)
+        return error_set(e, r, "'%s' is no share for this key", path);
+    r = owner_file_write(o->out, buf_slice(&share), 0600, e);
+    if (r == 0)
+        printf("%s: opened; it is a part of the root key, so keep it as one\n", o->out);
+    return r;
+}
+
 static int kbs_verb(struct call *call, int count, char **argv, struct error *e)
 {
     const char *verb = argv[0];
+    if (count == 2 && strcmp(verb, "share") == 0)
+        return verb_share(call->o, argv[1], e);
     int r = call_open(call, e);
     if (r < 0)
         return r;
@@ -171,7 +290,9 @@ static int kbs_verb(struct call *call, int count, char **argv, struct error *e)
     static const struct {
         const char *name;
         int (*run)(struct call *call, struct error *e);
-    } verbs[] = {{"info", verb_info}, {"head", verb_head}, {"unlock", verb_unlock}};
+    } verbs[] = {{"info", verb_info},       {"head", verb_head},       {"unlock", verb_unlock},
+                 {"promote", verb_promote}, {"release", verb_release}, {"tenants", verb_tenants},
+                 {"backup", verb_backup},   {"shares", verb_shares}};
     for (size_t i = 0; count == 1 && i < ARRAY_COUNT(verbs); i++)
         if (strcmp(verb, verbs[i].name) == 0)
             return verbs[i].run(call, e);

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "cli/kbs_client.h"
 
+#include "crypto/base64.h"
+
 #include "attest/channel.h"
 #include "attest/json_memory.h"
 #include "server/address.h"
@@ -182,4 +184,27 @@ int kbs_client_secret_reveal(const struct kbs_client *client, const char *tenant
     if (r == -EACCES && strcmp(code, "SECRET_SPENT") == 0)
         return -EALREADY;
     return r < 0 ? r : buf_append_text(ret_value, text_of(answer, "value"));
+}
+
+int kbs_client_backup(const struct kbs_client *client, const char *path, struct error *e)
+{
+    SCOPED(buf_done) struct buf bytes = {0};
+    json_int_t total = 1;
+    int r = 0;
+    while (r == 0 && (json_int_t)bytes.size < total) {
+        SCOPED(json_drop) json_t *out = NULL;
+        size_t before = bytes.size;
+        r = kbs_client_call(client, "/v1/backup", json_pack("{s:I}", "offset", (json_int_t)before),
+                            &out, NULL, e);
+        total = json_integer_value(json_object_get(out, "total"));
+        if (r == 0)
+            r = crypto_base64_decode(slice_of_text(text_of(out, "base64")), &bytes);
+        if (r == 0 && bytes.size == before)
+            r = error_set(e, -EBADMSG, "the key broker's backup ends too early");
+    }
+    if (r == 0)
+        r = owner_file_write(path, buf_slice(&bytes), 0600, e);
+    if (r == 0)
+        printf("%s: %zu bytes, which the root key alone opens\n", path, bytes.size);
+    return r;
 }

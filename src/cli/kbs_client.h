@@ -39,4 +39,8 @@ must_check int kbs_client_secret_reveal(const struct kbs_client *client, const c
                                         const char *policy, const char *secret,
                                         struct buf *ret_value, struct error *e);
 
+/* As operator: a backup of the whole state, sealed under the root key, into a file. */
+must_check int kbs_client_backup(const struct kbs_client *client, const char *path,
+                                 struct error *e);
+
 #endif

@@ -45,7 +45,7 @@ static const struct command g_commands[] = {
      "Check, compare, test and try policies, and give them to the key broker", policy_command},
     {"attest", "show FILE | verify [FLAGS]", "Look at evidence, and check the key broker's",
      attest_command},
-    {"kbs", "info | tenant | head | unlock | audit",
+    {"kbs", "info | tenant | head | unlock | promote | backup | shares | audit",
      "What operators and confirmers ask a key broker", kbs_command},
     {"audit", "verify FILE", "Judge an audit log: clean, truncated, gap, rolled back, forged",
      audit_command},

@@ -12,6 +12,7 @@ call_fn call_info, call_tenant_add, call_tenant_list;                           
 call_fn call_policy_put, call_policy_get, call_policy_check, call_policy_revoke; /* call_policy.c */
 call_fn call_secret_reveal, call_secret_give, call_audit;
 call_fn call_totp_enroll;                                        /* call_access.c */
+call_fn call_backup, call_shares;                                /* call_recovery.c */
 call_fn call_unlock;                                             /* call_state.c */
 call_fn call_provision;                                          /* call_provision.c */
 call_fn call_volume_open, call_volume_report, call_volume_close; /* call_volume.c */
@@ -40,6 +41,9 @@ json_t *call_json_base64(struct slice bytes);
 /* 0 if the peer is an operator; if it is the owner of `tenant`, which is returned. */
 must_check int call_operator(struct kbs_call *call);
 must_check int call_owner(struct kbs_call *call, const char *tenant, struct store_tenant *ret);
+
+/* 0 if the peer is a confirmer of the manifest. */
+must_check int call_confirmer(struct kbs_call *call);
 
 /* The policy, as stored and parsed, not revoked; or one service of it. */
 must_check int call_policy_load(struct kbs_call *call, const char *tenant, const char *name,

@@ -6,7 +6,7 @@
 #include <errno.h>
 #include <stdlib.h>
 
-enum { BODY_SIZE_MAX = 512 << 10 };
+enum { BODY_SIZE_MAX = 512 << 10, PEER_BODY_SIZE_MAX = 17 << 20 };
 
 /* An answer that waits for the turn's commit. Lives in its request's arena. */
 struct pending {
@@ -35,6 +35,16 @@ static void json_respond(struct http_request *req, int status, const json_t *jso
     json_memory_free(text);
 }
 
+/* Nothing was done: whoever asked may ask again. */
+static void standby_respond(struct http_request *req)
+{
+    json_t *out = json_pack("{s:s, s:s, s:s}", "code", refusal_code(REFUSAL_PEER_ABSENT), "message",
+                            refusal_message(REFUSAL_PEER_ABSENT), "remedy",
+                            refusal_remedy(REFUSAL_PEER_ABSENT));
+    json_respond(req, 503, out);
+    json_decref(out);
+}
+
 /* The end of the turn: one commit for all, then all the answers. */
 static void turn_commit(void *arg)
 {
@@ -48,7 +58,10 @@ static void turn_commit(void *arg)
         json_t *out = p->out;
         int status = p->status;
         p->out = NULL;
-        json_respond(p->req, r < 0 ? 500 : status, r < 0 ? NULL : out);
+        if (r == -EHOSTDOWN)
+            standby_respond(p->req);
+        else
+            json_respond(p->req, r < 0 ? 500 : status, r < 0 ? NULL : out);
         json_decref(out);
         p = next;
     }
@@ -124,7 +137,10 @@ static void request_handle(struct http_request *req, void *arg)
 {
     struct front *front = arg;
     if (req->method == HTTP_METHOD_POST) {
-        http_request_collect(req, BODY_SIZE_MAX, body_received, front);
+        static const char peer[] = "/v1/peer/";
+        bool large = front->kbs->peer && req->path.size > sizeof peer - 1 &&
+                     memcmp(req->path.bytes, peer, sizeof peer - 1) == 0;
+        http_request_collect(req, large ? PEER_BODY_SIZE_MAX : BODY_SIZE_MAX, body_received, front);
     } else if (req->method == HTTP_METHOD_GET && slice_is_text(req->path, "/healthz")) {
         http_respond_text(req, 200, "text/plain", "ok\n");
     } else if (req->method == HTTP_METHOD_GET && slice_is_text(req->path, "/metrics")) {

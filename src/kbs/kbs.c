@@ -6,6 +6,7 @@
 #include "base/hex.h"
 #include "base/writer.h"
 #include "kbs/call.h"
+#include "kbs/peer.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -98,8 +99,8 @@ static int state_restore(struct kbs *kbs, struct error *e)
     return r < 0 ? r : store_commit(kbs->store);
 }
 
-int kbs_open(struct manifest *manifest, const char *dir, const struct key256 *seal_key,
-             const struct evidence *self, struct kbs **ret_kbs, struct error *e)
+int kbs_prepare(struct manifest *manifest, const char *dir, const struct key256 *seal_key,
+                const struct evidence *self, struct kbs **ret_kbs, struct error *e)
 {
     SCOPED(kbs_freep) struct kbs *kbs = calloc(1, sizeof *kbs);
     if (!kbs) {
@@ -114,13 +115,34 @@ int kbs_open(struct manifest *manifest, const char *dir, const struct key256 *se
     if (manifest->device_self && kbs->devices.count < WHO_DIGESTS_MAX)
         memcpy(kbs->devices.digest[kbs->devices.count++], self->device, sizeof self->device);
     int r = store_open(dir, seal_key, &kbs->store, e);
-    if (r < 0)
-        return r;
-    r = state_restore(kbs, e);
-    if (r < 0)
-        return e && e->code ? r : error_set(e, r, "cannot restore the state in '%s'", dir);
-    *ret_kbs = TAKE(kbs);
-    return 0;
+    if (r == 0)
+        *ret_kbs = TAKE(kbs);
+    return r;
+}
+
+int kbs_restore(struct kbs *kbs, struct error *e)
+{
+    struct error ignored = {0};
+    e = e ? e : &ignored;
+    ca_free(kbs->ca);
+    kbs->ca = NULL;
+    p256_free(kbs->audit_key);
+    kbs->audit_key = NULL;
+    int r = state_restore(kbs, e);
+    kbs->restored = r == 0;
+    return r < 0 && !e->code ? error_set(e, r, "cannot restore the state") : r;
+}
+
+int kbs_open(struct manifest *manifest, const char *dir, const struct key256 *seal_key,
+             const struct evidence *self, struct kbs **ret_kbs, struct error *e)
+{
+    SCOPED(kbs_freep) struct kbs *kbs = NULL;
+    int r = kbs_prepare(manifest, dir, seal_key, self, &kbs, e);
+    if (r == 0)
+        r = kbs_restore(kbs, e);
+    if (r == 0)
+        *ret_kbs = TAKE(kbs);
+    return r;
 }
 
 void kbs_free(struct kbs *kbs)
@@ -130,6 +152,10 @@ void kbs_free(struct kbs *kbs)
     store_free(kbs->store);
     ca_free(kbs->ca);
     p256_free(kbs->audit_key);
+    peer_free(kbs->peer);
+    buf_done(&kbs->incoming);
+    buf_done(&kbs->outgoing);
+    key256_wipe(&kbs->incoming_root);
     collateral_free(kbs->collateral);
     manifest_free(kbs->manifest);
     free(kbs);
@@ -191,6 +217,8 @@ static const struct {
 } routes[] = {
     {"/v1/info", call_info},
     {"/v1/unlock", call_unlock},
+    {"/v1/backup", call_backup},
+    {"/v1/shares", call_shares},
     {"/v1/tenant/add", call_tenant_add},
     {"/v1/tenant/list", call_tenant_list},
     {"/v1/policy/put", call_policy_put},
@@ -232,6 +260,11 @@ static int status_of(enum refusal_reason reason)
         return 400;
     case REFUSAL_LIMIT:
         return 429;
+    case REFUSAL_STANDBY:
+    case REFUSAL_PEER_ABSENT:
+        return 503;
+    case REFUSAL_PEER_STALE:
+        return 409;
     case REFUSAL_INTERNAL:
         return 500;
     default:
@@ -272,10 +305,11 @@ static void refusal_record(struct kbs_call *call)
     metric_add(&kbs->metrics[KBS_METRIC_REFUSED], 1);
     if (!log_allows(&kbs->refusals_logged, kbs->now_s(), 600))
         return;
+    bool writes = kbs->restored; /* a standby enters nothing of its own */
     refusal_error(&call->refusal, &text);
     LOG_WARNING("refused", LOG_TEXT("call", call->path), LOG_TEXT("tenant", tenant ? tenant : ""),
                 LOG_TEXT("reason", text.text), LOG_TEXT("detail", call->detail));
-    if (store_request_begin(kbs->store) < 0)
+    if (!writes || store_request_begin(kbs->store) < 0)
         return;
     int r = kbs_audit(kbs, "refused", tenant, call->path, text.text);
     if (store_request_end(kbs->store, r == 0) < 0 || r < 0)
@@ -301,29 +335,43 @@ static int route(struct kbs_call *call)
     return call_refuse(call, REFUSAL_REQUEST, "path", NULL, call->path);
 }
 
-void kbs_call_run(struct kbs_call *call)
+void kbs_call_finish(struct kbs_call *call, int r)
 {
-    struct kbs *kbs = call->kbs;
-    metric_add(&kbs->metrics[KBS_METRIC_REQUESTS], 1);
-    call->status = 200;
-    int r = store_request_begin(kbs->store);
-    if (r == 0) {
-        call->out = json_object();
-        r = call->out ? route(call) : -ENOMEM;
-        int ended = store_request_end(kbs->store, r == 0);
-        r = r < 0 ? r : ended;
-    }
     if (r == 0)
         return;
     if (call->refusal.reason == REFUSAL_NONE) {
         refusal_set(&call->refusal, REFUSAL_INTERNAL, NULL, 0, NULL, NULL);
         LOG_ERROR("a call failed", LOG_TEXT("call", call->path), LOG_INT("error", -r));
     }
-    if (call->refusal.reason != REFUSAL_VOLUME_HELD)
+    if (call->refusal.reason != REFUSAL_VOLUME_HELD) {
         refusal_record(call);
-    if (call->refusal.reason != REFUSAL_VOLUME_HELD && call->out)
-        json_object_clear(call->out);
+        if (call->out)
+            json_object_clear(call->out);
+    }
     refusal_answer(call);
+}
+
+void kbs_call_run(struct kbs_call *call)
+{
+    struct kbs *kbs = call->kbs;
+    metric_add(&kbs->metrics[KBS_METRIC_REQUESTS], 1);
+    if (strncmp(call->path, "/v1/peer/", 9) == 0) {
+        call_peer_run(call);
+        return;
+    }
+    call->status = 200;
+    call->out = json_object();
+    int r = call->out ? 0 : -ENOMEM;
+    if (r == 0 && kbs->peer && !store_busy(kbs->store))
+        r = peer_ready(kbs->peer, &call->refusal);
+    if (r == 0)
+        r = store_request_begin(kbs->store);
+    if (r == 0) {
+        r = route(call);
+        int ended = store_request_end(kbs->store, r == 0);
+        r = r < 0 ? r : ended;
+    }
+    kbs_call_finish(call, r);
 }
 
 int kbs_commit(struct kbs *kbs)
@@ -331,7 +379,7 @@ int kbs_commit(struct kbs *kbs)
     int r = store_commit(kbs->store);
     if (r == 0)
         metric_add(&kbs->metrics[KBS_METRIC_COMMITS], 1);
-    else
+    else if (r != -EHOSTDOWN) /* that has been said */
         LOG_ERROR("the state cannot be written; nothing was acknowledged", LOG_INT("error", -r));
     return r;
 }

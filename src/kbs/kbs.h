@@ -33,8 +33,12 @@ struct kbs {
     struct store *store;       /* owned */
     struct ca *ca;
     struct p256_key *audit_key;
-    struct who_digests devices;    /* simulated devices that are believed */
-    struct evidence self;          /* what our own evidence says */
+    struct who_digests devices; /* simulated devices that are believed */
+    struct evidence self;       /* what our own evidence says */
+    struct peer *peer;          /* the other of two; owned; NULL: there is one key broker only */
+    bool restored; /* CA and audit key are there; a standby has none until it is promoted */
+    struct buf incoming, outgoing; /* a state on its way from, or to, the other */
+    struct key256 incoming_root;
     bool locked;                   /* until the head has been confirmed: nothing is released */
     struct collateral *collateral; /* of vendors; owned, may be NULL: then only `sim` is known */
     int64_t (*now_s)(void);        /* Unix time: dates of certificates and of the audit log */
@@ -49,6 +53,12 @@ struct kbs {
  * evidence of this process. */
 must_check int kbs_open(struct manifest *manifest, const char *dir, const struct key256 *seal_key,
                         const struct evidence *self, struct kbs **ret_kbs, struct error *e);
+/* The same, but stops before anything is written: of two key brokers only one may, and which is known
+ * later. Then kbs_restore(). */
+must_check int kbs_prepare(struct manifest *manifest, const char *dir,
+                           const struct key256 *seal_key, const struct evidence *self,
+                           struct kbs **ret_kbs, struct error *e);
+must_check int kbs_restore(struct kbs *kbs, struct error *e);
 void kbs_free(struct kbs *kbs);
 void kbs_freep(struct kbs **kbs);
 
@@ -68,7 +78,10 @@ struct kbs_call {
 /* Runs it inside the store's transaction; the answer may leave only after kbs_commit() has returned
  * 0. Always fills status and out (which is NULL only without memory). */
 void kbs_call_run(struct kbs_call *call);
+/* -EHOSTDOWN: the standby has not agreed; all was undone. */
 must_check int kbs_commit(struct kbs *kbs);
+/* Fills status and answer for what a handler has returned, and records a refusal. */
+void kbs_call_finish(struct kbs_call *call, int r);
 
 extern const struct metric_info kbs_metric_infos[KBS_METRIC_COUNT];
 

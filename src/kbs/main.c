@@ -5,6 +5,8 @@
 #include "base/options.h"
 #include "kbs/front.h"
 #include "kbs/identity.h"
+#include "kbs/peer.h"
+#include "kbs/recovery.h"
 #include "server/address.h"
 #include "server/log_stderr.h"
 
@@ -12,13 +14,19 @@
 #include <fcntl.h>
 #include <openssl/crypto.h>
 #include <stdio.h>
+#include <string.h>
 #include <sys/prctl.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
+#define PULSE_NS 1000000000ull
+#define SHARES_MAX 16
+
 struct settings {
-    const char *bootstrap, *state, *listen, *port_file, *native, *check, *log_level, *collateral;
-    bool seal_to_signer, print_pin, print_refusals, help;
+    const char *bootstrap, *state, *listen, *port_file, *native, *check, *log_level, *collateral,
+        *peer, *restore, *shares;
+    uint64_t promote_after_s;
+    bool standby, seal_to_signer, print_pin, print_refusals, help;
 };
 
 #define ROW(name_, kind_, member_, fallback_, value_, help_)                             \
@@ -33,6 +41,17 @@ static const struct option_row rows[] = {
     ROW("port-file", OPTION_TEXT, port_file, NULL, "FILE", "write the port there when ready"),
     ROW("collateral", OPTION_TEXT, collateral, NULL, "DIR",
         "vendors' statements, for evidence of TDX, SEV-SNP and SGX"),
+    ROW("peer", OPTION_TEXT, peer, NULL, "ADDRESS:PORT",
+        "the other of two key brokers with one state (manifest: freshness: peer)"),
+    ROW("standby", OPTION_FLAG, standby, NULL, NULL,
+        "with --peer, at the first start: be the standby"),
+    {"promote-after", OPTION_UINT, offsetof(struct settings, promote_after_s), "0", "SECONDS",
+     "with --peer: a standby that hears nothing for so long promotes itself (0: when asked)", 0,
+     86400},
+    ROW("restore", OPTION_TEXT, restore, NULL, "FILE",
+        "begin a new state from this backup; needs --shares"),
+    ROW("shares", OPTION_TEXT, shares, NULL, "FILE,FILE,...",
+        "opened shares: they restore the root key, of a backup or of the state that is there"),
     ROW("print-pin", OPTION_FLAG, print_pin, NULL, NULL, "print who we are as a pin, and exit"),
     ROW("print-refusals", OPTION_FLAG, print_refusals, NULL, NULL,
         "print the table of refusals for the manual, and exit"),
@@ -147,9 +166,27 @@ static void stop(void *arg)
     front_drain(arg);
 }
 
+/* Once a second, while there are two key brokers. */
+struct pulse {
+    struct loop *loop;
+    struct loop_timer timer;
+    struct kbs *kbs;
+};
+
+static void pulse_beat(void *arg)
+{
+    struct pulse *pulse = arg;
+    if (!store_busy(pulse->kbs->store))
+        peer_tick(pulse->kbs->peer);
+    if (loop_timer_set(pulse->loop, &pulse->timer, loop_now_ns(pulse->loop) + PULSE_NS, pulse_beat,
+                       pulse) < 0)
+        LOG_ERROR("no timer: the standby will not see that this key broker lives");
+}
+
 static int serve(const struct settings *s, struct kbs *kbs, struct identity *identity,
                  struct error *e)
 {
+    struct pulse pulse = {.kbs = kbs};
     SCOPED(loop_freep) struct loop *loop = NULL;
     struct front *front = NULL;
     uint16_t port = 0;
@@ -167,10 +204,85 @@ static int serve(const struct settings *s, struct kbs *kbs, struct identity *ide
         r = loop_on_stop_signal(loop, stop, front);
     if (r < 0)
         return r;
+    pulse.loop = loop;
+    if (kbs->peer)
+        pulse_beat(&pulse);
     LOG_NOTICE("ready", LOG_INT("port", port), LOG_TEXT("domain", kbs->manifest->domain));
     r = loop_run(loop);
+    loop_timer_stop(loop, &pulse.timer);
     front_free(front);
     return r;
+}
+
+/* The root key out of files, whose texts are wiped again. */
+static int shares_combine(const char *names, struct key256 *ret_root, struct error *e)
+{
+    struct buf texts[SHARES_MAX] = {{0}};
+    struct slice slices[SHARES_MAX];
+    char copy[4096], *save = NULL;
+    unsigned count = 0;
+    int r = snprintf(copy, sizeof copy, "%s", names) < (int)sizeof copy ? 0 : -ENAMETOOLONG;
+    for (char *name = r == 0 ? strtok_r(copy, ",", &save) : NULL; name && r == 0;
+         name = strtok_r(NULL, ",", &save)) {
+        if (count == SHARES_MAX)
+            return error_set(e, -E2BIG, "at most %d shares", SHARES_MAX);
+        r = file_read(name, 64 << 10, &texts[count], e);
+        slices[count] = buf_slice(&texts[count]);
+        count += r == 0;
+    }
+    if (r == 0)
+        r = recovery_combine(slices, count, ret_root, e);
+    for (unsigned i = 0; i < count; i++)
+        buf_done(&texts[i]);
+    return r;
+}
+
+/* A state of this platform from a backup, or from one that another platform has sealed: with --shares
+ * the root key is sealed anew. What is there is never overwritten by a backup. */
+static int state_recover(const struct settings *s, const struct key256 *platform_key,
+                         struct error *e)
+{
+    SCOPED(key256_wipe) struct key256 root = {0};
+    SCOPED(buf_done) struct buf backup = {0}, database = {0};
+    char path[4096];
+    snprintf(path, sizeof path, "%.4000s/kbs.db", s->state);
+    if (s->restore && !s->shares)
+        return error_set(e, -EINVAL, "--restore needs --shares FILE,FILE,...");
+    if (s->restore && access(path, F_OK) == 0)
+        return error_set(e, -EEXIST, "'%s' has a state already: give --restore an empty directory",
+                         s->state);
+    int r = shares_combine(s->shares, &root, e);
+    if (r == 0 && s->restore) {
+        r = file_read(s->restore, BACKUP_SIZE_MAX, &backup, e);
+        if (r == 0)
+            r = backup_open(&root, buf_slice(&backup), &database);
+        if (r == -EBADMSG || r == -EKEYREJECTED)
+            r = error_set(e, r,
+                          r == -EBADMSG
+                              ? "'%s' is no backup"
+                              : "'%s' is of another root key than these shares, or changed",
+                          s->restore);
+        if (r == 0)
+            r = store_file_write(s->state, buf_slice(&database));
+    }
+    if (r == 0)
+        r = store_root_write(s->state, platform_key, &root);
+    if (r == 0)
+        LOG_NOTICE("the root key was restored from shares");
+    return r < 0 && !e->code ? error_set(e, r, "cannot write into '%s'", s->state) : r;
+}
+
+static int peer_start(const struct settings *s, struct identity *identity, struct kbs *kbs,
+                      struct error *e)
+{
+    const struct peer_settings settings = {.dir = s->state,
+                                           .address = s->peer,
+                                           .standby = s->standby,
+                                           .promote_after_ms = s->promote_after_s * 1000,
+                                           .platform_key = &identity->seal_key,
+                                           .evidence = identity->evidence,
+                                           .evidence_ctx = identity->ctx};
+    return peer_open(kbs, &settings, &kbs->peer, e);
 }
 
 static int run(const struct settings *s, struct error *e)
@@ -191,7 +303,18 @@ static int run(const struct settings *s, struct error *e)
         return error_set(e, -EINVAL, "--state DIR is missing");
     if (mkdir(s->state, 0700) < 0 && errno != EEXIST)
         return error_set(e, -errno, "cannot make the state directory '%s'", s->state);
-    r = kbs_open(TAKE(manifest), s->state, &identity.seal_key, &identity.self, &kbs, e);
+    if (s->shares || s->restore)
+        r = state_recover(s, &identity.seal_key, e);
+    if (r < 0)
+        return r;
+    if ((manifest->freshness == FRESHNESS_PEER) != (s->peer != NULL))
+        return error_set(e, -EINVAL,
+                         s->peer ? "--peer goes with `freshness: peer` in the manifest"
+                                 : "`freshness: peer` in the manifest needs --peer");
+    r = s->peer ? kbs_prepare(TAKE(manifest), s->state, &identity.seal_key, &identity.self, &kbs, e)
+                : kbs_open(TAKE(manifest), s->state, &identity.seal_key, &identity.self, &kbs, e);
+    if (r == 0 && s->peer)
+        r = peer_start(s, &identity, kbs, e);
     key256_wipe(&identity.seal_key);
     if (r == 0 && kbs->manifest->tees != 1u << TEE_SIM)
         r = collateral_open(s->collateral, dcap_intel_root, &snp_amd_roots, kbs->now_s,

@@ -42,7 +42,7 @@ static int digests_parse(const struct yaml_node *list, const char *what, struct 
 /* `none` is honest only where nothing protects the key broker's state from going back in time. */
 static int freshness_parse(const struct yaml_node *root, struct manifest *m, struct error *e)
 {
-    static const char *const names[] = {"none", "owner", NULL};
+    static const char *const names[] = {"none", "peer", "owner", NULL};
     const struct yaml_node *node = yaml_get(root, "freshness");
     unsigned choice = 0;
     int r = yaml_choice(node, names, "freshness", &choice, e);
@@ -55,18 +55,20 @@ static int freshness_parse(const struct yaml_node *root, struct manifest *m, str
         return yaml_error(node, e,
                           "`freshness: none` goes with `tee: [sim]` only; write "
                           "`freshness: owner` and name `confirmers`");
-    if (m->freshness == FRESHNESS_OWNER && m->confirmers.count == 0)
+    if (m->freshness != FRESHNESS_NONE && m->confirmers.count == 0)
         return yaml_error(node, e,
-                          "`freshness: owner` needs `confirmers`: whose keys confirm the "
-                          "head after a start");
+                          "`freshness: %s` needs `confirmers`: whose keys confirm the head after a "
+                          "start, or promote a standby",
+                          names[choice]);
     return 0;
 }
 
 static int root_parse(const struct yaml_node *root, struct manifest *m, struct error *e)
 {
-    static const char *const keys[] = {
-        "version",      "domain",    "tee",         "operators",  "sim_devices", "freshness",
-        "lease_term_s", "session_s", "tenants_max", "confirmers", NULL};
+    static const char *const keys[] = {"version",     "domain",     "tee",          "operators",
+                                       "sim_devices", "freshness",  "lease_term_s", "session_s",
+                                       "tenants_max", "confirmers", "holders",      "shares_needed",
+                                       NULL};
     uint64_t version = 0, term_s = 15;
     int r = yaml_expect_keys(root, keys, "manifest", e);
     if (r == 0)
@@ -92,6 +94,13 @@ static int root_parse(const struct yaml_node *root, struct manifest *m, struct e
         r = yaml_uint(yaml_get(root, "session_s"), 60, 30 * 86400, "session_s", &m->session_s, e);
     if (r == 0)
         r = yaml_uint(yaml_get(root, "tenants_max"), 1, 1000000, "tenants_max", &m->tenants_max, e);
+    if (r == 0)
+        r = digests_parse(yaml_get(root, "holders"), "holders", &m->holders, NULL, e);
+    if (r == 0 && m->holders.count > 0)
+        r = yaml_uint(yaml_get(root, "shares_needed"), 2, m->holders.count, "shares_needed",
+                      &m->shares_needed, e);
+    if (r == 0 && m->holders.count > 0 && m->shares_needed == 0)
+        r = yaml_error(root, e, "`holders` needs `shares_needed`: how many restore the root key");
     if (r == 0 && m->operators.count == 0)
         r = yaml_error(root, e, "'operators' names nobody: no tenant could ever be added");
     m->lease_term_ms = term_s * 1000;

@@ -12,6 +12,7 @@
 /* What notices that the state went back to an older one. */
 enum freshness {
     FRESHNESS_NONE,  /* nothing: the simulation only */
+    FRESHNESS_PEER,  /* a standby that has agreed with every commit */
     FRESHNESS_OWNER, /* starts locked until somebody who knows its newest head confirms it */
 };
 
@@ -24,6 +25,8 @@ struct manifest {
     struct who_digests devices;   /* simulated devices */
     bool device_self;             /* also the one that signs our own evidence */
     enum freshness freshness;
+    struct who_digests holders; /* of shares of the root key: SHA-256 of their SPKI */
+    uint64_t shares_needed;
     struct who_digests confirmers; /* keys that may confirm the head: SHA-256 of their SPKI */
     uint64_t lease_term_ms;
     uint64_t lease_margin_ms;

@@ -76,13 +76,14 @@ int store_open(const char *dir, const struct key256 *seal_key, struct store **re
     char path[4096];
     if (!store)
         return error_set(e, -ENOMEM, "no memory for the store");
-    store->seal_key = *seal_key;
     int len = snprintf(path, sizeof path, "%s/kbs.db", dir);
     if (len < 0 || (size_t)len >= sizeof path)
         return error_set(e, -ENAMETOOLONG, "the state directory's path is too long");
     mode_t mask = umask(077);
     int r = db_open(path, store, e);
     umask(mask);
+    if (r == 0)
+        r = store_root_open(store, dir, seal_key, e);
     if (r == 0)
         *ret_store = TAKE(store);
     return r;
@@ -96,6 +97,7 @@ void store_free(struct store *store)
         sqlite3_finalize(store->statements[i]);
     sqlite3_close(store->db);
     key256_wipe(&store->seal_key);
+    buf_done(&store->record);
     free(store);
 }
 
@@ -132,10 +134,30 @@ sqlite3_stmt *store_bind(struct store *store, enum store_statement id, const cha
     va_start(args, types);
     int r = bind_all(*statement, types, args);
     va_end(args);
+    if (r == SQLITE_OK && store->ship && store_statement_writes(id)) {
+        va_start(args, types);
+        store_record(store, id, types, args);
+        va_end(args);
+    }
     if (r == SQLITE_OK)
         return *statement;
     store_reset(statement);
     return NULL;
+}
+
+void store_ship_to(struct store *store, store_ship_fn *ship, void *ctx)
+{
+    store->ship = ship;
+    store->ship_ctx = ctx;
+    buf_clear(&store->record);
+    store->record_mark = 0;
+}
+
+bool store_statement_writes(enum store_statement id)
+{
+    const char *sql = statements[id];
+    return strncmp(sql, "INSERT", 6) == 0 || strncmp(sql, "UPDATE", 6) == 0 ||
+           strncmp(sql, "DELETE", 6) == 0;
 }
 
 void store_reset(sqlite3_stmt **statement)
@@ -184,6 +206,11 @@ int store_column_text(sqlite3_stmt *statement, int column, char *text, size_t si
     return len < 0 || (size_t)len >= size ? -EBADMSG : 0;
 }
 
+bool store_busy(const struct store *store)
+{
+    return store->in_transaction;
+}
+
 int store_request_begin(struct store *store)
 {
     if (!store->in_transaction) {
@@ -191,30 +218,48 @@ int store_request_begin(struct store *store)
         if (r < 0)
             return r;
         store->in_transaction = true;
+        buf_clear(&store->record);
         store->changes_before = sqlite3_total_changes64(store->db);
     }
+    store->record_mark = store->record.size;
     return store_run(store, STORE_SAVEPOINT, "");
 }
 
 int store_request_end(struct store *store, bool keep)
 {
     int r = keep ? 0 : store_run(store, STORE_UNDO, "");
+    if (!keep)
+        store->record.size = store->record_mark;
     int released = store_run(store, STORE_RELEASE, "");
     return r < 0 ? r : released;
+}
+
+/* What changes something counts, and another agrees first if there is one. */
+static int changes_finish(struct store *store)
+{
+    uint64_t before = 0;
+    if (sqlite3_total_changes64(store->db) == store->changes_before)
+        return 0;
+    int r = store_commits(store, &before);
+    if (r == 0)
+        r = store_run(store, STORE_COMMITS_ADD, "");
+    if (r == 0 && store->record.failed)
+        r = -ENOMEM;
+    return r < 0 || !store->ship ? r
+                                 : store->ship(store->ship_ctx, before, buf_slice(&store->record));
 }
 
 int store_commit(struct store *store)
 {
     if (!store->in_transaction)
         return 0;
-    int r = sqlite3_total_changes64(store->db) == store->changes_before
-                ? 0
-                : store_run(store, STORE_COMMITS_ADD, "");
+    int r = changes_finish(store);
     if (r == 0)
         r = store_run(store, STORE_COMMIT, "");
     if (r < 0 && store_run(store, STORE_ROLLBACK, "") < 0)
         r = -EIO;
     store->in_transaction = false;
+    buf_clear(&store->record);
     return r;
 }
 

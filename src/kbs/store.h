@@ -24,11 +24,45 @@ must_check int store_open(const char *dir, const struct key256 *seal_key, struct
 void store_free(struct store *store);
 void store_freep(struct store **store);
 
+/* Is a transaction open? */
+bool store_busy(const struct store *store);
 /* Begins a transaction if there is none; each request is a savepoint inside it. */
 must_check int store_request_begin(struct store *store);
 must_check int store_request_end(struct store *store, bool keep);
 /* Makes all finished requests durable. On failure all are undone. */
 must_check int store_commit(struct store *store);
+
+/* The root key, under which all rows are sealed. On the disk it is sealed by the platform; holders of
+ * shares, a standby and backups know it by other ways (kbs/recovery.h, kbs/peer.h). */
+void store_root(const struct store *store, struct key256 *ret_root);
+/* What tells one root key from another, and nothing else. 0 or -EIO. */
+must_check int store_root_id(const struct store *store, struct key256 *ret_id);
+/* Writes it for a state directory of this platform's. 0 or -errno. */
+must_check int store_root_write(const char *dir, const struct key256 *platform_key,
+                                const struct key256 *root);
+
+/* The whole committed state as the bytes of a database; and the other way, all or nothing, with the root
+ * key it is sealed under. -EBADMSG: no database. Not inside a transaction. */
+must_check int store_serialize(struct store *store, struct buf *ret);
+must_check int store_replace(struct store *store, struct slice database, const struct key256 *root);
+
+/* The same bytes as the database of a state that is not open and has none yet. 0 or -errno. */
+must_check int store_file_write(const char *dir, struct slice database);
+
+/* Called with what a commit changes, before it is durable here: 0 lets it be, anything else undoes it
+ * and is what store_commit() returns. NULL: nobody. */
+typedef int store_ship_fn(void *ctx, uint64_t commits_before, struct slice record);
+void store_ship_to(struct store *store, store_ship_fn *ship, void *ctx);
+/* Repeats what another has shipped, durably. -EBADMSG; nothing has changed then. */
+must_check int store_apply(struct store *store, struct slice record);
+
+/* Every lease that is held runs to `deadline_ms`: for a clock that is not the one they were given by. */
+must_check int store_leases_restart(struct store *store, uint64_t deadline_ms);
+
+/* A word beside the state that no copy of it carries: which of two key brokers this one is. -ENOENT. */
+#define STORE_ROLE_SIZE 64
+must_check int store_role_read(const char *dir, char ret_role[STORE_ROLE_SIZE]);
+must_check int store_role_write(const char *dir, const char *role);
 
 /* How new the state is: each commit that changes anything counts one. */
 must_check int store_commits(struct store *store, uint64_t *ret_commits);
@@ -113,6 +147,9 @@ must_check int store_audit_add(struct store *store, const struct store_audit *en
 /* -ENOENT: there is no entry of that number. */
 must_check int store_audit_hash(struct store *store, uint64_t sequence,
                                 uint8_t ret_hash[SHA256_SIZE]);
+/* The entry with that hash. -ENOENT. */
+must_check int store_audit_find(struct store *store, const uint8_t hash[SHA256_SIZE],
+                                uint64_t *ret_sequence);
 must_check int store_audit_list(struct store *store, uint64_t after, unsigned count_max,
                                 store_audit_fn *fn, void *ctx);
 

@@ -6,6 +6,7 @@
 #include "kbs/store.h"
 
 #include <sqlite3.h>
+#include <stdarg.h>
 
 /* M(id, sql) */
 #define STORE_STATEMENTS(M)                                                                      \
@@ -53,6 +54,8 @@
     M(SESSIONS_DROP, "DELETE FROM session WHERE tenant = ? AND policy = ?")                      \
     M(AUDIT_LAST, "SELECT sequence, hash FROM audit ORDER BY sequence DESC LIMIT 1")             \
     M(AUDIT_HASH, "SELECT hash FROM audit WHERE sequence = ?")                                   \
+    M(AUDIT_FIND, "SELECT sequence FROM audit WHERE hash = ?")                                   \
+    M(LEASES_RESTART, "UPDATE volume SET deadline_ms = ? WHERE held = 1")                        \
     M(COMMITS_GET, "SELECT commits FROM head WHERE id = 1")                                      \
     M(COMMITS_ADD, "UPDATE head SET commits = commits + 1 WHERE id = 1")                         \
     M(AUDIT_ADD, "INSERT INTO audit(sequence, time_s, event, hash, signature) "                  \
@@ -69,6 +72,10 @@ struct store {
     sqlite3_stmt *statements[STORE_STATEMENT_COUNT]; /* prepared at first use */
     struct key256 seal_key;
     bool in_transaction;
+    store_ship_fn *ship; /* NULL: commits are ours alone */
+    void *ship_ctx;
+    struct buf record;            /* what the transaction has changed so far */
+    size_t record_mark;           /* how much of it was there when the present request began */
     sqlite3_int64 changes_before; /* rows changed when the transaction began */
 };
 
@@ -77,6 +84,14 @@ struct store {
 must_check sqlite3_stmt *store_bind(struct store *store, enum store_statement id, const char *types,
                                     ...);
 void store_reset(sqlite3_stmt **statement);
+
+/* Is it one that changes rows, so that another must repeat it? */
+bool store_statement_writes(enum store_statement id);
+/* Adds it to the record; on a statement that writes, while somebody is shipped to. */
+void store_record(struct store *store, enum store_statement id, const char *types, va_list args);
+
+must_check int store_root_open(struct store *store, const char *dir,
+                               const struct key256 *platform_key, struct error *e);
 
 /* Binds, steps once, expects no row. 0, -EEXIST for a constraint, -EIO. */
 #define store_run(store, id, types, ...) \

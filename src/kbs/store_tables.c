@@ -294,6 +294,17 @@ int store_audit_hash(struct store *store, uint64_t sequence, uint8_t ret_hash[SH
     return store_column_fixed(s, 0, ret_hash, SHA256_SIZE);
 }
 
+int store_audit_find(struct store *store, const uint8_t hash[SHA256_SIZE], uint64_t *ret_sequence)
+{
+    struct slice bytes = slice_of(hash, SHA256_SIZE);
+    SCOPED(store_reset) sqlite3_stmt *s = store_bind(store, STORE_AUDIT_FIND, "b", &bytes);
+    int r = store_step_row(s);
+    if (r <= 0)
+        return r < 0 ? r : -ENOENT;
+    *ret_sequence = (uint64_t)sqlite3_column_int64(s, 0);
+    return 0;
+}
+
 int store_commits(struct store *store, uint64_t *ret_commits)
 {
     SCOPED(store_reset) sqlite3_stmt *s = store_bind(store, STORE_COMMITS_GET, "");

@@ -13,9 +13,9 @@ class Broker:
     def __init__(self, coffer, kbs, manifest="freshness: none\n"):
         self.program, self.kbs = coffer, kbs
         self.directory = tempfile.mkdtemp(prefix="coffer-broker-")
-        self.process, self.starts, self.address = None, 0, ""
+        self.process, self.starts, self.address, self.device = None, 0, "", "device"
         self.keys = {}
-        for name in ("operator", "owner", "second", "confirmer"):
+        for name in ("operator", "owner", "second", "confirmer", "holder1", "holder2", "holder3"):
             self.keys[name] = self.path(name)
             tap.equal(self.coffer("owner", "new", self.keys[name])[0], 0)
         self.manifest = self.write("manifest.yaml", self.manifest_text(manifest))
@@ -23,7 +23,8 @@ class Broker:
     def manifest_text(self, more):
         return ("version: 1\ndomain: bank\ntee: [sim]\nsim_devices: [self]\n"
                 f"operators: ['{self.key_hash('operator')}']\n" +
-                more.replace("CONFIRMER", f"'{self.key_hash('confirmer')}'"))
+                more.replace("CONFIRMER", f"'{self.key_hash('confirmer')}'").replace(
+                    "HOLDERS", ", ".join(f"'{self.key_hash(f'holder{i}')}'" for i in (1, 2, 3))))
 
     def path(self, name):
         return f"{self.directory}/{name}"
@@ -47,7 +48,7 @@ class Broker:
                                           stdout=subprocess.PIPE).stdout.split()[0].decode()
 
     def flags(self):
-        return [self.kbs, "--bootstrap", self.manifest, "--insecure__native", self.path("device")]
+        return [self.kbs, "--bootstrap", self.manifest, "--insecure__native", self.path(self.device)]
 
     def start(self, *more, state="state"):
         pin = subprocess.run(self.flags() + ["--print-pin", "--log-level", "error"], check=True,

@@ -138,6 +138,11 @@ TEST(another_key_opens_nothing)
     REQUIRE(store_request_end(store, true) == 0 && store_commit(store) == 0);
     store_free(store);
     other.bytes[31] ^= 1;
+    store = NULL;
+    CHECK_EQ(store_open(g_dir, &other, &store, NULL), -EBADMSG);
+    CHECK(store == NULL);
+    /* Not even with a root key of its own. */
+    REQUIRE(store_root_write(g_dir, &other, &other) == 0);
     store = open_store(&other);
     CHECK_EQ(secret_is(store, "s", "x"), -EBADMSG);
     CHECK_EQ(store_setting_get(store, "x", &value), -EBADMSG);
