@@ -134,7 +134,7 @@
       "look at both with `coffer kbs info`; the one in the higher epoch is the active one")        \
     M(NOT_CONFIRMER, "NOT_CONFIRMER", "only a confirmer may do this",                              \
       "use a client certificate whose key the manifest names in `confirmers`")                     \
-    M(REQUEST, "REQUEST_INVALID", "the request makes no sense", "see docs/policy.md for the API")  \
+    M(REQUEST, "REQUEST_INVALID", "the request makes no sense", "see docs/kbs-api.md")             \
     M(LIMIT, "LIMIT_REACHED", "a limit has been reached", "remove something, or ask the operator") \
     M(INTERNAL, "INTERNAL", "the key broker failed", "see the key broker's log")
 

@@ -14,6 +14,7 @@ call_fn call_secret_reveal, call_secret_give, call_audit;
 call_fn call_totp_enroll;                                        /* call_access.c */
 call_fn call_backup, call_shares;                                /* call_recovery.c */
 call_fn call_unlock;                                             /* call_state.c */
+call_fn call_result;                                             /* call_result.c */
 call_fn call_provision;                                          /* call_provision.c */
 call_fn call_volume_open, call_volume_report, call_volume_close; /* call_volume.c */
 
@@ -48,6 +49,14 @@ must_check int call_confirmer(struct kbs_call *call);
 /* The policy, as stored and parsed, not revoked; or one service of it. */
 must_check int call_policy_load(struct kbs_call *call, const char *tenant, const char *name,
                                 const char *service, struct policy **ret_policy);
+/* The peer has shown evidence of a kind that is believed here at all. */
+must_check int call_attested(struct kbs_call *call);
+/* The policy, or the service of it, that the members `policy` and `service` name. */
+must_check int call_service_load(struct kbs_call *call, const char *tenant,
+                                 struct policy **ret_policy);
+/* Does the policy let the peer's evidence in? */
+must_check int call_appraise(struct kbs_call *call, struct policy *policy);
+
 /* Where something is imported from: that policy, if it exports to `policy` and is the one that the
  * import pins. `exports` finds what the thing's own list says; NULL: no such thing there. */
 typedef const struct policy_export *import_exports_fn(const struct policy *from, const char *name,

@@ -15,7 +15,7 @@ enum {
 };
 
 /* Evidence first; nothing about tenant or policy is looked at before it is known to be genuine. */
-static int peer_attested(struct kbs_call *call)
+int call_attested(struct kbs_call *call)
 {
     const struct tls_peer *peer = call->peer;
     if (peer->kind == TLS_PEER_REFUSED) {
@@ -305,7 +305,7 @@ static int session_begin(struct kbs_call *call, const struct policy *policy)
 }
 
 /* Appraises the peer under the policy. */
-static int peer_appraise(struct kbs_call *call, struct policy *policy)
+int call_appraise(struct kbs_call *call, struct policy *policy)
 {
     policy->who.device = call->kbs->devices;
     return appraise(&policy->who, &call->peer->evidence, &call->refusal);
@@ -367,25 +367,29 @@ static int service_choose(struct kbs_call *call, const char *tenant, const char 
     return call_policy_load(call, tenant, name, whole->services[0], policy);
 }
 
+int call_service_load(struct kbs_call *call, const char *tenant, struct policy **ret_policy)
+{
+    char path[POLICY_PATH_SIZE_MAX + 1];
+    const char *name, *service = NULL;
+    int r = service_name(call, path, &name, &service);
+    if (r == 0)
+        r = call_policy_load(call, tenant, name, service, ret_policy);
+    return r < 0 ? r : service_choose(call, tenant, name, ret_policy);
+}
+
 int call_provision(struct kbs_call *call)
 {
     SCOPED(policy_freep) struct policy *policy = NULL;
     const struct evidence *ev = &call->peer->evidence;
-    const char *tenant, *name;
+    const char *tenant;
     char decision[DECISION_SIZE];
-    char path[POLICY_PATH_SIZE_MAX + 1];
-    const char *service = NULL;
-    int r = peer_attested(call);
+    int r = call_attested(call);
     if (r == 0)
         r = call_name(call, "tenant", &tenant);
     if (r == 0)
-        r = service_name(call, path, &name, &service);
+        r = call_service_load(call, tenant, &policy);
     if (r == 0)
-        r = call_policy_load(call, tenant, name, service, &policy);
-    if (r == 0)
-        r = service_choose(call, tenant, name, &policy);
-    if (r == 0)
-        r = peer_appraise(call, policy);
+        r = call_appraise(call, policy);
     if (r == 0)
         r = session_begin(call, policy);
     /* Only a process that renews its session; it has its configuration. */
@@ -406,5 +410,5 @@ int call_provision(struct kbs_call *call)
         return r;
     metric_add(&call->kbs->metrics[KBS_METRIC_PROVISIONED], 1);
     decision_text(policy, ev, decision);
-    return kbs_audit(call->kbs, "provisioned", tenant, name, decision);
+    return kbs_audit(call->kbs, "provisioned", tenant, policy->name, decision);
 }

@@ -2,6 +2,7 @@
 #include "kbs/front.h"
 
 #include "attest/json_memory.h"
+#include "kbs/openapi.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -145,6 +146,10 @@ static void request_handle(struct http_request *req, void *arg)
         http_respond_text(req, 200, "text/plain", "ok\n");
     } else if (req->method == HTTP_METHOD_GET && slice_is_text(req->path, "/metrics")) {
         metrics_respond(front, req);
+    } else if (req->method == HTTP_METHOD_GET && slice_is_text(req->path, "/openapi.json")) {
+        json_t *document = openapi_document();
+        json_respond(req, 200, document);
+        json_decref(document);
     } else if (req->method == HTTP_METHOD_GET && slice_is_text(req->path, "/v1/info")) {
         body_received(req, (struct slice){0}, front);
     } else {

@@ -230,10 +230,21 @@ static const struct {
     {"/v1/secret/give", call_secret_give},
     {"/v1/audit", call_audit},
     {"/v1/provision", call_provision},
+    {"/v1/result", call_result},
     {"/v1/volume/open", call_volume_open},
     {"/v1/volume/report", call_volume_report},
     {"/v1/volume/close", call_volume_close},
 };
+
+size_t kbs_route_count(void)
+{
+    return ARRAY_COUNT(routes);
+}
+
+const char *kbs_route_path(size_t i)
+{
+    return routes[i].path;
+}
 
 static int status_of(enum refusal_reason reason)
 {
@@ -252,14 +263,15 @@ static int status_of(enum refusal_reason reason)
     case REFUSAL_IMPORT_CHANGED:
         return 409;
     case REFUSAL_VOLUME_HELD:
-    case REFUSAL_LOCKED:
-    case REFUSAL_STATE_OLD:
         return 423;
     case REFUSAL_POLICY_INVALID:
     case REFUSAL_REQUEST:
         return 400;
     case REFUSAL_LIMIT:
         return 429;
+    /* Not now: a runtime waits, and does not take it for having been replaced. */
+    case REFUSAL_LOCKED:
+    case REFUSAL_STATE_OLD:
     case REFUSAL_STANDBY:
     case REFUSAL_PEER_ABSENT:
         return 503;

@@ -83,6 +83,10 @@ must_check int kbs_commit(struct kbs *kbs);
 /* Fills status and answer for what a handler has returned, and records a refusal. */
 void kbs_call_finish(struct kbs_call *call, int r);
 
+/* The paths of the API, but for those of a peer. */
+size_t kbs_route_count(void);
+const char *kbs_route_path(size_t i);
+
 extern const struct metric_info kbs_metric_infos[KBS_METRIC_COUNT];
 
 #endif

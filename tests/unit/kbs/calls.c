@@ -487,9 +487,9 @@ TEST(a_locked_key_broker_releases_nothing_until_its_head_is_confirmed)
     kbs_start_owner();
     json_t *known = state_of();
     CHECK(g_kbs->locked);
-    check_refused(&g_runtime, "/v1/provision", provision_request("session"), 423, "LOCKED");
+    check_refused(&g_runtime, "/v1/provision", provision_request("session"), 503, "LOCKED");
     check_refused(&g_owner, "/v1/policy/get",
-                  json_pack("{s:s, s:s}", "tenant", "demo", "policy", "session"), 423, "LOCKED");
+                  json_pack("{s:s, s:s}", "tenant", "demo", "policy", "session"), 503, "LOCKED");
     check_refused(&g_owner, "/v1/unlock", json_pack("{s:O}", "head", known), 403, "NOT_CONFIRMER");
     json_t *forged = json_deep_copy(known);
     json_object_set_new(forged, "commits", json_integer(1));
@@ -525,7 +525,7 @@ TEST(an_older_state_is_found_by_who_has_seen_a_newer_one)
     kbs_free(TAKE(g_kbs));
     copy(older, g_dir);
     kbs_start_owner();
-    check_refused(&g_operator, "/v1/unlock", json_pack("{s:O}", "head", newest), 423, "STATE_OLD");
+    check_refused(&g_operator, "/v1/unlock", json_pack("{s:O}", "head", newest), 503, "STATE_OLD");
     CHECK(g_kbs->locked);
     /* Whoever knows that something is lost may go on knowingly. */
     check_refused(&g_operator, "/v1/unlock", json_pack("{s:s}", "accept", OPENING OPENING), 400,
@@ -535,7 +535,7 @@ TEST(an_older_state_is_found_by_who_has_seen_a_newer_one)
              json_pack("{s:O}", "accept", json_object_get(present, "hash")));
     CHECK(!g_kbs->locked);
     /* A runtime that still remembers locks it again. */
-    check_refused(&g_runtime, "/v1/info", json_pack("{s:O}", "witness", newest), 423, "STATE_OLD");
+    check_refused(&g_runtime, "/v1/info", json_pack("{s:O}", "witness", newest), 503, "STATE_OLD");
     CHECK(g_kbs->locked);
     json_decref(present);
     json_decref(newest);

@@ -2,6 +2,7 @@
 /* What a policy may say beyond one program of one owner: services, namespaces, approvals, one-time
  * codes, imports, and secrets of every kind. */
 #include "kbs/jwt.h"
+#include "kbs/openapi.h"
 #include "kbs/totp.h"
 #include "world.h"
 
@@ -286,6 +287,44 @@ static EVP_PKEY *key_of(const char *pem)
     EVP_PKEY *key = PEM_read_bio_PrivateKey(bio, NULL, NULL, NULL);
     BIO_free(bio);
     return key;
+}
+
+/* The signed result that other relying parties get. */
+TEST(a_result_says_what_was_found)
+{
+    char hash[65];
+    json_t *claims = NULL;
+    policy_put(&w_owner, "demo", "seen", "", hash);
+    json_t *in = json_pack("{s:s, s:s, s:s}", "tenant", "demo", "policy", "seen", "nonce", "n-1");
+    json_t *out = good(&w_runtime, "/v1/result", json_incref(in));
+    const char *token = json_string_value(json_object_get(out, "ear"));
+    CHECK_EQ(jwt_verify(p256_pkey(w_kbs->audit_key), slice_of_text(token), &claims), 0);
+    CHECK_TEXT(json_string_value(json_object_get(claims, "eat_nonce")), "n-1");
+    const json_t *found = json_object_get(json_object_get(claims, "submods"), "coffer");
+    /* A simulation is honestly said to protect nothing, whatever the policy allows. */
+    CHECK_TEXT(json_string_value(json_object_get(found, "ear.status")), "contraindicated");
+    CHECK_TEXT(json_string_value(json_object_get(found, "ear.appraisal-policy-id")),
+               "coffer:demo/seen");
+    json_decref(claims);
+    json_decref(out);
+    struct tls_peer other = w_runtime;
+    other.evidence = evidence_of(0x33);
+    check_refused(&other, "/v1/result", json_incref(in), "PROGRAM_REFUSED");
+    check_refused(&w_owner.peer, "/v1/result", in, "EVIDENCE_ABSENT");
+}
+
+TEST(every_call_is_in_the_openapi_document)
+{
+    json_t *document = openapi_document();
+    const json_t *paths = json_object_get(document, "paths");
+    CHECK_TEXT(json_string_value(json_object_get(document, "openapi")), "3.1.0");
+    CHECK_EQ(json_object_size(paths), kbs_route_count());
+    for (size_t i = 0; i < kbs_route_count(); i++) {
+        if (!openapi_has(kbs_route_path(i)))
+            printf("# %s\n", kbs_route_path(i));
+        CHECK(json_object_get(paths, kbs_route_path(i)) != NULL);
+    }
+    json_decref(document);
 }
 
 TEST(keys_certificates_authorities_and_tokens_are_made)

@@ -1,0 +1,319 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The key broker: handshakes with evidence and provisioning, with client, server and durable audit log
+ * on the same cores; calls at 1,000 policies of 10,000 tenants; start. Native, simulated evidence. */
+#include "attest/channel.h"
+#include "base/hex.h"
+#include "crypto/base64.h"
+#include "kbs/call.h"
+#include "kbs/front.h"
+#include "platform/linux/sim_device.h"
+#include "server/address.h"
+
+#include <errno.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <openssl/ec.h>
+#include <openssl/pem.h>
+#include <openssl/x509.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/socket.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+enum { TENANTS = 10000, POLICIES = 1000, CALLS = 3000 };
+
+static char g_dir[64], g_device[80];
+static struct sim_identity g_identity;
+static struct kbs *g_kbs;
+static struct tls_peer g_owner, g_operator;
+static EVP_PKEY *g_owner_key;
+
+#define REQUIRE(condition)                                                            \
+    do {                                                                              \
+        if (!(condition)) {                                                           \
+            fprintf(stderr, "%s:%d: not true: %s\n", __FILE__, __LINE__, #condition); \
+            exit(1);                                                                  \
+        }                                                                             \
+    } while (0)
+
+static double now(void)
+{
+    struct timespec t;
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    return (double)t.tv_sec + (double)t.tv_nsec / 1e9;
+}
+
+static double seconds(void)
+{
+    const char *text = getenv("BENCH_SECONDS");
+    return text && atof(text) > 0 ? atof(text) : 2;
+}
+
+static struct tls_peer peer_of(EVP_PKEY *key)
+{
+    struct tls_peer peer = {.kind = TLS_PEER_KEY, .certificate = X509_new()};
+    REQUIRE(X509_gmtime_adj(X509_getm_notBefore(peer.certificate), 0) &&
+            X509_gmtime_adj(X509_getm_notAfter(peer.certificate), 86400) &&
+            X509_set_pubkey(peer.certificate, key) == 1 &&
+            X509_sign(peer.certificate, key, EVP_sha256()) > 0 &&
+            ratls_key_hash(peer.certificate, peer.key_hash) == 0);
+    return peer;
+}
+
+static int evidence(void *ctx, const uint8_t report_data[EVIDENCE_REPORT_DATA_SIZE],
+                    struct buf *ret, struct error *e)
+{
+    (void)ctx;
+    return sim_device_evidence(report_data, ret, e);
+}
+
+static struct evidence self_of(void)
+{
+    static const uint8_t nothing[EVIDENCE_REPORT_DATA_SIZE];
+    SCOPED(buf_done) struct buf record = {0};
+    struct evidence ev;
+    REQUIRE(evidence(NULL, nothing, &record, NULL) == 0 &&
+            evidence_verify(buf_slice(&record), &ev) == 0);
+    return ev;
+}
+
+static void broker_open(void)
+{
+    struct manifest *manifest = NULL;
+    struct error e = {0};
+    static const struct key256 key = {{1}};
+    struct evidence self = self_of();
+    char text[400], hex[65];
+    hex_encode(slice_of(g_operator.key_hash, 32), hex);
+    snprintf(text, sizeof text,
+             "version: 1\ndomain: bench\ntee: [sim]\nfreshness: none\nsim_devices: [self]\n"
+             "tenants_max: 100000\noperators: [sha256:%s]\n",
+             hex);
+    REQUIRE(manifest_parse(slice_of_text(text), &manifest, &e) == 0);
+    REQUIRE(kbs_open(manifest, g_dir, &key, &self, &g_kbs, &e) == 0);
+}
+
+static json_t *call(const struct tls_peer *peer, const char *path, json_t *in, bool commit)
+{
+    struct kbs_call c = {.kbs = g_kbs, .peer = peer, .path = path, .in = in};
+    kbs_call_run(&c);
+    REQUIRE(c.status == 200);
+    REQUIRE(!commit || kbs_commit(g_kbs) == 0);
+    json_decref(in);
+    return c.out;
+}
+
+static json_t *signature_of(const char *text)
+{
+    SCOPED(buf_done) struct buf base64 = {0};
+    uint8_t signature[128];
+    size_t size = sizeof signature;
+    EVP_MD_CTX *ctx = EVP_MD_CTX_new();
+    REQUIRE(EVP_DigestSignInit(ctx, NULL, EVP_sha256(), NULL, g_owner_key) == 1 &&
+            EVP_DigestSign(ctx, signature, &size, (const uint8_t *)text, strlen(text)) == 1);
+    EVP_MD_CTX_free(ctx);
+    REQUIRE(crypto_base64_encode(slice_of(signature, size), &base64) == 0);
+    return json_stringn((char *)base64.bytes, base64.size);
+}
+
+static void fill(void)
+{
+    char name[32], owner[65], program[65], yaml[600];
+    hex_encode(slice_of(g_owner.key_hash, 32), owner);
+    hex_encode(slice_of(g_identity.program, 32), program);
+    for (int i = 0; i < TENANTS; i++) {
+        snprintf(name, sizeof name, "t%d", i);
+        json_decref(call(&g_operator, "/v1/tenant/add",
+                         json_pack("{s:s, s:s}", "tenant", name, "owner", owner), i % 500 == 499));
+    }
+    for (int i = 0; i < POLICIES; i++) {
+        snprintf(name, sizeof name, "t%d", i * (TENANTS / POLICIES));
+        snprintf(yaml, sizeof yaml,
+                 "version: 1\ntenant: %s\nname: p\ntee: [sim]\nprogram: {measurements: "
+                 "[sha256:%s]}\ncommand: {arguments: [server, \"${secret.password}\"]}\nsecrets: "
+                 "{password: {kind: ascii, source: generate}}\nvolumes: [{name: data, mount: /d, "
+                 "mode: strict}]\n",
+                 name, program);
+        json_decref(call(&g_owner, "/v1/policy/put",
+                         json_pack("{s:s, s:s, s:s, s:o}", "tenant", name, "policy", "p", "yaml",
+                                   yaml, "signature", signature_of(yaml)),
+                         i % 100 == 99));
+    }
+}
+
+static int compare(const void *a, const void *b)
+{
+    double x = *(const double *)a, y = *(const double *)b;
+    return (x > y) - (x < y);
+}
+
+static void latencies_print(const char *what, double *took, int count, double all)
+{
+    qsort(took, (size_t)count, sizeof *took, compare);
+    printf("%-34s %8.0f a second   median %6.3f ms   p99 %6.3f ms\n", what, count / all,
+           took[count / 2] * 1000, took[count * 99 / 100] * 1000);
+}
+
+static json_t *provision_request(const char *tenant, bool whole)
+{
+    static char *pem;
+    if (!pem) {
+        EVP_PKEY *key = EVP_EC_gen("P-256");
+        X509_REQ *request = X509_REQ_new();
+        BIO *bio = BIO_new(BIO_s_mem());
+        char *text = NULL;
+        REQUIRE(X509_REQ_set_pubkey(request, key) == 1 &&
+                X509_REQ_sign(request, key, EVP_sha256()) > 0 &&
+                PEM_write_bio_X509_REQ(bio, request) == 1);
+        long size = BIO_get_mem_data(bio, &text);
+        pem = strndup(text, (size_t)size);
+    }
+    return whole ? json_pack("{s:s, s:s, s:s}", "tenant", tenant, "policy", "p", "csr", pem)
+                 : json_pack("{s:s, s:s}", "tenant", tenant, "policy", "p");
+}
+
+static void calls_bench(void)
+{
+    static double took[CALLS];
+    EVP_PKEY *key = EVP_EC_gen("P-256");
+    struct tls_peer runtime = peer_of(key);
+    char name[32];
+    runtime.kind = TLS_PEER_ATTESTED;
+    runtime.evidence = self_of();
+    for (int kind = 0; kind < 2; kind++) {
+        double begin = now();
+        for (int i = 0; i < CALLS; i++) {
+            double from = now();
+            snprintf(name, sizeof name, "t%d", (i * 7919 + kind) % POLICIES * (TENANTS / POLICIES));
+            if (kind == 0)
+                json_decref(call(&g_owner, "/v1/policy/get", provision_request(name, false), true));
+            else
+                json_decref(call(&runtime, "/v1/provision", provision_request(name, true), true));
+            took[i] = now() - from;
+        }
+        latencies_print(kind == 0 ? "policy read" : "secret delivery (provision), durable", took,
+                        CALLS, now() - begin);
+    }
+    EVP_PKEY_free(key);
+}
+
+/* ---- over TLS ---- */
+
+static ssize_t socket_read(void *ctx, void *bytes, size_t size)
+{
+    ssize_t n = read(*(int *)ctx, bytes, size);
+    return n < 0 ? -errno : n;
+}
+
+static ssize_t socket_write(void *ctx, const void *bytes, size_t size)
+{
+    ssize_t n = send(*(int *)ctx, bytes, size, MSG_NOSIGNAL);
+    return n < 0 ? -errno : n;
+}
+
+static void exchange(uint16_t port, const struct channel_options *options, const char *path,
+                     json_t *in)
+{
+    SCOPED(buf_done) struct buf body = {0};
+    struct sockaddr_in address = {
+        .sin_family = AF_INET, .sin_port = htons(port), .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+    struct channel *channel = NULL;
+    struct error e = {0};
+    unsigned status = 0;
+    const int one = 1;
+    int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    REQUIRE(fd >= 0 && connect(fd, (struct sockaddr *)&address, sizeof address) == 0 &&
+            setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof one) == 0);
+    const struct channel_io io = {socket_read, socket_write, &fd};
+    char *text = json_dumps(in, JSON_COMPACT);
+    int r = channel_open(options, &io, &channel, &e);
+    if (r == 0)
+        r = channel_exchange(channel, "POST", path, slice_of_text(text), &status, &body, &e);
+    if (r < 0 || status != 200)
+        fprintf(stderr, "%s %u %.*s\n", e.text, status, (int)body.size, (char *)body.bytes);
+    REQUIRE(r == 0 && status == 200);
+    free(text);
+    json_decref(in);
+    channel_close(channel);
+    close(fd);
+}
+
+static void handshakes(uint16_t port, const struct who *pin)
+{
+    struct p256_key *key = NULL;
+    X509 *certificate = NULL;
+    static const uint8_t no_nonce[RATLS_NONCE_SIZE];
+    REQUIRE(p256_generate(&key) == 0 &&
+            ratls_certificate(key, no_nonce, NULL, NULL, &certificate, NULL) == 0);
+    const struct channel_options full = {.pin = pin, .evidence_key = key, .evidence = evidence};
+    const struct channel_options again = {
+        .pin = pin, .key = p256_pkey(key), .certificate = certificate};
+    for (int kind = 0; kind < 2; kind++) {
+        long count = 0;
+        double from = now(), until = from + seconds();
+        for (; now() < until; count++)
+            exchange(port, kind == 0 ? &full : &again, kind == 0 ? "/v1/provision" : "/v1/info",
+                     kind == 0 ? provision_request("t0", true) : json_object());
+        double rate = (double)count / (now() - from);
+        printf("%-34s %8.0f a second   goal %d: %s\n",
+               kind == 0 ? "attest and provision, one client"
+                         : "back with the bound key, one client",
+               rate, kind == 0 ? 500 : 2000, rate >= (kind == 0 ? 500 : 2000) ? "met" : "MISSED");
+    }
+}
+
+static pid_t serve(uint16_t *ret_port)
+{
+    struct error e = {0};
+    int fd = address_listen("127.0.0.1:0", "--listen", ret_port, &e);
+    REQUIRE(fd >= 0);
+    fflush(stdout);
+    pid_t pid = fork();
+    REQUIRE(pid >= 0);
+    if (pid > 0) {
+        close(fd);
+        return pid;
+    }
+    struct loop *loop = NULL;
+    struct front *front = NULL;
+    broker_open();
+    REQUIRE(loop_new(&loop) == 0 && front_new(loop, g_kbs, fd, evidence, NULL, &front, &e) == 0);
+    _exit(loop_run(loop) < 0);
+}
+
+int main(void)
+{
+    uint16_t port = 0;
+    struct who pin;
+    EVP_PKEY *operator_key = EVP_EC_gen("P-256");
+    g_owner_key = EVP_EC_gen("P-256");
+    g_owner = peer_of(g_owner_key);
+    g_operator = peer_of(operator_key);
+    memset(g_identity.program, 0x22, sizeof g_identity.program);
+    const char *where = getenv("BENCH_DIR");
+    snprintf(g_dir, sizeof g_dir, "%.40s/coffer-bench-XXXXXX", where ? where : "/var/tmp");
+    REQUIRE(mkdtemp(g_dir) != NULL);
+    snprintf(g_device, sizeof g_device, "%s/device", g_dir);
+    REQUIRE(sim_device_set(g_device, &g_identity, NULL) == 0);
+    broker_open();
+    fill();
+    calls_bench();
+    kbs_free(TAKE(g_kbs));
+    double from = now();
+    broker_open();
+    printf("%-34s %8.1f ms, with %d tenants and %d policies\n", "start", (now() - from) * 1000,
+           TENANTS, POLICIES);
+    kbs_free(TAKE(g_kbs));
+    pid_t pid = serve(&port);
+    struct evidence self = self_of();
+    pin_from_evidence(&self, &pin);
+    handshakes(port, &pin);
+    kill(pid, SIGKILL);
+    waitpid(pid, NULL, 0);
+    char command[100];
+    snprintf(command, sizeof command, "rm -rf %s", g_dir);
+    return system(command) == 0 ? 0 : 1;
+}
