@@ -138,24 +138,24 @@ static void scripts(void)
     /* Lines longer than the 256 bytes that the kernel reads. */
     memset(line + 2, 'x', 300);
     line[2] = '/';
-    strcpy(line + 302, "\n");
+    memcpy(line + 302, "\n", sizeof "\n");
     make_text("long path", line);
     RUN(in("long path"), "a");
-    strcpy(line, "#!/bin/echo ");
+    memcpy(line, "#!/bin/echo ", sizeof "#!/bin/echo ");
     memset(line + 12, 'y', 400);
-    strcpy(line + 412, "\n");
+    memcpy(line + 412, "\n", sizeof "\n");
     make_text("long argument", line);
     RUN(in("long argument"), "a");
-    strcpy(line, "#!/bin/echo");
+    memcpy(line, "#!/bin/echo", sizeof "#!/bin/echo");
     memset(line + 11, ' ', 400);
-    strcpy(line + 411, "z\n");
+    memcpy(line + 411, "z\n", sizeof "z\n");
     make_text("long blank", line);
     RUN(in("long blank"), "a");
     for (int size = 252; size <= 258; size++) { /* all of the first line */
         char name[20];
-        strcpy(line, "#!/bin/echo ");
+        memcpy(line, "#!/bin/echo ", sizeof "#!/bin/echo ");
         memset(line + 12, 'w', 400);
-        strcpy(line + size, "\n");
+        memcpy(line + size, "\n", sizeof "\n");
         snprintf(name, sizeof name, "edge %d", size);
         make_text(name, line);
         RUN(in(name), "a");
@@ -478,9 +478,9 @@ static int executed(int argc, char **argv)
         for (int fd = 3; fd < 100; fd++)
             open_count += fcntl(fd, F_GETFD) != -1;
         SAY(open_count);
-        SAY(lseek(atoi(argv[2]), 0, SEEK_CUR));
-        SAY(read(atoi(argv[2]), text, 3));
-        SAY(epoll_wait(atoi(argv[3]), &event, 1, 0));
+        SAY(lseek((int)strtol(argv[2], NULL, 10), 0, SEEK_CUR));
+        SAY(read((int)strtol(argv[2], NULL, 10), text, 3));
+        SAY(epoll_wait((int)strtol(argv[3], NULL, 10), &event, 1, 0));
         return 0;
     }
     ssize_t n = readlink("/proc/self/exe", text, sizeof text - 1);
@@ -506,7 +506,7 @@ int main(int argc, char **argv)
         return executed(argc, argv);
     if (argc > 1 && chdir(argv[1]) != 0)
         return 1;
-    strcpy(g_directory, ".");
+    (void)snprintf(g_directory, sizeof g_directory, ".");
     signal(SIGALRM, SIG_DFL);
     alarm(60);
     scripts();
