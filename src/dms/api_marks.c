@@ -6,9 +6,25 @@
 #include <errno.h>
 #include <stdio.h>
 
-static int any_node(struct call *call, struct node *ret)
+/* Reading is enough for a star or a comment, whatever the method. 0 or the call has been ended. */
+static int readable_node(struct call *call, struct node *ret)
 {
-    return call_node(call, 0, 0, ret);
+    int64_t key;
+    int r = call_key(call, 0, &key);
+    if (r == 0)
+        r = node_get(call->dms->store, &call->req->arena, key, ret);
+    if (r == 0 && ret->trash != 0)
+        r = -ENOENT;
+    if (r == 0)
+        r = access_check(call->dms->store, &call->user, ret, ACCESS_READ);
+    if (r < 0)
+        call_problem_errno(call, r);
+    return r;
+}
+
+static bool may_read(struct call *call, const struct node *node)
+{
+    return access_check(call->dms->store, &call->user, node, ACCESS_READ) == 0;
 }
 
 static void marks_problem(struct call *call, int error)
@@ -39,9 +55,7 @@ static void reply_marked(struct call *call, const struct marked *marked, const c
         SCOPED(arena_done) struct arena arena = {0};
         struct node node;
         r = node_get(call->dms->store, &arena, marked->keys[i], &node);
-        if (r == 0)
-            r = call_may_node(call, &node);
-        if (r == 0) {
+        if (r == 0 && may_read(call, &node)) {
             const struct node_extra extra = {time_name, marked->times[i]};
             node_json_with(call, &json, NULL, &node, time_name ? &extra : NULL);
         }
@@ -73,7 +87,7 @@ void favourites_list(struct call *call)
 static void favourite_switch(struct call *call, bool on)
 {
     struct node node;
-    if (any_node(call, &node) == 0)
+    if (readable_node(call, &node) == 0)
         reply_done(call, favourite_set(call->dms->store, call->user.key, node.key, on,
                                        call->actor.now_ms));
 }
@@ -101,32 +115,56 @@ void recent_list(struct call *call)
 void recent_put(struct call *call)
 {
     struct node node;
-    if (any_node(call, &node) == 0)
+    if (readable_node(call, &node) == 0)
         reply_done(call,
                    recent_add(call->dms->store, call->user.key, node.key, call->actor.now_ms));
 }
 
 /* Tags */
 
-static int tag_put(void *arg, const char *tag, int64_t count)
+struct tag_count {
+    struct call *call;
+    struct json json;
+    char tag[TAG_SIZE_MAX + 1];
+    int64_t count;
+};
+
+static void tag_flush(struct tag_count *counted)
 {
-    struct json *json = arg;
-    json_open_object(json, NULL);
-    json_put_text(json, "tag", tag);
-    json_put_int(json, "count", count);
-    json_close(json);
-    return json->out->failed ? -ENOMEM : 0;
+    if (counted->count == 0)
+        return;
+    json_open_object(&counted->json, NULL);
+    json_put_text(&counted->json, "tag", counted->tag);
+    json_put_int(&counted->json, "count", counted->count);
+    json_close(&counted->json);
+    counted->count = 0;
+}
+
+/* The name of a tag on what one may not see is not told either. */
+static int tag_count(void *arg, const char *tag, int64_t key)
+{
+    SCOPED(arena_done) struct arena arena = {0};
+    struct tag_count *counted = arg;
+    struct node node;
+    if (strcmp(counted->tag, tag) != 0)
+        tag_flush(counted);
+    (void)snprintf(counted->tag, sizeof counted->tag, "%s", tag);
+    int r = node_get(counted->call->dms->store, &arena, key, &node);
+    if (r == 0 && may_read(counted->call, &node))
+        counted->count++;
+    return r < 0 && r != -ENOENT ? r : counted->json.out->failed ? -ENOMEM : 0;
 }
 
 void tags_list(struct call *call)
 {
     struct buf body = {0};
-    struct json json = json_into(&body);
-    json_open_object(&json, NULL);
-    json_open_array(&json, "items");
-    int r = tags_walk(call->dms->store, tag_put, &json);
-    json_close(&json);
-    json_close(&json);
+    struct tag_count counted = {.call = call, .json = json_into(&body)};
+    json_open_object(&counted.json, NULL);
+    json_open_array(&counted.json, "items");
+    int r = tags_walk(call->dms->store, tag_count, &counted);
+    tag_flush(&counted);
+    json_close(&counted.json);
+    json_close(&counted.json);
     if (r < 0) {
         buf_done(&body);
         call_problem_errno(call, r);
@@ -153,7 +191,7 @@ static void tags_put_json(struct call *call)
     static const char *const members[] = {"tags", NULL};
     const char *tags[TAGS_MAX];
     struct node node;
-    if (call_json_only(call, members) < 0 || any_node(call, &node) < 0)
+    if (call_json_only(call, members) < 0 || call_node(call, 0, 0, &node) < 0)
         return;
     const json_t *list = json_object_get(call->json, "tags");
     size_t count = json_array_size(list);
@@ -209,7 +247,7 @@ static int comment_put(void *arg, const struct comment *comment)
 void comments_list(struct call *call)
 {
     struct node node;
-    if (any_node(call, &node) < 0)
+    if (readable_node(call, &node) < 0)
         return;
     struct buf body = {0};
     struct json json = json_into(&body);
@@ -259,7 +297,7 @@ static void comments_post_json(struct call *call)
     struct node node;
     int64_t key = 0;
     const char *text = comment_text(call);
-    if (!text || any_node(call, &node) < 0)
+    if (!text || readable_node(call, &node) < 0)
         return;
     int r = comment_add(call->dms->store, &call->actor, node.key, text, &key);
     if (r < 0)
@@ -283,7 +321,7 @@ static int own_comment(struct call *call, bool admins_too, struct comment *ret)
         r = comment_get(call->dms->store, &call->req->arena, key, ret);
     if (r == 0)
         r = node_get(call->dms->store, &call->req->arena, ret->node, &node);
-    if (r == 0 && node.trash)
+    if (r == 0 && (node.trash || !may_read(call, &node)))
         r = -ENOENT;
     if (r == 0 && strcmp(ret->user, call->user.name) != 0 &&
         !(admins_too && call->user.role == ROLE_ADMIN))

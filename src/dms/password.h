@@ -12,7 +12,7 @@
 #include "base/slice.h"
 #include "dms/worker.h"
 
-#define PASSWORD_SIZE_MIN 8
+#define PASSWORD_SIZE_MIN 12
 #define PASSWORD_SIZE_MAX 256
 #define PASSWORD_HASH_SIZE 160 /* of the encoded text, with its NUL */
 

@@ -35,8 +35,8 @@ must_check int tag_check(const char *tag); /* -EINVAL */
 must_check int tags_set(struct store *store, int64_t node, const char *const *tags, size_t count);
 must_check int tags_get(struct store *store, struct arena *arena, int64_t node, char ***ret_tags,
                         size_t *ret_count);
-/* All that are used, with how often. */
-typedef int tag_fn(void *arg, const char *tag, int64_t count);
+/* Each tag on each node, in the order of the tags. `tag` lives during the call. */
+typedef int tag_fn(void *arg, const char *tag, int64_t node);
 must_check int tags_walk(struct store *store, tag_fn *fn, void *arg);
 /* At most STORE_PAGE_MAX, newest key first. */
 must_check int tag_nodes(struct store *store, struct arena *arena, const char *tag,
@@ -82,8 +82,8 @@ must_check int marks_forget_user(struct store *store, int64_t user);
     S(TAG_ADD, "INSERT OR IGNORE INTO tag(node, tag) VALUES(?1, ?2)")                             \
     S(TAG_CLEAR, "DELETE FROM tag WHERE node = ?1")                                               \
     S(TAG_LIST, "SELECT tag FROM tag WHERE node = ?1 ORDER BY tag")                               \
-    S(TAG_ALL, "SELECT tag, count(*) FROM tag JOIN node ON node.key = tag.node WHERE trash = 0 "  \
-               "GROUP BY tag ORDER BY tag")                                                       \
+    S(TAG_ALL, "SELECT tag, tag.node FROM tag JOIN node ON node.key = tag.node WHERE trash = 0 "  \
+               "ORDER BY tag")                                                                    \
     S(TAG_NODES,                                                                                  \
       MARKED_NODES(                                                                               \
           "tag", "modified_ms") "WHERE tag = ?1 AND trash = 0 ORDER BY node.key DESC LIMIT 1000") \

@@ -92,11 +92,11 @@ def every_road_is_noted():
 def signing_in_is_noted():
     with dms_server.server(PROGRAM) as server:
         name = f"{WORK}-user"
-        server.post("/api/users", {"name": name, "password": "one-time-1", "role": "user"})
+        server.post("/api/users", {"name": name, "password": "one-time-word-1", "role": "user"})
         server.ask("/api/me", auth=f"{name}:wrong-one")
-        made = server.post("/api/sessions", {"user": name, "password": "one-time-1"}, auth="")
+        made = server.post("/api/sessions", {"user": name, "password": "one-time-word-1"}, auth="")
         server.ask("/api/me/password", "-X", "PUT", "-d",
-                   '{"old":"one-time-1","new":"another-password"}', auth=f"{name}:one-time-1")
+                   '{"old":"one-time-word-1","new":"another-password"}', auth=f"{name}:one-time-word-1")
         server.ask(f"/api/users/{name}", "-X", "DELETE")
         got = [entry["action"] for entry in reversed(entries(server)) if entry["name"] == name]
         tap.equal(got, ["user-add", "sign-in-refused", "sign-in", "password", "user-remove"])
@@ -108,9 +108,9 @@ def signing_in_is_noted():
 def others_see_what_is_theirs_to_see():
     with dms_server.server(PROGRAM) as server:
         name = f"{WORK}-reader"
-        server.post("/api/users", {"name": name, "password": "one-time-1", "role": "user"})
+        server.post("/api/users", {"name": name, "password": "one-time-word-1", "role": "user"})
         server.ask("/api/me/password", "-X", "PUT", "-d",
-                   '{"old":"one-time-1","new":"another-password"}', auth=f"{name}:one-time-1")
+                   '{"old":"one-time-word-1","new":"another-password"}', auth=f"{name}:one-time-word-1")
         auth = f"{name}:another-password"
         node = document(server, "seen")
         for path in ("", ".csv", "/head", "/check"):

@@ -232,9 +232,9 @@ def locks_keep_others_out():
         tap.equal(lock(server, at, scope="shared").status, 423)
         # A token works for its user only.
         name = f"{WORK}-else"
-        server.post("/api/users", {"name": name, "password": "one-time-1", "role": "user"})
+        server.post("/api/users", {"name": name, "password": "one-time-word-1", "role": "user"})
         server.ask("/api/me/password", "-X", "PUT", "-d",
-                   '{"old":"one-time-1","new":"another-password"}', auth=f"{name}:one-time-1")
+                   '{"old":"one-time-word-1","new":"another-password"}', auth=f"{name}:one-time-word-1")
         other = f"{name}:another-password"
         tap.equal(put(server, at, b"3", f"If: ({token(held)})", auth=other).status, 423)
         tap.equal(dav(server, "UNLOCK", at, f"Lock-Token: {token(held)}", auth=other).status, 403)

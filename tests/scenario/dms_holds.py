@@ -38,9 +38,9 @@ def keep(server, node, until):
 
 
 def admin(server, name):
-    server.post("/api/users", {"name": name, "password": "one-time-1", "role": "admin"})
+    server.post("/api/users", {"name": name, "password": "one-time-word-1", "role": "admin"})
     server.ask("/api/me/password", "-X", "PUT", "-d",
-               '{"old":"one-time-1","new":"another-password"}', auth=f"{name}:one-time-1")
+               '{"old":"one-time-word-1","new":"another-password"}', auth=f"{name}:one-time-word-1")
     return f"{name}:another-password"
 
 
@@ -129,9 +129,9 @@ def holds_add_up_and_end_with_four_eyes():
 def holds_are_administrators():
     with dms_server.server(PROGRAM) as server:
         name = f"{WORK}-joe"
-        server.post("/api/users", {"name": name, "password": "one-time-1", "role": "user"})
+        server.post("/api/users", {"name": name, "password": "one-time-word-1", "role": "user"})
         server.ask("/api/me/password", "-X", "PUT", "-d",
-                   '{"old":"one-time-1","new":"another-password"}', auth=f"{name}:one-time-1")
+                   '{"old":"one-time-word-1","new":"another-password"}', auth=f"{name}:one-time-word-1")
         auth = f"{name}:another-password"
         tap.equal(server.post("/api/holds", {"name": "x", "reason": "y"}, auth=auth).status, 403)
         tap.equal(server.ask("/api/holds", auth=auth).status, 403)

@@ -17,9 +17,9 @@ WORK = f"sign-{os.getpid()}"
 
 
 def user(server, name, role="user"):
-    server.post("/api/users", {"name": name, "password": "one-time-1", "role": role})
+    server.post("/api/users", {"name": name, "password": "one-time-word-1", "role": role})
     done = server.ask("/api/me/password", "-X", "PUT", "-d",
-                      '{"old":"one-time-1","new":"another-password"}', auth=f"{name}:one-time-1")
+                      '{"old":"one-time-word-1","new":"another-password"}', auth=f"{name}:one-time-word-1")
     tap.equal(done.status, 204)
     return f"{name}:another-password"
 

@@ -1,30 +1,40 @@
 // SPDX-License-Identifier: Apache-2.0
 // What can be done with folders and documents, wherever they are shown.
-import { contentPath, nodePath, patch, Problem, post, remove, send, type Node } from "./api";
+import { contentPath, get, nodePath, patch, Problem, post, put, send, type Node } from "./api";
 import { t } from "./i18n";
+import { accessAsk } from "./parts/access";
 import { FolderDialog } from "./parts/folders";
 import { problemText } from "./parts/basic";
 import { askSure, askText, show, toast, type MenuEntry } from "./parts/overlay";
 import { go, hrefOf } from "./router";
 import { changed } from "./state";
 
-/** Runs one after the other; says how many failed and why, and lists should be read again. */
-export async function forEach(nodes: Node[], run: (node: Node) => Promise<unknown>) {
-  const done: Node[] = [];
-  let failed: unknown = null;
-  for (const node of nodes) {
-    try {
-      await run(node);
-      done.push(node);
-    } catch (error) {
-      failed = error;
-      if (error instanceof Problem && (error.status === 0 || error.status === 401)) break;
+interface BulkResult {
+  results: { id: string; status: number; type?: string; node?: string }[];
+}
+
+/** One action on many, in one request. What could not be done is said; lists are read again. */
+export async function bulk(action: string, nodes: Node[], more: Record<string, string> = {}) {
+  const done: { node: Node; made?: string }[] = [];
+  try {
+    for (let at = 0; at < nodes.length; at += 1000) {
+      const some = nodes.slice(at, at + 1000);
+      const ids = some.map((node) => node.id);
+      const { results } = await post<BulkResult>("/api/bulk", { action, ids, ...more });
+      results.forEach((result, i) => {
+        if (result.status === 200) done.push({ node: some[i], made: result.node });
+      });
+      const bad = results.find((result) => result.status !== 200);
+      if (bad) toast(problemText(new Problem(bad.status, (bad.type ?? "").replace("urn:coffer:problem:", ""), "", 0)));
     }
+  } catch (error) {
+    toast(problemText(error));
   }
-  if (failed) toast(problemText(failed));
   changed();
   return done;
 }
+
+const nodesOf = (done: { node: Node }[]) => done.map((one) => one.node);
 
 export function renameAsk(node: Node) {
   askText({
@@ -35,11 +45,18 @@ export function renameAsk(node: Node) {
     done: async (name) => {
       await patch(nodePath(node), { name });
       changed();
-      toast(t("rename.done", { name }), t("undo"), () =>
-        forEach([node], () => patch(nodePath(node), { name: node.name })),
-      );
+      toast(t("rename.done", { name }), t("undo"), () => void rename(node, node.name));
     },
   });
+}
+
+async function rename(node: Node, name: string) {
+  try {
+    await patch(nodePath(node), { name });
+  } catch (error) {
+    toast(problemText(error));
+  }
+  changed();
 }
 
 export function folderAsk(parent: string) {
@@ -56,25 +73,25 @@ export function folderAsk(parent: string) {
 }
 
 export async function trash(nodes: Node[]) {
-  const done = await forEach(nodes, (node) => remove(nodePath(node)));
+  const done = nodesOf(await bulk("trash", nodes));
   if (done.length === 0) return;
   const text =
     done.length === 1
       ? t("trash.done.one", { name: done[0].name })
       : t("trash.done.many", { number: done.length });
-  toast(text, t("undo"), () => restore(done));
+  toast(text, t("undo"), () => void restore(done));
 }
 
 export async function restore(nodes: Node[]) {
-  const done = await forEach(nodes, async (node) => {
-    try {
-      await post(`/api/trash/${node.id}/restore`);
-    } catch (error) {
-      /* its folder is gone: the root takes it */
-      if (!(error instanceof Problem) || error.status !== 404) throw error;
-      await post(`/api/trash/${node.id}/restore`, { parent: "root" });
-    }
-  });
+  /* Where its folder is gone, the root takes it. */
+  const lost = new Set<string>();
+  for (const parent of new Set(nodes.map((node) => node.parent)))
+    if (parent && parent !== "root")
+      await get(`/api/folders/${parent}`).catch(() => lost.add(parent));
+  const home = nodes.filter((node) => !node.parent || !lost.has(node.parent));
+  const away = nodes.filter((node) => node.parent && lost.has(node.parent));
+  const done = home.length ? await bulk("restore", home) : [];
+  if (away.length) done.push(...(await bulk("restore", away, { parent: "root" })));
   if (done.length) toast(t("restore.done", { count: done.length }));
 }
 
@@ -84,18 +101,20 @@ export function purgeAsk(nodes: Node[]) {
     text: t("purge.text", { count: nodes.length, name: nodes[0].name }),
     action: t("purge"),
     done: async () => {
-      await forEach(nodes, (node) => remove(`/api/trash/${node.id}`));
+      await bulk("purge", nodes);
     },
   });
 }
 
 export async function move(nodes: Node[], parent: string) {
   const here = nodes.filter((node) => node.parent !== parent && node.id !== parent);
-  const done = await forEach(here, (node) => patch(nodePath(node), { parent }));
+  const done = nodesOf(here.length ? await bulk("move", here, { parent }) : []);
   if (done.length === 0) return;
-  toast(t("move.done", { count: done.length }), t("undo"), () =>
-    forEach(done, (node) => patch(nodePath(node), { parent: node.parent ?? "root" })),
-  );
+  const back = async () => {
+    for (const from of new Set(done.map((node) => node.parent ?? "root")))
+      await bulk("move", done.filter((node) => (node.parent ?? "root") === from), { parent: from });
+  };
+  toast(t("move.done", { count: done.length }), t("undo"), () => void back());
 }
 
 export function moveAsk(nodes: Node[]) {
@@ -131,11 +150,14 @@ async function copyOne(node: Node, parent: string): Promise<Node> {
 
 export async function copy(nodes: Node[], parent: string) {
   const copies: Node[] = [];
-  await forEach(nodes, async (node) => copies.push(await copyOne(node, parent)));
+  try {
+    for (const node of nodes) copies.push(await copyOne(node, parent));
+  } catch (error) {
+    toast(problemText(error));
+  }
+  changed();
   if (copies.length)
-    toast(t("copy.done", { count: copies.length }), t("undo"), () =>
-      forEach(copies, (node) => remove(nodePath(node))),
-    );
+    toast(t("copy.done", { count: copies.length }), t("undo"), () => void bulk("trash", copies));
 }
 
 export function copyAsk(nodes: Node[]) {
@@ -163,16 +185,39 @@ export function downloadHref(nodes: Node[]): string {
     : `/api/zip?ids=${nodes.map((node) => node.id).join(",")}`;
 }
 
+export function tagsAsk(node: Node) {
+  askText({
+    title: t("tags.title", { name: node.name }),
+    label: t("tags.label"),
+    value: (node.tags ?? []).join(", "),
+    action: t("save"),
+    optional: true,
+    done: async (text) => {
+      const tags = [...new Set(text.split(",").map((tag) => tag.trim()).filter(Boolean))];
+      await put(`/api/nodes/${node.id}/tags`, { tags });
+      changed();
+    },
+  });
+}
+
+export function favourite(nodes: Node[], on: boolean) {
+  return bulk(on ? "favourite" : "unfavourite", nodes);
+}
+
 export function menuOf(nodes: Node[]): MenuEntry[] {
   const one = nodes.length === 1 ? nodes[0] : null;
+  const starred = nodes.every((node) => node.favourite);
   const entries: MenuEntry[] = [];
   if (one) entries.push({ label: t("open"), icon: "panel", keys: "↵", run: () => go(hrefOf(one)) });
-  if (nodes.every((node) => node.kind === "document") && one)
-    entries.push({
-      label: t("download"), icon: "download", href: downloadHref(nodes), download: true,
-    });
+  entries.push({ label: t("download"), icon: "download", href: downloadHref(nodes), download: true });
+  entries.push({
+    label: t(starred ? "favourite.off" : "favourite.on"), icon: starred ? "star-filled" : "star", keys: "S",
+    run: () => void favourite(nodes, !starred),
+  });
   entries.push("line");
   if (one) entries.push({ label: t("rename"), icon: "pencil", keys: "F2", run: () => renameAsk(one) });
+  if (one) entries.push({ label: t("access.edit"), icon: "users", run: () => accessAsk(one) });
+  if (one) entries.push({ label: t("tags.edit"), icon: "tag", run: () => tagsAsk(one) });
   entries.push({ label: t("move"), icon: "move", keys: "M", run: () => moveAsk(nodes) });
   if (nodes.every((node) => node.kind === "document"))
     entries.push({ label: t("copy"), icon: "copy", keys: "C", run: () => copyAsk(nodes) });

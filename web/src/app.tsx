@@ -3,6 +3,7 @@
 import type { ComponentChildren } from "preact";
 import { lazy } from "./lazy";
 import { useEffect, useRef, useState } from "preact/hooks";
+import { features, featuresLoad, type Feature } from "./features";
 import { language, t, type TextKey } from "./i18n";
 import type { IconName } from "./icons/names";
 import logo from "./icons/coffer.svg?url";
@@ -20,6 +21,11 @@ import { MustChange, sessionLoad, SignIn, signOut } from "./views/signin";
 const Document = lazy(() => import("./views/document").then((m) => m.Document));
 const Search = lazy(() => import("./views/search").then((m) => m.Search));
 const Trash = lazy(() => import("./views/trash").then((m) => m.Trash));
+const Marked = lazy(() => import("./views/marked").then((m) => m.Marked));
+const TagList = lazy(() => import("./views/marked").then((m) => m.TagList));
+const Shared = lazy(() => import("./views/shared").then((m) => m.Shared));
+const Audit = lazy(() => import("./views/audit").then((m) => m.Audit));
+const Holds = lazy(() => import("./views/holds").then((m) => m.Holds));
 const Profile = lazy(() => import("./views/profile").then((m) => m.Profile));
 const Users = lazy(() => import("./views/users").then((m) => m.Users));
 const Protection = lazy(() => import("./views/protection").then((m) => m.Protection));
@@ -29,11 +35,18 @@ interface Entry {
   icon: IconName;
   text: TextKey;
   admin?: boolean;
+  needs?: Feature;
 }
 const entries: Entry[] = [
   { view: "files", icon: "folder", text: "nav.files" },
+  { view: "recent", icon: "clock", text: "nav.recent" },
+  { view: "favourites", icon: "star", text: "nav.favourites" },
+  { view: "tags", icon: "tag", text: "tags" },
+  { view: "shared", icon: "link", text: "nav.shared", needs: "shares" },
   { view: "trash", icon: "trash", text: "nav.trash" },
   { view: "users", icon: "users", text: "nav.users", admin: true },
+  { view: "audit", icon: "audit", text: "nav.audit", admin: true, needs: "audit" },
+  { view: "holds", icon: "lock", text: "nav.holds", admin: true, needs: "holds" },
   { view: "protection", icon: "shield", text: "nav.protection" },
 ];
 
@@ -46,17 +59,30 @@ function View(): ComponentChildren {
       return <Document key={now.id} id={now.id} />;
     case "search":
       return <Search query={now.query} />;
+    case "recent":
+    case "favourites":
+      return <Marked key={now.view} which={now.view} />;
+    case "tag":
+      return <Marked key={now.id} which="tag" tag={now.id} />;
+    case "tags":
+      return <TagList />;
     case "trash":
       return <Trash />;
     case "profile":
       return <Profile />;
     case "users":
       return <Users />;
+    case "shared":
+      return <Shared />;
+    case "audit":
+      return <Audit query={now.query} />;
+    case "holds":
+      return <Holds />;
     case "protection":
       return <Protection />;
     default:
       return (
-        <Empty icon="warning" title={t("failed.gone")}>
+        <Empty main icon="warning" title={t("failed.gone")}>
           <a class="button" href="/app/files">{t("nav.files")}</a>
         </Empty>
       );
@@ -118,7 +144,9 @@ function Shell({ name, admin }: { name: string; admin: boolean }) {
     addEventListener("keydown", onKey);
     return () => removeEventListener("keydown", onKey);
   }, [now.view, folder]);
-  const links = entries.filter((entry) => admin || !entry.admin);
+  const offered = features.use();
+  useEffect(() => void featuresLoad(), []);
+  const links = entries.filter((entry) => (admin || !entry.admin) && (!entry.needs || offered.has(entry.needs)));
   return (
     <div class={`shell ${nav ? "nav-open" : ""}`} onClick={onLink}>
       <a class="skip" href="#main" onClick={(event) => {
@@ -142,7 +170,7 @@ function Shell({ name, admin }: { name: string; admin: boolean }) {
           {links.map((entry) => (
             <li key={entry.view}>
               <a href={`/app/${entry.view}`}
-                aria-current={now.view === entry.view || (entry.view === "files" && now.view === "document") ? "page" : undefined}>
+                aria-current={now.view === entry.view || (entry.view === "files" && now.view === "document") || (entry.view === "tags" && now.view === "tag") ? "page" : undefined}>
                 <Icon name={entry.icon} />
                 {t(entry.text)}
               </a>
@@ -159,6 +187,7 @@ function Shell({ name, admin }: { name: string; admin: boolean }) {
           </div>
         )}
         <View />
+        <Menus />
       </main>
       {nav && <div class="scrim" onClick={() => setNav(false)} />}
       <UploadPanel />
@@ -182,7 +211,6 @@ export function App() {
       {who.state === "must-change" && <MustChange name={who.name ?? ""} />}
       {who.state === "in" && <Shell name={who.name} admin={who.admin} />}
       <Dialogs />
-      <Menus />
       <Toasts />
     </>
   );

@@ -58,11 +58,15 @@ export function problemText(error: unknown): string {
     "bad-user-name": "problem.bad-user-name",
     "storage-full": "problem.no-space",
     "quota-exceeded": "problem.quota",
-    "on-hold": "problem.on-hold",
+    "kept": "problem.on-hold",
+    "checked-out": "problem.checked-out",
+    "second-factor-wrong": "problem.code",
+    "second-factor-required": "problem.code",
   };
   if (error.status === OFFLINE) return t("problem.offline");
   if (error.type === "too-many-failures") return t("problem.too-many", { seconds: error.retryS });
   if (known[error.type]) return t(known[error.type]);
+  if (error.status === 423) return t("problem.checked-out");
   if (error.status === 401) return t("problem.wrong-password");
   if (error.status === 403) return t("problem.forbidden");
   if (error.status === 404 || error.status === 410) return t("problem.gone");
@@ -86,11 +90,12 @@ export function FormError({ error }: { error: unknown }) {
   );
 }
 
-export function Empty(p: { icon: IconName; title: string; children?: ComponentChildren }) {
+/** `main`: there is no other heading on the page. */
+export function Empty(p: { icon: IconName; title: string; main?: boolean; children?: ComponentChildren }) {
   return (
     <div class="empty">
       <Icon name={p.icon} />
-      <h2>{p.title}</h2>
+      {p.main ? <h1>{p.title}</h1> : <h2>{p.title}</h2>}
       {p.children}
     </div>
   );
@@ -115,12 +120,12 @@ export function Loading() {
   );
 }
 
-export function Failed({ error, again }: { error: unknown; again: () => void }) {
+export function Failed({ error, again, main }: { error: unknown; again: () => void; main?: boolean }) {
   const away = error instanceof Problem && error.status === OFFLINE;
   const gone = error instanceof Problem && error.status === 404;
   const title = t(away ? "failed.offline" : gone ? "failed.gone" : "failed.title");
   return (
-    <Empty icon={away ? "offline" : "warning"} title={title}>
+    <Empty icon={away ? "offline" : "warning"} title={title} main={main}>
       <p role="alert">{problemText(error)}</p>
       <div class="row">
         <button type="button" class="button primary" onClick={again}>

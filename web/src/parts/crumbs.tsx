@@ -28,7 +28,8 @@ export function Crumbs(p: { id: string; last?: string; onFolder?: (folder: Node)
         if (!current) return;
         setWay(found);
         p.onFolder?.(found[found.length - 1]);
-        const here = p.last ?? found[found.length - 1].name;
+        const last = found[found.length - 1];
+        const here = p.last ?? (last.id === "root" ? "" : last.name);
         document.title = here ? `${here} · Coffer` : "Coffer";
       },
       () => current && setWay([]),
@@ -37,7 +38,7 @@ export function Crumbs(p: { id: string; last?: string; onFolder?: (folder: Node)
       current = false;
     };
   }, [p.id, p.last, change]);
-  const text = (folder: Node) => folder.name || t("nav.files");
+  const text = (folder: Node) => (folder.id === "root" ? t("nav.files") : folder.name);
   return (
     <nav class="crumbs" aria-label={t("crumbs")}>
       <ol>

@@ -58,7 +58,7 @@ export function FolderDialog(p: {
           {t("up")}
         </button>
         <strong class="grow" aria-live="polite">
-          {current ? current.name || t("nav.files") : ""}
+          {current ? (current.id === "root" ? t("nav.files") : current.name) : ""}
         </strong>
       </div>
       <ul class="picker" aria-label={t("folders")}>

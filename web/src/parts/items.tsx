@@ -46,6 +46,7 @@ export interface ItemsProps {
   /** The place instead of the size, for lists from many folders. */
   extra?: (node: Node) => ComponentChildren;
   when?: (node: Node) => number;
+  whenLabel?: string;
 }
 
 const ROW = 44;
@@ -94,7 +95,7 @@ export function Items(p: ItemsProps) {
     const observer = new ResizeObserver(([entry]) => setWidth(entry.contentRect.width));
     observer.observe(self.current);
     return () => observer.disconnect();
-  }, []);
+  }, [tiles]);
   useEffect(() => {
     if (range.last >= rows - 20) p.onMore?.();
   }, [range.last, rows]);
@@ -226,7 +227,7 @@ export function Items(p: ItemsProps) {
         {shown.map((index) => {
           const node = p.nodes[index];
           return (
-            <div key={node.id} role="option" aria-label={node.name} aria-setsize={p.nodes.length}
+            <div key={node.id} role="option" aria-setsize={p.nodes.length}
               aria-posinset={index + 1} {...common(node, index)}
               style={{
                 left: `${((index % columns) * 100) / columns}%`,
@@ -238,7 +239,10 @@ export function Items(p: ItemsProps) {
               }>
               <span class="tile">
                 <Picture node={node} />
-                <span class="name">{node.name}</span>
+                <span class="name">
+                  {node.favourite && <Icon name="star-filled" class="mark" />}
+                  {node.name}
+                </span>
                 <span class="muted small">
                   {node.kind === "document" ? size(node.size ?? 0) : t("kind.folder")}
                 </span>
@@ -261,7 +265,7 @@ export function Items(p: ItemsProps) {
             } />
         </span>
         <Header {...p} name="name" label={t("name")} class="c-name" />
-        <Header {...p} name="modified_ms" label={p.when ? t("when") : t("modified")} class="c-date" fixed={!!p.when} />
+        <Header {...p} name="modified_ms" label={p.when ? (p.whenLabel ?? t("when")) : t("modified")} class="c-date" fixed={!!p.when} />
         {p.extra ? (
           <span role="columnheader" class="c-extra">{t("where")}</span>
         ) : (
@@ -300,7 +304,12 @@ export function Items(p: ItemsProps) {
                   }}>
                   {node.name}
                 </a>
-                {node.favourite && <Icon name="star-filled" class="mark" />}
+                {node.favourite && (
+                  <>
+                    <Icon name="star-filled" class="mark" />
+                    <span class="hidden">{t("favourite")}</span>
+                  </>
+                )}
                 {node.tags?.map((tag) => <span class="badge">{tag}</span>)}
               </span>
               <span role="gridcell" class="c-date" title={dateTime(when)}>{dateShort(when)}</span>

@@ -59,6 +59,7 @@ export function askText(p: {
   label: string;
   value?: string;
   action: string;
+  optional?: boolean;
   done: (text: string) => Promise<void>;
 }) {
   show((close) => <TextDialog {...p} close={close} />);
@@ -93,8 +94,8 @@ function TextDialog(p: Parameters<typeof askText>[0] & { close: () => void }) {
             ref={input}
             class="input"
             value={value}
-            maxLength={255}
-            required
+            maxLength={p.optional ? 2000 : 255}
+            required={!p.optional}
             autocomplete="off"
             onInput={(event) => setValue(event.currentTarget.value)}
           />
@@ -104,7 +105,7 @@ function TextDialog(p: Parameters<typeof askText>[0] & { close: () => void }) {
           <button type="button" class="button" onClick={p.close}>
             {t("cancel")}
           </button>
-          <button class="button primary" disabled={busy || !value.trim()}>
+          <button class="button primary" disabled={busy || (!p.optional && !value.trim())}>
             {p.action}
           </button>
         </footer>

@@ -19,6 +19,7 @@ const keys: [string[], TextKey][] = [
   [["F2"], "rename"],
   [["M"], "move"],
   [["C"], "copy"],
+  [["S"], "favourite"],
   [["Del"], "delete"],
   [["Shift", "F10"], "actions"],
 ];

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // The line above a list: what can be done here or, if something is selected, with that.
 import type { ComponentChildren } from "preact";
-import { moveAsk, trash } from "../actions";
+import { downloadHref, moveAsk, trash } from "../actions";
 import type { Node } from "../api";
 import { t } from "../i18n";
 import { layout } from "../state";
@@ -35,6 +35,10 @@ export function Toolbar(p: {
           <strong>{t("selected", { count: p.nodes.length })}</strong>
           {p.simple ?? (
             <>
+              <a class="button quiet wide-only" href={downloadHref(p.nodes)} download>
+                <Icon name="download" />
+                {t("download")}
+              </a>
               <button type="button" class="button quiet wide-only" onClick={() => moveAsk(p.nodes)}>
                 <Icon name="move" />
                 {t("move")}

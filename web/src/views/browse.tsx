@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // A folder: where it is, what is in it, and everything that can be done there.
 import { useEffect, useRef, useState } from "preact/hooks";
-import { copyAsk, folderAsk, menuOf, move, moveAsk, renameAsk, trash } from "../actions";
+import { copyAsk, favourite, folderAsk, menuOf, move, moveAsk, renameAsk, trash } from "../actions";
 import { get, type Node, type Page } from "../api";
 import { t } from "../i18n";
 import { Empty, Failed, Icon, Loading } from "../parts/basic";
@@ -30,7 +30,7 @@ function useChildren(id: string) {
   const busy = useRef(false);
   useEffect(() => {
     const abort = new AbortController();
-    const path = `/api/folders/${id}/children?limit=${PAGE}`;
+    const path = `/api/folders/${id}/children?marks=1&limit=${PAGE}`;
     if (seen.current !== id) setNodes(null);
     seen.current = id;
     busy.current = true;
@@ -54,7 +54,7 @@ function useChildren(id: string) {
     busy.current = true;
     try {
       const page = await get<Page<Node>>(
-        `/api/folders/${id}/children?limit=${PAGE}&cursor=${encodeURIComponent(next)}`,
+        `/api/folders/${id}/children?marks=1&limit=${PAGE}&cursor=${encodeURIComponent(next)}`,
       );
       if (seen.current !== id) return;
       setNodes((old) => [...(old ?? []), ...page.items]);
@@ -87,6 +87,7 @@ export function Browse({ id }: { id: string }) {
     if (event.key === "F2" && on.length === 1) renameAsk(on[0]);
     else if (event.key === "Delete") void trash(on).then(() => setSelected(new Set()));
     else if (event.key === "m") moveAsk(on);
+    else if (event.key === "s") void favourite(on, !on.every((node) => node.favourite));
     else if (event.key === "c" && on.every((node) => node.kind === "document")) copyAsk(on);
     else if (event.key === "Backspace" && folder?.parent) go(folderHref(folder.parent));
     else return false;

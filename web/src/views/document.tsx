@@ -1,22 +1,31 @@
 // SPDX-License-Identifier: Apache-2.0
 // A document: its preview beside what is known about it.
 import { useEffect, useState } from "preact/hooks";
-import { menuOf, renameAsk, versionRestore } from "../actions";
-import { all, contentPath, get, patch, type Node, type Version } from "../api";
+import { favourite, menuOf, renameAsk, tagsAsk, versionRestore } from "../actions";
+import { all, contentPath, get, patch, put, type Node, type Version } from "../api";
+import { features } from "../features";
 import { dateTime, size, t } from "../i18n";
 import { iconOf, isComparable, kindText } from "../kinds";
 import { Failed, FormError, Icon, IconButton, Loading, useLoaded } from "../parts/basic";
+import { Access } from "../parts/access";
+import { checkedOut, checkOut, CheckOutBar } from "../parts/checkout";
+import { Comments } from "../parts/comments";
 import { Compare } from "../parts/compare";
 import { Crumbs } from "../parts/crumbs";
-import { openMenu, show } from "../parts/overlay";
+import { Keeping } from "../parts/keeping";
+import { openMenu, show, type MenuEntry } from "../parts/overlay";
 import { Preview } from "../parts/preview";
+import { Sharing } from "../parts/sharing";
 import { Tabs } from "../parts/tabs";
+import { Activity } from "../parts/trail";
 import { folderHref, go } from "../router";
 import { changed, changes } from "../state";
 
 export function Document({ id }: { id: string }) {
   const change = changes.use();
-  const node = useLoaded((signal) => get<Node>(`/api/documents/${id}`, signal), [id, change]);
+  const node = useLoaded((signal) => get<Node>(`/api/documents/${id}?marks=1`, signal), [id, change]);
+  const offered = features.use();
+  const out = useLoaded(() => checkedOut(id), [id, change]);
   const [tab, setTab] = useState("details");
   const [version, setVersion] = useState<number | undefined>(undefined);
   useEffect(() => {
@@ -31,8 +40,11 @@ export function Document({ id }: { id: string }) {
     addEventListener("keydown", onKey);
     return () => removeEventListener("keydown", onKey);
   }, [node.value]);
-  if (!node.value) return node.error ? <Failed error={node.error} again={node.again} /> : <Loading />;
-  if (node.error) return <Failed error={node.error} again={node.again} />;
+  useEffect(() => {
+    put(`/api/recent/${id}`, undefined).catch(() => {});
+  }, [id]);
+  if (!node.value) return node.error ? <Failed main error={node.error} again={node.again} /> : <Loading />;
+  if (node.error) return <Failed main error={node.error} again={node.again} />;
   const it = node.value;
   return (
     <div class="view document">
@@ -46,8 +58,10 @@ export function Document({ id }: { id: string }) {
           <Icon name="pencil" />
           {t("rename")}
         </button>
+        <IconButton icon={it.favourite ? "star-filled" : "star"} label={t("favourite")} pressed={it.favourite}
+          onClick={() => void favourite([it], !it.favourite)} />
         <IconButton icon="more" label={t("actions")} popup="menu"
-          onClick={(event) => openMenu(t("actions"), menuOf([it]), event.currentTarget as Element)} />
+          onClick={(event) => openMenu(t("actions"), documentMenu(it, !!out.value), event.currentTarget as Element)} />
         <span class="grow" />
         {version !== undefined && version !== it.version && (
           <span class="badge accent">
@@ -56,6 +70,7 @@ export function Document({ id }: { id: string }) {
           </span>
         )}
       </div>
+      {out.value && <CheckOutBar node={it} out={out.value} />}
       <div class="split">
         <section class="preview" aria-label={t("preview")}>
           <Preview key={`${it.etag}-${version}`} node={it} version={version} />
@@ -68,12 +83,28 @@ export function Document({ id }: { id: string }) {
             tabs={[
               { id: "details", text: t("details"), show: () => <Details node={it} /> },
               { id: "versions", text: t("versions"), show: () => <Versions node={it} shown={version} choose={setVersion} /> },
+              { id: "comments", text: t("comments"), show: () => <Comments id={it.id} /> },
+              { id: "sharing", text: t("sharing"), show: () => (
+                <>
+                  <h2>{t("access")}</h2>
+                  <Access id={it.id} />
+                  {offered.has("shares") && <h2>{t("nav.shared")}</h2>}
+                  {offered.has("shares") && <Sharing id={it.id} />}
+                </>
+              ) },
+              ...(offered.has("audit") ? [{ id: "activity", text: t("activity"), show: () => <Activity path={`/api/documents/${it.id}/audit`} /> }] : []),
             ]}
           />
         </aside>
       </div>
     </div>
   );
+}
+
+function documentMenu(node: Node, out: boolean): MenuEntry[] {
+  const entries = menuOf([node]);
+  if (!out) entries.splice(3, 0, { label: t("checkout"), icon: "lock", run: () => void checkOut(node) });
+  return entries;
 }
 
 function Details({ node }: { node: Node }) {
@@ -99,7 +130,19 @@ function Details({ node }: { node: Node }) {
           </div>
         ))}
       </dl>
+      <section class="block">
+        <div class="row">
+          <h2 class="grow">{t("tags")}</h2>
+          <button type="button" class="button link" onClick={() => tagsAsk(node)}>{t(node.tags?.length ? "edit" : "add")}</button>
+        </div>
+        {node.tags?.length ? (
+          <ul class="row wrap">
+            {node.tags.map((tag) => <li key={tag}><a class="badge accent" href={`/app/tag/${encodeURIComponent(tag)}`}>{tag}</a></li>)}
+          </ul>
+        ) : <p class="muted">{t("tags.none")}</p>}
+      </section>
       <Properties node={node} />
+      {features.get().has("holds") && <Keeping id={node.id} />}
     </>
   );
 }

@@ -1,13 +1,17 @@
 // SPDX-License-Identifier: Apache-2.0
 import { useEffect } from "preact/hooks";
+import { features } from "../features";
 import { t } from "../i18n";
+import { Factor } from "../parts/factor";
 import { LookSwitches } from "../parts/look";
 import { toast } from "../parts/overlay";
+import { Tokens } from "../parts/tokens";
 import { session } from "../state";
 import { PasswordForm, signOut } from "./signin";
 
 export function Profile() {
   const who = session.use();
+  const offered = features.use();
   const name = who.state === "in" ? who.name : "";
   useEffect(() => {
     document.title = `${t("nav.profile")} · Coffer`;
@@ -24,6 +28,8 @@ export function Profile() {
         <p class="muted">{t("password.effect")}</p>
         <PasswordForm name={name} done={() => toast(t("password.done"))} />
       </section>
+      {offered.has("factor") && <Factor />}
+      {offered.has("tokens") && <Tokens />}
       <div class="row">
         <button type="button" class="button" onClick={() => void signOut()}>{t("sign.out")}</button>
       </div>

@@ -28,7 +28,7 @@ export function Protection() {
   useEffect(() => {
     document.title = `${t("nav.protection")} · Coffer`;
   }, []);
-  if (!asked.value) return asked.error ? <Failed error={asked.error} again={asked.again} /> : <Loading />;
+  if (!asked.value) return asked.error ? <Failed main error={asked.error} again={asked.again} /> : <Loading />;
   const { runtime, evidence } = asked.value;
   const sound = evidence !== null && evidence.fresh && evidence.signed;
   const secure = location.protocol === "https:";

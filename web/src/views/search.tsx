@@ -38,7 +38,7 @@ export function Search({ query }: { query: URLSearchParams }) {
       let next: string | null = null;
       do {
         const page: Page<Node> = await get(
-          `/api/search?q=${encodeURIComponent(q)}&limit=500${next ? `&cursor=${next}` : ""}`, abort.signal,
+          `/api/search?q=${encodeURIComponent(q)}&marks=1&limit=500${next ? `&cursor=${next}` : ""}`, abort.signal,
         );
         found.push(...page.items);
         next = page.next;
@@ -71,7 +71,7 @@ export function Search({ query }: { query: URLSearchParams }) {
     else next.delete(facet);
     go(`/app/search?${next}`, true);
   };
-  if (error && !nodes) return <Failed error={error} again={() => setTurn((n) => n + 1)} />;
+  if (error && !nodes) return <Failed main error={error} again={() => setTurn((n) => n + 1)} />;
   if (!nodes) return <Loading />;
   const times: [string, number][] = TIMES.map((x) => [
     x.id, nodes.filter((node) => passes(node, "time") && now - node.modified_ms < DAY * x.days).length,

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 // Signing in, and the first change of a one-time password.
 import { useEffect, useRef, useState } from "preact/hooks";
-import { get, put, send, type User } from "../api";
+import { get, Problem, put, send, type User } from "../api";
 import { t } from "../i18n";
-import { FormError, Icon } from "../parts/basic";
+import { Field, FormError, Icon } from "../parts/basic";
 import { LookSwitches } from "../parts/look";
 import { session } from "../state";
 import logo from "../icons/coffer.svg?url";
@@ -52,6 +52,7 @@ function Frame(p: { title: string; children: preact.ComponentChildren }) {
 export function SignIn({ ended }: { ended?: boolean }) {
   const [error, setError] = useState<unknown>(null);
   const [lost, setLost] = useState(false);
+  const [second, setSecond] = useState(false);
   const [busy, setBusy] = useState(false);
   const form = useRef<HTMLFormElement>(null);
   const submit = async (event: Event) => {
@@ -61,13 +62,18 @@ export function SignIn({ ended }: { ended?: boolean }) {
     setError(null);
     try {
       await send("POST", "/api/sessions", {
-        body: { user: data.get("user"), password: data.get("password"), cookie: true },
+        body: {
+          user: data.get("user"), password: data.get("password"), cookie: true,
+          ...(second ? { code: data.get("code")?.toString().replace(/\s/g, "") } : {}),
+        },
         signingIn: true,
       });
       await get("/api/me").catch(() => setLost(true));
       await sessionLoad();
     } catch (problem) {
-      setError(problem);
+      const asks = problem instanceof Problem && problem.type === "second-factor-required";
+      if (asks) setSecond(true);
+      setError(asks ? null : problem);
     }
     setBusy(false);
   };
@@ -84,6 +90,14 @@ export function SignIn({ ended }: { ended?: boolean }) {
           <span>{t("password")}</span>
           <input class="input" name="password" type="password" autocomplete="current-password" required />
         </label>
+        {second && (
+          <label class="field">
+            <span>{t("factor.code")}</span>
+            <input class="input" name="code" inputMode="numeric" autocomplete="one-time-code" required autofocus
+              ref={(input) => input?.focus()} />
+            <small>{t("factor.code.help")}</small>
+          </label>
+        )}
         <FormError error={error} />
         <button class="button primary wide" disabled={busy}>{t("sign.in")}</button>
       </form>
@@ -120,11 +134,11 @@ export function PasswordForm({ done, name }: { done: () => void; name: string })
         <span>{t("password.old")}</span>
         <input class="input" name="old" type="password" autocomplete="current-password" required />
       </label>
-      <label class="field">
-        <span>{t("password.new")}</span>
-        <input class="input" name="new" type="password" autocomplete="new-password" minLength={8} required aria-describedby="password-help" />
-        <small id="password-help">{t("password.help")}</small>
-      </label>
+      <Field label={t("password.new")} help={t("password.help")}>
+        {(id, help) => (
+          <input id={id} class="input" name="new" type="password" autocomplete="new-password" minLength={12} required aria-describedby={help} />
+        )}
+      </Field>
       <label class="field">
         <span>{t("password.again")}</span>
         <input class="input" name="again" type="password" autocomplete="new-password" required aria-invalid={differ} />

@@ -34,7 +34,7 @@ export function Trash() {
   useEffect(() => {
     document.title = `${t("nav.trash")} · Coffer`;
   }, []);
-  if (!list.value) return list.error ? <Failed error={list.error} again={list.again} /> : <Loading />;
+  if (!list.value) return list.error ? <Failed main error={list.error} again={list.again} /> : <Loading />;
   const nodes = list.value;
   const chosen = nodes.filter((node) => selected.has(node.id));
   const clear = () => setSelected(new Set());

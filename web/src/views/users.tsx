@@ -2,8 +2,9 @@
 // Administration: who may sign in, and as what.
 import { useEffect, useState } from "preact/hooks";
 import { all, patch, post, remove, type User } from "../api";
+import { features } from "../features";
 import { dateTime, t } from "../i18n";
-import { Empty, Failed, FormError, Icon, IconButton, Loading, useLoaded } from "../parts/basic";
+import { Empty, Failed, Field, FormError, Icon, IconButton, Loading, useLoaded } from "../parts/basic";
 import { askSure, Dialog, openMenu, show, toast } from "../parts/overlay";
 import { changed, changes, session } from "../state";
 
@@ -21,8 +22,8 @@ export function Users() {
     document.title = `${t("nav.users")} · Coffer`;
   }, []);
   if (who.state !== "in" || !who.admin)
-    return <Empty icon="lock" title={t("problem.admins-only")} />;
-  if (!list.value) return list.error ? <Failed error={list.error} again={list.again} /> : <Loading />;
+    return <Empty main icon="lock" title={t("problem.admins-only")} />;
+  if (!list.value) return list.error ? <Failed main error={list.error} again={list.again} /> : <Loading />;
   return (
     <div class="view scroll page-view">
       <div class="row">
@@ -80,6 +81,16 @@ function userMenu(user: User, self: boolean) {
         },
       }) },
     { label: t("users.reset"), icon: "lock" as const, run: () => show((close) => <UserDialog user={user} close={close} />) },
+    ...(!features.get().has("factor") ? [] : [{ label: t("users.factor"), icon: "device" as const, run: () => askSure({
+      title: t("users.factor.title", { name: user.name }),
+      text: t("users.factor.text"),
+      action: t("remove"),
+      done: async () => {
+        await remove(`${path}/second-factor`);
+        changed();
+        toast(t("factor.ended"));
+      },
+    }) }]),
     ...(self ? [] : [{
       label: t("users.remove"), icon: "trash" as const, danger: true,
       run: () => askSure({
@@ -137,12 +148,10 @@ function UserDialog({ user, close }: { user?: User; close: () => void }) {
       <form class="form" onSubmit={submit}>
         {user ? <p>{t("users.reset.text", { name: user.name })}</p> : (
           <>
-            <label class="field">
-              <span>{t("user")}</span>
-              <input class="input" data-first value={name} required maxLength={64} pattern="[A-Za-z0-9._@+\-]+"
-                autocomplete="off" autocapitalize="none" onInput={(event) => setName(event.currentTarget.value)} />
-              <small>{t("problem.bad-user-name")}</small>
-            </label>
+            <Field label={t("user")} help={t("problem.bad-user-name")}>
+              {(id, help) => <input id={id} aria-describedby={help} class="input" data-first value={name} required maxLength={64} pattern="[A-Za-z0-9._@+\-]+"
+                autocomplete="off" autocapitalize="none" onInput={(event) => setName(event.currentTarget.value)} />}
+            </Field>
             <label class="field">
               <span>{t("role")}</span>
               <select class="input" value={role} onChange={(event) => setRole(event.currentTarget.value)}>

@@ -1,0 +1,57 @@
+// SPDX-License-Identifier: Apache-2.0
+// What only CMIS knows (access lists, check-out, types), by its Browser binding.
+import { send } from "./api";
+
+const BASE = "/cmis/browser/coffer";
+
+export type Properties = Record<string, string | number | boolean | null | (string | number | boolean)[]>;
+
+export async function look<T>(selector: string, id: string, more: Record<string, string> = {}): Promise<T> {
+  const query = new URLSearchParams({ objectId: id, cmisselector: selector, succinct: "true", ...more });
+  return (await send("GET", `${BASE}/root?${query}`)).json();
+}
+
+export async function properties(id: string): Promise<Properties> {
+  return (await look<{ succinctProperties: Properties }>("object", id)).succinctProperties;
+}
+
+/** `fields` in order; `file` becomes the part `content`. */
+export async function act<T>(action: string, fields: Record<string, string>, file?: File): Promise<T | null> {
+  const all = { cmisaction: action, succinct: "true", ...fields };
+  let body: Blob;
+  let type: string;
+  if (file) {
+    const form = new FormData();
+    for (const [name, value] of Object.entries(all)) form.append(name, value);
+    form.append("content", file, file.name);
+    const packed = new Response(form);
+    type = packed.headers.get("Content-Type") ?? "";
+    body = await packed.blob();
+  } else {
+    type = "application/x-www-form-urlencoded";
+    body = new Blob([new URLSearchParams(all).toString()]);
+  }
+  const answer = await send("POST", `${BASE}/root`, { body, headers: { "Content-Type": type } });
+  const text = await answer.text();
+  return text ? (JSON.parse(text) as T) : null;
+}
+
+export interface Ace {
+  principal: { principalId: string };
+  permissions: string[];
+  isDirect: boolean;
+}
+export const aclOf = (id: string) => look<{ aces: Ace[] }>("acl", id);
+
+export function aclChange(id: string, add: [string, string][], drop: [string, string][]) {
+  const fields: Record<string, string> = { objectId: id };
+  add.forEach(([who, what], i) => {
+    fields[`addACEPrincipal[${i}]`] = who;
+    fields[`addACEPermission[${i}][0]`] = what;
+  });
+  drop.forEach(([who, what], i) => {
+    fields[`removeACEPrincipal[${i}]`] = who;
+    fields[`removeACEPermission[${i}][0]`] = what;
+  });
+  return act("applyACL", fields);
+}
