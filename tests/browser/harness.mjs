@@ -16,7 +16,10 @@ export const SIZES = {
   phone: { viewport: { width: 390, height: 844 }, hasTouch: true, isMobile: true },
 };
 
-export const user = { name: "admin", password: "a-password-for-tests" };
+export const user = {
+  name: process.env.COFFER_TEST_USER ?? "admin",
+  password: process.env.COFFER_TEST_PASSWORD ?? "a-password-for-tests",
+};
 
 const tests = [];
 export function journey(name, run, options = {}) {

@@ -329,6 +329,133 @@ journey("a document is checked out, kept from others, and checked in", async (pa
   await page.getByText("You have checked this document out.").waitFor({ state: "detached" });
 });
 
+journey("a link gives one document to whoever has it, until it ends", async (page) => {
+  const node = await put(page, "shared.txt", "for everyone with the link", "text/plain");
+  await page.goto(`${base}/app/document/${node.id}`);
+  await page.getByRole("tab", { name: "Sharing" }).click();
+  await page.getByLabel("Password (optional)").fill("a password for it");
+  await button(page, "Make link").click();
+  const address = await page.locator("code.address").textContent();
+  truth(address.startsWith(`${base}/s/`), `an address: ${address}`);
+  const guest = await open();
+  await guest.goto(address);
+  await guest.locator("input[type=password]").fill("a password for it");
+  const download = guest.waitForEvent("download").catch(() => null);
+  await guest.keyboard.press("Enter");
+  const seen = await Promise.race([download, guest.getByText("for everyone with the link").waitFor()]);
+  truth(seen !== null, "the document");
+  await guest.context().close();
+  await page.goto(`${base}/app/shared`);
+  await page.getByRole("row", { name: /shared.txt/ }).getByRole("button", { name: "End link" }).click();
+  await message(page, "The link has ended").waitFor();
+  equal((await ask(page, "GET", new URL(address).pathname)).status, 404, "the link afterwards");
+});
+
+journey("a token for a program is made, shown once and ended", async (page) => {
+  await page.goto(base + "/app/profile");
+  await button(page, "New token").click();
+  await dialog(page).getByLabel("Name").fill("backup");
+  await dialog(page).getByRole("button", { name: "Create" }).click();
+  const token = await dialog(page).locator("code").textContent();
+  truth(token.startsWith("cft_"), token);
+  await dialog(page).getByRole("button", { name: "Done" }).click();
+  const use = () => page.evaluate(async (it) =>
+    (await fetch("/api/me", { credentials: "omit", headers: { Authorization: `Bearer ${it}` } })).status, token);
+  equal(await use(), 200, "with the token");
+  await button(page, "End backup").click();
+  await dialog(page).getByRole("button", { name: "End", exact: true }).click();
+  await button(page, "End backup").waitFor({ state: "detached" });
+  equal(await use(), 401, "afterwards");
+});
+
+journey("a second factor is set up, asked for, and removed", async (page) => {
+  const { createHmac } = await import("node:crypto");
+  const name = "factor";
+  const password = "a password of theirs";
+  await ask(page, "POST", "/api/users", { name, password: "one-time-password" });
+  const own = await open();
+  await own.goto(base);
+  await own.getByLabel("User name").fill(name);
+  await own.getByLabel("Password").fill("one-time-password");
+  await button(own, "Sign in").click();
+  await own.getByLabel("Current password").fill("one-time-password");
+  await own.getByLabel("New password", { exact: true }).fill(password);
+  await own.getByLabel("New password again").fill(password);
+  await button(own, "Change password").click();
+  await own.locator("main#main").waitFor();
+  await own.goto(base + "/app/profile");
+  await button(own, "Set up").click();
+  await own.getByRole("img", { name: "QR code for the authenticator program" }).waitFor();
+  const secret = await dialog(own).locator("code").textContent();
+  const code = (step) => {
+    const bits = [...secret.replace(/[^A-Z2-7]/g, "")].map((c) =>
+      "ABCDEFGHIJKLMNOPQRSTUVWXYZ234567".indexOf(c).toString(2).padStart(5, "0")).join("");
+    const key = Buffer.from(bits.match(/.{8}/g).map((b) => parseInt(b, 2)));
+    const counter = Buffer.alloc(8);
+    counter.writeBigUInt64BE(BigInt(Math.floor(Date.now() / 30000) + step));
+    const mac = createHmac("sha1", key).update(counter).digest();
+    return String((mac.readUInt32BE(mac[19] & 15) & 0x7fffffff) % 1e6).padStart(6, "0");
+  };
+  await dialog(own).getByLabel("Code from the authenticator").fill("000000");
+  await button(own, "Confirm").click();
+  await own.getByRole("alert").filter({ hasText: "The code is wrong or too old." }).waitFor();
+  await dialog(own).getByLabel("Code from the authenticator").fill(code(-1));
+  await button(own, "Confirm").click();
+  const recovery = (await dialog(own).locator("pre").textContent()).split("\n");
+  equal(recovery.length, 10, "recovery codes");
+  await button(own, "Done").click();
+  await own.context().clearCookies();
+  await own.goto(base + "/app/profile");
+  await own.getByLabel("User name").fill(name);
+  await own.getByLabel("Password").fill(password);
+  await button(own, "Sign in").click();
+  await own.getByLabel("Code from the authenticator").fill(recovery[0]);
+  await button(own, "Sign in").click();
+  await button(own, "Remove the second factor").click();
+  await dialog(own).getByLabel("Code from the authenticator").fill(recovery[1]);
+  await dialog(own).getByRole("button", { name: "Remove the second factor" }).click();
+  await message(own, "The second factor is removed").waitFor();
+  await own.context().close();
+});
+
+journey("the audit trail tells who did what, and is checked", async (page) => {
+  const node = await put(page, "audited.txt", "x", "text/plain");
+  await page.goto(`${base}/app/document/${node.id}`);
+  await page.getByRole("tab", { name: "Activity" }).click();
+  await page.locator(".trail li").first().waitFor();
+  await page.goto(base + "/app/audit");
+  await page.getByRole("cell", { name: "audited.txt" }).first().waitFor();
+  await button(page, "Check the chain").click();
+  await page.getByText("The chain is whole").waitFor();
+  const download = page.waitForEvent("download");
+  await page.getByRole("link", { name: "CSV" }).click();
+  equal((await download).suggestedFilename(), "audit.csv", "its name");
+});
+
+journey("a legal hold keeps a document from everybody", async (page) => {
+  const node = await put(page, "held.txt", "x", "text/plain");
+  await page.goto(base + "/app/holds");
+  await button(page, "New hold").click();
+  await dialog(page).getByLabel("Name").fill("Case 7");
+  await dialog(page).getByLabel("Reason").fill("a dispute");
+  await dialog(page).getByRole("button", { name: "Create" }).click();
+  await page.getByRole("heading", { name: "Case 7" }).waitFor();
+  await page.goto(`${base}/app/document/${node.id}`);
+  await button(page, "Edit").last().click();
+  await button(page, "Put on this document").click();
+  await page.getByText("This document must be kept: nobody can delete it.").waitFor();
+  await page.goto(base + "/app/files");
+  await choose(page, "held.txt", "Delete");
+  await message(page, "A retention rule or legal hold keeps this document").waitFor();
+  await row(page, "held.txt").waitFor();
+  await page.goto(base + "/app/holds");
+  await button(page, "Release").click();
+  await dialog(page).getByRole("button", { name: "Release" }).click();
+  await page.getByText("Another administrator must agree.").waitFor();
+  await button(page, "Take the request back").click();
+  await button(page, "Release").waitFor();
+});
+
 journey("properties are written and found", async (page) => {
   const node = await put(page, "props.txt", "x", "text/plain");
   await page.goto(`${base}/app/document/${node.id}`);
@@ -484,7 +611,7 @@ for (const [size, options] of Object.entries(SIZES))
       const node = await put(page, "axe/document.txt", "some text\n", "text/plain");
       await put(page, "axe/document.txt", "some more text\n", "text/plain");
       const pages = ["files", `files/${node.parent}`, `document/${node.id}`, "search?q=axe", "recent", "favourites",
-        "tags", "tag/axe", "trash", "users", "profile", "protection", "nowhere"];
+        "tags", "tag/axe", "shared", "trash", "audit", "holds", "users", "profile", "protection", "nowhere"];
       for (const path of pages) {
         await page.goto(`${base}/app/${path}`);
         await page.locator("main h1, main h2").first().waitFor();
@@ -506,7 +633,11 @@ for (const [size, options] of Object.entries(SIZES))
       await look("dialog");
       await page.keyboard.press("Escape");
       await page.goto(`${base}/app/document/${node.id}`);
-      await page.getByRole("tab", { name: "Versions" }).click();
+      for (const tab of ["Comments", "Sharing", "Activity", "Versions"]) {
+        await page.getByRole("tab", { name: tab }).click();
+        await page.waitForFunction(() => !document.querySelector("[aria-busy=true]"));
+        await look(tab);
+      }
       await button(page, "Compare").first().click();
       await page.locator(".diff").waitFor();
       await look("comparison");

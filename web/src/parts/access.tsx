@@ -55,7 +55,7 @@ export function Access({ id }: { id: string }) {
           </li>
         ))}
       </ul>
-      <form class="row wrap" onSubmit={(event) => {
+      <form class="row wrap access-add" onSubmit={(event) => {
         event.preventDefault();
         void change([[who.trim(), right]], []);
       }}>

@@ -71,7 +71,7 @@ export function Audit({ query }: { query: URLSearchParams }) {
                 <tr key={entry.sequence}>
                   <td class="nowrap muted">{dateTime(entry.time_ms)}</td>
                   <td>{entry.user}</td>
-                  <td><code>{entry.action}</code></td>
+                  <td class="nowrap"><code>{entry.action}</code></td>
                   <td>{entry.name} {entry.detail && <span class="muted">{entry.detail}</span>}</td>
                   <td class="muted nowrap">{entry.from}</td>
                 </tr>
