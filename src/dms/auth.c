@@ -3,6 +3,7 @@
  * handlers for sessions and one's own password. */
 #include "dms/digest.h"
 #include "dms/dms.h"
+#include "dms/store_token.h"
 #include "server/base64.h"
 
 #include <errno.h>
@@ -257,6 +258,8 @@ static void session_start(struct call *call)
     if (r == 0)
         r = session_add(dms->store, hash, call->user.key, expires_s, now_s);
     if (r == 0)
+        r = session_describe(call, hash);
+    if (r == 0)
         call_audit(call, "sign-in", 0, call->user.name, NULL);
     if (r < 0) {
         call_problem_errno(call, r);
@@ -318,6 +321,7 @@ void session_delete(struct call *call)
 
 void me_get(struct call *call)
 {
+    struct factor factor;
     struct buf body = {0};
     struct json json = json_into(&body);
     json_open_object(&json, NULL);
@@ -325,6 +329,9 @@ void me_get(struct call *call)
     json_put_text(&json, "role", call->user.role == ROLE_ADMIN ? "admin" : "user");
     json_put_bool(&json, "password_change_required", call->user.must_change);
     json_put_int(&json, "created_ms", call->user.created_ms);
+    json_put_bool(&json, "second_factor",
+                  factor_get(call->dms->store, call->user.key, &factor) == 0 && factor.confirmed);
+    secret_wipe(&factor, sizeof factor);
     json_close(&json);
     call_reply_buf(call, 200, "application/json", &body);
 }

@@ -250,6 +250,9 @@ call_fn tags_list, tag_nodes_list, tags_put;
 call_fn comments_list, comments_post, comment_patch, comment_delete;
 call_fn tus_options, tus_create, tus_get, tus_patch, tus_delete;
 call_fn protection_get, protection_evidence_get;
+/* Notes when, from where and in which program the session with this hash began. */
+must_check int session_describe(struct call *call, const uint8_t hash[TOKEN_HASH_SIZE]);
+call_fn sessions_get, session_end;
 call_fn session_create, session_delete, me_get, my_password_set;
 call_fn users_get, users_create, user_get, user_patch, user_delete;
 call_fn folder_post, folder_get, folder_children, node_patch, node_delete;

@@ -14,8 +14,12 @@ static const struct {
     {"Credentials", "user string, password string, code? string, cookie? boolean"},
     {"Session", "token? string, expires_at_s integer, user string, role string, "
                 "password_change_required boolean"},
+    {"SessionNote", "id string, created_ms integer, expires_at_s integer, agent string, "
+                    "from string, current boolean"},
+    {"SessionList", "items SessionNote[]"},
     {"PasswordChange", "old string, new string"},
-    {"User", "name string, role string, password_change_required boolean, created_ms integer"},
+    {"User", "name string, role string, password_change_required boolean, created_ms integer, "
+             "second_factor? boolean"},
     {"UserPage", "items User[], next string|null"},
     {"NewUser", "name string, password string, role? string"},
     {"UserPatch", "password? string, role? string"},

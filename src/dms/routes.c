@@ -49,7 +49,9 @@ const struct route dms_routes[] = {
     {GET, "/api/protection/evidence", protection_evidence_get, ACCESS_USER, "Fresh evidence, as `coffer attest show` reads it; 404 natively", "nonce: 128 hexadecimal digits that it shall contain", NULL, 200, "content"},
 
     {POST, "/api/sessions", session_create, ACCESS_ANYONE, "Sign in: a token for `Authorization: Bearer`", NULL, "Credentials", 201, "Session"},
+    {GET, "/api/sessions", sessions_get, ACCESS_USER, "One's own sessions, newest first", NULL, NULL, 200, "SessionList"},
     {DELETE, "/api/sessions/current", session_delete, ACCESS_EVEN_ONE_TIME, "Sign out: the token ends", NULL, NULL, 204, NULL},
+    {DELETE, "/api/sessions/{id}", session_end, ACCESS_USER, "End one of one's own sessions", NULL, NULL, 204, NULL},
     {GET, "/api/me", me_get, ACCESS_EVEN_ONE_TIME, "Who is signed in", NULL, NULL, 200, "User"},
     {PUT, "/api/me/password", my_password_set, ACCESS_EVEN_ONE_TIME, "Set one's own password; all other sessions end", NULL, "PasswordChange", 204, NULL},
     {GET, "/api/tokens", tokens_get, ACCESS_USER, "One's API tokens", NULL, NULL, 200, "TokenList"},

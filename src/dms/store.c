@@ -143,6 +143,8 @@ static const char *const schema_steps[] = {
     "CREATE INDEX held_node ON held(node);",
 
     STORE_MARKS_SCHEMA,
+
+    STORE_SESSION_SCHEMA,
 };
 
 /* The cache is given back at rest (store_rest()). No shared memory: this process is the only one.

@@ -7,6 +7,7 @@
 #include "dms/cmis/statements.h"
 #include "dms/store_marks.h"
 #include "dms/store_partial.h"
+#include "dms/store_session.h"
 #include "dms/trust_statements.h"
 
 #define NODE_COLUMNS                                                                         \
@@ -153,8 +154,6 @@
       "SELECT coalesce(sum(kind = 2 AND trash = 0), 0), "                                          \
       "coalesce(sum(kind = 1 AND trash = 0), 0), coalesce(sum(trash <> 0), 0) FROM node")          \
     STORE_MARKS_STATEMENTS(S)                                                                      \
-    STORE_PARTIAL_STATEMENTS(S)                                                                    \
-    TRUST_STATEMENTS(S)                                                                            \
-    CMIS_STATEMENTS(S)
+    STORE_SESSION_STATEMENTS(S) STORE_PARTIAL_STATEMENTS(S) TRUST_STATEMENTS(S) CMIS_STATEMENTS(S)
 
 #endif

@@ -559,6 +559,18 @@ journey("users are added, get a one-time password, and see no administration", a
   await other.context().close();
 });
 
+journey("sessions are listed, and another one is ended", async (page) => {
+  const other = await open({ userAgent: "Mozilla/5.0 (Windows NT 10.0) Firefox/140.0" });
+  await signIn(other);
+  await page.goto(base + "/app/profile");
+  const line = page.getByRole("listitem").filter({ hasText: "Firefox, Windows" });
+  await line.getByRole("button", { name: "Sign out" }).click();
+  await line.waitFor({ state: "detached" });
+  await other.getByRole("link", { name: "Trash" }).click();
+  await other.getByText("Your session has ended.").waitFor();
+  await other.context().close();
+});
+
 journey("language and appearance are switched and kept", async (page) => {
   await page.goto(base + "/app/profile");
   await page.getByLabel("Language").selectOption("de");

@@ -116,6 +116,33 @@ def a_session_in_a_cookie_is_for_our_own_page_only(server):
 
 
 @tap.test
+def sessions_are_listed_and_ended_one_by_one(server):
+    user, password = server.auth.split(":", 1)
+    tokens = [server.post("/api/sessions", {"user": user, "password": password}, "-A", agent,
+                          auth="").json["token"] for agent in ("Mine/1 (Linux)", "Other/2")]
+
+    def ask(token, path, *more):
+        return server.ask(path, "-H", f"Authorization: Bearer {token}", *more, auth="")
+
+    items = ask(tokens[0], "/api/sessions").json["items"]
+    tap.true(not any(token in json.dumps(items) for token in tokens), "no token is told")
+    mine = [item for item in items if item["current"]]
+    tap.equal([item["agent"] for item in mine], ["Mine/1 (Linux)"])
+    other = next(item for item in items if item["agent"] == "Other/2")
+    tap.true(other["created_ms"] > 0 and other["from"], repr(other))
+    stranger = f"{WORK}-stranger"
+    server.post("/api/users", {"name": stranger, "password": "one-time-secret"})
+    server.ask("/api/me/password", "-X", "PUT", "-d",
+               json.dumps({"old": "one-time-secret", "new": "another-secret"}),
+               auth=f"{stranger}:one-time-secret")
+    tap.equal(server.ask(f"/api/sessions/{other['id']}", "-X", "DELETE",
+                         auth=f"{stranger}:another-secret").status, 404)
+    tap.equal(ask(tokens[0], f"/api/sessions/{other['id']}", "-X", "DELETE").status, 204)
+    tap.equal((ask(tokens[1], "/api/me").status, ask(tokens[0], "/api/me").status), (401, 200))
+    tap.equal(ask(tokens[0], "/api/sessions/0000000000000000", "-X", "DELETE").status, 404)
+
+
+@tap.test
 def an_upload_goes_on_where_it_stood(server):
     content = dms_server.noise(3_000_000)
     made = tus_create(server, len(content), filename=f"{WORK}-Grüße.bin")

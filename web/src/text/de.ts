@@ -422,4 +422,7 @@ export const de: Record<TextKey, string> = {
   "right.all": "alles",
   "right.read": "lesen",
   "right.write": "lesen und schreiben",
+  "sessions": "Wo Sie angemeldet sind",
+  "sessions.this": "diese",
+  "sessions.since": "Seit {when} von {from}",
 };

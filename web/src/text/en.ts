@@ -421,4 +421,7 @@ export const en = {
   "right.all": "everything",
   "right.read": "read",
   "right.write": "read and write",
+  "sessions": "Where you are signed in",
+  "sessions.this": "this one",
+  "sessions.since": "Since {when} from {from}",
 };

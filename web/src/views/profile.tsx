@@ -5,6 +5,7 @@ import { t } from "../i18n";
 import { Factor } from "../parts/factor";
 import { LookSwitches } from "../parts/look";
 import { toast } from "../parts/overlay";
+import { Sessions } from "../parts/sessions";
 import { Tokens } from "../parts/tokens";
 import { session } from "../state";
 import { PasswordForm, signOut } from "./signin";
@@ -28,6 +29,7 @@ export function Profile() {
         <p class="muted">{t("password.effect")}</p>
         <PasswordForm name={name} done={() => toast(t("password.done"))} />
       </section>
+      <Sessions />
       {offered.has("factor") && <Factor />}
       {offered.has("tokens") && <Tokens />}
       <div class="row">
