@@ -69,12 +69,13 @@ def served_or_refused(s, name):
 
 @contextlib.contextmanager
 def disk_changed(s):
-    """The system is stopped for a change of demo's volume. If the changed volume was refused, it is
-    put back as it was; if it was served, it has gone on, and what was before would be an old copy.
-    Yields a function that asks for the document: its CompletedProcess."""
+    """The system is stopped for a change of demo's volume. Afterwards everything is put back as it
+    was, the key broker's memory too: a server that opened the changed volume has written to it (its
+    audit trail if nothing else), and the volume alone would be an old copy. Yields a function that
+    asks for the document: its CompletedProcess."""
     s.stop()
-    safe = volume_of(s) + ".safe"
-    subprocess.run(["cp", "-a", volume_of(s), safe], check=True)
+    safe = s.state + ".safe"
+    subprocess.run(["cp", "-a", s.state, safe], check=True)
     answers = []
 
     def ask(name="kept.txt"):
@@ -89,11 +90,8 @@ def disk_changed(s):
     finally:
         if s.process:
             s.stop()
-        if any(answer.returncode == 0 for answer in answers):
-            shutil.rmtree(safe)
-        else:
-            shutil.rmtree(volume_of(s))
-            os.rename(safe, volume_of(s))
+        shutil.rmtree(s.state)
+        os.rename(safe, s.state)
         s.start()
         done = get(s, "kept.txt")
         tap.equal(done.stdout, DOCUMENT, f"the document, once the disk is back: {done.stderr}")
