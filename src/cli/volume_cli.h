@@ -22,7 +22,7 @@ enum volume_exit {
 
 struct volume_settings {
     const char *state;
-    uint64_t size_max;
+    const char *snapshot;
     bool recursive, long_list, all_parents, force, human, help;
 };
 
@@ -69,5 +69,9 @@ int volume_verb_df(struct volume_job *job);
 int volume_verb_put(struct volume_job *job);
 int volume_verb_get(struct volume_job *job);
 int volume_verb_cp(struct volume_job *job);
+
+/* --- volume_snapshot.c --- */
+
+int volume_verb_snapshot(struct volume_job *job);
 
 #endif

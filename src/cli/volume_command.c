@@ -24,6 +24,8 @@ static const struct option_row g_options[] = {
      "Where the keys of local volumes are kept (default: $COFFER_STATE, or "
      "~/.local/state/coffer/volumes)",
      0, 0},
+    {"snapshot", OPTION_TEXT, offsetof(struct volume_settings, snapshot), NULL, "NAME",
+     "Look at this snapshot, not at the newest state (ls, stat, cat, get, cp, check, mount)", 0, 0},
     {"recursive", OPTION_FLAG, offsetof(struct volume_settings, recursive), NULL, NULL,
      "-r, -R: with all that is below (ls, rm, put, get, cp)", 0, 0},
     {"parents", OPTION_FLAG, offsetof(struct volume_settings, all_parents), NULL, NULL,
@@ -85,6 +87,7 @@ int volume_job_open(struct volume_job *job)
     if (r < 0)
         return r;
     struct volume_options options = local_volume_options(&job->local);
+    options.snapshot = job->settings.snapshot;
     return volume_open(&options, &job->volume, &job->e);
 }
 
@@ -121,6 +124,11 @@ static int verb_info(struct volume_job *job)
            id, (unsigned long long)stats.inode_count, (unsigned long long)stats.host_size,
            (unsigned long long)stats.size_free, (unsigned long long)stats.head.epoch,
            (unsigned long long)stats.head.sequence, tag);
+    if (stats.snapshot_count > 0)
+        printf("snapshots       %u, which alone need %llu bytes\n", stats.snapshot_count,
+               (unsigned long long)stats.pinned_size);
+    printf("erasing         %s\n", stats.erase_epoch ? "possible: an erase key is kept apart"
+                                                     : "not possible: no erase key");
     if (stats.unsynced_cut_size > 0)
         printf("cut at opening  %llu bytes that had not been synced\n",
                (unsigned long long)stats.unsynced_cut_size);
@@ -242,6 +250,8 @@ static const struct verb {
      HAS_DIR | OPENS, 1, WORDS_MAX},
     {"rm", "DIR PATH...", "Remove files (-r: and directories with all below)", volume_verb_rm,
      HAS_DIR | OPENS, 1, WORDS_MAX},
+    {"snapshot", "DIR VERB [NAME]", "list, create NAME, delete NAME, restore NAME",
+     volume_verb_snapshot, HAS_DIR | OPENS, 0, 2},
     {"mount", "DIR MOUNTPOINT", "Show it as a file system (mount --help)", NULL, 0, 0, 0},
     {"unmount", "MOUNTPOINT", "End a mount", verb_unmount, HAS_DIR, 0, 0},
     {"check", "DIR", "Read and verify everything", verb_check, HAS_DIR | OPENS, 0, 0},

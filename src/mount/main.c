@@ -21,6 +21,7 @@ enum { EXIT_FAILED = 1, EXIT_BAD_USAGE = 2 };
 struct settings {
     const char *state;
     const char *options;
+    const char *snapshot;
     bool foreground, read_only, allow_other, no_writeback, help;
     uint64_t threads, cache_mib, commit_s;
 };
@@ -28,6 +29,8 @@ struct settings {
 static const struct option_row g_rows[] = {
     {"state", OPTION_TEXT, offsetof(struct settings, state), NULL, "DIR",
      "Where the keys of local volumes are kept", 0, 0},
+    {"snapshot", OPTION_TEXT, offsetof(struct settings, snapshot), NULL, "NAME",
+     "Show this snapshot, read-only", 0, 0},
     {"foreground", OPTION_FLAG, offsetof(struct settings, foreground), NULL, NULL,
      "Stay in the foreground, and end with the mount", 0, 0},
     {"read-only", OPTION_FLAG, offsetof(struct settings, read_only), NULL, NULL, "Refuse changes",
@@ -140,6 +143,7 @@ static int mount_run(const struct settings *s, const char *dir, const char *poin
     r = local_volume_find(dir, state, false, &local, &e);
     if (r == 0) {
         struct volume_options options = local_volume_options(&local);
+        options.snapshot = s->snapshot;
         options.cache_size = MAX((size_t)s->cache_mib << 20, (size_t)4096);
         r = volume_open(&options, &m.volume, &e);
     }
@@ -179,6 +183,7 @@ int main(int argc, char **argv)
         fprintf(stderr, "coffer volume mount: %s\n", error_text(&e, r));
         return EXIT_BAD_USAGE;
     }
+    s.read_only = s.read_only || s.snapshot;
     if (s.help)
         return usage(stdout, 0);
     if (count != 2)

@@ -65,9 +65,18 @@ static int checkpoint_stage(struct volume *v)
     for (unsigned i = 0; i < v->segment_count; i++) {
         struct segment *s = &v->segments[i];
         /* Dead as of here, and not needed to replay what comes after. */
-        if (s->doomed_by == 0 && s->state.live == 0 && s->state.id != v->active)
-            s->doomed_by = v->sequence + 1;
+        if (s->doomed_by == 0 && s->state.live == 0 && s->state.id != v->active) {
+            if (!snapshot_pins(v, s))
+                s->doomed_by = v->sequence + 1;
+            else if (s->state.dead_since == 0)
+                s->state.dead_since = v->sequence + 1;
+        }
         c.segment_count += s->doomed_by == 0;
+    }
+    int r = key_table_stage(v);
+    if (r < 0) {
+        v->record.size = mark;
+        return r;
     }
     op_checkpoint(&v->record, &c);
     for (unsigned i = 0; i < v->segment_count; i++)
@@ -93,6 +102,7 @@ int checkpoint_publish(struct volume *v)
     sb->checkpoint_sequence = v->pending_sequence;
     memcpy(sb->checkpoint_tag, v->pending_tag, sizeof sb->checkpoint_tag);
     sb->durable_sequence = v->durable_sequence;
+    sb->erase_epoch = v->erase_epoch;
     sb->closed = v->closing;
     int r = superblock_write(v);
     if (r < 0)
@@ -111,7 +121,7 @@ int checkpoint_log(struct volume *v)
         r = tree_flush(&v->tree);
     /* The table must be in a batch of the segment it calls active. */
     if (r == 0)
-        r = batch_room(v, v->segment_count * SEGMENT_STATE_SIZE, ROOM_CHECKPOINT);
+        r = batch_room(v, table_size(v), ROOM_CHECKPOINT);
     if (r == 0)
         r = checkpoint_stage(v);
     if (r < 0)

@@ -15,7 +15,7 @@ static void garbage_count(const struct volume *v, uint64_t *ret_garbage, uint64_
     *ret_garbage = *ret_dead = 0;
     for (unsigned i = 0; i < v->segment_count; i++) {
         const struct segment *s = &v->segments[i];
-        if (s->state.id == v->active || s->doomed_by != 0)
+        if (s->state.id == v->active || s->doomed_by != 0 || snapshot_pins(v, s))
             continue;
         *ret_garbage += s->state.size - MIN(s->state.live, (uint64_t)s->state.size);
         *ret_dead += s->state.live == 0 ? s->state.size : 0;
@@ -40,7 +40,7 @@ static struct segment *victim_choose(struct volume *v, bool hard)
     for (unsigned i = 0; i < v->segment_count; i++) {
         struct segment *s = &v->segments[i];
         if (s->state.id == v->active || s->state.id == v->batch.segment || s->doomed_by != 0 ||
-            s->unclean || s->state.live == 0 || s->state.live > fits)
+            s->unclean || s->state.live == 0 || s->state.live > fits || snapshot_pins(v, s))
             continue;
         if (s->state.live > (uint64_t)s->state.size * (hard ? 15 : 10) / 16)
             continue;
@@ -182,4 +182,11 @@ int clean_slice(struct volume *v, bool hard)
         v->victim_offset = SEGMENT_HEADER_SIZE;
     }
     return victim_clean(v, hard ? SIZE_MAX : (size_t)SLICE_SIZE, hard);
+}
+
+int segment_clean(struct volume *v, uint64_t id)
+{
+    v->victim = id;
+    v->victim_offset = SEGMENT_HEADER_SIZE;
+    return victim_clean(v, SIZE_MAX, true);
 }

@@ -341,7 +341,7 @@ static int file_punch(struct volume *v, struct inode *inode, uint64_t offset, ui
     return r;
 }
 
-static int allocate(struct volume *v, uint64_t ino, int mode, uint64_t offset, uint64_t end)
+int file_allocate(struct volume *v, uint64_t ino, int mode, uint64_t offset, uint64_t end)
 {
     struct inode *inode;
     bool freeing = mode & FALLOC_FL_PUNCH_HOLE;
@@ -374,7 +374,7 @@ int volume_allocate(struct volume *v, uint64_t ino, int mode, uint64_t offset, u
         (!(mode & FALLOC_FL_KEEP_SIZE) || (mode & FALLOC_FL_ZERO_RANGE)))
         return -EOPNOTSUPP;
     volume_lock(v);
-    int r = allocate(v, ino, mode, offset, end);
+    int r = file_allocate(v, ino, mode, offset, end);
     volume_finish(v);
     return r;
 }

@@ -26,6 +26,17 @@ void superblock_encode_clear(const struct superblock *sb, const uint8_t nonce[12
     writer_bytes(&wr, sb->id, sizeof sb->id);
     writer_bytes(&wr, nonce, 12);
     writer_zeros(&wr, 12);
+    writer_bytes(&wr, sb->masters, sizeof sb->masters);
+}
+
+void master_associated(const uint8_t id[VOLUME_ID_SIZE], unsigned which,
+                       uint8_t out[MASTER_ASSOCIATED_SIZE])
+{
+    struct writer wr = writer_over(out, MASTER_ASSOCIATED_SIZE);
+    writer_bytes(&wr, SUPERBLOCK_MAGIC, MAGIC_SIZE);
+    writer_u8(&wr, FORMAT_VERSION);
+    writer_bytes(&wr, id, VOLUME_ID_SIZE);
+    writer_u8(&wr, (uint8_t)which);
 }
 
 int superblock_decode_clear(struct slice in, struct superblock *ret_sb, uint8_t ret_nonce[12])
@@ -37,6 +48,8 @@ int superblock_decode_clear(struct slice in, struct superblock *ret_sb, uint8_t 
     reader_copy(&rd, ret_sb->id, sizeof ret_sb->id);
     reader_copy(&rd, ret_nonce, 12);
     reader_take(&rd, 12);
+    reader_copy(&rd, ret_sb->masters[0], WRAPPED_KEY_SIZE);
+    reader_copy(&rd, ret_sb->masters[1], WRAPPED_KEY_SIZE);
     return reader_finished(&rd) ? 0 : -EBADMSG;
 }
 
@@ -52,6 +65,9 @@ void superblock_encode_secret(const struct superblock *sb, uint8_t out[SUPERBLOC
     writer_bytes(&wr, sb->checkpoint_tag, sizeof sb->checkpoint_tag);
     writer_u64(&wr, sb->durable_sequence);
     writer_u8(&wr, sb->closed);
+    writer_u8(&wr, sb->has_previous_master);
+    writer_u32(&wr, sb->master_epoch);
+    writer_u32(&wr, sb->erase_epoch);
     writer_zeros(&wr, SUPERBLOCK_SECRET_SIZE - writer_size(&wr));
 }
 
@@ -67,6 +83,9 @@ int superblock_decode_secret(struct slice in, struct superblock *sb)
     reader_copy(&rd, sb->checkpoint_tag, sizeof sb->checkpoint_tag);
     sb->durable_sequence = reader_u64(&rd);
     sb->closed = reader_u8(&rd) == 1;
+    sb->has_previous_master = reader_u8(&rd) == 1;
+    sb->master_epoch = reader_u32(&rd);
+    sb->erase_epoch = reader_u32(&rd);
     return reader_ok(&rd) && sb->checkpoint.segment != 0 ? 0 : -EBADMSG;
 }
 
@@ -82,6 +101,7 @@ void segment_header_encode(const struct segment_header *h, uint8_t out[SEGMENT_H
     writer_u64(&wr, h->first_sequence);
     writer_bytes(&wr, h->previous_tag, sizeof h->previous_tag);
     writer_u32(&wr, h->erase_epoch);
+    writer_u32(&wr, h->master_epoch);
     writer_zeros(&wr, SEGMENT_CLEAR_SIZE - writer_size(&wr));
     writer_bytes(&wr, h->wrap_nonce, sizeof h->wrap_nonce);
     writer_bytes(&wr, h->wrapped_key, sizeof h->wrapped_key);
@@ -102,13 +122,12 @@ int segment_header_decode(struct slice in, struct segment_header *ret_header)
     h.first_sequence = reader_u64(&rd);
     reader_copy(&rd, h.previous_tag, sizeof h.previous_tag);
     h.erase_epoch = reader_u32(&rd);
+    h.master_epoch = reader_u32(&rd);
     reader_take(&rd, SEGMENT_CLEAR_SIZE - (size_t)(rd.at - in.bytes));
     reader_copy(&rd, h.wrap_nonce, sizeof h.wrap_nonce);
     reader_copy(&rd, h.wrapped_key, sizeof h.wrapped_key);
     if (!reader_ok(&rd) || h.segment == 0 || h.first_sequence == 0)
         return -EBADMSG;
-    if (h.erase_epoch != 0)
-        return -EPROTONOSUPPORT;
     *ret_header = h;
     return 0;
 }
@@ -233,6 +252,54 @@ int inode_value_decode(struct slice in, struct inode_value *ret_inode)
     return 0;
 }
 
+size_t snapshot_encode(const struct snapshot_value *s, uint8_t out[SNAPSHOT_VALUE_MAX])
+{
+    size_t name_size = strlen(s->name);
+    struct writer wr = writer_over(out, SNAPSHOT_VALUE_MAX);
+    writer_u8(&wr, 0); /* version */
+    writer_u64(&wr, (uint64_t)s->made_ns);
+    writer_u64(&wr, s->sequence);
+    writer_u64(&wr, s->last_segment);
+    writer_u64(&wr, s->root.segment);
+    writer_u32(&wr, s->root.offset);
+    writer_u16(&wr, s->root.size);
+    writer_u8(&wr, s->level);
+    writer_u64(&wr, s->next_ino);
+    writer_u64(&wr, s->inode_count);
+    writer_u64(&wr, s->live);
+    writer_bytes(&wr, s->uid, sizeof s->uid);
+    writer_u8(&wr, (uint8_t)name_size);
+    writer_bytes(&wr, s->name, name_size);
+    return writer_size(&wr);
+}
+
+int snapshot_decode(struct slice in, struct snapshot_value *ret_snapshot)
+{
+    struct reader rd = reader_over(in);
+    struct snapshot_value s = {0};
+    uint8_t version = reader_u8(&rd);
+    s.made_ns = (int64_t)reader_u64(&rd);
+    s.sequence = reader_u64(&rd);
+    s.last_segment = reader_u64(&rd);
+    s.root.segment = reader_u64(&rd);
+    s.root.offset = reader_u32(&rd);
+    s.root.size = reader_u16(&rd);
+    s.level = reader_u8(&rd);
+    s.next_ino = reader_u64(&rd);
+    s.inode_count = reader_u64(&rd);
+    s.live = reader_u64(&rd);
+    reader_copy(&rd, s.uid, sizeof s.uid);
+    uint8_t name_size = reader_u8(&rd);
+    if (!reader_ok(&rd) || name_size == 0 || name_size > VOLUME_SNAPSHOT_NAME_MAX)
+        return -EBADMSG;
+    reader_copy(&rd, s.name, name_size);
+    if (!reader_finished(&rd) || version != 0 || s.root.segment == 0 ||
+        s.root.size > NODE_SIZE_MAX || strlen(s.name) != name_size)
+        return -EBADMSG;
+    *ret_snapshot = s;
+    return 0;
+}
+
 /* --- operations of a record --- */
 
 static int node_take(struct reader *rd, struct op *op)
@@ -258,6 +325,15 @@ static int checkpoint_take(struct reader *rd, struct checkpoint *c)
     return c->root.segment != 0 && c->root.size <= NODE_SIZE_MAX ? 0 : -EBADMSG;
 }
 
+static int key_table_take(struct reader *rd, struct key_table_op *t)
+{
+    t->erase_epoch = reader_u32(rd);
+    reader_copy(rd, t->nonce, sizeof t->nonce);
+    t->count = reader_u32(rd);
+    t->sealed = reader_slice(rd, (size_t)t->count * KEY_TABLE_ROW_SIZE + TAG_SIZE);
+    return t->erase_epoch != 0 ? 0 : -EBADMSG;
+}
+
 int op_next(struct reader *rd, struct op *ret_op)
 {
     if (reader_finished(rd))
@@ -278,6 +354,9 @@ int op_next(struct reader *rd, struct op *ret_op)
         break;
     case OP_CHECKPOINT:
         r = checkpoint_take(rd, &op.checkpoint);
+        break;
+    case OP_KEY_TABLE:
+        r = key_table_take(rd, &op.key_table);
         break;
     case OP_OPENING:
         op.epoch = reader_u64(rd);
@@ -357,6 +436,16 @@ void op_checkpoint(struct buf *record, const struct checkpoint *c)
     writer_u32(&wr, c->segment_count);
 }
 
+uint8_t *op_key_table(struct buf *record, const struct key_table_op *table)
+{
+    size_t size = (size_t)table->count * KEY_TABLE_ROW_SIZE + TAG_SIZE;
+    struct writer wr = op_begin(record, OP_KEY_TABLE, 4 + 12 + 4 + size);
+    writer_u32(&wr, table->erase_epoch);
+    writer_bytes(&wr, table->nonce, sizeof table->nonce);
+    writer_u32(&wr, table->count);
+    return writer_ok(&wr) ? record->bytes + record->size - size : NULL;
+}
+
 void segment_state_append(struct buf *record, const struct segment_state *state)
 {
     uint8_t *to = buf_reserve(record, SEGMENT_STATE_SIZE);
@@ -368,6 +457,7 @@ void segment_state_append(struct buf *record, const struct segment_state *state)
     writer_u32(&wr, state->size);
     writer_u64(&wr, state->live);
     writer_u64(&wr, state->last_sequence);
+    writer_u64(&wr, state->dead_since);
     record->size += SEGMENT_STATE_SIZE;
 }
 
@@ -378,6 +468,7 @@ int segment_state_decode(struct reader *rd, struct segment_state *ret_state)
     s.size = reader_u32(rd);
     s.live = reader_u64(rd);
     s.last_sequence = reader_u64(rd);
+    s.dead_since = reader_u64(rd);
     if (!reader_ok(rd) || s.id == 0 || s.used > SEGMENT_SIZE_MAX + BATCH_SIZE_MAX)
         return -EBADMSG;
     *ret_state = s;

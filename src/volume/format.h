@@ -13,7 +13,7 @@
 #include "volume/volume.h"
 
 enum {
-    FORMAT_VERSION = 1,
+    FORMAT_VERSION = 2,
     TAG_SIZE = 16,     /* AES-GCM */
     BLOCK_SIZE = 4096, /* file data is encrypted in blocks of this many bytes */
     UNIT_SIZE = BLOCK_SIZE + TAG_SIZE,
@@ -36,7 +36,7 @@ enum unit_kind {
     UNIT_NODE = 3,
     UNIT_SEGMENT_KEY = 4,
     UNIT_SUPERBLOCK = 5,
-    UNIT_KEY_TABLE = 6, /* reserved: segment keys under an erase key */
+    UNIT_KEY_TABLE = 6, /* reserved */
 };
 
 /* Where something lies in the log. segment 0: nowhere. */
@@ -46,8 +46,14 @@ struct position {
     uint32_t size; /* of the ciphertext, tags included */
 };
 
+/* A 32-byte key under another: nonce, ciphertext and tag. */
+enum { WRAPPED_KEY_SIZE = 12 + 32 + TAG_SIZE };
+
 struct superblock {
     uint8_t id[VOLUME_ID_SIZE];
+    /* Master keys under the volume key: [0] the one in use, [1] the one before while segments of it
+     * are being rewritten, zeros otherwise. */
+    uint8_t masters[2][WRAPPED_KEY_SIZE];
     uint64_t generation;
     uint64_t epoch; /* of the opening that wrote it */
     struct position checkpoint;
@@ -55,6 +61,9 @@ struct superblock {
     uint8_t checkpoint_tag[VOLUME_TAG_SIZE];
     uint64_t durable_sequence; /* everything up to here was synced before this was written */
     bool closed;               /* nothing follows the checkpoint in its segment */
+    bool has_previous_master;
+    uint32_t master_epoch; /* of the master key in use; + 1 with each rewriting */
+    uint32_t erase_epoch;  /* of the erase key in use; 0: this volume has none */
 };
 
 struct segment_header {
@@ -64,7 +73,8 @@ struct segment_header {
     uint8_t opening_id[16];
     uint64_t first_sequence;               /* of the first batch in it */
     uint8_t previous_tag[VOLUME_TAG_SIZE]; /* of the batch before that */
-    uint32_t erase_epoch;                  /* 0: the key is wrapped under the volume key alone */
+    uint32_t erase_epoch;                  /* 0: the key is wrapped under a master key alone */
+    uint32_t master_epoch;
     uint8_t wrap_nonce[12];
     uint8_t wrapped_key[32 + TAG_SIZE];
 };
@@ -86,7 +96,11 @@ static inline size_t batch_size(const struct batch_header *header)
 /* Each encoder fills its fixed size; each decoder returns 0 or -EBADMSG, or -EPROTONOSUPPORT for
  * another version. The first *_CLEAR_SIZE bytes of superblock and segment header are not encrypted
  * but are associated data of what is. */
-enum { SUPERBLOCK_CLEAR_SIZE = 48, SEGMENT_CLEAR_SIZE = 128 };
+enum { SUPERBLOCK_CLEAR_SIZE = 48 + 2 * WRAPPED_KEY_SIZE, SEGMENT_CLEAR_SIZE = 128 };
+enum { MASTER_ASSOCIATED_SIZE = 25 };
+/* What the wrapped master key `which` is bound to. */
+void master_associated(const uint8_t id[VOLUME_ID_SIZE], unsigned which,
+                       uint8_t out[MASTER_ASSOCIATED_SIZE]);
 void superblock_encode_clear(const struct superblock *sb, const uint8_t nonce[12],
                              uint8_t out[SUPERBLOCK_CLEAR_SIZE]);
 must_check int superblock_decode_clear(struct slice in, struct superblock *ret_sb,
@@ -117,7 +131,7 @@ enum item_type {
     ITEM_XATTR_PIECE = 6, /* sub: made from the slot; see xattr.c */
     /* Under inode 0: */
     ITEM_ORPHAN = 16,   /* sub: an inode without a name, to be reclaimed */
-    ITEM_SNAPSHOT = 17, /* reserved: sub: its number */
+    ITEM_SNAPSHOT = 17, /* sub: its number */
     ITEM_CONTENT = 18,  /* reserved: deduplicated content */
 };
 
@@ -155,6 +169,30 @@ static inline uint32_t extent_size(const struct extent *extent)
 void extent_encode(const struct extent *extent, uint8_t out[EXTENT_VALUE_SIZE]);
 must_check int extent_decode(struct slice in, struct extent *ret_extent);
 
+struct node_ref {
+    uint64_t segment; /* 0: none */
+    uint32_t offset;
+    uint16_t size; /* of the plaintext; the tag follows it in the log */
+};
+
+/* A snapshot's item: the index as it was. */
+struct snapshot_value {
+    uint8_t uid[16]; /* random; the same in an imported copy */
+    int64_t made_ns;
+    uint64_t sequence;     /* commits up to here are in it */
+    uint64_t last_segment; /* the newest segment that it can need */
+    struct node_ref root;
+    uint8_t level;
+    uint64_t next_ino, inode_count;
+    uint64_t live; /* bytes it referred to */
+    char name[VOLUME_SNAPSHOT_NAME_MAX + 1];
+};
+enum {
+    SNAPSHOT_VALUE_MAX = 1 + 16 + 8 + 8 + 8 + 14 + 1 + 8 + 8 + 8 + 1 + VOLUME_SNAPSHOT_NAME_MAX
+};
+size_t snapshot_encode(const struct snapshot_value *snapshot, uint8_t out[SNAPSHOT_VALUE_MAX]);
+must_check int snapshot_decode(struct slice in, struct snapshot_value *ret_snapshot);
+
 struct inode_value {
     struct volume_attr attr;
     uint64_t parent; /* directories */
@@ -169,14 +207,8 @@ enum op_kind {
     OP_NODE = 3,       /* a node of the index lies in this batch */
     OP_CHECKPOINT = 4, /* the index as of here is the tree under this root */
     OP_OPENING = 5,    /* first in the first batch of an opening */
-    OP_SNAPSHOT = 6,   /* reserved */
-    OP_KEY_TABLE = 7,  /* reserved */
-};
-
-struct node_ref {
-    uint64_t segment; /* 0: none */
-    uint32_t offset;
-    uint16_t size; /* of the plaintext; the tag follows it in the log */
+    OP_SNAPSHOT = 6,   /* reserved: a snapshot is an item of the index */
+    OP_KEY_TABLE = 7,  /* beside a checkpoint: keys of segments under the erase key in use */
 };
 
 struct segment_state {
@@ -185,8 +217,9 @@ struct segment_state {
     uint32_t size;
     uint64_t live;
     uint64_t last_sequence;
+    uint64_t dead_since; /* the checkpoint from which on only snapshots need it; 0: in use */
 };
-enum { SEGMENT_STATE_SIZE = 32 };
+enum { SEGMENT_STATE_SIZE = 40 };
 
 struct checkpoint {
     struct node_ref root;
@@ -198,6 +231,15 @@ struct checkpoint {
     struct slice segments; /* segment_count encoded states */
 };
 
+/* Rows of segment (8) and key (32), encrypted as a whole. */
+struct key_table_op {
+    uint32_t erase_epoch;
+    uint8_t nonce[12];
+    uint32_t count;
+    struct slice sealed; /* with its tag */
+};
+enum { KEY_TABLE_ROW_SIZE = 40 };
+
 struct op {
     enum op_kind kind;
     struct item_key key;
@@ -205,6 +247,7 @@ struct op {
     uint8_t level;      /* OP_NODE; `key` is its first */
     struct node_ref node;
     struct checkpoint checkpoint;
+    struct key_table_op key_table;
     uint64_t epoch; /* OP_OPENING */
     uint8_t opening_id[16];
     uint8_t base_tag[VOLUME_TAG_SIZE];
@@ -220,6 +263,8 @@ void op_node(struct buf *record, uint8_t level, const struct item_key *key,
              const struct node_ref *ref);
 void op_opening(struct buf *record, uint64_t epoch, const uint8_t opening_id[16],
                 const uint8_t base_tag[VOLUME_TAG_SIZE]);
+/* Room for `table->count` rows and the tag, which the caller fills; NULL: no memory. */
+uint8_t *op_key_table(struct buf *record, const struct key_table_op *table);
 /* The states follow, each by segment_state_encode(). */
 void op_checkpoint(struct buf *record, const struct checkpoint *checkpoint);
 void segment_state_append(struct buf *record, const struct segment_state *state);

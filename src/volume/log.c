@@ -126,9 +126,15 @@ static size_t batch_projected(const struct volume *v)
            v->inode_dirty * (INODE_VALUE_SIZE + KEY_SIZE + 3u) + TAG_SIZE + BATCH_ALIGN;
 }
 
+size_t table_size(const struct volume *v)
+{
+    return v->segment_count * (size_t)SEGMENT_STATE_SIZE +
+           v->key_row_count * (size_t)KEY_TABLE_ROW_SIZE + 64;
+}
+
 static size_t checkpoint_projected(const struct volume *v)
 {
-    return (v->tree.dirty + 4u) * (NODE_SIZE_MAX + 64u) + v->segment_count * SEGMENT_STATE_SIZE;
+    return (v->tree.dirty + 4u) * (NODE_SIZE_MAX + 64u) + table_size(v);
 }
 
 /* Room for deleting what fills a segment or two, after which the segment can be given back. */

@@ -99,9 +99,13 @@ static int checkpoint_find(struct recovery *rc, const struct buf *record)
     struct reader rd = reader_over(buf_slice(record));
     struct op op;
     int r;
-    while ((r = op_next(&rd, &op)) == 0)
+    while ((r = op_next(&rd, &op)) == 0) {
         if (op.kind == OP_CHECKPOINT)
             return checkpoint_load(rc, &op.checkpoint);
+        r = op.kind == OP_KEY_TABLE ? key_table_load(rc->v, &op.key_table) : 0;
+        if (r < 0)
+            return r;
+    }
     return -EBADMSG;
 }
 
@@ -453,7 +457,7 @@ static int batch_apply(struct recovery *rc, struct found_batch *b)
     struct op op;
     int r;
     while ((r = op_next(&rd, &op)) == 0) {
-        if (op.kind == OP_CHECKPOINT)
+        if (op.kind == OP_CHECKPOINT || op.kind == OP_KEY_TABLE)
             continue; /* one that was not published; the state is the same without it */
         inode_count_op(v, &op);
         r = op_apply(v, &op);
@@ -580,7 +584,7 @@ static int recover(struct recovery *rc, const struct volume_head *head)
 int volume_recover(struct volume *v, const struct volume_head *head, struct error *e)
 {
     struct recovery rc = {.v = v, .e = e};
-    int r = superblock_read(v, &v->superblock);
+    int r = superblock_read(v);
     if (r == -EKEYREJECTED)
         return error_set(e, r, "the superblock is another volume's");
     if (r == -EPROTONOSUPPORT)

@@ -5,34 +5,6 @@
 #include <errno.h>
 #include <stdlib.h>
 
-static int key_derive(const struct volume *v, const struct key256 *key, const char *what,
-                      struct key256 *ret_key)
-{
-    return hkdf_sha256(slice_of(key->bytes, sizeof key->bytes), slice_of(v->id, sizeof v->id),
-                       slice_of_text(what), ret_key);
-}
-
-int volume_keys_init(struct volume *v, const struct key256 *key)
-{
-    SCOPED(key256_wipe) struct key256 derived;
-    int r = key_derive(v, key, "coffer volume 1 segment keys", &derived);
-    if (r == 0)
-        r = aead_new(&derived, &v->wrap);
-    if (r == 0)
-        r = key_derive(v, key, "coffer volume 1 superblock", &derived);
-    if (r == 0)
-        r = aead_new(&derived, &v->super);
-    return r;
-}
-
-void volume_keys_done(struct volume *v)
-{
-    segments_aead_drop(v, 0);
-    aead_free(v->wrap);
-    aead_free(v->super);
-    v->wrap = v->super = NULL;
-}
-
 /* --- the table --- */
 
 static unsigned segment_index(const struct volume *v, uint64_t id)
@@ -96,40 +68,6 @@ void live_add(struct volume *v, uint64_t id, int64_t size)
 }
 
 /* --- keys --- */
-
-/* What a wrapped key is bound to: all that stands in the clear. */
-static int header_wrap(struct volume *v, struct segment_header *h, const struct key256 *key)
-{
-    uint8_t bytes[SEGMENT_HEADER_SIZE];
-    int r = platform()->random(h->wrap_nonce, sizeof h->wrap_nonce);
-    if (r < 0)
-        return r;
-    segment_header_encode(h, bytes);
-    return aead_seal(v->wrap, h->wrap_nonce, slice_of(bytes, SEGMENT_CLEAR_SIZE), key->bytes,
-                     sizeof key->bytes, h->wrapped_key, h->wrapped_key + sizeof key->bytes);
-}
-
-int segment_header_read(struct volume *v, uint64_t id, struct segment_header *ret_header,
-                        struct key256 *ret_key)
-{
-    uint8_t bytes[SEGMENT_HEADER_SIZE];
-    struct segment_header h;
-    ssize_t n = v->backend->ops->read(v->backend, id, 0, bytes, sizeof bytes);
-    if (n < 0)
-        return n == -ENOENT ? -EBADMSG : (int)n;
-    if ((size_t)n < sizeof bytes)
-        return -EBADMSG;
-    int r = segment_header_decode(slice_of(bytes, sizeof bytes), &h);
-    if (r < 0)
-        return r;
-    if (h.segment != id || memcmp(h.id, v->id, sizeof h.id) != 0)
-        return -EBADMSG;
-    r = aead_open(v->wrap, h.wrap_nonce, slice_of(bytes, SEGMENT_CLEAR_SIZE), h.wrapped_key,
-                  sizeof ret_key->bytes, h.wrapped_key + sizeof ret_key->bytes, ret_key->bytes);
-    if (r == 0)
-        *ret_header = h;
-    return r;
-}
 
 void segments_aead_drop(struct volume *v, unsigned keep)
 {
@@ -398,43 +336,79 @@ int superblock_write(struct volume *v)
     return r;
 }
 
-static int slot_read(struct volume *v, unsigned number, struct superblock *ret_superblock)
+/* A slot that verified, and the keys for it. */
+struct slot {
+    struct superblock sb;
+    struct key256 masters[2];
+    struct aead *super;
+};
+
+static int slot_open(struct volume *v, const uint8_t *bytes, const uint8_t *nonce,
+                     struct slot *slot)
 {
-    uint8_t slot[SUPERBLOCK_CLEAR_SIZE + SUPERBLOCK_SECRET_SIZE + TAG_SIZE];
-    uint8_t secret[SUPERBLOCK_SECRET_SIZE], nonce[AEAD_NONCE_SIZE];
-    struct superblock sb = {0};
-    ssize_t n = v->backend->ops->read(v->backend, VOLUME_SUPERBLOCK_FILE,
-                                      (uint64_t)number * SUPERBLOCK_SLOT_SIZE, slot, sizeof slot);
-    if (n < 0)
-        return (int)n;
-    if ((size_t)n < sizeof slot)
-        return -EBADMSG;
-    int r = superblock_decode_clear(slice_of(slot, SUPERBLOCK_CLEAR_SIZE), &sb, nonce);
-    if (r < 0)
-        return r;
-    if (memcmp(sb.id, v->id, sizeof sb.id) != 0)
-        return -EKEYREJECTED;
-    const uint8_t *cipher = slot + SUPERBLOCK_CLEAR_SIZE;
-    r = aead_open(v->super, nonce, slice_of(slot, SUPERBLOCK_CLEAR_SIZE), cipher, sizeof secret,
-                  cipher + sizeof secret, secret);
+    uint8_t secret[SUPERBLOCK_SECRET_SIZE];
+    const uint8_t *cipher = bytes + SUPERBLOCK_CLEAR_SIZE;
+    int r = master_open(v, &slot->sb, 0, &slot->masters[0]);
     if (r == 0)
-        r = superblock_decode_secret(slice_of(secret, sizeof secret), &sb);
-    if (r == 0 && sb.generation % SUPERBLOCK_SLOTS != number)
-        r = -EBADMSG; /* a slot copied over the other */
+        r = super_aead(v, &slot->masters[0], &slot->super);
     if (r == 0)
-        *ret_superblock = sb;
+        r = aead_open(slot->super, nonce, slice_of(bytes, SUPERBLOCK_CLEAR_SIZE), cipher,
+                      sizeof secret, cipher + sizeof secret, secret);
+    if (r == 0)
+        r = superblock_decode_secret(slice_of(secret, sizeof secret), &slot->sb);
+    if (r == 0 && slot->sb.has_previous_master)
+        r = master_open(v, &slot->sb, 1, &slot->masters[1]);
     return r;
 }
 
-int superblock_read(struct volume *v, struct superblock *ret_superblock)
+static int slot_read(struct volume *v, unsigned number, struct slot *ret_slot)
 {
-    struct superblock slots[SUPERBLOCK_SLOTS];
-    int results[SUPERBLOCK_SLOTS];
+    uint8_t bytes[SUPERBLOCK_CLEAR_SIZE + SUPERBLOCK_SECRET_SIZE + TAG_SIZE];
+    uint8_t nonce[AEAD_NONCE_SIZE];
+    ssize_t n = v->backend->ops->read(v->backend, VOLUME_SUPERBLOCK_FILE,
+                                      (uint64_t)number * SUPERBLOCK_SLOT_SIZE, bytes, sizeof bytes);
+    if (n < 0)
+        return (int)n;
+    if ((size_t)n < sizeof bytes)
+        return -EBADMSG;
+    int r = superblock_decode_clear(slice_of(bytes, SUPERBLOCK_CLEAR_SIZE), &ret_slot->sb, nonce);
+    if (r < 0)
+        return r;
+    if (memcmp(ret_slot->sb.id, v->id, sizeof v->id) != 0)
+        return -EKEYREJECTED;
+    r = slot_open(v, bytes, nonce, ret_slot);
+    if (r == 0 && ret_slot->sb.generation % SUPERBLOCK_SLOTS != number)
+        r = -EBADMSG; /* a slot copied over the other */
+    return r;
+}
+
+static void slot_done(struct slot *slot)
+{
+    aead_free(slot->super);
+    key256_wipe(&slot->masters[0]);
+    key256_wipe(&slot->masters[1]);
+}
+
+int superblock_read(struct volume *v)
+{
+    struct slot slots[SUPERBLOCK_SLOTS] = {0};
+    int results[SUPERBLOCK_SLOTS], r = 0;
     for (unsigned i = 0; i < SUPERBLOCK_SLOTS; i++)
         results[i] = slot_read(v, i, &slots[i]);
-    if (results[0] < 0 && results[1] < 0)
-        return results[0] == -EBADMSG ? results[1] : results[0];
-    bool first = results[1] < 0 || (results[0] == 0 && slots[0].generation > slots[1].generation);
-    *ret_superblock = slots[first ? 0 : 1];
-    return 0;
+    if (results[0] < 0 && results[1] < 0) {
+        r = results[0] == -EBADMSG ? results[1] : results[0];
+    } else {
+        bool first =
+            results[1] < 0 || (results[0] == 0 && slots[0].sb.generation > slots[1].sb.generation);
+        struct slot *best = &slots[first ? 0 : 1];
+        v->superblock = best->sb;
+        v->erase_epoch = best->sb.erase_epoch;
+        v->masters[0] = best->masters[0];
+        v->masters[1] = best->masters[1];
+        v->super = best->super;
+        best->super = NULL;
+    }
+    slot_done(&slots[0]);
+    slot_done(&slots[1]);
+    return r;
 }

@@ -89,6 +89,12 @@ struct batch {
     uint8_t tag[VOLUME_TAG_SIZE];
 };
 
+/* What wraps segment keys under one pair of keys. */
+struct wrap {
+    uint32_t master_epoch, erase_epoch;
+    struct aead *aead;
+};
+
 struct volume {
     pthread_mutex_t sync_lock;   /* one sync at a time; taken before `lock` */
     pthread_mutex_t lock;        /* protects everything here but what says otherwise */
@@ -106,8 +112,14 @@ struct volume {
     int64_t (*now_ns)(void);
     volume_copy_fn *copy; /* NULL: the caller's memory is as good as ours */
     uint8_t id[VOLUME_ID_SIZE];
-    struct aead *wrap;  /* for segment keys */
-    struct aead *super; /* for the superblock */
+    struct aead *kek;         /* for master keys, from the volume key */
+    struct key256 masters[2]; /* as on the superblock */
+    struct aead *super;       /* for the superblock */
+    struct wrap wraps[4];     /* for segment keys */
+    unsigned wrap_next;
+    uint32_t erase_epoch;     /* of new segments */
+    struct key_row *key_rows; /* keys whose headers nobody can open any more */
+    unsigned key_row_count;
 
     int stopped;            /* -errno: takes no more changes */
     bool recovering;        /* what does not verify may be a torn end */
@@ -140,7 +152,11 @@ struct volume {
     uint64_t pending_tried;            /* volume_finish() has tried to publish this one */
     uint8_t pending_tag[VOLUME_TAG_SIZE];
 
-    struct superblock superblock; /* as last written */
+    struct superblock superblock;     /* as last written */
+    struct snapshot_value *snapshots; /* ascending by their items' numbers */
+    uint64_t *snapshot_numbers;
+    unsigned snapshot_count;
+    bool is_snapshot; /* what is shown is one, read-only */
     struct tree tree;
     uint64_t next_ino;
     uint64_t inode_count;
@@ -160,10 +176,28 @@ struct volume {
     uint32_t victim_offset;
 };
 
-/* --- segment.c --- */
+/* --- keys.c --- */
 
 must_check int volume_keys_init(struct volume *v, const struct key256 *key);
 void volume_keys_done(struct volume *v);
+void wraps_forget(struct volume *v);
+/* Wraps a master key for the superblock in memory; unwraps one of `sb`. -EBADMSG. */
+must_check int master_seal(struct volume *v, unsigned which);
+must_check int master_open(struct volume *v, const struct superblock *sb, unsigned which,
+                           struct key256 *ret_key);
+must_check int super_aead(const struct volume *v, const struct key256 *master,
+                          struct aead **ret_aead);
+/* A new master key; the old one stays beside it, unless there was none. */
+must_check int master_renew(struct volume *v);
+void master_forget_previous(struct volume *v);
+must_check int header_wrap(struct volume *v, struct segment_header *h, const struct key256 *key);
+/* Keys of all segments but the active one go to the table, to be written with each checkpoint. */
+must_check int key_table_make(struct volume *v);
+must_check int key_table_stage(struct volume *v);
+must_check int key_table_load(struct volume *v, const struct key_table_op *table);
+
+/* --- segment.c --- */
+
 struct segment *segment_find(struct volume *v, uint64_t id);
 must_check int segment_add(struct volume *v, const struct segment_state *state);
 void segment_forget(struct volume *v, struct segment *segment);
@@ -182,7 +216,8 @@ void segments_release(struct volume *v, uint64_t sequence);
 void segment_give_back(struct volume *v, uint64_t file);
 void live_add(struct volume *v, uint64_t segment, int64_t size);
 must_check int superblock_write(struct volume *v);
-must_check int superblock_read(struct volume *v, struct superblock *ret_superblock);
+/* The newest slot that verifies, and its keys. */
+must_check int superblock_read(struct volume *v);
 
 /* --- log.c --- */
 
@@ -207,6 +242,8 @@ must_check int batch_store(struct volume *v);
 /* Blocks, inodes, then batch_store(). */
 must_check int log_write(struct volume *v);
 void batch_trim(struct volume *v);
+/* What the tables of a checkpoint take. */
+size_t table_size(const struct volume *v);
 /* Ciphertext as it lies in the log or in the open batch. A short one is -EBADMSG. */
 must_check int log_read(struct volume *v, uint64_t segment, uint32_t offset, void *bytes,
                         size_t size);
@@ -254,6 +291,29 @@ extern const struct tree_store volume_tree_store;
 /* One bounded slice of cleaning, if worthwhile. With `hard`, also where it hardly pays. */
 must_check int clean_slice(struct volume *v, bool hard);
 bool clean_due(const struct volume *v);
+/* Moves out of one segment all that lives there. */
+must_check int segment_clean(struct volume *v, uint64_t id);
+
+/* --- rekey.c --- */
+
+must_check int erase_settle(struct volume *v);
+
+/* --- snapshot.c --- */
+
+/* Reads the list from the index; after recovery. */
+must_check int snapshots_load(struct volume *v);
+void snapshots_free(struct volume *v);
+/* Does a snapshot need this segment? */
+bool snapshot_pins(const struct volume *v, const struct segment *s);
+must_check int snapshot_find(const struct volume *v, const char *name, unsigned *ret_at);
+/* The tree of a snapshot becomes what is shown. */
+void snapshot_show(struct volume *v, unsigned at);
+uint64_t pinned_size(const struct volume *v);
+/* A snapshot's item is put, or deleted. */
+must_check int snapshot_stage(struct volume *v, const struct snapshot_value *s);
+must_check int snapshot_unstage(struct volume *v, unsigned at);
+must_check int snapshot_restore_locked(struct volume *v, unsigned at);
+must_check int live_recount(struct volume *v);
 
 /* --- recover.c --- */
 
@@ -307,6 +367,8 @@ size_t zeros_put(uint8_t *bytes, size_t size, volume_copy_fn *copy);
 /* --- file.c, volume.c --- */
 
 must_check int file_setsize(struct volume *v, uint64_t ino, uint64_t size);
+must_check int file_allocate(struct volume *v, uint64_t ino, int mode, uint64_t offset,
+                             uint64_t end);
 /* The part of upkeep() that readers need: caches within their limits. */
 void upkeep_memory(struct volume *v);
 

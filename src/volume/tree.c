@@ -518,3 +518,26 @@ int tree_walk(struct tree *tree, tree_item_fn *each, void *ctx)
     int r = root_load(tree);
     return r < 0 ? r : subtree_walk(tree, tree->root, NULL, NULL, each, ctx);
 }
+
+static int subtree_refs(struct tree *tree, struct node *node, tree_ref_fn *each, void *ctx)
+{
+    int r = 0;
+    for (unsigned i = 0; r == 0 && node->level > 0 && i < node->count; i++) {
+        struct node *child;
+        if (!node->children[i].node || !node->children[i].node->dirty)
+            r = each(ctx, &node->children[i].ref);
+        if (r == 0 && node->level > 1)
+            r = child_load(tree, node, i, &child);
+        if (r == 0 && node->level > 1)
+            r = subtree_refs(tree, child, each, ctx);
+    }
+    return r;
+}
+
+int tree_refs(struct tree *tree, tree_ref_fn *each, void *ctx)
+{
+    int r = root_load(tree);
+    if (r == 0 && !tree->root->dirty)
+        r = each(ctx, &tree->root_ref);
+    return r < 0 ? r : subtree_refs(tree, tree->root, each, ctx);
+}

@@ -70,6 +70,9 @@ void tree_trim(struct tree *tree, unsigned nodes_max);
 
 /* Checks order and structure of everything, calling `each` for every leaf item; stops at a result
  * other than 0. */
+typedef int tree_ref_fn(void *ctx, const struct node_ref *ref);
+/* Calls `each` for every stored node, the root included. */
+must_check int tree_refs(struct tree *tree, tree_ref_fn *each, void *ctx);
 typedef int tree_item_fn(void *ctx, const struct item *item);
 must_check int tree_walk(struct tree *tree, tree_item_fn *each, void *ctx);
 

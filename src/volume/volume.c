@@ -24,6 +24,7 @@ static void volume_free(struct volume *v)
         while (v->inodes[i])
             inode_forget(v, v->inodes[i]);
     tree_done(&v->tree);
+    snapshots_free(v);
     buf_done(&v->record);
     free(v->batch.bytes);
     volume_keys_done(v);
@@ -128,6 +129,9 @@ static int create(struct volume *v, uint32_t uid, uint32_t gid)
     v->host_size = sizeof zeros;
     v->names_dirty = true;
     if (r == 0)
+        r = master_renew(v);
+    v->erase_epoch = v->has_authority && v->authority.erase_key ? 1 : 0;
+    if (r == 0)
         r = root_make(v, uid, gid);
     return r < 0 ? r : checkpoint_write(v);
 }
@@ -164,6 +168,18 @@ int volume_create(const struct volume_options *options, uint32_t uid, uint32_t g
 
 /* --- opening and closing --- */
 
+/* What is shown is a snapshot, and nothing can be changed. */
+static int view_open(struct volume *v, const char *name, struct error *e)
+{
+    unsigned at;
+    if (snapshot_find(v, name, &at) < 0)
+        return error_set(e, -ENOENT, "the volume has no snapshot '%s'", name);
+    snapshot_show(v, at);
+    v->is_snapshot = true;
+    v->stopped = -EROFS;
+    return 0;
+}
+
 int volume_open(const struct volume_options *options, struct volume **ret_volume, struct error *e)
 {
     SCOPED(volume_freep) struct volume *v = NULL;
@@ -178,7 +194,15 @@ int volume_open(const struct volume_options *options, struct volume **ret_volume
         r = volume_recover(v, v->has_authority ? &head : NULL, e);
     if (r < 0)
         return r;
-    r = orphans_reclaim(v);
+    r = snapshots_load(v);
+    if (r == 0)
+        r = erase_settle(v);
+    if (r == 0 && options->snapshot)
+        r = view_open(v, options->snapshot, e);
+    else if (r == 0)
+        r = orphans_reclaim(v);
+    if (r < 0 && e->code != 0)
+        return r;
     if (r == -EBADMSG)
         return error_set(e, r,
                          "the volume is damaged: segment file %016llx, offset %u, is not what "
@@ -192,16 +216,17 @@ int volume_open(const struct volume_options *options, struct volume **ret_volume
 
 static int close_locked(struct volume *v)
 {
-    int r = v->stopped ? -EROFS : log_write(v);
+    int r = v->is_snapshot ? 0 : v->stopped ? -EROFS : log_write(v);
     /* So that many short openings leave no trail of segments; a large volume has other times. */
-    if (r == 0 && v->active != 0 && v->live_size < CLOSE_CLEAN_MAX && clean_due(v))
+    if (r == 0 && v->active != 0 && !v->is_snapshot && v->live_size < CLOSE_CLEAN_MAX &&
+        clean_due(v))
         r = clean_slice(v, true);
     v->closing = true;
-    if ((r == 0 || r == -ENOSPC) && (v->record_count > 0 || v->active != 0))
+    if ((r == 0 || r == -ENOSPC) && !v->is_snapshot && (v->record_count > 0 || v->active != 0))
         r = checkpoint_write(v);
     if (r == 0 || r == -ENOSPC)
         r = durable_now(v);
-    if (!v->has_authority || r == -EROFS)
+    if (!v->has_authority || (r == -EROFS && !v->is_snapshot))
         return r;
     struct volume_head head = {.epoch = v->epoch, .sequence = v->sequence};
     memcpy(head.tag, v->tag, sizeof head.tag);
@@ -332,7 +357,11 @@ void volume_statfs(struct volume *v, struct volume_stats *ret_stats)
     stats.size_total = v->host_size + free_size;
     if (v->size_max)
         stats.size_total = MIN(stats.size_total, v->size_max);
-    uint64_t used = MIN(v->live_size, stats.size_total);
+    stats.pinned_size = pinned_size(v);
+    stats.snapshot_count = v->snapshot_count;
+    stats.erase_epoch = v->erase_epoch;
+    stats.master_epoch = v->superblock.master_epoch;
+    uint64_t used = MIN(v->live_size + stats.pinned_size, stats.size_total);
     stats.size_free = stats.size_total - used;
     volume_unlock(v);
     *ret_stats = stats;

@@ -21,6 +21,7 @@
 #define VOLUME_NAME_MAX 255
 #define VOLUME_ID_SIZE 16
 #define VOLUME_TAG_SIZE 32
+#define VOLUME_SNAPSHOT_NAME_MAX 63
 
 struct volume;
 
@@ -49,6 +50,13 @@ struct volume_authority {
     /* The last head of a clean close; releases the lease. */
     int (*close)(void *ctx, const uint8_t id[VOLUME_ID_SIZE], const struct volume_head *head);
     void *ctx;
+    /* Erase keys: without them, both NULL, nothing can be erased for good. The key numbered `epoch`
+     * (from 1 on); one beyond the newest is made, and safely kept before this returns. -ENOKEY: it
+     * has been destroyed. */
+    int (*erase_key)(void *ctx, const uint8_t id[VOLUME_ID_SIZE], uint32_t epoch,
+                     struct key256 *ret_key);
+    /* Destroys all keys before `epoch`. */
+    int (*erase_drop)(void *ctx, const uint8_t id[VOLUME_ID_SIZE], uint32_t epoch);
 };
 
 /* Limits that decide when the store does its housekeeping. Tests make them small. */
@@ -74,6 +82,7 @@ struct volume_options {
     int64_t (*now_ns)(void);            /* Unix time; NULL: the platform's clock */
     const struct volume_tuning *tuning; /* copied; NULL: the defaults */
     volume_copy_fn *copy; /* for callers whose memory may vanish meanwhile; NULL: it stays */
+    const char *snapshot; /* show this snapshot, read-only (-EROFS), instead of the newest state */
 };
 
 struct volume_attr {
@@ -102,6 +111,10 @@ struct volume_stats {
     uint64_t host_size; /* bytes on the host */
     struct volume_head head;
     uint64_t unsynced_cut_size; /* log bytes dropped as an unsynced tail at open */
+    uint64_t pinned_size;       /* bytes that only snapshots need */
+    uint32_t snapshot_count;
+    uint32_t erase_epoch;  /* 0: nothing can be erased for good */
+    uint32_t master_epoch; /* how often everything has been rewritten under a new key */
 };
 
 /* Makes an empty volume in an empty backend, root directory mode 0755 owned by uid, gid. Does not
@@ -194,6 +207,40 @@ must_check ssize_t volume_listxattr(struct volume *v, uint64_t ino, char *names,
 must_check int volume_removexattr(struct volume *v, uint64_t ino, struct slice name);
 
 void volume_statfs(struct volume *v, struct volume_stats *ret_stats);
+
+/* Snapshots: the whole volume as it was, read-only, under a name of 1 to 63 printable characters
+ * without '/'. Making one takes as long as a checkpoint; the space it pins comes back when it is
+ * removed. Durable when they return. -EEXIST, -ENOENT, -EINVAL (name), -EMFILE (too many). */
+struct volume_snapshot {
+    char name[VOLUME_SNAPSHOT_NAME_MAX + 1];
+    uint8_t uid[16];
+    int64_t made_ns;
+    uint64_t sequence, inode_count, size; /* size: bytes of the log it refers to */
+};
+must_check int volume_snapshot_make(struct volume *v, const char *name);
+must_check int volume_snapshot_remove(struct volume *v, const char *name);
+/* Makes the snapshot's state the newest; snapshots stay. Nothing may be held. -EBUSY. */
+must_check int volume_snapshot_restore(struct volume *v, const char *name);
+/* Oldest first; how many there are, of which at most `max` are filled in. */
+int volume_snapshot_list(struct volume *v, struct volume_snapshot *list, size_t max);
+
+/* Another volume key (`key` may be NULL: the same): the master key is wrapped anew, no data is
+ * touched, and the old key opens nothing that is on the disk from then on. `anew`: also another
+ * master key, and every segment is rewritten under it, so that not even both, the old key and a copy
+ * of the old disk, help with what is written from now on. Interrupted, the volume opens with the
+ * old key or the new one; volume_is_rewriting() says that a rewriting waits to be ended by another
+ * call with `anew`. -EBUSY: snapshots cannot be rewritten; remove them first. */
+must_check int volume_rekey(struct volume *v, const struct key256 *key, bool anew);
+bool volume_is_rewriting(struct volume *v);
+
+/* Erases contents for good: `size` bytes at `offset` of each file read as zeros afterwards, or, with
+ * offset 0 and size UINT64_MAX, the files are empty; and nobody can read what was there any more,
+ * not from this disk and not from any older copy of it, whatever keys they have, but with the erase
+ * key that the authority destroys here. Everything that shares a segment with these contents is
+ * rewritten: slow. Names and attributes are not covered. -EOPNOTSUPP: the authority keeps no erase
+ * keys. -EBUSY: a snapshot has the contents. */
+must_check int volume_erase(struct volume *v, const uint64_t *inos, size_t count, uint64_t offset,
+                            uint64_t size);
 
 /* Reads and verifies everything. Calls `damage` for each finding (in words a person can act on);
  * returns how many, or -errno if it could not go on. */

@@ -148,6 +148,29 @@ def links_inside_are_followed_and_never_out(host):
 
 
 @tap.test
+def snapshots_keep_what_was(host):
+    host.must("create", "s")
+    host.must("put", "s", "-", "f", data=b"before")
+    host.must("snapshot", "s", "create", "first")
+    host.must("put", "s", "-", "f", data=b"after")
+    tap.equal(host.must("cat", "s", "f"), b"after")
+    tap.equal(host.must("cat", "--snapshot", "first", "s", "f"), b"before")
+    tap.true(b" first\n" in host.must("snapshot", "s"), "it is listed")
+    tap.true(b"snapshots       1" in host.must("info", "s"), "info counts it")
+    tap.true(b"no damage" in host.must("check", "--snapshot", "first", "s"), "it is intact")
+    host.refused(1, "Read-only file system", "rm", "--snapshot", "first", "s", "f")
+    host.refused(1, "a snapshot 'first' already", "snapshot", "s", "create", "first")
+    host.refused(1, "is no name for a snapshot", "snapshot", "s", "create", "a/b")
+    host.refused(1, "no snapshot 'second'", "snapshot", "s", "delete", "second")
+    host.refused(1, "no snapshot 'second'", "ls", "--snapshot", "second", "s")
+    host.refused(2, "usage: coffer volume snapshot", "snapshot", "s", "creat", "x")
+    host.must("snapshot", "s", "restore", "first")
+    tap.equal(host.must("cat", "s", "f"), b"before")
+    host.must("snapshot", "s", "delete", "first")
+    tap.equal(host.must("snapshot", "s", "list"), b"")
+
+
+@tap.test
 def wrong_calls_are_told_apart(host):
     host.refused(2, "did you mean 'stat'", "stats", "v")
     host.refused(2, "usage: coffer volume cat", "cat", "v")

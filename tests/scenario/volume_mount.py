@@ -294,6 +294,21 @@ def read_only_refuses_changes(host):
 
 
 @tap.test
+def a_snapshot_can_be_mounted(host):
+    with host.mounted():
+        with open(os.path.join(host.point, "kept"), "w", encoding="utf-8") as file:
+            file.write("before")
+    host.must("snapshot", host.path("v"), "create", "then")
+    with host.mounted():
+        with open(os.path.join(host.point, "kept"), "w", encoding="utf-8") as file:
+            file.write("after")
+    with host.mounted("--snapshot", "then"):
+        with open(os.path.join(host.point, "kept"), encoding="utf-8") as file:
+            tap.equal(file.read(), "before")
+    host.must("snapshot", host.path("v"), "delete", "then")
+
+
+@tap.test
 def postgresql_runs_and_recovers_on_it(host):
     binaries = "/usr/lib/postgresql/15/bin"
     if not LONG or not os.path.isdir(binaries):

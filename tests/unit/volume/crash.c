@@ -13,9 +13,10 @@ struct workload {
     struct volume_backend *backend;
     struct volume_options options;
     struct test_authority authority;
-    struct digest states[CHANGES + 1]; /* [k]: after k changes */
-    size_t issued_at[CHANGES + 1];     /* host operations when change k began */
-    size_t synced_at[CHANGES + 1];     /* ... when state k was known synced; SIZE_MAX: never */
+    struct digest states[CHANGES + 1];    /* [k]: after k changes */
+    size_t issued_at[CHANGES + 1];        /* host operations when change k began */
+    size_t synced_at[CHANGES + 1];        /* ... when state k was known synced; SIZE_MAX: never */
+    struct digest snapshots[CHANGES + 1]; /* [k]: what the snapshot that change k made shows */
     struct volume_head heads[CHECKPOINTS_MAX];
     size_t heads_at[CHECKPOINTS_MAX];
     size_t head_count;
@@ -32,6 +33,49 @@ static int recording_report(void *ctx, const uint8_t id[VOLUME_ID_SIZE],
         g_work.heads_at[g_work.head_count++] = volume_fault_count(g_work.backend);
     }
     return r;
+}
+
+/* Now and then a snapshot comes or goes; both are durable when they return. */
+static void change(struct workload *w, struct volume *v, struct random *rn, size_t k)
+{
+    struct volume_snapshot list[16];
+    char name[8];
+    int count = volume_snapshot_list(v, list, 16);
+    uint64_t what = random_below(rn, 12);
+    if (what == 0 && count < 4) {
+        (void)snprintf(name, sizeof name, "s%zu", k);
+        REQUIRE(digest_contents(v, &w->snapshots[k]) == 0);
+        REQUIRE(volume_snapshot_make(v, name) == 0);
+    } else if (what == 1 && count > 0) {
+        REQUIRE(volume_snapshot_remove(v, list[random_below(rn, (uint64_t)count)].name) == 0);
+    } else {
+        random_change(v, rn, 60000);
+    }
+}
+
+/* Each snapshot that is listed shows what it showed when it was made. */
+static bool snapshots_check(struct workload *w, const struct volume_options *now,
+                            const struct volume_snapshot *list, int count)
+{
+    struct volume_options options = *now;
+    for (int i = 0; i < count; i++) {
+        struct volume *v;
+        struct digest shown;
+        struct error e = {0};
+        options.snapshot = list[i].name;
+        int r = volume_open(&options, &v, &e);
+        if (r < 0) {
+            printf("# snapshot %s: %s\n", list[i].name, error_text(&e, r));
+            return false;
+        }
+        r = digest_contents(v, &shown);
+        volume_abandon(v);
+        if (r < 0 || !digest_equals(&shown, &w->snapshots[strtoul(list[i].name + 1, NULL, 10)])) {
+            printf("# snapshot %s shows something else (%d)\n", list[i].name, r);
+            return false;
+        }
+    }
+    return true;
 }
 
 static void work_run(struct workload *w, uint64_t seed)
@@ -61,7 +105,7 @@ static void work_run(struct workload *w, uint64_t seed)
     REQUIRE(digest_volume(v, &w->states[0]) == 0);
     for (size_t k = 1; k <= CHANGES; k++) {
         w->issued_at[k] = volume_fault_count(w->backend);
-        random_change(v, &rn, 60000);
+        change(w, v, &rn, k);
         REQUIRE(digest_volume(v, &w->states[k]) == 0);
         if (random_below(&rn, 4) == 0) {
             CHECK_EQ(volume_sync(v, 0, false), 0);
@@ -107,7 +151,10 @@ static bool crash_check(struct workload *w, size_t point, enum fault_tail tail, 
         random_change(v, &rn, 1000);
         good = good && volume_sync(v, 0, false) == 0 && volume_check(v, print_damage, NULL) == 0;
         good = good && digest_volume(v, &now) == 0;
+        struct volume_snapshot list[16];
+        int count = volume_snapshot_list(v, list, 16);
         volume_abandon(v);
+        good = good && snapshots_check(w, &options, list, count);
         r = volume_open(&options, &v, &e);
         struct digest again;
         good = good && r == 0 && digest_volume(v, &again) == 0 && digest_equals(&now, &again);

@@ -70,10 +70,30 @@ static inline int digest_tree(struct volume *v, uint64_t ino, struct buf *out)
     return r;
 }
 
+static inline void digest_snapshots(struct volume *v, struct buf *out)
+{
+    struct volume_snapshot list[16];
+    int count = volume_snapshot_list(v, list, 16);
+    for (int i = 0; i < count && i < 16; i++)
+        buf_printf(out, "snapshot %s %llu\n", list[i].name, (unsigned long long)list[i].sequence);
+}
+
+/* What can be read below the root; without the list of snapshots, the same in a snapshot. */
+static inline int digest_contents(struct volume *v, struct digest *ret_digest)
+{
+    struct buf out = {0};
+    int r = digest_tree(v, VOLUME_ROOT_INO, &out);
+    if (r == 0)
+        r = out.failed ? -ENOMEM : sha256(buf_slice(&out), ret_digest->bytes);
+    buf_done(&out);
+    return r;
+}
+
 static inline int digest_volume(struct volume *v, struct digest *ret_digest)
 {
     struct buf out = {0};
     int r = digest_tree(v, VOLUME_ROOT_INO, &out);
+    digest_snapshots(v, &out);
     if (r == 0)
         r = out.failed ? -ENOMEM : sha256(buf_slice(&out), ret_digest->bytes);
     buf_done(&out);

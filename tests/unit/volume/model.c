@@ -16,6 +16,13 @@ struct model_file {
     uint8_t *bytes;
 };
 
+struct model_snapshot {
+    char name[16];
+    struct digest shows;
+};
+
+static struct model_snapshot g_snapshots[3];
+static unsigned g_snapshot_count;
 static struct model_file g_model[NAMES];
 static struct volume_backend *g_backend;
 static struct volume_options g_options;
@@ -42,6 +49,38 @@ static struct slice name_number(unsigned i)
     return slice_of_text(name[which]);
 }
 
+static void snapshots_compare(void)
+{
+    struct volume_options options = g_options;
+    for (unsigned i = 0; i < g_snapshot_count; i++) {
+        struct digest shows = {0};
+        struct volume *v = NULL;
+        options.snapshot = g_snapshots[i].name;
+        AGREE(volume_open(&options, &v, NULL) == 0);
+        if (!v)
+            return;
+        AGREE(digest_contents(v, &shows) == 0 && digest_equals(&shows, &g_snapshots[i].shows));
+        AGREE(volume_check(v, print_damage, NULL) == 0);
+        AGREE(volume_close(v) == 0);
+    }
+}
+
+static void snapshot_step(struct random *rn)
+{
+    if (g_snapshot_count < ARRAY_COUNT(g_snapshots)) {
+        struct model_snapshot *s = &g_snapshots[g_snapshot_count++];
+        (void)snprintf(s->name, sizeof s->name, "at-%d", g_step);
+        AGREE(digest_contents(g_volume, &s->shows) == 0);
+        AGREE(volume_snapshot_make(g_volume, s->name) == 0);
+        AGREE(volume_snapshot_make(g_volume, s->name) == -EEXIST);
+        return;
+    }
+    unsigned at = (unsigned)random_below(rn, g_snapshot_count);
+    AGREE(volume_snapshot_remove(g_volume, g_snapshots[at].name) == 0);
+    AGREE(volume_snapshot_remove(g_volume, g_snapshots[at].name) == -ENOENT);
+    g_snapshots[at] = g_snapshots[--g_snapshot_count];
+}
+
 static void reopen(bool clean)
 {
     struct error e = {0};
@@ -49,6 +88,7 @@ static void reopen(bool clean)
         AGREE(volume_close(g_volume) == 0);
     else
         volume_abandon(g_volume);
+    snapshots_compare();
     int r = volume_open(&g_options, &g_volume, &e);
     if (r < 0)
         printf("# seed %llu, step %d: %s\n", (unsigned long long)g_seed, g_step, error_text(&e, r));
@@ -141,7 +181,9 @@ static void step(struct random *rn)
     unsigned i = (unsigned)random_below(rn, NAMES), k = (unsigned)random_below(rn, NAMES);
     struct model_file *f = &g_model[i];
     uint64_t what = random_below(rn, 100);
-    if (!f->exists) {
+    if (random_below(rn, 100) == 0) {
+        snapshot_step(rn);
+    } else if (!f->exists) {
         file_make(f, i);
     } else if (what < 35) {
         file_write(f, rn, false);
@@ -182,6 +224,7 @@ static void run(uint64_t seed, int steps, const struct volume_tuning *tuning, si
     struct volume_stats stats;
     uint64_t live = 0;
     g_seed = seed;
+    g_snapshot_count = 0;
     REQUIRE(volume_mem_new(&g_backend) == 0);
     g_options = test_options(g_backend);
     g_options.tuning = tuning;
@@ -195,6 +238,12 @@ static void run(uint64_t seed, int steps, const struct volume_tuning *tuning, si
     for (g_step = 0; g_step < steps && tap_failures_in_test == 0; g_step++)
         step(&rn);
     files_compare();
+    reopen(true);
+    while (g_snapshot_count > 0)
+        AGREE(volume_snapshot_remove(g_volume, g_snapshots[--g_snapshot_count].name) == 0);
+    for (int i = 0; i < 50; i++) /* the cleaner gets its turns */
+        AGREE(volume_setattr(g_volume, VOLUME_ROOT_INO, VOLUME_ATTR_MODE,
+                             &(struct volume_attr){.mode = 0755}) == 0);
     AGREE(volume_sync(g_volume, 0, false) == 0);
     volume_statfs(g_volume, &stats);
     for (unsigned i = 0; i < NAMES; i++) {
