@@ -36,7 +36,7 @@ static void try_segment(struct slice in)
     if (in.size != sizeof again || segment_header_decode(in, &h) < 0)
         return;
     segment_header_encode(&h, again);
-    MUST(memcmp(again, in.bytes, 100) == 0);
+    MUST(memcmp(again, in.bytes, 104) == 0);
     MUST(memcmp(again + 128, in.bytes + 128, 60) == 0);
 }
 
@@ -55,6 +55,7 @@ static void op_again(struct buf *again, const struct op *op)
 {
     struct reader rd = reader_over(op->checkpoint.segments);
     struct segment_state state;
+    uint8_t *to;
     switch (op->kind) {
     case OP_PUT:
         op_put(again, &op->key, op->value);
@@ -67,6 +68,11 @@ static void op_again(struct buf *again, const struct op *op)
         break;
     case OP_OPENING:
         op_opening(again, op->epoch, op->opening_id, op->base_tag);
+        break;
+    case OP_KEY_TABLE:
+        to = op_key_table(again, &op->key_table);
+        if (to)
+            memcpy(to, op->key_table.sealed.bytes, op->key_table.sealed.size);
         break;
     case OP_CHECKPOINT:
         op_checkpoint(again, &op->checkpoint);
@@ -120,11 +126,16 @@ static void try_values(struct slice in)
 {
     struct extent extent;
     struct inode_value inode;
+    struct snapshot_value snapshot;
     uint8_t bytes[INODE_VALUE_SIZE];
     if (extent_decode(in, &extent) == 0) {
         extent_encode(&extent, bytes);
         MUST(memcmp(bytes, in.bytes, EXTENT_VALUE_SIZE) == 0);
         MUST(extent_size(&extent) >= extent.len && extent_blocks(&extent) > 0);
+    }
+    if (snapshot_decode(in, &snapshot) == 0) {
+        uint8_t again[SNAPSHOT_VALUE_MAX];
+        MUST(snapshot_encode(&snapshot, again) == in.size && memcmp(again, in.bytes, in.size) == 0);
     }
     if (inode_value_decode(in, &inode) == 0) {
         inode_value_encode(&inode, bytes);

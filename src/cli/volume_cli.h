@@ -23,7 +23,8 @@ enum volume_exit {
 struct volume_settings {
     const char *state;
     const char *snapshot;
-    bool recursive, long_list, all_parents, force, human, help;
+    const char *base, *key;
+    bool recursive, long_list, all_parents, force, human, rewrite, help;
 };
 
 /* What a verb works on. */
@@ -73,5 +74,13 @@ int volume_verb_cp(struct volume_job *job);
 /* --- volume_snapshot.c --- */
 
 int volume_verb_snapshot(struct volume_job *job);
+
+/* --- volume_admin.c, volume_salvage.c --- */
+
+int volume_verb_export(struct volume_job *job);
+int volume_verb_import(struct volume_job *job);
+int volume_verb_rekey(struct volume_job *job);
+int volume_verb_erase(struct volume_job *job);
+int volume_verb_salvage(struct volume_job *job);
 
 #endif

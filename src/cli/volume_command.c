@@ -26,6 +26,12 @@ static const struct option_row g_options[] = {
      0, 0},
     {"snapshot", OPTION_TEXT, offsetof(struct volume_settings, snapshot), NULL, "NAME",
      "Look at this snapshot, not at the newest state (ls, stat, cat, get, cp, check, mount)", 0, 0},
+    {"base", OPTION_TEXT, offsetof(struct volume_settings, base), NULL, "NAME",
+     "Only what has changed since this snapshot (export)", 0, 0},
+    {"key", OPTION_TEXT, offsetof(struct volume_settings, key), NULL, "FILE",
+     "A key of 32 bytes instead of the volume's (export, import)", 0, 0},
+    {"rewrite", OPTION_FLAG, offsetof(struct volume_settings, rewrite), NULL, NULL,
+     "Write everything anew under the new key (rekey)", 0, 0},
     {"recursive", OPTION_FLAG, offsetof(struct volume_settings, recursive), NULL, NULL,
      "-r, -R: with all that is below (ls, rm, put, get, cp)", 0, 0},
     {"parents", OPTION_FLAG, offsetof(struct volume_settings, all_parents), NULL, NULL,
@@ -138,7 +144,9 @@ static int verb_info(struct volume_job *job)
 static void damage_print(void *ctx, const char *what)
 {
     (void)ctx;
-    printf("damage: %s\n", what);
+    fputs("damage: ", stdout);
+    volume_name_print(stdout, what);
+    putchar('\n');
 }
 
 static int verb_check(struct volume_job *job)
@@ -149,7 +157,10 @@ static int verb_check(struct volume_job *job)
     if (n == 0)
         puts("everything was read and verified: no damage");
     else
-        printf("%d findings; what is not named is intact\n", n);
+        printf("%d finding%s; what is not named is intact. `coffer volume salvage` copies out all "
+               "that "
+               "verifies\n",
+               n, n == 1 ? "" : "s");
     return n == 0 ? VOLUME_EXIT_OK : VOLUME_EXIT_DAMAGED;
 }
 
@@ -204,9 +215,16 @@ static int verb_unmount(struct volume_job *job)
     mount_source(job->dir, dir, sizeof dir);
     if (!dir[0])
         return volume_fail(job, error_set(&job->e, -EINVAL, "no volume is mounted here"), job->dir);
-    if (umount2(job->dir, UMOUNT_NOFOLLOW) < 0) {
-        if (errno != EPERM)
-            return volume_fail(job, error_set(&job->e, -errno, "%s", strerror(errno)), job->dir);
+    /* Requests of programs that have just ended may still be on their way. */
+    int r = -1;
+    for (int i = 0; i < 200 && (r == -1 || r == -EBUSY); i++) {
+        if (i > 0)
+            (void)usleep(10000);
+        r = umount2(job->dir, UMOUNT_NOFOLLOW) < 0 ? -errno : 0;
+    }
+    if (r < 0) {
+        if (r != -EPERM)
+            return volume_fail(job, error_set(&job->e, r, "%s", strerror(-r)), job->dir);
         pid_t pid = fork();
         if (pid == 0) {
             execlp("fusermount3", "fusermount3", "-u", "--", job->dir, (char *)NULL);
@@ -252,9 +270,19 @@ static const struct verb {
      HAS_DIR | OPENS, 1, WORDS_MAX},
     {"snapshot", "DIR VERB [NAME]", "list, create NAME, delete NAME, restore NAME",
      volume_verb_snapshot, HAS_DIR | OPENS, 0, 2},
+    {"export", "DIR NAME", "Write snapshot NAME to standard output (--base: what changed since)",
+     volume_verb_export, HAS_DIR | OPENS, 1, 1},
+    {"import", "DIR", "Take over such a stream from standard input", volume_verb_import, HAS_DIR, 0,
+     0},
+    {"rekey", "DIR", "Another key (--rewrite: and everything written anew)", volume_verb_rekey,
+     HAS_DIR | OPENS, 0, 0},
+    {"erase", "DIR PATH...", "Remove files so that nobody can ever read them again (-r: trees)",
+     volume_verb_erase, HAS_DIR | OPENS, 1, WORDS_MAX},
     {"mount", "DIR MOUNTPOINT", "Show it as a file system (mount --help)", NULL, 0, 0, 0},
     {"unmount", "MOUNTPOINT", "End a mount", verb_unmount, HAS_DIR, 0, 0},
     {"check", "DIR", "Read and verify everything", verb_check, HAS_DIR | OPENS, 0, 0},
+    {"salvage", "DIR NEWDIR", "Copy all that still verifies out of a damaged volume",
+     volume_verb_salvage, HAS_DIR, 1, 1},
 };
 
 static int usage(FILE *to, int status)

@@ -283,7 +283,7 @@ static int authority_erase_drop(void *ctx, const uint8_t id[VOLUME_ID_SIZE], uin
     return kept.count == keys.count ? 0 : erase_write(a, id, &kept);
 }
 
-int authority_file_new(const char *path, const struct key256 *volume_key,
+int authority_file_new(const char *path, const struct key256 *secret,
                        struct authority_file **ret_authority, struct error *e)
 {
     if (strlen(path) >= PATH_SIZE_MAX)
@@ -304,7 +304,7 @@ int authority_file_new(const char *path, const struct key256 *volume_key,
         stem -= 5;
     (void)snprintf(a->erase_path, sizeof a->erase_path, "%.*s.erase", (int)stem, path);
     (void)snprintf(a->erase_path_new, sizeof a->erase_path_new, "%s.new", a->erase_path);
-    int r = hkdf_sha256(slice_of(volume_key->bytes, sizeof volume_key->bytes), (struct slice){0},
+    int r = hkdf_sha256(slice_of(secret->bytes, sizeof secret->bytes), (struct slice){0},
                         slice_of_text("coffer volume 1 authority file"), &a->key);
     if (r < 0) {
         authority_file_free(a);

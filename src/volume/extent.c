@@ -19,10 +19,16 @@ static bool is_extent_of(const struct item *item, uint64_t ino)
 int extent_find(struct volume *v, uint64_t ino, uint64_t block, struct extent *ret_extent,
                 uint64_t *ret_first)
 {
+    return extent_find_in(&v->tree, ino, block, ret_extent, ret_first);
+}
+
+int extent_find_in(struct tree *tree, uint64_t ino, uint64_t block, struct extent *ret_extent,
+                   uint64_t *ret_first)
+{
     const struct item_key key = extent_key(ino, block);
     struct extent extent;
     struct item item;
-    int r = tree_seek_back(&v->tree, &key, &item);
+    int r = tree_seek_back(tree, &key, &item);
     if (r == 0 && is_extent_of(&item, ino)) {
         r = extent_decode(item.value, &extent);
         if (r < 0)
@@ -35,7 +41,7 @@ int extent_find(struct volume *v, uint64_t ino, uint64_t block, struct extent *r
     }
     if (r < 0 && r != -ENOENT)
         return r;
-    r = tree_seek(&v->tree, &key, &item);
+    r = tree_seek(tree, &key, &item);
     if (r < 0 && r != -ENOENT)
         return r;
     *ret_first = r == 0 && is_extent_of(&item, ino) ? item.key.sub : UINT64_MAX;
@@ -118,23 +124,30 @@ static int stage_join(struct volume *v, uint64_t ino, uint64_t first, const stru
     return 0;
 }
 
-int extent_replace(struct volume *v, struct inode *inode, uint64_t first, uint64_t end,
-                   const struct extent *extent)
+/* *ret_removed: how many blocks were somewhere else before. */
+static int extent_swap(struct volume *v, uint64_t ino, uint64_t first, uint64_t end,
+                       const struct extent *extent, uint64_t *ret_removed)
 {
     size_t mark = v->record.size;
-    uint64_t removed = 0;
     bool joined = false;
-    int r = stage_cut(v, inode->ino, first, end, &removed);
+    int r = stage_cut(v, ino, first, end, ret_removed);
     if (r == 0 && extent)
-        r = stage_join(v, inode->ino, first, extent, &joined);
+        r = stage_join(v, ino, first, extent, &joined);
     if (r < 0) {
         v->record.size = mark;
         v->record.failed = false;
         return r;
     }
     if (extent && !joined)
-        stage_put(v, inode->ino, first, extent);
-    r = stage_apply(v, mark);
+        stage_put(v, ino, first, extent);
+    return stage_apply(v, mark);
+}
+
+int extent_replace(struct volume *v, struct inode *inode, uint64_t first, uint64_t end,
+                   const struct extent *extent)
+{
+    uint64_t removed = 0;
+    int r = extent_swap(v, inode->ino, first, end, extent, &removed);
     if (r < 0)
         return r;
     uint64_t added = extent ? end - first : 0;
@@ -154,10 +167,11 @@ static const uint8_t *block_of_caller(volume_copy_fn *copy, const uint8_t *bytes
     return copy(kept, bytes, size) == size ? kept : NULL;
 }
 
-ssize_t extent_write(struct volume *v, struct inode *inode, uint64_t first, const uint8_t *bytes,
-                     size_t size, volume_copy_fn *copy)
+/* Encrypts `size` bytes into the open batch, or fewer where `copy` ends: how many. *ret_extent is where
+ * they lie. */
+static ssize_t extent_append(struct volume *v, const uint8_t *bytes, size_t size,
+                             volume_copy_fn *copy, struct extent *ret_extent)
 {
-    struct extent extent = {0};
     uint8_t kept[BLOCK_SIZE];
     size_t at = 0;
     while (at < size) {
@@ -170,14 +184,38 @@ ssize_t extent_write(struct volume *v, struct inode *inode, uint64_t first, cons
         if (r < 0)
             return r;
         if (at == 0)
-            extent = (struct extent){.segment = v->batch.segment, .offset = offset};
+            *ret_extent = (struct extent){.segment = v->batch.segment, .offset = offset};
         at += n;
     }
-    if (at == 0)
-        return -EFAULT;
-    extent.len = (uint32_t)at;
+    ret_extent->len = (uint32_t)at;
+    return at > 0 ? (ssize_t)at : -EFAULT;
+}
+
+ssize_t extent_write(struct volume *v, struct inode *inode, uint64_t first, const uint8_t *bytes,
+                     size_t size, volume_copy_fn *copy)
+{
+    struct extent extent = {0};
+    ssize_t n = extent_append(v, bytes, size, copy, &extent);
+    if (n < 0)
+        return n;
     int r = extent_replace(v, inode, first, first + extent_blocks(&extent), &extent);
-    return r < 0 ? r : (ssize_t)at;
+    return r < 0 ? r : n;
+}
+
+int extent_write_at(struct volume *v, uint64_t ino, uint64_t first, const uint8_t *bytes,
+                    size_t size)
+{
+    struct extent extent = {0};
+    uint64_t removed;
+    ssize_t n = extent_append(v, bytes, size, NULL, &extent);
+    return n < 0 ? (int)n
+                 : extent_swap(v, ino, first, first + extent_blocks(&extent), &extent, &removed);
+}
+
+int extent_cut_at(struct volume *v, uint64_t ino, uint64_t first, uint64_t end)
+{
+    uint64_t removed;
+    return extent_swap(v, ino, first, end, NULL, &removed);
 }
 
 /* Opens one unit, straight to where the caller wants it or by way of memory that stays. 0, or -EFAULT

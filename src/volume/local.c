@@ -118,6 +118,27 @@ static int id_file(const uint8_t id[VOLUME_ID_SIZE], const char *state_dir, cons
     return len < 0 || (size_t)len >= size ? -ENAMETOOLONG : 0;
 }
 
+/* A key file: the key, and the secret beside it. */
+static int key_read(const char *path, struct key256 *key, struct key256 *secret)
+{
+    uint8_t bytes[2 * sizeof key->bytes];
+    int r = small_read(path, bytes, sizeof bytes);
+    memcpy(key->bytes, bytes, sizeof key->bytes);
+    memcpy(secret->bytes, bytes + sizeof key->bytes, sizeof secret->bytes);
+    secret_wipe(bytes, sizeof bytes);
+    return r;
+}
+
+static int key_write(const char *path, const struct key256 *key, const struct key256 *secret)
+{
+    uint8_t bytes[2 * sizeof key->bytes];
+    memcpy(bytes, key->bytes, sizeof key->bytes);
+    memcpy(bytes + sizeof key->bytes, secret->bytes, sizeof secret->bytes);
+    int r = small_write(path, bytes, sizeof bytes);
+    secret_wipe(bytes, sizeof bytes);
+    return r;
+}
+
 /* A new id and key for an empty directory, or those it had before it was emptied. */
 static int identity_make(const char *dir, const char *state_dir, struct local_volume *local,
                          struct error *e)
@@ -134,12 +155,80 @@ static int identity_make(const char *dir, const char *state_dir, struct local_vo
     if (r == 0)
         r = platform()->random(local->key.bytes, sizeof local->key.bytes);
     if (r == 0)
+        r = platform()->random(local->secret.bytes, sizeof local->secret.bytes);
+    if (r == 0)
         r = id_file(local->id, state_dir, "key", key_path, sizeof key_path);
     if (r == 0)
-        r = small_write(key_path, local->key.bytes, sizeof local->key.bytes);
+        r = key_write(key_path, &local->key, &local->secret);
     if (r == 0)
         r = small_write(path, local->id, sizeof local->id);
     return r < 0 ? error_set(e, r, "the volume's key cannot be kept in '%s'", state_dir) : 0;
+}
+
+/* A change of keys that was cut short: if the new key opens the volume it is the key, else it never
+ * came to be. */
+static int rekey_settle(struct local_volume *local, const char *state_dir, struct error *e)
+{
+    char path[PATH_SIZE], path_new[PATH_SIZE];
+    SCOPED(key256_wipe) struct key256 key;
+    SCOPED(key256_wipe) struct key256 secret;
+    int r = id_file(local->id, state_dir, "key", path, sizeof path);
+    if (r == 0)
+        r = id_file(local->id, state_dir, "key.new", path_new, sizeof path_new);
+    if (r == 0)
+        r = key_read(path_new, &key, &secret);
+    if (r < 0)
+        return r == -ENOENT ? 0 : r == -EBADMSG ? host_unlinkat(AT_FDCWD, path_new, 0) : r;
+    r = volume_key_opens(local->backend, local->id, &key);
+    if (r == 0)
+        r = host_renameat(AT_FDCWD, path_new, AT_FDCWD, path);
+    else if (r == -EBADMSG)
+        r = host_unlinkat(AT_FDCWD, path_new, 0);
+    return r < 0 ? error_set(e, r, "a change of keys was cut short, and '%s' cannot be settled",
+                             path_new)
+                 : 0;
+}
+
+int local_volume_key(const uint8_t id[VOLUME_ID_SIZE], const char *state_dir,
+                     struct key256 *ret_key)
+{
+    char path[PATH_SIZE];
+    SCOPED(key256_wipe) struct key256 secret;
+    int r = id_file(id, state_dir, "key", path, sizeof path);
+    return r < 0 ? r : key_read(path, ret_key, &secret);
+}
+
+int local_volume_rekey(struct local_volume *local, const char *state_dir, struct volume *v,
+                       bool anew, struct error *e)
+{
+    char path[PATH_SIZE], path_new[PATH_SIZE];
+    SCOPED(key256_wipe) struct key256 key;
+    int r = platform()->random(key.bytes, sizeof key.bytes);
+    if (r == 0)
+        r = id_file(local->id, state_dir, "key", path, sizeof path);
+    if (r == 0)
+        r = id_file(local->id, state_dir, "key.new", path_new, sizeof path_new);
+    if (r == 0)
+        r = key_write(path_new, &key, &local->secret);
+    if (r < 0)
+        return error_set(e, r, "the new key cannot be kept in '%s'", state_dir);
+    r = volume_rekey(v, &key, false);
+    if (r < 0)
+        return error_set(e, r, "the volume did not take the new key");
+    local->key = key;
+    r = host_renameat(AT_FDCWD, path_new, AT_FDCWD, path);
+    if (r < 0)
+        return error_set(e, r, "'%s' cannot take the old key's place", path_new);
+    if (anew)
+        r = volume_rekey(v, NULL, true);
+    if (r == -EBUSY)
+        return error_set(e, r,
+                         "the volume has its new key, but snapshots cannot be rewritten; delete "
+                         "them, and call this again");
+    return r < 0 ? error_set(e, r,
+                             "the volume has its new key, but was not rewritten to the end; call "
+                             "this again")
+                 : 0;
 }
 
 static int local_find(const char *dir, const char *state_dir, bool create,
@@ -159,13 +248,17 @@ static int local_find(const char *dir, const char *state_dir, bool create,
             dir);
     if (r < 0)
         return r;
+    if (!local->is_empty)
+        r = rekey_settle(local, state_dir, e);
+    if (r < 0)
+        return r;
     r = id_file(local->id, state_dir, "key", path, sizeof path);
     if (r == 0)
-        r = small_read(path, local->key.bytes, sizeof local->key.bytes);
+        r = key_read(path, &local->key, &local->secret);
     if (r < 0)
         return error_set(e, r, "no key for the volume in '%s': '%s' cannot be read", dir, path);
     r = id_file(local->id, state_dir, "head", path, sizeof path);
-    return r < 0 ? r : authority_file_new(path, &local->key, &local->authority, e);
+    return r < 0 ? r : authority_file_new(path, &local->secret, &local->authority, e);
 }
 
 int local_volume_find(const char *dir, const char *state_dir, bool create,
@@ -179,12 +272,14 @@ int local_volume_find(const char *dir, const char *state_dir, bool create,
     }
     *ret_local = local;
     key256_wipe(&local.key);
+    key256_wipe(&local.secret);
     return 0;
 }
 
 void local_volume_done(struct local_volume *local)
 {
     key256_wipe(&local->key);
+    key256_wipe(&local->secret);
     authority_file_free(local->authority);
     volume_dir_close(local->backend);
     *local = (struct local_volume){0};

@@ -448,6 +448,19 @@ static int op_change(struct volume *v, const struct op *op)
                               : tree_delete(&v->tree, &op->key);
 }
 
+void inode_count_op(struct volume *v, const struct op *op)
+{
+    struct slice value;
+    if ((op->kind != OP_PUT && op->kind != OP_DELETE) || op->key.type != ITEM_INODE)
+        return;
+    bool was = tree_get(&v->tree, &op->key, &value) == 0;
+    if (op->kind == OP_PUT && !was)
+        v->inode_count++;
+    if (op->kind == OP_DELETE && was)
+        v->inode_count--;
+    v->next_ino = MAX(v->next_ino, op->key.ino + 1);
+}
+
 int op_apply(struct volume *v, const struct op *op)
 {
     switch (op->kind) {

@@ -8,6 +8,7 @@
 #include "volume/store.h"
 
 #include <errno.h>
+#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -330,7 +331,12 @@ static int end_judge(struct recovery *rc, const struct volume_head *head)
     int r = tail_scan(rc, &damage);
     if (r < 0)
         return error_set(rc->e, r, "the end of the log cannot be read");
-    if (damage || rc->durable > rc->sequence)
+    if ((damage || rc->durable > rc->sequence) &&
+        !salvage_passes(rc->v,
+                        "the log is damaged in segment file %016llx, offset %llu: what was written "
+                        "after commit %llu is lost",
+                        (unsigned long long)rc->segment, (unsigned long long)rc->offset,
+                        (unsigned long long)rc->sequence))
         return error_set(rc->e, -EBADMSG,
                          "segment file %016llx: the log is damaged at offset %llu (commit %llu); "
                          "later commits had been written",
@@ -436,19 +442,6 @@ static int tail_verify(struct recovery *rc, const struct volume_head *head)
 }
 
 /* --- taking over --- */
-
-static void inode_count_op(struct volume *v, const struct op *op)
-{
-    struct slice value;
-    if ((op->kind != OP_PUT && op->kind != OP_DELETE) || op->key.type != ITEM_INODE)
-        return;
-    bool was = tree_get(&v->tree, &op->key, &value) == 0;
-    if (op->kind == OP_PUT && !was)
-        v->inode_count++;
-    if (op->kind == OP_DELETE && was)
-        v->inode_count--;
-    v->next_ino = MAX(v->next_ino, op->key.ino + 1);
-}
 
 static int batch_apply(struct recovery *rc, struct found_batch *b)
 {
@@ -558,11 +551,12 @@ static int recover(struct recovery *rc, const struct volume_head *head)
     v->recovering = false;
     if (r == 0)
         r = batches_apply(rc);
-    if (r == 0)
+    if (r == 0 && !v->salvage)
         r = tail_sync(rc);
     if (r < 0)
         return r;
-    garbage_remove(rc);
+    if (!v->salvage)
+        garbage_remove(rc);
     size_update(v, v->superblock.checkpoint.segment);
     v->host_size += SUPERBLOCK_SLOTS * SUPERBLOCK_SLOT_SIZE;
     if (v->cut_size > 0)
@@ -581,10 +575,33 @@ static int recover(struct recovery *rc, const struct volume_head *head)
     return v->epoch <= UINT32_MAX ? 0 : error_set(rc->e, -EOVERFLOW, "too many openings");
 }
 
+bool salvage_passes(struct volume *v, const char *format, ...)
+{
+    char text[256];
+    va_list args;
+    if (!v->salvage)
+        return false;
+    va_start(args, format);
+    (void)vsnprintf(text, sizeof text, format, args);
+    va_end(args);
+    if (v->found)
+        v->found(v->found_ctx, text);
+    return true;
+}
+
+static void recovery_reset(struct volume *v)
+{
+    while (v->segment_count > 0)
+        segment_forget(v, &v->segments[0]);
+    tree_done(&v->tree);
+    v->host_size = v->live_size = 0;
+    v->record_bytes = v->record_count = 0;
+}
+
 int volume_recover(struct volume *v, const struct volume_head *head, struct error *e)
 {
     struct recovery rc = {.v = v, .e = e};
-    int r = superblock_read(v);
+    int r = superblock_read(v, false);
     if (r == -EKEYREJECTED)
         return error_set(e, r, "the superblock is another volume's");
     if (r == -EPROTONOSUPPORT)
@@ -595,6 +612,16 @@ int volume_recover(struct volume *v, const struct volume_head *head, struct erro
                                       : "the superblock is damaged or the key is wrong");
     r = recover(&rc, head);
     recovery_done(&rc);
+    if (r < 0 && !is_hard(r) &&
+        salvage_passes(v, "the newest checkpoint cannot be used (%s); going back to the one before",
+                       error_text(e, r)) &&
+        superblock_read(v, true) == 0) {
+        recovery_reset(v);
+        rc = (struct recovery){.v = v, .e = e};
+        *e = (struct error){0};
+        r = recover(&rc, head);
+        recovery_done(&rc);
+    }
     if (r < 0 && e && e->code == 0)
         return error_set(e, r, "the volume cannot be opened");
     return r;

@@ -333,7 +333,12 @@ int superblock_write(struct volume *v)
         r = v->backend->ops->write(v->backend, VOLUME_SUPERBLOCK_FILE, at, slot, sizeof slot);
     if (r == 0)
         r = v->backend->ops->sync(v->backend, VOLUME_SUPERBLOCK_FILE);
-    return r;
+    if (r < 0 || !v->foreign_slot)
+        return r;
+    /* A change of keys was cut short, or a write torn: nothing of the other slot stays. */
+    v->foreign_slot = false;
+    v->superblock.generation++;
+    return superblock_write(v);
 }
 
 /* A slot that verified, and the keys for it. */
@@ -389,7 +394,7 @@ static void slot_done(struct slot *slot)
     key256_wipe(&slot->masters[1]);
 }
 
-int superblock_read(struct volume *v)
+int superblock_read(struct volume *v, bool older)
 {
     struct slot slots[SUPERBLOCK_SLOTS] = {0};
     int results[SUPERBLOCK_SLOTS], r = 0;
@@ -400,11 +405,15 @@ int superblock_read(struct volume *v)
     } else {
         bool first =
             results[1] < 0 || (results[0] == 0 && slots[0].sb.generation > slots[1].sb.generation);
+        bool both = results[0] == 0 && results[1] == 0;
+        v->foreign_slot = !both;
+        first = first != (older && both);
         struct slot *best = &slots[first ? 0 : 1];
         v->superblock = best->sb;
         v->erase_epoch = best->sb.erase_epoch;
         v->masters[0] = best->masters[0];
         v->masters[1] = best->masters[1];
+        aead_free(v->super);
         v->super = best->super;
         best->super = NULL;
     }

@@ -57,11 +57,21 @@ struct slice slot_name(struct slice value, size_t name_at)
     return reader_slice(&rd, reader_u8(&rd));
 }
 
+/* 63 bits in all, for a cookie is a signed offset to its users; never 0, where a listing begins. */
+uint64_t slot_hash(const struct volume *v, struct slice name)
+{
+    return name_hash(v, name) >> (SLOT_NUMBER_BITS + 1);
+}
+
+uint64_t slot_hash_of(uint64_t number)
+{
+    return (number & ((1u << SLOT_NUMBER_BITS) - 1)) == 0 ? UINT64_MAX : number >> SLOT_NUMBER_BITS;
+}
+
 int slot_find(struct volume *v, uint64_t ino, enum item_type type, size_t name_at,
               struct slice name, struct slot *ret_slot)
 {
-    /* 63 bits, for a cookie is a signed offset to its users; never 0, where a listing begins. */
-    uint64_t base = name_hash(v, name) >> (SLOT_NUMBER_BITS + 1) << SLOT_NUMBER_BITS;
+    uint64_t base = slot_hash(v, name) << SLOT_NUMBER_BITS;
     struct slot slot = {.number = base + 1};
     for (struct item_key key = {ino, (uint8_t)type, base + 1};; key.sub++) {
         struct item item;

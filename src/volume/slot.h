@@ -17,6 +17,10 @@ struct slot {
 must_check int slot_find(struct volume *v, uint64_t ino, enum item_type type, size_t name_at,
                          struct slice name, struct slot *ret_slot);
 
+/* The part of a slot that comes from the name. */
+uint64_t slot_hash(const struct volume *v, struct slice name);
+uint64_t slot_hash_of(uint64_t number);
+
 /* The name in a value, or an empty slice if the value is malformed. */
 struct slice slot_name(struct slice value, size_t name_at);
 

@@ -90,9 +90,12 @@ int snapshot_find(const struct volume *v, const char *name, unsigned *ret_at)
     return -ENOENT;
 }
 
-static bool name_is_good(const char *name)
+/* What begins with a dot is ours. */
+bool snapshot_name_is_good(const char *name)
 {
     size_t size = strlen(name);
+    if (name[0] == '.')
+        return false;
     for (size_t i = 0; i < size; i++)
         if (name[i] <= ' ' || name[i] == 0x7f || name[i] == '/')
             return false;
@@ -149,7 +152,18 @@ int snapshot_stage(struct volume *v, const struct snapshot_value *s)
     return r;
 }
 
-static int make_locked(struct volume *v, const char *name)
+int snapshot_prepare(struct volume *v, const char *name, struct snapshot_value *s)
+{
+    int r = index_settle(v);
+    if (r < 0)
+        return r;
+    if (v->active == 0) /* nothing has changed since the opening */
+        r = batch_room(v, 4096, ROOM_DATA);
+    snapshot_fill(v, name, s);
+    return r < 0 ? r : platform()->random(s->uid, sizeof s->uid);
+}
+
+int snapshot_make_locked(struct volume *v, const char *name)
 {
     struct snapshot_value s;
     unsigned at;
@@ -157,14 +171,7 @@ static int make_locked(struct volume *v, const char *name)
         return -EEXIST;
     if (v->snapshot_count == SNAPSHOTS_MAX)
         return -EMFILE;
-    int r = index_settle(v);
-    if (r < 0)
-        return r;
-    if (v->active == 0) /* nothing has changed since the opening */
-        r = batch_room(v, 4096, ROOM_DATA);
-    snapshot_fill(v, name, &s);
-    if (r == 0)
-        r = platform()->random(s.uid, sizeof s.uid);
+    int r = snapshot_prepare(v, name, &s);
     return r < 0 ? r : snapshot_stage(v, &s);
 }
 
@@ -176,22 +183,19 @@ static int finish_synced(struct volume *v, int r)
 
 int volume_snapshot_make(struct volume *v, const char *name)
 {
-    if (!name_is_good(name))
+    if (!snapshot_name_is_good(name))
         return -EINVAL;
     volume_lock(v);
-    int r = v->stopped ? -EROFS : make_locked(v, name);
+    int r = v->stopped ? -EROFS : snapshot_make_locked(v, name);
     return finish_synced(v, r);
 }
 
-int snapshot_unstage(struct volume *v, unsigned at)
+static int stage_delete(struct volume *v, unsigned at)
 {
     const struct item_key key = snapshot_key(v->snapshot_numbers[at]);
-    int r = log_prepare(v, 4096, ROOM_FREEING);
-    if (r < 0)
-        return r;
     size_t mark = v->record.size;
     op_delete(&v->record, &key);
-    r = stage_apply(v, mark);
+    int r = stage_apply(v, mark);
     if (r < 0)
         return r;
     v->snapshot_count--;
@@ -200,6 +204,21 @@ int snapshot_unstage(struct volume *v, unsigned at)
     memmove(&v->snapshot_numbers[at], &v->snapshot_numbers[at + 1],
             (v->snapshot_count - at) * sizeof *v->snapshot_numbers);
     return 0;
+}
+
+int snapshot_unstage(struct volume *v, unsigned at)
+{
+    int r = log_prepare(v, 4096, ROOM_FREEING);
+    return r < 0 ? r : stage_delete(v, at);
+}
+
+int snapshot_replace(struct volume *v, const char *old, const struct snapshot_value *s)
+{
+    unsigned at;
+    int r = snapshot_find(v, old, &at);
+    if (r == 0)
+        r = snapshot_stage(v, s);
+    return r < 0 ? r : stage_delete(v, at);
 }
 
 int volume_snapshot_remove(struct volume *v, const char *name)
@@ -249,7 +268,7 @@ int live_recount(struct volume *v)
     return r;
 }
 
-static void caches_forget(struct volume *v)
+void caches_forget(struct volume *v)
 {
     while (v->newest)
         block_forget(v, v->newest);

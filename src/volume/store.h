@@ -156,7 +156,12 @@ struct volume {
     struct snapshot_value *snapshots; /* ascending by their items' numbers */
     uint64_t *snapshot_numbers;
     unsigned snapshot_count;
-    bool is_snapshot; /* what is shown is one, read-only */
+    bool is_snapshot; /* what is shown is one, or what could be salvaged: read-only */
+    bool salvage;
+    bool
+        foreign_slot; /* the other slot of the superblock is not for this key: to be written over */
+    void (*found)(void *ctx, const char *what);
+    void *found_ctx;
     struct tree tree;
     uint64_t next_ino;
     uint64_t inode_count;
@@ -216,8 +221,8 @@ void segments_release(struct volume *v, uint64_t sequence);
 void segment_give_back(struct volume *v, uint64_t file);
 void live_add(struct volume *v, uint64_t segment, int64_t size);
 must_check int superblock_write(struct volume *v);
-/* The newest slot that verifies, and its keys. */
-must_check int superblock_read(struct volume *v);
+/* The newest slot that verifies, and its keys; with `older` the other one. */
+must_check int superblock_read(struct volume *v, bool older);
 
 /* --- log.c --- */
 
@@ -261,6 +266,8 @@ must_check int batch_read(struct volume *v, uint64_t segment, uint32_t offset,
 /* Applies what was staged in v->record since `mark`, or takes it back. */
 must_check int stage_apply(struct volume *v, size_t mark);
 must_check int op_apply(struct volume *v, const struct op *op);
+/* Before op_apply(): keeps the count of inodes and the next number. */
+void inode_count_op(struct volume *v, const struct op *op);
 /* Stops the volume: it takes no more changes. Returns `r`. */
 int volume_stop(struct volume *v, int r);
 
@@ -314,11 +321,33 @@ must_check int snapshot_stage(struct volume *v, const struct snapshot_value *s);
 must_check int snapshot_unstage(struct volume *v, unsigned at);
 must_check int snapshot_restore_locked(struct volume *v, unsigned at);
 must_check int live_recount(struct volume *v);
+bool snapshot_name_is_good(const char *name);
+must_check int snapshot_make_locked(struct volume *v, const char *name);
+/* All of the index is in the log; `s` says what a snapshot of now would say. */
+must_check int snapshot_prepare(struct volume *v, const char *name, struct snapshot_value *s);
+/* In one record: snapshot `old` goes, `s` comes. */
+must_check int snapshot_replace(struct volume *v, const char *old, const struct snapshot_value *s);
+/* Blocks and inodes that wait for nothing. */
+void caches_forget(struct volume *v);
+
+/* --- export.c, import.c --- */
+
+/* Is the newest state what the snapshot shows? */
+must_check int trees_same(struct volume *v, const struct snapshot_value *s, bool *ret_same);
+must_check int import_settle(struct volume *v);
+
+/* --- check.c --- */
+
+/* As volume_check(), without reading contents; with v->lock held. */
+must_check int check_structure(struct volume *v, volume_damage_fn *damage, void *ctx);
 
 /* --- recover.c --- */
 
 must_check int volume_recover(struct volume *v, const struct volume_head *head, struct error *e);
 must_check int orphans_reclaim(struct volume *v);
+/* In salvage: says what is passed over, and true. */
+bool salvage_passes(struct volume *v, const char *format, ...)
+    __attribute__((format(printf, 2, 3)));
 
 /* --- inode.c --- */
 
@@ -350,6 +379,12 @@ void blocks_trim(struct volume *v, size_t size_max);
  * *ret_first (UINT64_MAX: to the end). */
 must_check int extent_find(struct volume *v, uint64_t ino, uint64_t block,
                            struct extent *ret_extent, uint64_t *ret_first);
+must_check int extent_find_in(struct tree *tree, uint64_t ino, uint64_t block,
+                              struct extent *ret_extent, uint64_t *ret_first);
+/* As extent_write() and extent_replace() for an import, which brings the counts itself. */
+must_check int extent_write_at(struct volume *v, uint64_t ino, uint64_t first, const uint8_t *bytes,
+                               size_t size);
+must_check int extent_cut_at(struct volume *v, uint64_t ino, uint64_t first, uint64_t end);
 /* The blocks first..end-1 now lie at `extent`, or nowhere if it is NULL. */
 must_check int extent_replace(struct volume *v, struct inode *inode, uint64_t first, uint64_t end,
                               const struct extent *extent);

@@ -121,10 +121,19 @@ static int item_at(const struct node *leaf, unsigned at, struct item *ret_item)
     return 0;
 }
 
-/* Moves to the leaf after (step 1) or before (-1) the path's. -ENOENT: there is none. */
-static int path_step(struct tree *tree, struct path *path, int step)
+static bool is_passed(struct tree *tree, int r)
 {
-    unsigned depth = path->depth;
+    if (r != -EBADMSG || !tree->is_tolerant)
+        return false;
+    tree->passed++;
+    return true;
+}
+
+/* Moves to the leaf after (step 1) or before (-1) the one below nodes[depth]'s parent. -ENOENT: there
+ * is none. */
+static int path_step_from(struct tree *tree, struct path *path, unsigned depth, int step)
+{
+again:
     for (;;) {
         if (depth == 0)
             return -ENOENT;
@@ -137,6 +146,10 @@ static int path_step(struct tree *tree, struct path *path, int step)
     for (; depth < path->depth; depth++) {
         struct node *next;
         int r = child_load(tree, path->nodes[depth], path->at[depth], &next);
+        if (is_passed(tree, r)) {
+            depth++;
+            goto again;
+        }
         if (r < 0)
             return r;
         path->nodes[depth + 1] = next;
@@ -146,14 +159,26 @@ static int path_step(struct tree *tree, struct path *path, int step)
     return 0;
 }
 
+static int path_step(struct tree *tree, struct path *path, int step)
+{
+    return path_step_from(tree, path, path->depth, step);
+}
+
 int tree_seek(struct tree *tree, const struct item_key *key, struct item *ret_item)
 {
     struct path path;
     bool found;
+    unsigned at = 0;
     int r = descend(tree, key, 0, &path);
+    if (tree->root && is_passed(tree, r)) {
+        unsigned broken = path.depth + 1;
+        path.depth = tree->level;
+        r = path_step_from(tree, &path, broken, 1);
+    } else if (r == 0) {
+        at = leaf_find(path.nodes[path.depth], key, &found);
+    }
     if (r < 0)
         return r;
-    unsigned at = leaf_find(path.nodes[path.depth], key, &found);
     while (at >= path.nodes[path.depth]->count) {
         r = path_step(tree, &path, 1);
         if (r < 0)
@@ -506,6 +531,10 @@ static int subtree_walk(struct tree *tree, struct node *node, const struct item_
         }
         struct node *child;
         r = child_load(tree, node, i, &child);
+        if (is_passed(tree, r)) {
+            r = 0;
+            continue;
+        }
         if (r == 0)
             r = subtree_walk(tree, child, i > 0 ? &node->children[i].key : low,
                              i + 1u < node->count ? &node->children[i + 1].key : high, each, ctx);

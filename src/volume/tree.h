@@ -29,6 +29,8 @@ struct tree {
     uint8_t level;            /* of the root; 0: a leaf */
     unsigned nodes;           /* in memory */
     unsigned dirty;           /* of these */
+    bool is_tolerant;         /* tree_seek() and tree_walk() pass over nodes that do not verify */
+    unsigned passed;          /* how many of these there were */
 };
 
 struct item {

@@ -56,6 +56,9 @@ static int volume_new(const struct volume_options *o, struct volume **ret_volume
     v->backend = o->backend;
     v->mode = o->mode;
     v->size_max = o->size_max;
+    v->salvage = o->salvage;
+    v->found = o->found;
+    v->found_ctx = o->found_ctx;
     v->cache_size = o->cache_size ? o->cache_size : CACHE_SIZE_DEFAULT;
     v->now_ns = o->now_ns ? o->now_ns : host_realtime_ns;
     v->copy = o->copy;
@@ -82,7 +85,7 @@ static int volume_new(const struct volume_options *o, struct volume **ret_volume
 
 static int authority_open(struct volume *v, struct volume_head *ret_head, struct error *e)
 {
-    if (!v->has_authority)
+    if (!v->has_authority || v->salvage)
         return 0;
     int r = v->authority.open(v->authority.ctx, v->id, v->opening_id, ret_head, e);
     if (r < 0)
@@ -168,6 +171,23 @@ int volume_create(const struct volume_options *options, uint32_t uid, uint32_t g
 
 /* --- opening and closing --- */
 
+int volume_key_opens(struct volume_backend *backend, const uint8_t id[VOLUME_ID_SIZE],
+                     const struct key256 *key)
+{
+    struct volume *v = calloc(1, sizeof *v);
+    if (!v)
+        return -ENOMEM;
+    v->backend = backend;
+    memcpy(v->id, id, sizeof v->id);
+    int r = volume_keys_init(v, key);
+    if (r == 0)
+        r = superblock_read(v, false);
+    volume_keys_done(v);
+    secret_wipe(v, sizeof *v);
+    free(v);
+    return r;
+}
+
 /* What is shown is a snapshot, and nothing can be changed. */
 static int view_open(struct volume *v, const char *name, struct error *e)
 {
@@ -191,15 +211,23 @@ int volume_open(const struct volume_options *options, struct volume **ret_volume
     if (r == 0)
         r = authority_open(v, &head, e);
     if (r == 0)
-        r = volume_recover(v, v->has_authority ? &head : NULL, e);
+        r = volume_recover(v, v->has_authority && !v->salvage ? &head : NULL, e);
     if (r < 0)
         return r;
+    v->tree.is_tolerant = v->salvage;
     r = snapshots_load(v);
-    if (r == 0)
+    if (r == 0 && !v->salvage)
         r = erase_settle(v);
+    if (v->salvage) {
+        v->is_snapshot = true;
+        v->stopped = -EROFS;
+        r = r == -EBADMSG ? 0 : r; /* of snapshots none can be shown, then */
+    }
     if (r == 0 && options->snapshot)
         r = view_open(v, options->snapshot, e);
-    else if (r == 0)
+    else if (r == 0 && !v->salvage)
+        r = import_settle(v);
+    if (r == 0 && !v->is_snapshot)
         r = orphans_reclaim(v);
     if (r < 0 && e->code != 0)
         return r;
@@ -224,10 +252,10 @@ static int close_locked(struct volume *v)
     v->closing = true;
     if ((r == 0 || r == -ENOSPC) && !v->is_snapshot && (v->record_count > 0 || v->active != 0))
         r = checkpoint_write(v);
-    if (r == 0 || r == -ENOSPC)
+    if ((r == 0 || r == -ENOSPC) && !v->salvage)
         r = durable_now(v);
-    if (!v->has_authority || (r == -EROFS && !v->is_snapshot))
-        return r;
+    if (!v->has_authority || v->salvage || (r == -EROFS && !v->is_snapshot))
+        return v->salvage ? 0 : r;
     struct volume_head head = {.epoch = v->epoch, .sequence = v->sequence};
     memcpy(head.tag, v->tag, sizeof head.tag);
     int closed = v->authority.close(v->authority.ctx, v->id, &head);
@@ -340,6 +368,19 @@ void volume_release(struct volume *v, uint64_t ino)
     }
     volume_finish(v);
     (void)r;
+}
+
+int volume_inode_next(struct volume *v, uint64_t after, uint64_t *ret_ino)
+{
+    const struct item_key from = {after + 1, 0, 0};
+    struct item item;
+    volume_lock(v);
+    int r = after == UINT64_MAX ? -ENOENT : tree_seek(&v->tree, &from, &item);
+    if (r == 0)
+        *ret_ino = item.key.ino;
+    upkeep_memory(v);
+    volume_unlock(v);
+    return r;
 }
 
 void volume_statfs(struct volume *v, struct volume_stats *ret_stats)

@@ -82,6 +82,11 @@ struct volume_options {
     int64_t (*now_ns)(void);            /* Unix time; NULL: the platform's clock */
     const struct volume_tuning *tuning; /* copied; NULL: the defaults */
     volume_copy_fn *copy; /* for callers whose memory may vanish meanwhile; NULL: it stays */
+    /* Show, read-only, what still verifies of a damaged or old volume, and ask no authority which
+     * state is the newest. `found` is told what had to be passed over. */
+    bool salvage;
+    void (*found)(void *ctx, const char *what);
+    void *found_ctx;
     const char *snapshot; /* show this snapshot, read-only (-EROFS), instead of the newest state */
 };
 
@@ -123,6 +128,10 @@ must_check int volume_create(const struct volume_options *options, uint32_t uid,
                              struct error *e);
 must_check int volume_open(const struct volume_options *options, struct volume **ret_volume,
                            struct error *e);
+
+/* Does `key` open the superblock? 0, -EBADMSG (no), or what reading gave. Touches nothing. */
+must_check int volume_key_opens(struct volume_backend *backend, const uint8_t id[VOLUME_ID_SIZE],
+                                const struct key256 *key);
 
 /* Commits, reports, releases the lease, wipes keys and frees. The volume is gone even on error. */
 int volume_close(struct volume *volume);
@@ -206,6 +215,9 @@ must_check int volume_setxattr(struct volume *v, uint64_t ino, struct slice name
 must_check ssize_t volume_listxattr(struct volume *v, uint64_t ino, char *names, size_t size);
 must_check int volume_removexattr(struct volume *v, uint64_t ino, struct slice name);
 
+/* The first inode after `after`, named or not; in salvage also where names are lost. -ENOENT. */
+must_check int volume_inode_next(struct volume *v, uint64_t after, uint64_t *ret_ino);
+
 void volume_statfs(struct volume *v, struct volume_stats *ret_stats);
 
 /* Snapshots: the whole volume as it was, read-only, under a name of 1 to 63 printable characters
@@ -223,6 +235,24 @@ must_check int volume_snapshot_remove(struct volume *v, const char *name);
 must_check int volume_snapshot_restore(struct volume *v, const char *name);
 /* Oldest first; how many there are, of which at most `max` are filled in. */
 int volume_snapshot_list(struct volume *v, struct volume_snapshot *list, size_t max);
+
+/* A snapshot as one stream, encrypted and authenticated under `key`: whole, or what changed since the
+ * snapshot `base`. The callbacks take all `size` bytes or fail with -errno; give up to `size` bytes,
+ * 0 at the end. */
+enum { VOLUME_STREAM_HEADER_SIZE = 64 };
+typedef int volume_stream_write_fn(void *ctx, const void *bytes, size_t size);
+typedef ssize_t volume_stream_read_fn(void *ctx, void *bytes, size_t size);
+must_check int volume_export(struct volume *v, const char *snapshot, const char *base,
+                             const struct key256 *key, volume_stream_write_fn *write, void *ctx);
+/* Takes over a stream: a whole one into an empty volume, another into one that is as its base says.
+ * All or nothing, whatever interrupts it: at the end the volume is what the exported snapshot
+ * showed, and has that snapshot. Nothing may be held. -EBADMSG (changed, cut off, another key, or
+ * no whole volume), -ESTALE (lacks the base, or has changed since), -ENOTEMPTY, -EEXIST. */
+must_check int volume_import(struct volume *v, const struct key256 *key,
+                             volume_stream_read_fn *read, void *ctx, struct error *e);
+/* The id of the volume a stream came from. */
+must_check int volume_stream_id(const uint8_t header[VOLUME_STREAM_HEADER_SIZE],
+                                uint8_t id[VOLUME_ID_SIZE]);
 
 /* Another volume key (`key` may be NULL: the same): the master key is wrapped anew, no data is
  * touched, and the old key opens nothing that is on the disk from then on. `anew`: also another

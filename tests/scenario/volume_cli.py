@@ -171,6 +171,115 @@ def snapshots_keep_what_was(host):
 
 
 @tap.test
+def a_stream_makes_the_same_volume_elsewhere(host):
+    host.must("create", "x")
+    host.must("put", "x", "-", "one", data=b"1" * 100_000)
+    host.must("snapshot", "x", "create", "first")
+    full = host.must("export", "x", "first")
+    host.must("put", "x", "-", "two", data=b"2" * 100_000)
+    host.must("rm", "x", "one")
+    host.must("snapshot", "x", "create", "second")
+    more = host.must("export", "--base", "first", "x", "second")
+    tap.true(b"11111111" not in full and b"22222222" not in more, "streams are encrypted")
+    tap.equal(host.coffer("import", "y", data=full[:-5]).returncode, 3, "a stream that is cut off")
+    tap.equal(host.must("ls", "y"), b"", "nothing of it is there")
+    host.must("import", "y", data=full)
+    tap.equal(host.must("cat", "y", "one"), b"1" * 100_000)
+    tap.equal(host.coffer("import", "y", data=full).returncode, 1, "twice")
+    changed = bytearray(more)
+    changed[len(more) // 2] ^= 1
+    tap.equal(host.coffer("import", "y", data=bytes(changed)).returncode, 3, "a changed stream")
+    tap.equal(host.must("cat", "y", "one"), b"1" * 100_000)
+    host.must("import", "y", data=more)
+    tap.equal(host.must("cat", "y", "two"), b"2" * 100_000)
+    host.refused(1, "No such file", "cat", "y", "one")
+    tap.equal(host.must("cat", "--snapshot", "first", "y", "one"), b"1" * 100_000)
+    host.must("check", "y")
+    # With a key of one's own, and nothing of the source's state.
+    host.write("key", os.urandom(32))
+    stream = host.must("export", "--key", "key", "x", "second")
+    host.must("import", "--state", "other-state", "--key", "key", "z", data=stream)
+    tap.equal(host.must("cat", "--state", "other-state", "z", "two"), b"2" * 100_000)
+    tap.equal(host.coffer("import", "--state", "third-state", "w", data=full).returncode, 1, "no key")
+
+
+@tap.test
+def another_key_shuts_the_old_one_out(host):
+    host.must("create", "k")
+    host.must("put", "k", "-", "f", data=b"kept")
+    shutil.copytree(host.path("state"), host.path("old-state"))
+    host.must("rekey", "k")
+    tap.equal(host.must("cat", "k", "f"), b"kept")
+    host.refused(3, "the superblock is damaged or the key is wrong", "cat", "--state", "old-state",
+                 "k", "f")
+    before = {name: open(host.path("k", name), "rb").read() for name in os.listdir(host.path("k"))}
+    host.must("rekey", "--rewrite", "k")
+    tap.equal(host.must("cat", "k", "f"), b"kept")
+    host.must("check", "k")
+    after = {name for name in os.listdir(host.path("k")) if len(name) == 16}
+    tap.true(not after & set(before), "no segment is left of before")
+    tap.true(not os.path.exists(host.path("state", "key.new")), "nothing is left over")
+
+
+@tap.test
+def what_is_erased_is_in_no_old_copy_of_the_disk(host):
+    host.must("create", "e")
+    host.must("put", "e", "-", "secret", data=b"s" * 50_000)
+    host.must("put", "e", "-", "open", data=b"o" * 50_000)
+    shutil.copytree(host.path("e"), host.path("e-old"))
+    host.must("snapshot", "e", "create", "with-it")
+    host.refused(5, "a snapshot still has the contents", "erase", "e", "secret")
+    host.must("snapshot", "e", "delete", "with-it")
+    host.refused(1, "is a directory (erase -r", "erase", "e", "/")
+    tap.true(b"erased the contents of 1 file" in host.must("erase", "e", "secret"), "it says so")
+    host.refused(1, "No such file", "cat", "e", "secret")
+    tap.equal(host.must("cat", "e", "open"), b"o" * 50_000)
+    host.must("check", "e")
+    # The old disk, with all that the state directory still has, and no newer state known.
+    shutil.copytree(host.path("state"), host.path("thief"))
+    for name in os.listdir(host.path("thief")):
+        if name.endswith(".head"):
+            os.unlink(host.path("thief", name))
+    shutil.rmtree(host.path("e"))
+    shutil.copytree(host.path("e-old"), host.path("e"))
+    host.refused(3, "", "cat", "--state", "thief", "e", "secret")
+    result = host.coffer("salvage", "--state", "thief", "e", "stolen")
+    tap.true(result.returncode != 0, "nothing can be salvaged either")
+    tap.true(not os.path.exists(host.path("stolen", "secret")), "not the file")
+
+
+@tap.test
+def salvage_copies_what_verifies_and_names_the_rest(host):
+    host.must("create", "d")
+    host.must("mkdir", "d", "sub")
+    for i in range(20):
+        host.must("put", "d", "-", f"sub/f{i}", data=bytes([i + 1]) * 200_000)
+    host.must("salvage", "d", "whole")
+    tap.equal(len(os.listdir(host.path("whole", "sub"))), 20, "files")
+    segments = sorted(n for n in os.listdir(host.path("d")) if len(n) == 16)
+    with open(host.path("d", segments[0]), "r+b") as file:
+        file.seek(100_000)
+        file.write(b"damage")
+    check = host.coffer("check", "d")
+    tap.equal(check.returncode, 3, "status of check")
+    tap.true(b"damage: /sub/f" in check.stdout and b"restore" in check.stdout,
+             f"the file is named, and what to do ({check.stdout})")
+    result = host.coffer("salvage", "d", "some")
+    tap.equal(result.returncode, 3, result.stderr)
+    tap.true(b"lost: /sub/f" in result.stdout or b"lost: ./sub/f" in result.stdout
+             or b"sub/f" in result.stdout, f"what is lost is named ({result.stdout})")
+    tap.equal(len(os.listdir(host.path("some", "sub"))), 20, "all names are there")
+    same = sum(open(host.path("some", "sub", f"f{i}"), "rb").read() == bytes([i + 1]) * 200_000
+               for i in range(20))
+    tap.equal(same, 19, "files that are whole")
+    os.unlink(host.path("d", segments[-1]))
+    host.refused(4, "", "ls", "d")
+    result = host.coffer("salvage", "d", "rest")
+    tap.equal(result.returncode, 3, result.stdout + result.stderr)
+    tap.true(os.path.isdir(host.path("rest", "sub")), "what is left comes out")
+
+
+@tap.test
 def wrong_calls_are_told_apart(host):
     host.refused(2, "did you mean 'stat'", "stats", "v")
     host.refused(2, "usage: coffer volume cat", "cat", "v")
