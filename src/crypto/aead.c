@@ -26,6 +26,18 @@ int aead_new(const struct key256 *key, struct aead **ret_aead)
     return 0;
 }
 
+int aead_copy_open(const struct aead *aead, struct aead **ret_aead)
+{
+    SCOPED(aead_freep) struct aead *copy = calloc(1, sizeof *copy);
+    if (!copy)
+        return -ENOMEM;
+    copy->open = EVP_CIPHER_CTX_new();
+    if (!copy->open || EVP_CIPHER_CTX_copy(copy->open, aead->open) != 1)
+        return -EIO;
+    *ret_aead = TAKE(copy);
+    return 0;
+}
+
 void aead_free(struct aead *aead)
 {
     if (!aead)

@@ -45,6 +45,8 @@ must_check int hkdf_sha256(struct slice secret, struct slice salt, struct slice 
  * caller sees to it that no nonce is used twice under a key for sealing. */
 struct aead;
 must_check int aead_new(const struct key256 *key, struct aead **ret_aead);
+/* For opening only, so that two threads can open under one key at the same time. */
+must_check int aead_copy_open(const struct aead *aead, struct aead **ret_aead);
 void aead_free(struct aead *aead);
 void aead_freep(struct aead **aead);
 

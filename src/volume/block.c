@@ -8,7 +8,33 @@
 
 static struct block **bucket_of(struct volume *v, uint64_t ino, uint64_t index)
 {
-    return &v->blocks[(ino * 31 + index) % BLOCK_BUCKETS];
+    return &v->blocks[(ino * 31 + index) & (v->block_buckets - 1)];
+}
+
+/* About as many buckets as blocks. -ENOMEM only where there is no table yet. */
+static int table_fit(struct volume *v)
+{
+    unsigned buckets = MAX(v->block_buckets, (unsigned)BUCKETS_MIN);
+    while (buckets < v->block_count && buckets < 1u << 24)
+        buckets *= 2;
+    if (buckets > 4 * BUCKETS_MIN && v->block_count < buckets / 16)
+        buckets /= 4;
+    if (buckets == v->block_buckets)
+        return 0;
+    struct block **old = v->blocks, **table = calloc(buckets, sizeof *table);
+    if (!table)
+        return v->blocks ? 0 : -ENOMEM;
+    unsigned old_buckets = v->block_buckets;
+    v->blocks = table;
+    v->block_buckets = buckets;
+    for (unsigned i = 0; i < old_buckets; i++)
+        for (struct block *block = old[i], *next; block; block = next) {
+            next = block->next;
+            block->next = *bucket_of(v, block->ino, block->index);
+            *bucket_of(v, block->ino, block->index) = block;
+        }
+    free(old);
+    return 0;
 }
 
 static void list_remove(struct volume *v, struct block *block)
@@ -27,7 +53,7 @@ static void list_push(struct volume *v, struct block *block)
 
 struct block *block_find(struct volume *v, uint64_t ino, uint64_t index)
 {
-    struct block *block = *bucket_of(v, ino, index);
+    struct block *block = v->blocks ? *bucket_of(v, ino, index) : NULL;
     while (block && (block->ino != ino || block->index != index))
         block = block->next;
     if (block && block != v->newest) {
@@ -98,7 +124,7 @@ int block_get(struct volume *v, uint64_t ino, uint64_t index, bool fresh, struct
     if (!block) {
         if (v->cache_size >= BLOCK_SIZE)
             blocks_trim(v, v->cache_size - BLOCK_SIZE);
-        block = malloc(sizeof *block);
+        block = table_fit(v) == 0 ? malloc(sizeof *block) : NULL;
         if (!block)
             return -ENOMEM;
         block->ino = ino;

@@ -4,7 +4,10 @@
 #include <errno.h>
 #include <stdlib.h>
 
-enum { EXTENT_LEN_MAX = 1 << 20, READ_UNITS_MAX = 15 };
+enum {
+    EXTENT_LEN_MAX = 1 << 20,
+    READ_UNITS_MAX = 31 /* a buffer below what malloc() maps anew each time */
+};
 
 static struct item_key extent_key(uint64_t ino, uint64_t block)
 {
@@ -261,6 +264,58 @@ size_t zeros_put(uint8_t *bytes, size_t size, volume_copy_fn *copy)
             break;
     }
     return done;
+}
+
+/* At most READ_UNITS_MAX whole blocks, by any thread. */
+static int units_read_apart(struct volume *v, struct aead *aead, const struct extent *part,
+                            uint8_t *cipher, uint8_t *bytes, volume_copy_fn *copy, size_t *done)
+{
+    uint8_t plain[BLOCK_SIZE];
+    size_t size = extent_size(part);
+    ssize_t got = v->backend->ops->read(v->backend, part->segment, part->offset, cipher, size);
+    if (got != (ssize_t)size)
+        return got < 0 && got != -ENOENT ? (int)got : -EBADMSG;
+    for (uint32_t k = 0; k < extent_blocks(part); k++) {
+        uint8_t *to = bytes + (size_t)k * BLOCK_SIZE;
+        int r = unit_open_quietly(aead, UNIT_DATA, part->segment, part->offset + k * UNIT_SIZE,
+                                  cipher + (size_t)k * UNIT_SIZE, copy ? plain : to, BLOCK_SIZE);
+        if (r < 0)
+            return r;
+        size_t copied = copy ? copy(to, plain, BLOCK_SIZE) : BLOCK_SIZE;
+        *done += copied;
+        if (copied < BLOCK_SIZE)
+            return -EFAULT;
+    }
+    return 0;
+}
+
+ssize_t extent_read_apart(struct volume *v, const struct extent *extent, uint64_t skip_blocks,
+                          uint8_t *bytes, size_t size, volume_copy_fn *copy)
+{
+    struct extent part = extent_part(extent, skip_blocks, size / BLOCK_SIZE);
+    struct aead *aead, *own = NULL;
+    size_t done = 0;
+    if (part.segment == v->batch.segment || part.len != size || size % BLOCK_SIZE != 0)
+        return 0; /* some of it may be in memory only, or it is no whole number of blocks */
+    int r = segment_aead(v, part.segment, &aead);
+    if (r == 0)
+        r = aead_copy_open(aead, &own);
+    uint8_t *cipher = r == 0 ? malloc(READ_UNITS_MAX * UNIT_SIZE) : NULL;
+    if (r == 0 && !cipher)
+        r = -ENOMEM;
+    if (r == 0)
+        volume_unlock(v);
+    for (uint32_t k = 0; cipher && r == 0 && k < extent_blocks(&part); k += READ_UNITS_MAX) {
+        struct extent some = extent_part(&part, k, READ_UNITS_MAX);
+        r = units_read_apart(v, own, &some, cipher, bytes + (size_t)k * BLOCK_SIZE, copy, &done);
+    }
+    if (cipher)
+        volume_lock(v);
+    free(cipher);
+    aead_free(own);
+    if (r == -EBADMSG)
+        return 0;
+    return r == 0 || (r == -EFAULT && done > 0) ? (ssize_t)done : r;
 }
 
 ssize_t extent_read(struct volume *v, const struct extent *extent, uint64_t skip_blocks,

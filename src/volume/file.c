@@ -44,7 +44,7 @@ static uint64_t direct_run(struct volume *v, uint64_t ino, uint64_t at, uint64_t
 /* Reads straight into the caller's memory what is large and not in the cache. Returns bytes, or 0
  * if there is no such run here. */
 static ssize_t read_direct(struct volume *v, uint64_t ino, uint64_t block, uint8_t *bytes,
-                           size_t size)
+                           size_t size, bool apart)
 {
     struct extent extent;
     uint64_t first, blocks = size / BLOCK_SIZE;
@@ -62,7 +62,11 @@ static ssize_t read_direct(struct volume *v, uint64_t ino, uint64_t block, uint8
     blocks = direct_run(v, ino, block, blocks);
     if (blocks < DIRECT_BLOCKS_MIN)
         return 0;
-    return extent_read(v, &extent, block - first, bytes, (size_t)blocks * BLOCK_SIZE, v->copy);
+    size = (size_t)blocks * BLOCK_SIZE;
+    if (!apart)
+        return extent_read(v, &extent, block - first, bytes, size, v->copy);
+    ssize_t n = extent_read_apart(v, &extent, block - first, bytes, size, v->copy);
+    return n != 0 ? n : read_direct(v, ino, block, bytes, size, false); /* from where it is now */
 }
 
 static ssize_t read_some(struct volume *v, uint64_t ino, uint64_t offset, uint8_t *bytes,
@@ -72,7 +76,7 @@ static ssize_t read_some(struct volume *v, uint64_t ino, uint64_t offset, uint8_
     size_t skip = offset % BLOCK_SIZE;
     struct block *cached;
     if (skip == 0 && size >= DIRECT_BLOCKS_MIN * BLOCK_SIZE) {
-        ssize_t n = read_direct(v, ino, block, bytes, size);
+        ssize_t n = read_direct(v, ino, block, bytes, size, true);
         if (n != 0)
             return n;
     }

@@ -8,12 +8,38 @@ enum { RECLAIM_SLICE = 64 };
 
 static struct inode **bucket_of(struct volume *v, uint64_t ino)
 {
-    return &v->inodes[ino % INODE_BUCKETS];
+    return &v->inodes[ino & (v->inode_buckets - 1)];
+}
+
+/* The table has about as many buckets as inodes; without memory for that the chains are longer. */
+static int table_fit(struct volume *v)
+{
+    unsigned buckets = MAX(v->inode_buckets, (unsigned)BUCKETS_MIN);
+    while (buckets < v->inode_cached && buckets < 1u << 20)
+        buckets *= 2;
+    if (buckets > 4 * BUCKETS_MIN && v->inode_cached < buckets / 16)
+        buckets /= 4;
+    if (buckets == v->inode_buckets)
+        return 0;
+    struct inode **old = v->inodes, **table = calloc(buckets, sizeof *table);
+    if (!table)
+        return v->inodes ? 0 : -ENOMEM;
+    unsigned old_buckets = v->inode_buckets;
+    v->inodes = table;
+    v->inode_buckets = buckets;
+    for (unsigned i = 0; i < old_buckets; i++)
+        for (struct inode *inode = old[i], *next; inode; inode = next) {
+            next = inode->next;
+            inode->next = *bucket_of(v, inode->ino);
+            *bucket_of(v, inode->ino) = inode;
+        }
+    free(old);
+    return 0;
 }
 
 static struct inode *inode_cached(struct volume *v, uint64_t ino)
 {
-    struct inode *inode = *bucket_of(v, ino);
+    struct inode *inode = v->inodes ? *bucket_of(v, ino) : NULL;
     while (inode && inode->ino != ino)
         inode = inode->next;
     return inode;
@@ -21,6 +47,8 @@ static struct inode *inode_cached(struct volume *v, uint64_t ino)
 
 static struct inode *inode_insert(struct volume *v, uint64_t ino)
 {
+    if (table_fit(v) < 0)
+        return NULL;
     struct inode *inode = calloc(1, sizeof *inode);
     if (!inode)
         return NULL;
@@ -114,7 +142,7 @@ static int inode_flush(struct volume *v, struct inode *inode)
 
 int inodes_flush(struct volume *v)
 {
-    for (unsigned i = 0; v->inode_dirty > 0 && i < INODE_BUCKETS; i++)
+    for (unsigned i = 0; v->inode_dirty > 0 && i < v->inode_buckets; i++)
         for (struct inode *inode = v->inodes[i]; inode; inode = inode->next) {
             int r = inode->dirty ? inode_flush(v, inode) : 0;
             if (r < 0)
@@ -125,7 +153,7 @@ int inodes_flush(struct volume *v)
 
 void inodes_trim(struct volume *v, unsigned idle_max)
 {
-    for (unsigned i = 0; i < INODE_BUCKETS && v->inode_cached > idle_max; i++)
+    for (unsigned i = 0; i < v->inode_buckets && v->inode_cached > idle_max; i++)
         for (struct inode *inode = v->inodes[i], *next; inode; inode = next) {
             next = inode->next;
             if (!inode->dirty && inode->holds == 0)

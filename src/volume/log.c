@@ -58,13 +58,19 @@ int volume_damage(struct volume *v, uint64_t segment, uint32_t offset, const cha
     return -EBADMSG;
 }
 
-int unit_open(struct volume *v, struct aead *aead, enum unit_kind kind, uint64_t segment,
-              uint32_t offset, const uint8_t *cipher, void *bytes, size_t size)
+int unit_open_quietly(struct aead *aead, enum unit_kind kind, uint64_t segment, uint32_t offset,
+                      const uint8_t *cipher, void *bytes, size_t size)
 {
     uint8_t nonce[AEAD_NONCE_SIZE], associated[UNIT_AD_SIZE];
     nonce_make(kind, offset, nonce);
-    int r = aead_open(aead, nonce, unit_associated(segment, associated), cipher, size,
-                      cipher + size, bytes);
+    return aead_open(aead, nonce, unit_associated(segment, associated), cipher, size, cipher + size,
+                     bytes);
+}
+
+int unit_open(struct volume *v, struct aead *aead, enum unit_kind kind, uint64_t segment,
+              uint32_t offset, const uint8_t *cipher, void *bytes, size_t size)
+{
+    int r = unit_open_quietly(aead, kind, segment, offset, cipher, bytes, size);
     return r == -EBADMSG ? volume_damage(v, segment, offset, "bytes were changed") : r;
 }
 

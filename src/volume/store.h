@@ -39,8 +39,7 @@ enum {
     INODES_IDLE_MAX = 32,
     AEADS_MAX = 4,
     FREE_SEGMENTS_MAX = 4,
-    INODE_BUCKETS = 64,
-    BLOCK_BUCKETS = 64,
+    BUCKETS_MIN = 64, /* of the hash tables, which grow with what is in them */
     HOLDS_MAX = 1 << 20,
 };
 
@@ -167,9 +166,11 @@ struct volume {
     uint64_t inode_count;
     uint8_t hash_key[16];
 
-    struct inode *inodes[INODE_BUCKETS];
+    struct inode **inodes;
+    unsigned inode_buckets; /* a power of two, as the next */
     unsigned inode_cached, inode_dirty, inodes_held;
-    struct block *blocks[BLOCK_BUCKETS];
+    struct block **blocks;
+    unsigned block_buckets;
     struct block *newest, *oldest;
     unsigned block_count, block_dirty;
 
@@ -252,6 +253,9 @@ size_t table_size(const struct volume *v);
 /* Ciphertext as it lies in the log or in the open batch. A short one is -EBADMSG. */
 must_check int log_read(struct volume *v, uint64_t segment, uint32_t offset, void *bytes,
                         size_t size);
+/* Decrypts and verifies one unit; any thread, with an AEAD of its own. */
+must_check int unit_open_quietly(struct aead *aead, enum unit_kind kind, uint64_t segment,
+                                 uint32_t offset, const uint8_t *cipher, void *bytes, size_t size);
 /* Reads, decrypts and verifies one unit; `size` is the plaintext's. */
 must_check int unit_read(struct volume *v, enum unit_kind kind, uint64_t segment, uint32_t offset,
                          void *bytes, size_t size);
@@ -392,6 +396,11 @@ must_check int extent_replace(struct volume *v, struct inode *inode, uint64_t fi
  * blocks, where that ends; -EFAULT if it does in the first. */
 must_check ssize_t extent_write(struct volume *v, struct inode *inode, uint64_t first,
                                 const uint8_t *bytes, size_t size, volume_copy_fn *copy);
+/* As extent_read(), whole blocks only, without v->lock, which it gives back meanwhile. 0: what it looked
+ * for may have moved; read with the lock. */
+must_check ssize_t extent_read_apart(struct volume *v, const struct extent *extent,
+                                     uint64_t skip_blocks, uint8_t *bytes, size_t size,
+                                     volume_copy_fn *copy);
 /* Reads whole or last blocks of an extent; the rest of `bytes` becomes zeros. How many: `size`, or fewer
  * where `copy` ends; -EFAULT if that is at once. */
 must_check ssize_t extent_read(struct volume *v, const struct extent *extent, uint64_t skip_blocks,

@@ -20,9 +20,11 @@ static void volume_free(struct volume *v)
         return;
     while (v->newest)
         block_forget(v, v->newest);
-    for (unsigned i = 0; i < INODE_BUCKETS; i++)
+    for (unsigned i = 0; i < v->inode_buckets; i++)
         while (v->inodes[i])
             inode_forget(v, v->inodes[i]);
+    free(v->inodes);
+    free(v->blocks);
     tree_done(&v->tree);
     snapshots_free(v);
     buf_done(&v->record);
