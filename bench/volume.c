@@ -193,6 +193,24 @@ static void volume_open_it(void)
         die(error_text(&e, r), r);
 }
 
+/* From here on with a plaintext cache that holds the file, and all of it in there. */
+static void volume_cache_on(void)
+{
+    volume_close_it();
+    g_options.cache_size = 2 * FILE_MIB * (size_t)MIB;
+    volume_open_it();
+    volume_read_all();
+}
+
+static void volume_cache_off(void)
+{
+    volume_close_it();
+    g_options.cache_size = 0;
+    volume_open_it();
+}
+
+static void plain_nothing(void) {}
+
 static void plain_close_it(void)
 {
     must("close", close(g_fd));
@@ -216,6 +234,11 @@ static const struct bench {
     {"write 1 MiB sequential, sync at the end", volume_write_all, plain_write_all, FILE_MIB, "MiB"},
     {"read 1 MiB sequential", volume_read_all, plain_read_all, FILE_MIB, "MiB"},
     {"read 4 KiB random", volume_read_random, plain_read_random, RANDOM_OPS, "op"},
+    {NULL, volume_cache_on, plain_nothing, 1, ""},
+    {"read 1 MiB sequential, plaintext cached", volume_read_all, plain_read_all, FILE_MIB, "MiB"},
+    {"read 4 KiB random, plaintext cached", volume_read_random, plain_read_random, RANDOM_OPS,
+     "op"},
+    {NULL, volume_cache_off, plain_nothing, 1, ""},
     {"overwrite 4 KiB random, sync at the end", volume_write_random, plain_write_random, RANDOM_OPS,
      "op"},
     {"overwrite 4 KiB random, sync each", volume_write_synced, plain_write_synced, SYNC_OPS, "op"},
@@ -326,6 +349,8 @@ int main(int argc, char **argv)
     printf("microseconds per unit, median of %d rounds\n%-42s %12s %12s %7s %10s %10s\n", rounds,
            "", "volume", "plain", "ratio", "CPU volume", "CPU plain");
     for (size_t i = 0; i < ARRAY_COUNT(g_benches); i++) {
+        if (!g_benches[i].name)
+            continue;
         double a = median(times[0][i], rounds) / g_benches[i].count;
         double b = median(times[1][i], rounds) / g_benches[i].count;
         printf("%-42s %8.1f /%-3s %8.1f /%-3s %7.2f %10.1f %10.1f\n", g_benches[i].name, a,

@@ -6,6 +6,8 @@
 #include <errno.h>
 #include <stdlib.h>
 
+enum { FILL_PART = 16 }; /* a read of up to this part of the cache is kept in it */
+
 static struct block **bucket_of(struct volume *v, uint64_t ino, uint64_t index)
 {
     return &v->blocks[(ino * 31 + index) & (v->block_buckets - 1)];
@@ -103,6 +105,17 @@ void blocks_forget(struct volume *v, uint64_t ino, uint64_t first, uint64_t end)
     }
 }
 
+/* A full cache that misses again and again is too small for what goes on. */
+static void cache_grow(struct volume *v)
+{
+    size_t blocks = v->cache_size / BLOCK_SIZE;
+    if (v->cache_size >= v->cache_busy_size || v->block_count < blocks ||
+        ++v->cache_misses < blocks)
+        return;
+    v->cache_misses = 0;
+    v->cache_size = MIN(2 * v->cache_size, v->cache_busy_size);
+}
+
 static int block_read(struct volume *v, struct block *block)
 {
     struct extent extent;
@@ -122,6 +135,8 @@ int block_get(struct volume *v, uint64_t ino, uint64_t index, bool fresh, struct
 {
     struct block *block = block_find(v, ino, index);
     if (!block) {
+        if (!fresh)
+            cache_grow(v);
         if (v->cache_size >= BLOCK_SIZE)
             blocks_trim(v, v->cache_size - BLOCK_SIZE);
         block = table_fit(v) == 0 ? malloc(sizeof *block) : NULL;
@@ -154,6 +169,21 @@ void block_dirty(struct volume *v, struct block *block)
         return;
     block->dirty = true;
     v->block_dirty++;
+}
+
+void blocks_fill(struct volume *v, uint64_t ino, uint64_t first, const uint8_t *bytes, size_t size)
+{
+    if (v->cache_size / FILL_PART < size)
+        return;
+    for (size_t at = 0; at < size; at += BLOCK_SIZE) {
+        struct block *block;
+        uint64_t index = first + at / BLOCK_SIZE;
+        if (block_find(v, ino, index))
+            continue; /* written meanwhile */
+        if (block_get(v, ino, index, true, &block) < 0)
+            return;
+        memcpy(block->bytes, bytes + at, BLOCK_SIZE);
+    }
 }
 
 static int block_order(const void *a, const void *b)

@@ -4,10 +4,17 @@
 
 #include <errno.h>
 #include <linux/falloc.h>
+#include <stdlib.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
-enum { DIRECT_BLOCKS_MIN = 4, CUT_SLICE = 256, RECORD_SIZE_SLICE = 2 << 20 };
+enum {
+    DIRECT_BLOCKS_MIN = 4,
+    CACHE_FILL_MIN = 8 << 20,
+    FILL_BLOCKS_MAX = 31,
+    CUT_SLICE = 256,
+    RECORD_SIZE_SLICE = 2 << 20
+};
 
 /* The inode of a regular file. */
 static int file_get(struct volume *v, uint64_t ino, struct inode **ret_inode)
@@ -41,6 +48,25 @@ static uint64_t direct_run(struct volume *v, uint64_t ino, uint64_t at, uint64_t
     return n;
 }
 
+/* A piece that goes to the cache, too: by way of memory that only we can change. */
+static ssize_t read_filling(struct volume *v, uint64_t ino, uint64_t block,
+                            const struct extent *extent, uint64_t skip, uint8_t *bytes, size_t size)
+{
+    size = MIN(size, (size_t)FILL_BLOCKS_MAX * BLOCK_SIZE);
+    uint8_t *plain = malloc(size);
+    if (!plain)
+        return -ENOMEM;
+    ssize_t n = extent_read(v, extent, skip, plain, size, NULL);
+    if (n > 0) {
+        blocks_fill(v, ino, block, plain, size);
+        size_t copied = copy_some(v, bytes, plain, size);
+        n = copied > 0 ? (ssize_t)copied : -EFAULT;
+    }
+    secret_wipe(plain, size);
+    free(plain);
+    return n;
+}
+
 /* Reads straight into the caller's memory what is large and not in the cache. Returns bytes, or 0
  * if there is no such run here. */
 static ssize_t read_direct(struct volume *v, uint64_t ino, uint64_t block, uint8_t *bytes,
@@ -63,6 +89,8 @@ static ssize_t read_direct(struct volume *v, uint64_t ino, uint64_t block, uint8
     if (blocks < DIRECT_BLOCKS_MIN)
         return 0;
     size = (size_t)blocks * BLOCK_SIZE;
+    if (v->cache_size >= CACHE_FILL_MIN)
+        return read_filling(v, ino, block, &extent, block - first, bytes, size);
     if (!apart)
         return extent_read(v, &extent, block - first, bytes, size, v->copy);
     ssize_t n = extent_read_apart(v, &extent, block - first, bytes, size, v->copy);

@@ -106,7 +106,10 @@ struct volume {
     bool has_backend_lock;
     enum volume_mode mode;
     uint64_t size_max;
-    size_t cache_size;
+    size_t cache_size;      /* now */
+    size_t cache_rest_size; /* ... and at rest, and at most */
+    size_t cache_busy_size;
+    unsigned cache_misses; /* since it last grew, of blocks that were read from the host */
     struct volume_tuning tuning;
     int64_t (*now_ns)(void);
     volume_copy_fn *copy; /* NULL: the caller's memory is as good as ours */
@@ -376,6 +379,8 @@ void block_forget(struct volume *v, struct block *block);
 void blocks_forget(struct volume *v, uint64_t ino, uint64_t first, uint64_t end);
 must_check int blocks_flush(struct volume *v);
 void blocks_trim(struct volume *v, size_t size_max);
+/* Keeps a copy of what was read directly, where the cache is large enough to be worth it. */
+void blocks_fill(struct volume *v, uint64_t ino, uint64_t first, const uint8_t *bytes, size_t size);
 
 /* --- extent.c --- */
 

@@ -77,9 +77,10 @@ struct volume_options {
     uint8_t id[VOLUME_ID_SIZE];               /* checked against the superblock */
     const struct volume_authority *authority; /* NULL only with VOLUME_MODE_NONE */
     enum volume_mode mode;
-    uint64_t size_max;                  /* bytes on the host; 0: no limit of ours */
-    size_t cache_size;                  /* plaintext cache in bytes; 0: the default */
-    int64_t (*now_ns)(void);            /* Unix time; NULL: the platform's clock */
+    uint64_t size_max;       /* bytes on the host; 0: no limit of ours */
+    size_t cache_size;       /* plaintext cache in bytes; 0: the default, small */
+    size_t cache_busy_size;  /* what it may grow to while it is short; see volume_rest() */
+    int64_t (*now_ns)(void); /* Unix time; NULL: the platform's clock */
     const struct volume_tuning *tuning; /* copied; NULL: the defaults */
     volume_copy_fn *copy; /* for callers whose memory may vanish meanwhile; NULL: it stays */
     /* Show, read-only, what still verifies of a damaged or old volume, and ask no authority which
@@ -217,6 +218,9 @@ must_check int volume_removexattr(struct volume *v, uint64_t ino, struct slice n
 
 /* The first inode after `after`, named or not; in salvage also where names are lost. -ENOENT. */
 must_check int volume_inode_next(struct volume *v, uint64_t after, uint64_t *ret_ino);
+
+/* Gives back memory that it can get again: for a quiet moment. */
+void volume_rest(struct volume *v);
 
 void volume_statfs(struct volume *v, struct volume_stats *ret_stats);
 

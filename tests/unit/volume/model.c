@@ -1,11 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Random operations against a simple model in memory: files are byte arrays under names. Every read
  * is compared; now and then the volume is closed, or abandoned after a sync, and opened again. A
- * failure prints seed and step. MODEL_SEEDS in the environment asks for more runs. */
+ * failure prints the seed, and then the fewest steps of it that still fail. In the environment
+ * MODEL_SEEDS asks for more runs, MODEL_SECONDS for as many as fit, from a seed of the day's or
+ * MODEL_SEED on. */
 #include "digest.h"
 #include "tap.h"
 
 #include <linux/falloc.h>
+#include <time.h>
 
 enum { NAMES = 12, SIZE_MAX_FILE = 3 << 20, STEPS = 1500 };
 
@@ -31,13 +34,17 @@ static uint64_t g_seed;
 static int g_step;
 static uint8_t g_bytes[SIZE_MAX_FILE];
 
-#define AGREE(condition)                                                                         \
-    do {                                                                                         \
-        if (!(condition)) {                                                                      \
-            printf("# seed %llu, step %d: not true: %s (line %d)\n", (unsigned long long)g_seed, \
-                   g_step, #condition, __LINE__);                                                \
-            tap_failures_in_test++;                                                              \
-        }                                                                                        \
+static bool g_quiet; /* while a failure is made smaller */
+static unsigned g_failures;
+
+#define AGREE(condition)                                                          \
+    do {                                                                          \
+        if (!(condition)) {                                                       \
+            if (!g_quiet)                                                         \
+                printf("# seed %llu, step %d: not true: %s (line %d)\n",          \
+                       (unsigned long long)g_seed, g_step, #condition, __LINE__); \
+            g_failures++;                                                         \
+        }                                                                         \
     } while (0)
 
 static struct slice name_number(unsigned i)
@@ -90,9 +97,11 @@ static void reopen(bool clean)
         volume_abandon(g_volume);
     snapshots_compare();
     int r = volume_open(&g_options, &g_volume, &e);
-    if (r < 0)
+    if (r < 0 && !g_quiet)
         printf("# seed %llu, step %d: %s\n", (unsigned long long)g_seed, g_step, error_text(&e, r));
-    REQUIRE(r == 0);
+    AGREE(r == 0);
+    if (r < 0)
+        g_volume = NULL;
 }
 
 static void file_make(struct model_file *f, unsigned i)
@@ -217,56 +226,124 @@ static void step(struct random *rn)
     }
 }
 
-static void run(uint64_t seed, int steps, const struct volume_tuning *tuning, size_t cache_size)
+struct plan {
+    uint64_t seed;
+    const struct volume_tuning *tuning;
+    size_t cache_size;
+    bool skip[STEPS]; /* these steps are left out */
+};
+
+static void end_check(void)
 {
-    struct random rn = {seed};
-    struct error e = {0};
     struct volume_stats stats;
     uint64_t live = 0;
-    g_seed = seed;
-    g_snapshot_count = 0;
-    REQUIRE(volume_mem_new(&g_backend) == 0);
-    g_options = test_options(g_backend);
-    g_options.tuning = tuning;
-    g_options.cache_size = cache_size;
-    for (unsigned i = 0; i < NAMES; i++) {
-        g_model[i] = (struct model_file){.bytes = calloc(1, SIZE_MAX_FILE)};
-        REQUIRE(g_model[i].bytes);
-    }
-    REQUIRE(volume_create(&g_options, 0, 0, &e) == 0);
-    REQUIRE(volume_open(&g_options, &g_volume, &e) == 0);
-    for (g_step = 0; g_step < steps && tap_failures_in_test == 0; g_step++)
-        step(&rn);
     files_compare();
     reopen(true);
+    if (!g_volume)
+        return;
     while (g_snapshot_count > 0)
         AGREE(volume_snapshot_remove(g_volume, g_snapshots[--g_snapshot_count].name) == 0);
     for (int i = 0; i < 50; i++) /* the cleaner gets its turns */
         AGREE(volume_setattr(g_volume, VOLUME_ROOT_INO, VOLUME_ATTR_MODE,
                              &(struct volume_attr){.mode = 0755}) == 0);
     AGREE(volume_sync(g_volume, 0, false) == 0);
+    AGREE(volume_check(g_volume, print_damage, NULL) == 0);
     volume_statfs(g_volume, &stats);
-    for (unsigned i = 0; i < NAMES; i++) {
+    for (unsigned i = 0; i < NAMES; i++)
         live += g_model[i].exists ? g_model[i].size : 0;
-        free(g_model[i].bytes);
+    AGREE(stats.host_size < 3 * live + (8 << 20)); /* the cleaner keeps the garbage within bounds */
+}
+
+/* Each step has a random generator of its own, so that leaving some out leaves the others alone. */
+static bool run(const struct plan *p)
+{
+    g_seed = p->seed;
+    g_snapshot_count = g_failures = 0;
+    REQUIRE(volume_mem_new(&g_backend) == 0);
+    g_options = test_options(g_backend);
+    g_options.tuning = p->tuning;
+    g_options.cache_size = p->cache_size;
+    for (unsigned i = 0; i < NAMES; i++) {
+        g_model[i] = (struct model_file){.bytes = calloc(1, SIZE_MAX_FILE)};
+        REQUIRE(g_model[i].bytes);
     }
-    /* The cleaner keeps the garbage within bounds. */
-    printf("# seed %llu: %llu bytes in files, %llu on the host, commit %llu\n",
-           (unsigned long long)seed, (unsigned long long)live, (unsigned long long)stats.host_size,
-           (unsigned long long)stats.head.sequence);
-    AGREE(stats.host_size < 3 * live + (8 << 20));
-    AGREE(volume_close(g_volume) == 0);
+    REQUIRE(volume_create(&g_options, 0, 0, NULL) == 0);
+    REQUIRE(volume_open(&g_options, &g_volume, NULL) == 0);
+    for (g_step = 0; g_step < STEPS && g_failures == 0 && g_volume; g_step++) {
+        struct random rn = {p->seed << 20 | (uint64_t)g_step};
+        if (!p->skip[g_step])
+            step(&rn);
+    }
+    if (g_failures == 0)
+        end_check();
+    for (unsigned i = 0; i < NAMES; i++)
+        free(g_model[i].bytes);
+    if (g_volume)
+        AGREE(volume_close(g_volume) == 0);
     volume_mem_free(g_backend);
+    return g_failures == 0;
+}
+
+/* Leaves out whatever the failure does not need: halves, quarters, at last single steps. */
+static void shrink(struct plan *p)
+{
+    struct plan smaller;
+    g_quiet = true;
+    for (int size = STEPS / 2; size > 0; size /= 2)
+        for (int from = 0; from < STEPS; from += size) {
+            smaller = *p;
+            memset(smaller.skip + from, 1, (size_t)MIN(size, STEPS - from));
+            if (memcmp(smaller.skip, p->skip, sizeof p->skip) != 0 && !run(&smaller))
+                *p = smaller;
+        }
+    g_quiet = false;
+    printf("# the fewest steps that fail:");
+    for (int i = 0; i < STEPS; i++)
+        if (!p->skip[i])
+            printf(" %d", i);
+    printf("\n");
+    (void)run(p);
+}
+
+static void try_seed(uint64_t seed)
+{
+    struct plan plans[] = {
+        {.seed = seed},
+        {.seed = seed + 1000, .tuning = &SMALL, .cache_size = seed % 2 ? 4096 : 1 << 20}};
+    for (size_t i = 0; i < ARRAY_COUNT(plans); i++) {
+        if (run(&plans[i]))
+            continue;
+        tap_failures_in_test++;
+        shrink(&plans[i]);
+    }
+}
+
+static int64_t seconds_now(void)
+{
+    struct timespec ts;
+    (void)clock_gettime(CLOCK_MONOTONIC, &ts);
+    return ts.tv_sec;
 }
 
 TEST(volume_agrees_with_a_simple_model)
 {
-    const char *more = getenv("MODEL_SEEDS");
+    const char *more = getenv("MODEL_SEEDS"), *seconds = getenv("MODEL_SECONDS");
+    const char *first = getenv("MODEL_SEED");
     platform_set(&platform_sim);
-    for (uint64_t seed = 1; seed <= (more ? strtoull(more, NULL, 10) : 4); seed++) {
-        run(seed, STEPS, NULL, 0);
-        run(seed + 1000, STEPS, &SMALL, seed % 2 ? 4096 : 1 << 20);
+    if (!seconds && !first) {
+        for (uint64_t seed = 1; seed <= (more ? strtoull(more, NULL, 10) : 4); seed++)
+            try_seed(seed);
+        return;
     }
+    uint64_t seed = first ? strtoull(first, NULL, 10) : (uint64_t)time(NULL) % 1000000 * 10000;
+    uint64_t begin = seed;
+    int64_t end = seconds_now() + (seconds ? strtol(seconds, NULL, 10) : 0);
+    printf("# from seed %llu on\n", (unsigned long long)seed);
+    do
+        try_seed(seed++);
+    while (seconds_now() < end && tap_failures_in_test == 0);
+    printf("# %llu seeds, %llu operations\n", (unsigned long long)(seed - begin),
+           (unsigned long long)(seed - begin) * 2 * STEPS);
 }
 
 TAP_MAIN()
