@@ -127,11 +127,16 @@ static void try_values(struct slice in)
     struct extent extent;
     struct inode_value inode;
     struct snapshot_value snapshot;
+    struct volume_limits limits;
     uint8_t bytes[INODE_VALUE_SIZE];
     if (extent_decode(in, &extent) == 0) {
         extent_encode(&extent, bytes);
         MUST(memcmp(bytes, in.bytes, EXTENT_VALUE_SIZE) == 0);
         MUST(extent_size(&extent) >= extent.len && extent_blocks(&extent) > 0);
+    }
+    if (limits_decode(in, &limits) == 0) {
+        limits_encode(&limits, bytes);
+        MUST(memcmp(bytes, in.bytes, LIMITS_VALUE_SIZE) == 0);
     }
     if (snapshot_decode(in, &snapshot) == 0) {
         uint8_t again[SNAPSHOT_VALUE_MAX];

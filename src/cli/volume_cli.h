@@ -24,6 +24,7 @@ struct volume_settings {
     const char *state;
     const char *snapshot;
     const char *base, *key;
+    const char *size, *files;
     bool recursive, long_list, all_parents, force, human, rewrite, help;
 };
 

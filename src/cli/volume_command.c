@@ -17,7 +17,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-enum { PATH_SIZE = 4096, WORDS_MAX = 4096 };
+enum { PATH_SIZE = 4096, WORDS_MAX = 4096, LIMIT_MIN = 1 << 20 };
 
 static const struct option_row g_options[] = {
     {"state", OPTION_TEXT, offsetof(struct volume_settings, state), NULL, "DIR",
@@ -30,6 +30,10 @@ static const struct option_row g_options[] = {
      "Only what has changed since this snapshot (export)", 0, 0},
     {"key", OPTION_TEXT, offsetof(struct volume_settings, key), NULL, "FILE",
      "A key of 32 bytes instead of the volume's (export, import)", 0, 0},
+    {"size", OPTION_TEXT, offsetof(struct volume_settings, size), NULL, "SIZE",
+     "At most this much on the host, as 500M or 20G; 0: no limit (create, limit)", 0, 0},
+    {"files", OPTION_TEXT, offsetof(struct volume_settings, files), NULL, "N",
+     "At most so many files and directories; 0: no limit (create, limit)", 0, 0},
     {"rewrite", OPTION_FLAG, offsetof(struct volume_settings, rewrite), NULL, NULL,
      "Write everything anew under the new key (rekey)", 0, 0},
     {"recursive", OPTION_FLAG, offsetof(struct volume_settings, recursive), NULL, NULL,
@@ -97,6 +101,45 @@ int volume_job_open(struct volume_job *job)
     return volume_open(&options, &job->volume, &job->e);
 }
 
+/* --- limits --- */
+
+static int size_parse(struct volume_job *job, const char *text, uint64_t *ret_size)
+{
+    static const char units[] = "KMGT";
+    char *end;
+    errno = 0;
+    unsigned long long n = strtoull(text, &end, 10);
+    const char *unit = *end ? strchr(units, *end & ~0x20) : NULL;
+    unsigned shift = unit && *end ? 10 * (unsigned)(unit - units + 1) : 0;
+    if (end == text || text[0] == '-' || errno != 0 || (*end && (!unit || end[1])) ||
+        (shift && n >> (63 - shift)))
+        return error_set(&job->e, -EINVAL, "'%s' is no size; write 500M, 20G or bytes", text);
+    *ret_size = (uint64_t)n << shift;
+    return 0;
+}
+
+static int limits_apply(struct volume_job *job)
+{
+    struct volume_limits limits;
+    volume_get_limits(job->volume, &limits);
+    int r = job->settings.size ? size_parse(job, job->settings.size, &limits.size_max) : 0;
+    if (r == 0 && job->settings.files)
+        r = size_parse(job, job->settings.files, &limits.inode_max);
+    if (r == 0 && limits.size_max > 0 && limits.size_max < LIMIT_MIN)
+        r = error_set(&job->e, -EINVAL, "a volume needs 1M at least");
+    return r < 0 ? r : volume_set_limits(job->volume, &limits);
+}
+
+static int verb_limit(struct volume_job *job)
+{
+    if (!job->settings.size && !job->settings.files) {
+        fputs("usage: coffer volume limit [--size SIZE] [--files N] DIR\n", stderr);
+        return VOLUME_EXIT_USAGE;
+    }
+    int r = limits_apply(job);
+    return r < 0 ? volume_fail(job, r, job->dir) : VOLUME_EXIT_OK;
+}
+
 /* --- verbs --- */
 
 static int verb_create(struct volume_job *job)
@@ -107,6 +150,12 @@ static int verb_create(struct volume_job *job)
     if (r == 0) {
         struct volume_options options = local_volume_options(&job->local);
         r = volume_create(&options, getuid(), getgid(), &job->e);
+    }
+    if (r == 0 && (job->settings.size || job->settings.files)) {
+        struct volume_options options = local_volume_options(&job->local);
+        r = volume_open(&options, &job->volume, &job->e);
+        if (r == 0)
+            r = limits_apply(job);
     }
     if (r < 0)
         return volume_fail(job, r, job->dir);
@@ -133,6 +182,12 @@ static int verb_info(struct volume_job *job)
     if (stats.snapshot_count > 0)
         printf("snapshots       %u, which alone need %llu bytes\n", stats.snapshot_count,
                (unsigned long long)stats.pinned_size);
+    struct volume_limits limits;
+    volume_get_limits(job->volume, &limits);
+    if (limits.size_max > 0)
+        printf("limit           %llu bytes on the host\n", (unsigned long long)limits.size_max);
+    if (limits.inode_max > 0)
+        printf("limit           %llu files\n", (unsigned long long)limits.inode_max);
     printf("erasing         %s\n", stats.erase_epoch ? "possible: an erase key is kept apart"
                                                      : "not possible: no erase key");
     if (stats.unsynced_cut_size > 0)
@@ -249,6 +304,7 @@ static const struct verb {
 } g_verbs[] = {
     {"create", "DIR", "Make an empty volume in an empty or new directory", verb_create, HAS_DIR, 0,
      0},
+    {"limit", "DIR", "Set what it may take: --size, --files", verb_limit, HAS_DIR | OPENS, 0, 0},
     {"info", "DIR", "Id, size, epoch, newest commit", verb_info, HAS_DIR | OPENS, 0, 0},
     {"df", "DIR", "Space: whole, used, free", volume_verb_df, HAS_DIR | OPENS, 0, 0},
     {"ls", "DIR [PATH]", "List a directory (-R: and those below)", volume_verb_ls, HAS_DIR | OPENS,

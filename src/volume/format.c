@@ -252,6 +252,26 @@ int inode_value_decode(struct slice in, struct inode_value *ret_inode)
     return 0;
 }
 
+void limits_encode(const struct volume_limits *limits, uint8_t out[LIMITS_VALUE_SIZE])
+{
+    struct writer wr = writer_over(out, LIMITS_VALUE_SIZE);
+    writer_u8(&wr, 0); /* version */
+    writer_u64(&wr, limits->size_max);
+    writer_u64(&wr, limits->inode_max);
+}
+
+int limits_decode(struct slice in, struct volume_limits *ret_limits)
+{
+    struct reader rd = reader_over(in);
+    uint8_t version = reader_u8(&rd);
+    struct volume_limits limits = {.size_max = reader_u64(&rd)};
+    limits.inode_max = reader_u64(&rd);
+    if (!reader_finished(&rd) || version != 0)
+        return -EBADMSG;
+    *ret_limits = limits;
+    return 0;
+}
+
 size_t snapshot_encode(const struct snapshot_value *s, uint8_t out[SNAPSHOT_VALUE_MAX])
 {
     size_t name_size = strlen(s->name);

@@ -133,6 +133,7 @@ enum item_type {
     ITEM_ORPHAN = 16,   /* sub: an inode without a name, to be reclaimed */
     ITEM_SNAPSHOT = 17, /* sub: its number */
     ITEM_CONTENT = 18,  /* reserved: deduplicated content */
+    ITEM_LIMITS = 19,   /* sub: 0 */
 };
 
 static inline int item_key_compare(const struct item_key *a, const struct item_key *b)
@@ -192,6 +193,10 @@ enum {
 };
 size_t snapshot_encode(const struct snapshot_value *snapshot, uint8_t out[SNAPSHOT_VALUE_MAX]);
 must_check int snapshot_decode(struct slice in, struct snapshot_value *ret_snapshot);
+
+enum { LIMITS_VALUE_SIZE = 17 };
+void limits_encode(const struct volume_limits *limits, uint8_t out[LIMITS_VALUE_SIZE]);
+must_check int limits_decode(struct slice in, struct volume_limits *ret_limits);
 
 struct inode_value {
     struct volume_attr attr;

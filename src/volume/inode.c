@@ -86,6 +86,8 @@ int inode_get(struct volume *v, uint64_t ino, struct inode **ret_inode)
 int inode_new(struct volume *v, const struct volume_attr *attr, struct inode **ret)
 {
     int64_t now = v->now_ns();
+    if (v->limits.inode_max > 0 && v->inode_count >= v->limits.inode_max)
+        return -EDQUOT;
     struct inode *inode = inode_insert(v, v->next_ino);
     if (!inode)
         return -ENOMEM;

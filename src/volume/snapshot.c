@@ -294,6 +294,12 @@ int snapshot_restore_locked(struct volume *v, unsigned at)
         const struct item_key key = snapshot_key(v->snapshot_numbers[i]);
         op_put(&v->record, &key, slice_of(bytes, snapshot_encode(&v->snapshots[i], bytes)));
     }
+    if (r == 0 && (v->limits.size_max || v->limits.inode_max)) { /* those of now stay */
+        uint8_t bytes[LIMITS_VALUE_SIZE];
+        const struct item_key key = {0, ITEM_LIMITS, 0};
+        limits_encode(&v->limits, bytes);
+        op_put(&v->record, &key, slice_of(bytes, sizeof bytes));
+    }
     if (r == 0)
         r = stage_apply(v, mark);
     if (r == 0)

@@ -105,7 +105,9 @@ struct volume {
     bool has_authority;
     bool has_backend_lock;
     enum volume_mode mode;
-    uint64_t size_max;
+    uint64_t size_max; /* the smaller of the volume's own and the caller's */
+    uint64_t size_max_option;
+    struct volume_limits limits;
     size_t cache_size;      /* now */
     size_t cache_rest_size; /* ... and at rest, and at most */
     size_t cache_busy_size;
@@ -352,6 +354,13 @@ must_check int check_structure(struct volume *v, volume_damage_fn *damage, void 
 
 must_check int volume_recover(struct volume *v, const struct volume_head *head, struct error *e);
 must_check int orphans_reclaim(struct volume *v);
+
+/* --- limits.c --- */
+
+must_check int limits_load(struct volume *v);
+
+/* --- recover.c, again --- */
+
 /* In salvage: says what is passed over, and true. */
 bool salvage_passes(struct volume *v, const char *format, ...)
     __attribute__((format(printf, 2, 3)));

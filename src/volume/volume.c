@@ -57,7 +57,7 @@ static int volume_new(const struct volume_options *o, struct volume **ret_volume
     (void)pthread_mutex_init(&v->report_lock, NULL);
     v->backend = o->backend;
     v->mode = o->mode;
-    v->size_max = o->size_max;
+    v->size_max = v->size_max_option = o->size_max;
     v->salvage = o->salvage;
     v->found = o->found;
     v->found_ctx = o->found_ctx;
@@ -220,6 +220,8 @@ int volume_open(const struct volume_options *options, struct volume **ret_volume
         return r;
     v->tree.is_tolerant = v->salvage;
     r = snapshots_load(v);
+    if (r == 0)
+        r = limits_load(v);
     if (r == 0 && !v->salvage)
         r = erase_settle(v);
     if (v->salvage) {

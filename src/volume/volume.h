@@ -77,7 +77,7 @@ struct volume_options {
     uint8_t id[VOLUME_ID_SIZE];               /* checked against the superblock */
     const struct volume_authority *authority; /* NULL only with VOLUME_MODE_NONE */
     enum volume_mode mode;
-    uint64_t size_max;       /* bytes on the host; 0: no limit of ours */
+    uint64_t size_max;       /* bytes on the host; 0: only what the volume itself says */
     size_t cache_size;       /* plaintext cache in bytes; 0: the default, small */
     size_t cache_busy_size;  /* what it may grow to while it is short; see volume_rest() */
     int64_t (*now_ns)(void); /* Unix time; NULL: the platform's clock */
@@ -89,6 +89,12 @@ struct volume_options {
     void (*found)(void *ctx, const char *what);
     void *found_ctx;
     const char *snapshot; /* show this snapshot, read-only (-EROFS), instead of the newest state */
+};
+
+/* Kept in the volume; 0: none. */
+struct volume_limits {
+    uint64_t size_max;  /* bytes on the host */
+    uint64_t inode_max; /* files, directories and all else */
 };
 
 struct volume_attr {
@@ -218,6 +224,11 @@ must_check int volume_removexattr(struct volume *v, uint64_t ino, struct slice n
 
 /* The first inode after `after`, named or not; in salvage also where names are lost. -ENOENT. */
 must_check int volume_inode_next(struct volume *v, uint64_t after, uint64_t *ret_ino);
+
+/* Limits hold at once, also below what is there: then nothing new is taken (-ENOSPC; -EDQUOT for
+ * inodes), and deleting works. Durable when it returns. */
+must_check int volume_set_limits(struct volume *v, const struct volume_limits *limits);
+void volume_get_limits(struct volume *v, struct volume_limits *ret_limits);
 
 /* Gives back memory that it can get again: for a quiet moment. */
 void volume_rest(struct volume *v);

@@ -69,6 +69,85 @@ static void run(struct volume_backend *backend)
     CHECK_EQ(volume_close(g_volume), 0);
 }
 
+/* --- large reads beside a writer and the cleaner, which move what is being read --- */
+
+enum { PIECE = 64 << 10, PIECES = 24, ROUNDS = 300 };
+
+static uint64_t g_ino;
+static atomic_bool g_written;
+
+static void *large_reader(void *arg)
+{
+    static _Atomic uint64_t seed = 100;
+    struct random rn = {atomic_fetch_add(&seed, 1)};
+    uint8_t *bytes = malloc(4 * PIECE);
+    uintptr_t wrong = 0;
+    (void)arg;
+    while (!atomic_load(&g_written)) {
+        uint64_t at = random_below(&rn, PIECES - 3) * PIECE;
+        if (volume_read(g_volume, g_ino, at, bytes, 4 * PIECE) != 4 * PIECE) {
+            wrong++;
+            break;
+        }
+        for (size_t block = 0; block < 4 * PIECE; block += 4096)
+            wrong += memcmp(bytes + block, bytes + block + 1, 4095) != 0;
+    }
+    free(bytes);
+    return (void *)wrong;
+}
+
+static void large_run(struct volume_backend *backend)
+{
+    static uint8_t bytes[PIECE];
+    const struct volume_attr attr = {.mode = S_IFREG | 0600};
+    struct volume_options options = test_options(backend);
+    struct random rn = {4};
+    pthread_t readers[3];
+    options.tuning = &SMALL;
+    REQUIRE(volume_create(&options, 0, 0, NULL) == 0);
+    REQUIRE(volume_open(&options, &g_volume, NULL) == 0);
+    REQUIRE(volume_make(g_volume, VOLUME_ROOT_INO, name_of("f"), &attr, (struct slice){0},
+                        &g_ino) == 0);
+    atomic_store(&g_written, false);
+    for (uint64_t i = 0; i < PIECES; i++)
+        REQUIRE(volume_write(g_volume, g_ino, i * PIECE, bytes, PIECE) == PIECE);
+    for (size_t i = 0; i < ARRAY_COUNT(readers); i++)
+        REQUIRE(pthread_create(&readers[i], NULL, large_reader, NULL) == 0);
+    for (int i = 0; i < ROUNDS; i++) {
+        memset(bytes, i, sizeof bytes);
+        CHECK_EQ(volume_write(g_volume, g_ino, random_below(&rn, PIECES) * PIECE, bytes, PIECE),
+                 PIECE);
+        if (i % 10 == 0)
+            CHECK_EQ(volume_sync(g_volume, 0, false), 0);
+        if (i % 50 == 0)
+            volume_rest(g_volume);
+    }
+    atomic_store(&g_written, true);
+    for (size_t i = 0; i < ARRAY_COUNT(readers); i++) {
+        void *wrong;
+        REQUIRE(pthread_join(readers[i], &wrong) == 0);
+        CHECK_EQ((uintptr_t)wrong, 0);
+    }
+    CHECK_EQ(volume_check(g_volume, print_damage, NULL), 0);
+    CHECK_EQ(volume_close(g_volume), 0);
+}
+
+TEST(volume_reads_large_pieces_while_they_move)
+{
+    char dir[] = "/tmp/coffer-large-XXXXXX", command[64];
+    struct volume_backend *backend;
+    platform_set(&platform_sim);
+    REQUIRE(volume_mem_new(&backend) == 0);
+    large_run(backend);
+    volume_mem_free(backend);
+    REQUIRE(mkdtemp(dir));
+    REQUIRE(volume_dir_open(dir, false, &backend) == 0);
+    large_run(backend);
+    volume_dir_close(backend);
+    (void)snprintf(command, sizeof command, "rm -r %s", dir);
+    CHECK_EQ(system(command), 0);
+}
+
 TEST(volume_in_memory_serves_many_threads)
 {
     struct volume_backend *backend;
