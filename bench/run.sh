@@ -53,6 +53,16 @@ add 'Starting a program' python3 bench/start.py "$build" --json "$build/bench-st
 add 'TLS' python3 bench/tls.py "$build" --rounds "${BENCH_ROUNDS:-4}" \
     --seconds "${BENCH_SECONDS:-2}" --json "$build/bench-tls.json"
 # shellcheck disable=SC2317 # called by add
+mounted()
+{
+    printf '## Mounted volume\n\n'
+    python3 bench/mount.py "$build" --rounds "${BENCH_ROUNDS:-4}" || return 1
+    printf '\n'
+}
+if [ "$(id -u)" = 0 ] && [ -e /dev/fuse ] && command -v gocryptfs >/dev/null; then
+    add 'Mounted volume' mounted
+fi
+# shellcheck disable=SC2317 # called by add
 calls()
 {
     printf '## System calls, threads, processes\n\n```text\n'
