@@ -193,6 +193,103 @@ TEST(volume_opens_after_every_crash_with_all_that_was_synced)
         work_check(seed);
 }
 
+/* --- a second crash, while the first is being recovered from or a little later --- */
+
+enum { AGAIN_CHANGES = 8 };
+
+struct copying {
+    struct volume_backend *from, *to;
+};
+
+static int file_copy(void *ctx, uint64_t file)
+{
+    struct copying *c = ctx;
+    uint64_t size;
+    REQUIRE(c->from->ops->size(c->from, file, &size) == 0);
+    uint8_t *bytes = malloc(size + 1);
+    REQUIRE(bytes && c->from->ops->read(c->from, file, 0, bytes, size) == (ssize_t)size);
+    REQUIRE(c->to->ops->create(c->to, file) == 0);
+    REQUIRE(c->to->ops->write(c->to, file, 0, bytes, size) == 0);
+    REQUIRE(c->to->ops->sync(c->to, file) == 0);
+    free(bytes);
+    return 0;
+}
+
+/* Opens what a crash at `point` left, goes on a little, and crashes at every host operation of that. */
+static size_t again_check(struct workload *w, size_t point)
+{
+    struct digest states[AGAIN_CHANGES + 1], now;
+    size_t synced_at[AGAIN_CHANGES + 1], bad = 0;
+    struct copying copying;
+    struct volume_options options = w->options;
+    struct random rn = {point};
+    struct volume *v;
+    REQUIRE(volume_fault_image(w->backend, point, FAULT_TAIL_RANDOM, point, &copying.from) == 0);
+    REQUIRE(volume_fault_new(&copying.to) == 0);
+    REQUIRE(copying.from->ops->list(copying.from, file_copy, &copying) == 0);
+    REQUIRE(copying.to->ops->sync_names(copying.to) == 0);
+    options.backend = copying.to;
+    size_t begin = volume_fault_count(copying.to);
+    REQUIRE(volume_open(&options, &v, NULL) == 0);
+    for (int k = 0; k <= AGAIN_CHANGES; k++) {
+        if (k > 0)
+            random_change(v, &rn, 60000);
+        REQUIRE(digest_contents(v, &states[k]) == 0);
+        synced_at[k] = k == 0 ? begin : SIZE_MAX;
+        if (k % 3 == 2) {
+            REQUIRE(volume_sync(v, 0, false) == 0);
+            synced_at[k] = volume_fault_count(copying.to);
+        }
+    }
+    if (point % 2)
+        REQUIRE(volume_close(v) == 0);
+    else
+        volume_abandon(v);
+    for (size_t at = begin; at <= volume_fault_count(copying.to); at++)
+        for (uint64_t tail = 0; tail < 3; tail++) {
+            int first = 0;
+            bool found = false;
+            REQUIRE(volume_fault_image(copying.to, at, (enum fault_tail)tail, at + tail,
+                                       &options.backend) == 0);
+            for (int k = 0; k <= AGAIN_CHANGES; k++)
+                first = synced_at[k] <= at ? k : first;
+            int r = volume_open(&options, &v, NULL);
+            if (r == 0) {
+                r = digest_contents(v, &now);
+                for (int k = first; r == 0 && k <= AGAIN_CHANGES; k++)
+                    found = found || digest_equals(&now, &states[k]);
+                found = found && volume_check(v, print_damage, NULL) == 0;
+                volume_abandon(v);
+            }
+            if (!found && bad++ < 3)
+                printf("# seed %llu, crash at %zu, again at %zu, tail %llu: %d\n",
+                       (unsigned long long)w->seed, point, at, (unsigned long long)tail, r);
+            volume_mem_free(options.backend);
+        }
+    volume_fault_free(copying.to);
+    volume_mem_free(copying.from);
+    return bad;
+}
+
+TEST(volume_opens_after_a_second_crash_while_recovering_and_cleaning)
+{
+    const char *more = getenv("CRASH_SEEDS");
+    platform_set(&platform_sim);
+    size_t bad = 0, crashes = 0;
+    for (uint64_t seed = 2; seed <= (more ? strtoull(more, NULL, 10) / 4 : 4); seed += 2) {
+        struct workload *w = &g_work;
+        work_run(w, seed); /* even: without an authority */
+        size_t count = volume_fault_count(w->backend);
+        for (size_t point = w->synced_at[0]; point <= count && bad == 0; point += more ? 1 : 7) {
+            bad += again_check(w, point);
+            crashes++;
+        }
+        volume_fault_free(w->backend);
+    }
+    printf("# %zu first crashes\n", crashes);
+    CHECK_EQ(bad, 0);
+}
+
 /* What a killed owner left is in the host's memory only. Whoever opens it builds on it, so it has to
  * be on the disk before that counts as synced. */
 TEST(volume_syncs_the_tail_it_takes_over_before_it_builds_on_it)
