@@ -557,7 +557,7 @@ static int stdout_get(struct copy *c, const char *from)
 static int copy_inside(struct copy *c, const char *from, const char *to)
 {
     struct slice name;
-    uint64_t ino, dir;
+    uint64_t ino = 0, dir = VOLUME_ROOT_INO;
     (void)snprintf(c->path, sizeof c->path, "%s", from);
     int r = volume_path_find(c->v, from, true, &ino);
     if (r == 0)
