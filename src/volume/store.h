@@ -427,6 +427,8 @@ size_t zeros_put(uint8_t *bytes, size_t size, volume_copy_fn *copy);
 must_check int file_setsize(struct volume *v, uint64_t ino, uint64_t size);
 must_check int file_allocate(struct volume *v, uint64_t ino, int mode, uint64_t offset,
                              uint64_t end);
+/* xattr.c: does the file ask that holes punched in it be erased for good? */
+bool file_wants_erasing(struct volume *v, uint64_t ino);
 /* The part of upkeep() that readers need: caches within their limits. */
 void upkeep_memory(struct volume *v);
 

@@ -203,7 +203,9 @@ must_check ssize_t volume_write(struct volume *v, uint64_t ino, uint64_t offset,
                                 size_t size);
 must_check ssize_t volume_append(struct volume *v, uint64_t ino, const void *bytes, size_t size,
                                  uint64_t *ret_offset);
-/* fallocate(2): FALLOC_FL_KEEP_SIZE, PUNCH_HOLE, ZERO_RANGE. */
+/* fallocate(2): FALLOC_FL_KEEP_SIZE, PUNCH_HOLE, ZERO_RANGE. PUNCH_HOLE in a file that has the attribute
+ * VOLUME_ERASE_ATTRIBUTE, whatever its value, is volume_erase() of that range. */
+#define VOLUME_ERASE_ATTRIBUTE "user.coffer.erase"
 must_check int volume_allocate(struct volume *v, uint64_t ino, int mode, uint64_t offset,
                                uint64_t size);
 /* lseek(2) with SEEK_DATA or SEEK_HOLE. -ENXIO past the end. */

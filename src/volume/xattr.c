@@ -157,6 +157,15 @@ static int attribute_put(struct volume *v, uint64_t ino, struct slice name, stru
     return r;
 }
 
+bool file_wants_erasing(struct volume *v, uint64_t ino)
+{
+    struct slot slot;
+    volume_lock(v);
+    int r = attribute_find(v, ino, slice_of_text(VOLUME_ERASE_ATTRIBUTE), &slot);
+    volume_unlock(v);
+    return r == 0;
+}
+
 int volume_setxattr(struct volume *v, uint64_t ino, struct slice name, struct slice value,
                     int flags)
 {

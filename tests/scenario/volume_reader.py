@@ -337,5 +337,21 @@ def it_follows_the_log_after_a_crash(host):
     tap.equal(found, b"".join(b"%d\n" % i * 50 for i in range(300)), "what was synced")
 
 
+@tap.test
+def a_program_erases_by_punching_a_hole(host):
+    before = set(host.second().erase_keys)
+    program = ("import os, subprocess\n"
+               "with open('/data/card', 'wb') as f:\n    f.write(b'4' * 20000)\n    os.fsync(f.fileno())\n"
+               "os.setxattr('/data/card', 'user.coffer.erase', b'')\n"
+               "subprocess.run(['fallocate', '-p', '-o', '4096', '-l', '8192', '/data/card'],"
+               " check=True)\n")
+    result = subprocess.run([RUNTIME, "--volume", f"{host.volume}:/data", "--", "/usr/bin/python3",
+                             "-c", program], env=host.environment, capture_output=True, check=False)
+    tap.equal(result.returncode, 0, result.stderr)
+    second = host.second()
+    tap.equal(second.tree()["/card"], b"4" * 4096 + bytes(8192) + b"4" * (20000 - 12288), "contents")
+    tap.true(not before & set(second.erase_keys), "the erase key of before is destroyed")
+
+
 if __name__ == "__main__":
     tap.main(fixture)

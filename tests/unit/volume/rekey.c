@@ -4,6 +4,8 @@
 #include "tap.h"
 #include "volume/fault/fault.h"
 
+#include <linux/falloc.h>
+
 static const struct key256 NEW_KEY = {{9, 8, 7}};
 
 struct keyed_authority {
@@ -259,6 +261,34 @@ TEST(erasing_interrupted_anywhere_loses_nothing_else)
         volume_mem_free(image);
     }
     CHECK_EQ(failed, 0);
+    volume_fault_free(g_fault);
+}
+
+TEST(a_hole_in_a_file_that_asks_for_it_is_erased_for_good)
+{
+    struct error e = {0};
+    uint8_t bytes[4096];
+    struct volume *v = fresh();
+    uint64_t ino = file_put(v, "secret", 0x5e, 50000);
+    REQUIRE(volume_sync(v, 0, false) == 0);
+    size_t written = volume_fault_count(g_fault);
+    const int punch = FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE;
+    CHECK_EQ(volume_allocate(v, ino, punch, 0, 4096), 0);
+    CHECK_EQ(g_authority.newest, 1); /* nobody asked */
+    CHECK_EQ(volume_setxattr(v, ino, name_of(VOLUME_ERASE_ATTRIBUTE), (struct slice){0}, 0), 0);
+    CHECK_EQ(volume_allocate(v, ino, punch, 4096, 8192), 0);
+    CHECK_EQ(g_authority.oldest, 2);
+    CHECK_EQ(volume_read(v, ino, 4096, bytes, sizeof bytes), sizeof bytes);
+    CHECK_EQ(bytes[0], 0);
+    CHECK_EQ(volume_read(v, ino, 16384, bytes, sizeof bytes), sizeof bytes);
+    CHECK_EQ(bytes[0], 0x5e);
+    CHECK_EQ(volume_close(v), 0);
+    struct volume_backend *image;
+    int r = open_at(written, &TEST_KEY, &image, &v, &e);
+    CHECK(r < 0 || volume_read(v, ino, 4096, bytes, sizeof bytes) < 0);
+    if (r == 0)
+        volume_abandon(v);
+    volume_mem_free(image);
     volume_fault_free(g_fault);
 }
 
