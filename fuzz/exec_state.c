@@ -53,6 +53,16 @@ int net_exec_restore(struct slice state)
     (void)state;
     return 0;
 }
+enum exec_image_use exec_image_take(int *ret_fd)
+{
+    *ret_fd = -1;
+    return EXEC_IMAGE_NONE;
+}
+void exec_image_release(enum exec_image_use use, int fd)
+{
+    (void)use;
+    (void)fd;
+}
 void limits_file_size_lift(void) {}
 void limits_file_size_restore(void) {}
 void process_start_mask(uint64_t mask)

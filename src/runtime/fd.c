@@ -23,8 +23,14 @@ static struct fd_table *table_self(void)
     return process_self()->fds;
 }
 
+/* The last that was given up, empty: a child of vfork() is often not the only one. */
+static struct fd_table *_Atomic g_spare;
+
 int fd_table_new(struct fd_table **ret_table)
 {
+    *ret_table = atomic_exchange(&g_spare, NULL);
+    if (*ret_table)
+        return 0;
     void *memory = mmap(NULL, sizeof(struct fd_table), PROT_READ | PROT_WRITE,
                         MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
     if (memory == MAP_FAILED)
@@ -61,8 +67,14 @@ void fd_table_free(struct fd_table *table)
         return;
     int limit = atomic_load(&table->limit);
     for (int fd = 0; fd < limit; fd++)
-        file_put(atomic_load(&table->files[fd]));
-    (void)munmap(table, sizeof(*table));
+        if (atomic_load_explicit(&table->files[fd], memory_order_relaxed))
+            file_put(atomic_exchange(&table->files[fd], NULL));
+    atomic_store(&table->count, 0);
+    atomic_store(&table->limit, 0);
+    atomic_store(&table->lock, 0);
+    struct fd_table *none = NULL;
+    if (!atomic_compare_exchange_strong(&g_spare, &none, table))
+        (void)munmap(table, sizeof(*table));
 }
 
 struct file *fd_get(int fd)

@@ -4,11 +4,13 @@
 #include "platform/host.h"
 #include "platform/ops.h"
 #include "runtime/options.h"
+#include "runtime/process/exec.h"
 #include "runtime/process/process.h"
 #include "runtime/runtime.h"
 
 #include <errno.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/syscall.h>
 #include <sys/uio.h>
@@ -56,10 +58,24 @@ static void set_environment_aside(char **envp)
     environ = own;
 }
 
+/* Only in coffer-runtime. */
+__attribute__((weak)) int image_make(int fd);
+
+/* For the runtimes that come after this one; a failure is theirs to notice. */
+static void make_image(int argc, char **argv)
+{
+    if (!image_make || argc != 5 || strcmp(argv[1], RUNTIME_CONTINUE_FLAG) != 0 ||
+        strcmp(argv[4], RUNTIME_IMAGE_FLAG) != 0)
+        return;
+    (void)thread_xsave_size();
+    (void)!image_make((int)strtol(argv[3], NULL, 10));
+}
+
 int main(int argc, char **argv, char **envp)
 {
     LARGE_TABLE static struct runtime_config config;
     struct error e = {0};
+    make_image(argc, argv);
     log_set_sink(log_line, "coffer-runtime", LOG_LEVEL_WARNING);
     set_environment_aside(envp);
     runtime_continue(argc, argv);

@@ -8,6 +8,7 @@
 #include "runtime/loader/load.h"
 #include "runtime/net/net.h"
 #include "runtime/process/exec.h"
+#include "runtime/process/exec_image.h"
 #include "runtime/process/exposure.h"
 #include "runtime/process/limits.h"
 #include "runtime/process/process.h"
@@ -162,9 +163,11 @@ void runtime_continue(int argc, char **argv)
 {
     LARGE_TABLE static struct runtime_config config;
     struct error e = {0};
-    if (argc != 3 || strcmp(argv[1], RUNTIME_CONTINUE_FLAG) != 0)
+    if (argc < 3 || argc > 5 || strcmp(argv[1], RUNTIME_CONTINUE_FLAG) != 0)
         return;
     platform_set(&platform_sim);
+    if (argc > 3)
+        exec_image_adopt((int)strtol(argv[3], NULL, 10));
     int r = exposure_close();
     if (r == 0)
         r = exec_continue((int)strtol(argv[2], NULL, 10), &config, &e);

@@ -41,6 +41,7 @@ CASES = [
     ("signal contexts and faults", guest("sig_context"), ""),
     ("interrupted calls", guest("sig_restart"), ""),
     ("processes", guest("processes"), ""),
+    ("spawned processes", guest("spawn"), ""),
     ("clone", guest("clone"), ""),
     ("vfork and its children", guest("vforks"), ""),
     ("waiting for children", guest("waits"), ""),

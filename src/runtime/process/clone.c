@@ -62,7 +62,7 @@ void thread_list_remove(struct thread *t)
 }
 
 /* What XSAVEC writes for all enabled state, rounded up to its alignment. */
-static uint64_t xsave_size(void)
+uint64_t thread_xsave_size(void)
 {
     static _Atomic uint64_t size;
     uint64_t known = atomic_load(&size);
@@ -77,7 +77,7 @@ static uint64_t xsave_size(void)
 
 int thread_begin(struct thread *t, void *signal_stack)
 {
-    t->xsave_size = xsave_size();
+    t->xsave_size = thread_xsave_size();
     signal_stack_install(t, signal_stack);
     /* The guest's libc registers its own; ours, made before this, has to go. */
     if (__rseq_size > 0)

@@ -27,19 +27,31 @@
 static struct program *_Atomic g_pending; /* of who has claimed ENDING_EXEC */
 static uint64_t g_pending_mask;           /* of the thread that calls execve(): the new program's */
 
-static int read_strings(unsigned long from, struct strings *ret)
+static int read_long_string(unsigned long address, struct strings *ret)
 {
     char *text = malloc(ARGUMENT_MAX);
-    int r = text ? 0 : -ENOMEM;
+    if (!text)
+        return -ENOMEM;
+    ssize_t n = guest_text(text, address, ARGUMENT_MAX);
+    int r = n == -ENAMETOOLONG ? -E2BIG : n < 0 ? (int)n : strings_add(ret, text, SIZE_MAX);
+    free(text);
+    return r;
+}
+
+static int read_strings(unsigned long from, struct strings *ret)
+{
+    char text[1024]; /* enough for most: a longer one's buffer is a mapping of its own */
+    int r = 0;
     for (unsigned long at = from; r == 0 && from != 0; at += sizeof(unsigned long)) {
         unsigned long address;
         r = guest_get(&address, at);
         if (r < 0 || address == 0)
             break;
-        ssize_t n = guest_text(text, address, ARGUMENT_MAX);
-        r = n == -ENAMETOOLONG ? -E2BIG : n < 0 ? (int)n : strings_add(ret, text, SIZE_MAX);
+        ssize_t n = guest_text(text, address, sizeof(text));
+        r = n == -ENAMETOOLONG ? read_long_string(address, ret)
+            : n < 0            ? (int)n
+                               : strings_add(ret, text, SIZE_MAX);
     }
-    free(text);
     return r;
 }
 

@@ -5,10 +5,13 @@
 #ifndef COFFER_RUNTIME_PROCESS_EXEC_H
 #define COFFER_RUNTIME_PROCESS_EXEC_H
 
+#include "platform/linux/image.h"
 #include "runtime/loader/load.h"
 #include "runtime/thread.h"
 
-#define RUNTIME_CONTINUE_FLAG "--continue-from"
+/* NAME FLAG STATE-FD [IMAGE-FD [RUNTIME_IMAGE_FLAG]]: the last to make the image first. */
+#define RUNTIME_CONTINUE_FLAG IMAGE_FLAG
+#define RUNTIME_IMAGE_FLAG "make"
 
 /* On the leader: waits until it is alone, clears the old program away, returns the new one. */
 struct program *exec_take(struct thread *t);

@@ -10,6 +10,7 @@
 #include "runtime/fd_table.h"
 #include "runtime/net/net.h"
 #include "runtime/process/exec.h"
+#include "runtime/process/exec_image.h"
 #include "runtime/process/limits.h"
 #include "runtime/process/process.h"
 #include "runtime/syscall/trace.h"
@@ -154,6 +155,34 @@ static int program_fd(const struct program *program)
     return program->unreachable && program->image.fd > 0 ? program->image.fd : 0;
 }
 
+/* Where the next runtime finds the program: /proc/self/exe would be itself. */
+static const char *path_of(const struct program *program)
+{
+    const char *path = program->path, *end = path + strlen(path);
+    bool is_own_exe =
+        strncmp(path, "/proc/", 6) == 0 && end - path > 10 && strcmp(end - 4, "/exe") == 0;
+    return is_own_exe ? program->executable : path;
+}
+
+static int exec_runtime(int state_fd)
+{
+    char state[16], image[16];
+    int image_fd;
+    enum exec_image_use use = exec_image_take(&image_fd);
+    (void)snprintf(state, sizeof(state), "%d", state_fd);
+    (void)snprintf(image, sizeof(image), "%d", image_fd);
+    const char *const argv[] = {"coffer-runtime",
+                                RUNTIME_CONTINUE_FLAG,
+                                state,
+                                use != EXEC_IMAGE_NONE ? image : NULL,
+                                use == EXEC_IMAGE_MAKE ? RUNTIME_IMAGE_FLAG : NULL,
+                                NULL};
+    const char *const envp[] = {NULL};
+    int r = (int)host_call(SYS_execve, "/proc/self/exe", argv, envp);
+    exec_image_release(use, image_fd);
+    return r;
+}
+
 int exec_host(const struct program *program)
 {
     struct out o = {.r = 0};
@@ -162,7 +191,7 @@ int exec_host(const struct program *program)
     put_number(&o, thread_self()->signal_mask);
     put(&o, &process_self()->descriptors, sizeof(struct limit_view));
     put(&o, &process_self()->file_size, sizeof(struct limit_view));
-    put_text(&o, program->path);
+    put_text(&o, path_of(program));
     put_number(&o, (uint64_t)program_fd(program));
     put_given(&o, program);
     put_strings(&o, &program->envp);
@@ -184,13 +213,9 @@ int exec_host(const struct program *program)
     buf_done(&o.buf);
     if (fd < 0)
         return fd;
-    char number[16];
-    (void)snprintf(number, sizeof(number), "%d", fd);
-    const char *const argv[] = {"coffer-runtime", RUNTIME_CONTINUE_FLAG, number, NULL};
-    const char *const envp[] = {NULL};
     if (program_fd(program) > 0)
         (void)host_call(SYS_fcntl, program_fd(program), F_SETFD, 0);
-    int r = (int)host_call(SYS_execve, "/proc/self/exe", argv, envp);
+    int r = exec_runtime(fd);
     (void)explain_record_keep(false);
     (void)trace_keep(false);
     host_close(fd);

@@ -53,6 +53,9 @@ int64_t exposure_prctl(struct syscall_call *c)
     return 0;
 }
 
+/* Only in coffer-runtime: where it began from an image, it knows without asking. */
+__attribute__((weak)) bool image_mm(struct prctl_mm_map *ret);
+
 /* The numbers of /proc/self/stat by their place in proc(5), from 1; the name in field 2 may hold
  * anything. */
 static int read_stat(uint64_t fields[STAT_FIELDS + 1])
@@ -75,25 +78,34 @@ static int read_stat(uint64_t fields[STAT_FIELDS + 1])
     return 0;
 }
 
-void exposure_strings(const struct exposed_strings *at)
+static int read_map(struct prctl_mm_map *ret)
 {
     uint64_t stat[STAT_FIELDS + 1] = {0};
-    /* An enclave's memory is nothing that the host could show. */
-    if (g_config->has_policy || platform()->enclave || read_stat(stat) < 0)
-        return;
-    struct prctl_mm_map map = {
+    int r = read_stat(stat);
+    *ret = (struct prctl_mm_map){
         .start_code = stat[26],
         .end_code = stat[27],
         .start_data = stat[45],
         .end_data = stat[46],
         .start_brk = stat[47],
-        .brk = (uint64_t)host_call(SYS_brk, 0),
         .start_stack = stat[28],
-        .arg_start = at->arguments,
-        .arg_end = at->arguments_end,
-        .env_start = at->environment,
-        .env_end = at->environment_end,
         .exe_fd = (uint32_t)-1,
     };
+    return r;
+}
+
+void exposure_strings(const struct exposed_strings *at)
+{
+    struct prctl_mm_map map = {0};
+    /* An enclave's memory is nothing that the host could show. */
+    if (g_config->has_policy || platform()->enclave)
+        return;
+    if (!(image_mm && image_mm(&map)) && read_map(&map) < 0)
+        return;
+    map.brk = (uint64_t)host_call(SYS_brk, 0);
+    map.arg_start = at->arguments;
+    map.arg_end = at->arguments_end;
+    map.env_start = at->environment;
+    map.env_end = at->environment_end;
     (void)host_call(SYS_prctl, PR_SET_MM, PR_SET_MM_MAP, &map, sizeof map, 0);
 }

@@ -6,6 +6,7 @@
 #include "runtime/guest.h"
 #include "runtime/memory/memory.h"
 #include "runtime/process/ending.h"
+#include "runtime/process/exec_image.h"
 #include "runtime/process/libc_fork.h"
 #include "runtime/process/process.h"
 #include "runtime/process/signal.h"
@@ -315,20 +316,40 @@ static int vfork_prepare(struct thread *t, const struct clone_request *request,
     return fd_table_copy(t->process->fds, &child->process.fds);
 }
 
+/* The last child's, with its pages. */
+static void *_Atomic g_vfork_spare;
+
+static void *vfork_stack_take(void)
+{
+    void *spare = atomic_exchange(&g_vfork_spare, NULL);
+    if (spare)
+        return spare;
+    void *stack = mmap(NULL, VFORK_STACK_SIZE, PROT_READ | PROT_WRITE,
+                       MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+    return stack == MAP_FAILED ? NULL : stack;
+}
+
+static void vfork_stack_give(void *stack)
+{
+    void *none = NULL;
+    if (!atomic_compare_exchange_strong(&g_vfork_spare, &none, stack))
+        (void)munmap(stack, VFORK_STACK_SIZE);
+}
+
 int64_t process_vfork(struct thread *t, const struct clone_request *request)
 {
     int64_t r = pidfd_try(request);
     if (r < 0)
         return r;
-    void *stack = mmap(NULL, VFORK_STACK_SIZE, PROT_READ | PROT_WRITE,
-                       MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
-    if (stack == MAP_FAILED)
+    void *stack = vfork_stack_take();
+    if (!stack)
         return -ENOMEM;
     struct vfork_child *child = stack;
     r = vfork_prepare(t, request, child);
     if (r == 0)
         r = vfs_vfork_prepare(&child->process);
     if (r == 0) {
+        exec_image_prepare();
         signal_block_all();
         ending_away(t);
         r = rt_vfork(CLONE_VM | CLONE_VFORK | (unsigned)request->exit_signal,
@@ -338,7 +359,7 @@ int64_t process_vfork(struct thread *t, const struct clone_request *request)
         signal_open_on_exit(t);
     }
     fd_table_free(child->process.fds);
-    (void)munmap(stack, VFORK_STACK_SIZE);
+    vfork_stack_give(stack);
     pidfd_give(request, r);
     return r;
 }

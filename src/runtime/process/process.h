@@ -33,6 +33,9 @@ void thread_exit(struct thread *t, int status) __attribute__((noreturn));
  * t->process, and puts it into the list. */
 must_check int thread_begin(struct thread *t, void *signal_stack);
 
+/* Asks the processor once. */
+uint64_t thread_xsave_size(void);
+
 /* The list of guest threads. */
 extern lock_word g_threads_lock;
 extern struct thread *g_threads;

@@ -34,13 +34,13 @@ void sites_fork_done(void)
 
 static void text_add(uint64_t from, uint64_t to)
 {
-    for (size_t i = 0; i < TEXTS_MAX; i++) {
-        if (g_texts[i].to != 0)
-            continue;
-        g_texts[i] = (struct text){from, to};
-        g_text_end = MAX(g_text_end, i + 1);
+    size_t i = 0;
+    while (i < g_text_end && g_texts[i].to != 0)
+        i++;
+    if (i == TEXTS_MAX)
         return;
-    }
+    g_texts[i] = (struct text){from, to};
+    g_text_end = MAX(g_text_end, i + 1);
 }
 
 void sites_text_add(uint64_t from, uint64_t size)
