@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "crypto/provider.h"
+#include "crypto/memory.h"
 
 #include <errno.h>
 #include <openssl/core.h>
@@ -94,6 +95,8 @@ int crypto_start(void)
     static _Atomic bool started;
     if (crypto_late_ready)
         crypto_late_ready();
+    if (!atomic_load(&started))
+        crypto_memory_start();
     if (OPENSSL_init_crypto(options, NULL) != 1)
         return -ENOMEM;
     /* Asking whether the default provider is there already would load it. */

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "runtime/net/tls_engine.h"
 
+#include "crypto/memory.h"
 #include "runtime/guest.h"
 #include "runtime/net/sock.h"
 
@@ -49,7 +50,9 @@ static uint8_t *out_reserve(struct tls_conn *conn, size_t more)
         return NULL;
     if (conn->out_size + more > conn->out_capacity) {
         size_t capacity = MAX(conn->out_size + more, 2 * conn->out_capacity);
-        uint8_t *out = realloc(conn->out, capacity);
+        if (capacity >= CRYPTO_KEPT_MIN) /* one that is kept: crypto/memory.h */
+            capacity = MAX(capacity, (size_t)CRYPTO_KEPT_MAX);
+        uint8_t *out = OPENSSL_realloc(conn->out, capacity);
         if (!out)
             return NULL;
         conn->out = out;
@@ -114,7 +117,7 @@ int tls_out_send(struct tls_conn *conn, bool more)
             return -EPIPE;
         conn->out_at += (size_t)n;
     }
-    free(conn->out);
+    OPENSSL_free(conn->out);
     conn->out = NULL;
     conn->out_at = conn->out_size = conn->out_capacity = 0;
     conn->deferred = false;
@@ -128,7 +131,7 @@ static int out_flush(struct tls_conn *conn)
 
 static void out_drop(struct tls_conn *conn)
 {
-    free(conn->out);
+    OPENSSL_free(conn->out);
     conn->out = NULL;
     conn->out_at = conn->out_size = conn->out_capacity = 0;
 }
