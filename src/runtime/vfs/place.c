@@ -54,8 +54,8 @@ static bool is_clean(const char *path)
 
 static bool has_dotdot(const char *path)
 {
-    for (const char *at = strstr(path, ".."); at; at = strstr(at + 2, ".."))
-        if ((at == path || at[-1] == '/') && (at[2] == '/' || at[2] == '\0'))
+    for (const char *at = strchr(path, '.'); at; at = strchr(at + 1, '.'))
+        if (at[1] == '.' && (at == path || at[-1] == '/') && (at[2] == '/' || at[2] == '\0'))
             return true;
     return false;
 }
@@ -285,7 +285,8 @@ static int refuse_unnamed(const char *path, unsigned wishes)
 static bool is_memory(const char *path)
 {
     size_t size = strlen(path);
-    return (size >= 4 && strcmp(path + size - 4, "/mem") == 0) || strstr(path, "/map_files/");
+    return (size >= 4 && memcmp(path + size - 4, "/mem", 4) == 0) ||
+           (strchr(path, '_') && strstr(path, "/map_files/"));
 }
 
 static int classify(struct journey *j)

@@ -122,6 +122,8 @@ int proc_find(const char *path, unsigned flags, struct place *p)
     static const char *const standard[] = {"/dev/stdin", "/dev/stdout", "/dev/stderr"};
     if (path[0] != '/' || (path[1] != 'p' && path[1] != 'd'))
         return 0;
+    if (strncmp(path, "/dev/", 5) == 0 && path[5] != 'f' && path[5] != 's')
+        return 0; /* neither fd nor std...: most paths of /dev end here */
     int memory = proc_memory_find(path, (flags >> 16) == WISH_READ, p);
     if (memory != 0)
         return memory;
