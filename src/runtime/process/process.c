@@ -27,7 +27,8 @@ const struct runtime_config *g_config;
 static struct thread g_first_thread;
 static struct thread *g_leader = &g_first_thread;
 static struct signal_actions g_actions;
-LARGE_TABLE static _Alignas(64) char g_leader_signal_stack[SIGNAL_STACK_SIZE];
+/* A frame of the kernel's takes some 3 KiB at its end: one page. */
+LARGE_TABLE static _Alignas(4096) char g_leader_signal_stack[SIGNAL_STACK_SIZE];
 static _Atomic int g_exit_status; /* of the last thread that ended */
 static int g_stderr = 2;
 static uint64_t g_start_mask;
