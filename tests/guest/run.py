@@ -46,6 +46,8 @@ CASES = [
     ("vfork and its children", guest("vforks"), ""),
     ("waiting for children", guest("waits"), ""),
     ("what exec refuses", guest("exec_errors"), ""),
+    ("who it is and may", guest("identity"), ""),
+    ("terminals and jobs", guest("jobs"), ""),
     ("limits", guest("limits"), ""),
     ("locks of the dead", guest("robust"), ""),
     ("exec", guest("exec"), ""),

@@ -21,9 +21,11 @@
 #include <pthread.h>
 #include <stdlib.h>
 #include <sys/rseq.h>
+#include <sys/single_threaded.h>
 #include <sys/syscall.h>
 
 #define THREAD_STACK_SIZE ((size_t)512 << 10)
+#define LIBC_SIGSETXID 33
 #define THREAD_ID_MAX (1 << 22) /* Linux has no larger one */
 #define ROBUST_ENTRIES_MAX 2048
 #define CLONE_ARGS_SIZE_MAX 4096 /* Linux reads no more */
@@ -182,7 +184,10 @@ static int libc_thread(pthread_t *ret_handle, struct start *start)
         return -EAGAIN;
     (void)pthread_attr_setdetachstate(&attributes, PTHREAD_CREATE_DETACHED);
     (void)pthread_attr_setstacksize(&attributes, THREAD_STACK_SIZE);
+    bool first = __libc_single_threaded;
     int r = pthread_create(ret_handle, &attributes, thread_main, start);
+    if (first) /* libc has put a handler of its own there, for setuid() of its own */
+        signal_host_restore(LIBC_SIGSETXID);
     (void)pthread_attr_destroy(&attributes);
     return r == 0 ? 0 : -EAGAIN;
 }

@@ -15,7 +15,9 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
+#include <linux/capability.h>
 #include <linux/prctl.h>
+#include <linux/securebits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -168,6 +170,26 @@ static void close_marked(void)
     host_close(directory);
 }
 
+/* What a program without capabilities of its own keeps of the old one's: for who is not root, the ambient
+ * ones. */
+static void drop_capabilities(void)
+{
+    struct __user_cap_header_struct header = {.version = _LINUX_CAPABILITY_VERSION_3};
+    struct __user_cap_data_struct data[2] = {0};
+    bool root = host_call(SYS_getuid) == 0 || host_call(SYS_geteuid) == 0;
+    if ((root && !(host_call(SYS_prctl, PR_GET_SECUREBITS) & SECBIT_NOROOT)) ||
+        host_call(SYS_capget, &header, data) < 0 || (data[0].permitted | data[1].permitted) == 0)
+        return;
+    for (int i = 0; i < 64; i++) {
+        uint32_t bit = 1u << (i % 32);
+        if ((data[i / 32].permitted & bit) &&
+            host_call(SYS_prctl, PR_CAP_AMBIENT, PR_CAP_AMBIENT_IS_SET, i, 0, 0) != 1)
+            data[i / 32].permitted &= ~bit;
+        data[i / 32].effective = data[i / 32].permitted;
+    }
+    (void)host_call(SYS_capset, &header, data);
+}
+
 struct program *exec_take(struct thread *t)
 {
     struct process *process = t->process;
@@ -199,6 +221,7 @@ struct program *exec_take(struct thread *t)
     close_marked();
     fork_waiter_release();
     (void)host_call(SYS_prctl, PR_SET_KEEPCAPS, 0);
+    drop_capabilities();
     exposure_exec();
     timers_delete();
     memory_release_guest();

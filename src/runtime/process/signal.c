@@ -58,6 +58,14 @@ void signal_host_action(int signal, const struct signal_action *guest)
     host_action_set(signal, handler, guest->flags & ACTION_FLAGS_HOST);
 }
 
+void signal_host_restore(int signal)
+{
+    struct signal_actions *actions = process_self()->actions;
+    lock_acquire(&actions->lock);
+    signal_host_action(signal, &actions->of[signal]);
+    lock_release(&actions->lock);
+}
+
 void signal_start(void)
 {
     struct process *process = process_self();

@@ -88,6 +88,9 @@ void signal_open_on_exit(struct thread *t);
 /* What the host is told for a guest's action. */
 void signal_host_action(int signal, const struct signal_action *guest);
 
+/* After somebody else has changed it: what the host does with a signal is what the guest wants. */
+void signal_host_restore(int signal);
+
 /* Ends the process as `signal` would by default. */
 void signal_die(int signal) __attribute__((noreturn));
 
