@@ -315,10 +315,10 @@ static int64_t epoll_file_wait(struct epoll_file *ep, struct syscall_call *c, in
     cork_flush_all();
     for (;;) {
         int timeout = timeout_ns == 0 ? 0 : timeout_ms(deadline);
-        int64_t linger_ns = linger_turn();
-        bool cut = linger_ns >= 0 && (timeout < 0 || timeout > linger_ns / 1000000);
-        n = wait_once(ep, (int)c->args[0], &batch, cut ? (int)(linger_ns / 1000000) : timeout,
-                      mask);
+        int64_t turn_ns = net_turn();
+        bool cut = turn_ns >= 0 && (timeout < 0 || timeout > turn_ns / 1000000);
+        n = wait_once(ep, (int)c->args[0], &batch,
+                      cut ? (int)((turn_ns + 999999) / 1000000) : timeout, mask);
         if (batch.count > 0 || n < 0)
             break;
         if (n == 0 && !cut)

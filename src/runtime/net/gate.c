@@ -112,6 +112,7 @@ static void resume_child(void)
         }
     linger_after_fork();
     cork_after_fork();
+    handshake_after_fork();
     resume();
 }
 

@@ -39,6 +39,8 @@ struct net_socket {
     bool corked;     /* TCP_CORK: small writes wait for each other */
     bool has_corked; /* on the list of cork.c */
     struct net_socket *next_corked;
+    int64_t handshake_until_ns; /* 0: not on the list of handshake.c */
+    struct net_socket *earlier_handshake, *later_handshake;
     int low_water; /* SO_RCVLOWAT, in bytes of plaintext; 0: never set */
 
     /* TLS: under file.lock, inside the gate */
@@ -207,6 +209,19 @@ void linger_add(struct tls_conn *tls, int fd);
 int64_t linger_turn(void);
 void linger_finish(int64_t timeout_ns);
 void linger_after_fork(void);
+
+/* --- handshakes that take too long (net/handshake.c) ------------------------------------------ */
+
+extern int64_t g_handshake_limit_ns; /* tests make it small */
+
+/* Under the lock: this process has begun one; it is done, or has failed, or the socket goes away. */
+void handshake_begins(struct net_socket *s);
+void handshake_is_over(struct net_socket *s);
+
+/* Ends those that are late: ETIMEDOUT. As linger_turn(). And: both, for who waits for the guest. */
+int64_t handshake_turn(void);
+int64_t net_turn(void);
+void handshake_after_fork(void);
 
 /* --- small writes that wait for more (net/cork.c) --------------------------------------------- */
 

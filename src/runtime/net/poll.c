@@ -148,9 +148,9 @@ static int64_t set_wait(struct poll_set *set, int64_t timeout_ns, const uint64_t
         int64_t left = ready > 0 || timeout_ns == 0 ? 0
                        : deadline < 0               ? NET_TIMEOUT_NONE
                                                     : MAX(deadline - net_now_ns(), (int64_t)0);
-        int64_t linger_ns = linger_turn();
-        bool cut = linger_ns >= 0 && (left < 0 || left > linger_ns);
-        int64_t n = host_wait(set, cut ? linger_ns : left, mask);
+        int64_t turn_ns = net_turn();
+        bool cut = turn_ns >= 0 && (left < 0 || left > turn_ns);
+        int64_t n = host_wait(set, cut ? turn_ns : left, mask);
         if (n < 0)
             return ready > 0 ? ready : n;
         ready = set_answer(set);

@@ -108,6 +108,7 @@ static void socket_release(struct file *f)
     cork_forget(s);
     if (s->claimed) {
         socket_lock(s);
+        handshake_is_over(s);
         /* Tickets that a client never read would make the host answer our last bytes with a reset. */
         if (!s->rule->listen && tls_conn_is_established(s->tls) && !s->resets)
             (void)socket_advance(s);
@@ -164,6 +165,7 @@ int socket_claim(struct net_socket *s)
         return r;
     }
     s->claimed = true;
+    handshake_begins(s);
     atomic_fetch_add(&g_net.status->connections, 1);
     if (s->handed_over)
         handover_begun(s->handover_id);
@@ -194,6 +196,8 @@ static void log_failure(const struct net_socket *s, bool established)
 void socket_after(struct net_socket *s, struct socket_was was, bool write_blocked)
 {
     bool established = tls_conn_is_established(s->tls), received = tls_conn_take_received(s->tls);
+    if (established || (tls_conn_state(s->tls) & TLS_FAILED))
+        handshake_is_over(s);
     if (established && !was.established)
         atomic_fetch_add_explicit(&g_net.status->handshakes, 1, memory_order_relaxed);
     if (!was.failed && (tls_conn_state(s->tls) & TLS_FAILED)) {
@@ -240,12 +244,18 @@ int64_t socket_wait(struct net_socket *s, short events, int64_t deadline_ns)
     if (p.fd < 0)
         return -EBADF;
     cork_flush_all();
-    if (deadline_ns >= 0) {
-        int64_t left = MAX(deadline_ns - net_now_ns(), (int64_t)0);
+    int64_t handshake_ns = s->handshake_until_ns;
+    bool first = handshake_ns > 0 && (deadline_ns < 0 || handshake_ns < deadline_ns);
+    if (deadline_ns >= 0 || first) {
+        int64_t left = MAX((first ? handshake_ns : deadline_ns) - net_now_ns(), (int64_t)0);
         timeout = (struct timespec){left / 1000000000, left % 1000000000};
         limit = &timeout;
     }
     int64_t r = rt_block(SYS_ppoll, &p, 1, limit, NULL, 8);
+    if (r == 0 && first) {
+        (void)handshake_turn();
+        return 0; /* the connection says what has become of it */
+    }
     if (r == -EINTR && deadline_ns < 0) /* poll is never restarted; what we wait for is */
         return -RT_ERESTARTSYS;
     return r > 0 ? 0 : r == 0 ? -EAGAIN : r;

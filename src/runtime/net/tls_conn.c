@@ -217,6 +217,8 @@ static const char *reason_text(const struct tls_conn *conn, unsigned long code)
     for (size_t i = 0; i < ARRAY_COUNT(TEXTS); i++)
         if (code && ERR_GET_REASON(code) == TEXTS[i].reason)
             return TEXTS[i].text;
+    if (conn->late)
+        return "the handshake took too long";
     if (conn->socket_error)
         return "the socket failed";
     return conn->socket_ended ? "the stream was cut" : "the peer breaks the protocol";
@@ -251,6 +253,14 @@ int tls_conn_fail(struct tls_conn *conn, int r)
     conn->failed = true;
     conn->error = conn->read_error = -r;
     return r;
+}
+
+void tls_conn_expire(struct tls_conn *conn)
+{
+    if (conn->established || conn->failed)
+        return;
+    conn->late = true;
+    (void)tls_conn_fail(conn, -ETIMEDOUT);
 }
 
 int tls_conn_judge(struct tls_conn *conn, int result)

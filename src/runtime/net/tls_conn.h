@@ -84,6 +84,9 @@ must_check bool tls_conn_owes(const struct tls_conn *conn);
 /* From now on fewer bytes than these do not make it readable, unless no more come (SO_RCVLOWAT). */
 void tls_conn_set_low_water(struct tls_conn *conn, size_t bytes);
 
+/* The handshake has had its time: unless it is done, the connection has failed with ETIMEDOUT. */
+void tls_conn_expire(struct tls_conn *conn);
+
 /* Says close_notify and sends what is pending. 0, -EAGAIN (call again when the socket has room) or
  * -errno. Reading goes on. */
 must_check int tls_conn_shutdown(struct tls_conn *conn);

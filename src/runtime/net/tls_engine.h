@@ -42,6 +42,7 @@ struct tls_conn {
     bool blocked;        /* the last read of the socket was -EAGAIN */
     bool drained;        /* the socket gave less than it was asked for, when it was asked last */
     bool trusts_drained; /* something was read: what has come since will make its own event */
+    bool late;           /* the handshake took too long */
     bool owes;           /* see tls_conn_owes() */
     bool socket_ended;   /* end of the stream below TLS */
     int socket_error;    /* -errno of the socket */

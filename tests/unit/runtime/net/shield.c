@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The network shield's calls: what the guest sees of a TLS connection must be what it would see of a
  * plain one. */
+#include "runtime/net/internal.h"
 #include "tap.h"
 
 #include "guest.h"
@@ -542,6 +543,47 @@ TEST(a_duplicate_is_the_same_connection)
     guest_close(copy);
     CHECK_EQ(peer_hear(&p, bytes, sizeof bytes), 0);
     CHECK_EQ(SSL_get_error(p.ssl, 0), SSL_ERROR_ZERO_RETURN);
+    peer_close(&p);
+}
+
+/* Whether a connection whose peer says nothing ends by itself under each kind of wait. */
+TEST(a_handshake_has_its_time_and_no_more)
+{
+    int64_t limit = g_handshake_limit_ns;
+    char bytes[8];
+    start();
+    g_handshake_limit_ns = 2000000;
+    for (int kind = 0; kind < 3; kind++) {
+        struct peer p = peer_connect(g_port);
+        int fd = (int)GUEST(accept4, g_listener, NULL, NULL, kind == 0 ? 0 : SOCK_NONBLOCK),
+            error = 0;
+        socklen_t size = sizeof error;
+        if (kind == 1) {
+            int ep = watch(fd, EPOLLIN);
+            CHECK((look(ep, -1) & (EPOLLIN | EPOLLERR)) == (EPOLLIN | EPOLLERR));
+            guest_close(ep);
+        } else if (kind == 2) {
+            struct pollfd one = {.fd = fd, .events = POLLIN};
+            CHECK_EQ(GUEST(poll, &one, 1, -1), 1);
+            CHECK(one.revents & POLLERR);
+        }
+        if (kind == 0) {
+            CHECK_EQ(guest_read_fd(fd, bytes, sizeof bytes), -ETIMEDOUT);
+        } else {
+            CHECK_EQ(GUEST(getsockopt, fd, SOL_SOCKET, SO_ERROR, &error, &size), 0);
+            CHECK_EQ(error, ETIMEDOUT);
+        }
+        CHECK_EQ(guest_read_fd(fd, bytes, sizeof bytes), 0);
+        guest_close(fd);
+        peer_close(&p);
+    }
+    g_handshake_limit_ns = limit;
+    struct peer p;
+    int fd = connected(&p, SOCK_NONBLOCK); /* one that is done is not ended */
+    CHECK(handshake_turn() < 0);
+    peer_say(&p, "here", fd);
+    CHECK_EQ(guest_read_fd(fd, bytes, sizeof bytes), 4);
+    guest_close(fd);
     peer_close(&p);
 }
 
