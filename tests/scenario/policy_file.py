@@ -199,6 +199,53 @@ def unix_sockets(case):
         require(server.recv(9) == b"x", "no datagram came")
 
 
+CHANGES = """
+import ctypes, os
+libc = ctypes.CDLL(None, use_errno=True)
+def change(what, *words):
+    r = libc.syscall(*words)
+    print(what, "done" if r == 0 else os.strerror(ctypes.get_errno()))
+EMPTY = 0x1000
+def all_ways(fd):
+    change("owner", 260, fd, b"", 1, 1, EMPTY)
+    change("mode", 452, fd, b"", 0o711, EMPTY)
+    change("times", 280, fd, b"", (ctypes.c_long * 4)(1, 0, 1, 0), EMPTY)
+    change("fd owner", 93, fd, 2, 2)
+    change("fd mode", 91, fd, 0o712)
+    change("fd times", 280, fd, None, (ctypes.c_long * 4)(1, 0, 1, 0), 0)
+    change("fd attribute", 190, fd, b"user.x", b"y", 1, 0)
+    change("fd attribute gone", 199, fd, b"user.x")
+"""
+
+
+def what_is_open_for_looking_is_not_changed(case):
+    """Descriptors are got with less than it takes to change what they are of."""
+    unnamed, named, kept, own = (case.path(name) for name in ("unnamed", "named", "kept", "own"))
+    for folder in unnamed, named:
+        os.mkdir(folder, 0o755)
+    for file in kept, own:
+        with open(file, "w", encoding="utf-8") as f:
+            f.write("kept")
+    case.lines["files"] += [f'  - {{path: "{kept}", class: host, read_only: true}}',
+                            f'  - {{path: "{own}", class: host}}',
+                            f'  - {{path: "{named}", class: host}}']
+
+    def seen(path):
+        about = os.stat(path)
+        return about.st_mode, about.st_uid, about.st_mtime_ns
+
+    before = [seen(path) for path in (unnamed, kept)]
+    done = case.python(CHANGES + f"all_ways(os.open({unnamed!r}, os.O_PATH))\n"
+                       f"all_ways(os.open({kept!r}, os.O_RDONLY))\nos.chdir({unnamed!r})\nall_ways(-100)\n")
+    require("done" not in done.stdout and done.stdout.count("\n") == 24, (done.stdout, done.stderr))
+    require([seen(path) for path in (unnamed, kept)] == before, "the host's files are as they were")
+    done = case.python(CHANGES + f"all_ways(os.open({own!r}, os.O_RDONLY))\n"
+                       f"change('mode', 452, os.open({named!r}, os.O_PATH), b'', 0o711, EMPTY)\n"
+                       "r, w = os.pipe()\nchange('pipe', 91, r, 0o600)\n")
+    for line in ("fd mode done", "fd times done", "mode done", "pipe done"):
+        require(line in done.stdout, (line, done.stdout, done.stderr))
+
+
 def a_listener_that_is_passed_over_a_socket_is_judged_by_its_port(case):
     """It comes from a process outside, which may listen where it likes."""
     name = case.path("passing")
@@ -335,6 +382,7 @@ def the_table_of_calls(_):
 TESTS = [a_file_to_read, a_file_to_write, a_directory_to_list,
          what_leads_to_something_named_can_be_looked_at_and_listed, its_own_proc_has_one_name,
          a_program_to_execute, a_port_and_a_destination, unix_sockets,
+         what_is_open_for_looking_is_not_changed,
          a_listener_that_is_passed_over_a_socket_is_judged_by_its_port,
          a_shielded_descriptor_is_not_passed_and_why,
          calls_and_kinds_of_sockets_that_no_line_allows, environment_and_arguments, who_may_run,

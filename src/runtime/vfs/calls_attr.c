@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Calls that change what a file's inode says: mode, owner, times, size. */
 #include "platform/host.h"
+#include "runtime/fd_table.h"
 #include "runtime/guest.h"
 #include "runtime/vfs/calls.h"
 #include "runtime/vfs/handlers.h"
@@ -44,19 +45,30 @@ static bool host_has_it(const struct file *f)
     return is_host_directory(f) || !f->ops->stat;
 }
 
+static int64_t on_host_fd(struct syscall_call *c)
+{
+    if (fd_is_hidden((int)c->args[0]))
+        return -EBADF;
+    int r = place_may_change((int)c->args[0]);
+    return r < 0 ? r : sys_pass(c);
+}
+
 static int64_t on_fd(struct syscall_call *c, ref_fn *fn, const void *arg)
 {
     struct file *f = fd_get((int)c->args[0]);
-    if (!f)
-        return sys_pass(c);
-    struct volume_file *vf = volume_file_of(f);
-    int64_t r = 0;
-    if (!vf)
-        r = host_has_it(f) ? sys_pass(c) : atomic_load(&f->flags) & O_PATH ? -EBADF : -EROFS;
+    struct volume_file *vf = f ? volume_file_of(f) : NULL;
+    bool path_only = f && (atomic_load(&f->flags) & O_PATH);
+    int64_t r;
+    if (!vf && (!f || host_has_it(f)))
+        r = on_host_fd(c);
+    else if (path_only)
+        r = -EBADF;
+    else if (!vf)
+        r = -EROFS;
     else {
         struct place p = {.kind = PLACE_FILE, .file = f};
         struct inode_ref ref;
-        r = atomic_load(&f->flags) & O_PATH ? -EBADF : place_inode(&p, &ref);
+        r = place_inode(&p, &ref);
         if (r == 0)
             r = fn(&ref, arg);
     }

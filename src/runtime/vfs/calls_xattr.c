@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Extended attributes. user.* needs the file's permissions, trusted.* and security.* privilege;
  * POSIX ACLs are not kept (EOPNOTSUPP, as on a file system mounted without them). */
+#include "runtime/fd_table.h"
 #include "runtime/guest.h"
 #include "runtime/vfs/calls.h"
 #include "runtime/vfs/handlers.h"
@@ -177,8 +178,14 @@ static int64_t on_path(struct syscall_call *c, enum xattr_kind kind, unsigned fl
 static int64_t on_fd(struct syscall_call *c, enum xattr_kind kind)
 {
     struct file *f = fd_get((int)c->args[0]);
-    if (!f)
-        return sys_pass(c);
+    bool writes = kind == XATTR_SET || kind == XATTR_REMOVE;
+    if (!f || is_host_directory(f)) {
+        int may = fd_is_hidden((int)c->args[0]) ? -EBADF
+                  : writes                      ? place_may_change((int)c->args[0])
+                                                : 0;
+        file_put(f);
+        return may < 0 ? may : sys_pass(c);
+    }
     struct xattr_job x = job_of(c, kind);
     struct place p = {.kind = PLACE_FILE, .file = f};
     struct inode_ref ref;
@@ -193,7 +200,7 @@ static int64_t on_fd(struct syscall_call *c, enum xattr_kind kind)
     if (r == 0)
         r = act(&x, &ref);
     else if (r == -EROFS)
-        r = is_host_directory(f) ? sys_pass(c) : f->ops->stat ? of_memory(&x) : -EOPNOTSUPP;
+        r = f->ops->stat ? of_memory(&x) : -EOPNOTSUPP;
     file_put(f);
     return r;
 }

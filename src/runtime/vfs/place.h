@@ -57,6 +57,10 @@ struct place {
  * where the host would find the way alone. */
 must_check int place_find(int dir_fd, const char *path, unsigned flags, bool careful,
                           struct place *ret_place);
+/* May the guest change what host descriptor `fd` is open for (its mode, owner, times, attributes)? Having
+ * it open says only that it may be looked at, or read. 0 or -errno. */
+must_check int place_may_change(int fd);
+
 void place_done(struct place *place);
 
 static inline struct slice place_name(const struct place *place)
