@@ -29,6 +29,14 @@ change it there.
   of the process loses what is younger (on Linux nothing), and what it wrote through a shared mapping
   since the last `msync`. Any other end of a program loses nothing. A thread of the runtime does this
   while there is something to do; `/proc/self/status` counts it.
+- Files on volumes: times of access as mounted `noatime`. No leases, reflinks, `FALLOC_FL_COLLAPSE_RANGE`,
+  `FALLOC_FL_INSERT_RANGE`, attributes of `FS_IOC_SETFLAGS` or file handles: refused as by a file system
+  without them. A private mapping is a copy from when it was made: a file that grows or is cut later
+  does not change it. `chroot` is refused.
+- Unix sockets named on volumes: connecting and binding work; `getsockname` and `getpeername` give the name
+  of the stand-in in `/dev/shm`, and `sendto` with such a name does not find it.
+- A TLS destination by name fits every address with its port, and two names on one port must be told apart
+  by address: which address is whose, DNS says, and DNS is the host's. The certificate proves the name.
 - `signalfd` does not show SIGSEGV, SIGBUS, SIGTRAP and SIGSYS.
 
 ## How calls are made fast
