@@ -214,6 +214,7 @@ static int64_t accept_tls(struct syscall_call *c, struct net_socket *listener, i
         s->resets = listener->resets;
         s->receive_timeout_ns = listener->receive_timeout_ns;
         s->send_timeout_ns = listener->send_timeout_ns;
+        handshake_begins(s);
     }
     int64_t r = s ? fd_attach((int)fd, &s->file) : -ENOMEM;
     if (r < 0)
@@ -255,6 +256,7 @@ static int64_t accept_handover(struct syscall_call *c, struct net_socket *listen
         return handover_drop(fd, id, r < 0 ? r : -ENOMEM);
     s->handover_id = id; /* before any thread can find it */
     s->handed_over = true;
+    handshake_begins(s);
     r = fd_attach(fd, &s->file);
     if (r < 0) { /* its release has told the agent */
         host_close(fd);

@@ -2,9 +2,11 @@
 /* A peer that connects and then says nothing, or a little now and then, must not have a connection for
  * ever: programs start their own clocks when the first plaintext comes. Handshakes under way stand in a
  * list, oldest first, which all have the same time for it; waits end in time for the first. */
+#include "platform/host.h"
 #include "runtime/net/internal.h"
 
-#include <errno.h>
+#include <sys/socket.h>
+#include <sys/syscall.h>
 
 int64_t g_handshake_limit_ns = 60 * (int64_t)1000000000;
 
@@ -34,7 +36,8 @@ static void list_remove(struct net_socket *s)
 
 void handshake_begins(struct net_socket *s)
 {
-    list_add(s);
+    if (s->handshake_until_ns == 0)
+        list_add(s);
 }
 
 void handshake_is_over(struct net_socket *s)
@@ -69,10 +72,12 @@ static struct net_socket *too_late(int64_t *ret_left_ns)
 static void end(struct net_socket *s)
 {
     socket_lock(s);
-    if (s->claimed && !tls_conn_is_established(s->tls)) {
+    if (socket_claim(s) == 0 && !tls_conn_is_established(s->tls)) {
         struct socket_was was = socket_before(s);
         tls_conn_expire(s->tls);
         socket_after(s, was, false);
+        (void)host_call(SYS_shutdown, atomic_load(&s->file.host_fd),
+                        SHUT_RDWR); /* wakes who waits */
     }
     socket_unlock(s);
 }

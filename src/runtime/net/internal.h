@@ -214,7 +214,8 @@ void linger_after_fork(void);
 
 extern int64_t g_handshake_limit_ns; /* tests make it small */
 
-/* Under the lock: this process has begun one; it is done, or has failed, or the socket goes away. */
+/* A connection is there, before anybody else can find it, or under its lock; the handshake is done, or has
+ * failed, or the socket goes away. */
 void handshake_begins(struct net_socket *s);
 void handshake_is_over(struct net_socket *s);
 

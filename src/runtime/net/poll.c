@@ -144,11 +144,11 @@ static int64_t set_wait(struct poll_set *set, int64_t timeout_ns, const uint64_t
     int64_t deadline = timeout_ns == 0 ? 0 : deadline_after(timeout_ns);
     cork_flush_all();
     for (;;) {
+        int64_t turn_ns = net_turn(); /* may make something ready */
         unsigned ready = set_ask(set);
         int64_t left = ready > 0 || timeout_ns == 0 ? 0
                        : deadline < 0               ? NET_TIMEOUT_NONE
                                                     : MAX(deadline - net_now_ns(), (int64_t)0);
-        int64_t turn_ns = net_turn();
         bool cut = turn_ns >= 0 && (left < 0 || left > turn_ns);
         int64_t n = host_wait(set, cut ? turn_ns : left, mask);
         if (n < 0)

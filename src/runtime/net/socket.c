@@ -106,9 +106,11 @@ static void socket_release(struct file *f)
     struct net_socket *s = container_of(f, struct net_socket, file);
     watches_drop(s);
     cork_forget(s);
+    gate_enter();
+    handshake_is_over(s);
+    gate_leave();
     if (s->claimed) {
         socket_lock(s);
-        handshake_is_over(s);
         /* Tickets that a client never read would make the host answer our last bytes with a reset. */
         if (!s->rule->listen && tls_conn_is_established(s->tls) && !s->resets)
             (void)socket_advance(s);

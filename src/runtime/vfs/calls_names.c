@@ -267,6 +267,8 @@ static int64_t pass_both(struct two_paths *t)
             continue;
         if (places[i]->mount && places[i]->mount->read_only)
             return fs_refuse_write(places[i]->path, places[i]->mount);
+        if (fs_holds_mount(places[i]->path)) /* what a rule is about would have another name */
+            return -EBUSY;
         call.args[jobs[i]->path_arg] = (unsigned long)places[i]->path;
         if (jobs[i]->dir_arg != NO_ARG)
             call.args[jobs[i]->dir_arg] = (unsigned long)AT_FDCWD;

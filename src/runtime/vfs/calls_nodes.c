@@ -4,6 +4,7 @@
  * other end, polling and splicing are the kernel's. */
 #include "platform/host.h"
 #include "runtime/block.h"
+#include "runtime/explain/explain.h"
 #include "runtime/guest.h"
 #include "runtime/vfs/calls.h"
 #include "runtime/vfs/handlers.h"
@@ -72,12 +73,31 @@ static bool may_be_on_volume(const char *path)
     return cwd || (mount && mount->kind == MOUNT_VOLUME);
 }
 
+/* A denied place has no sockets either. Where a policy names sockets, their path alone counts. */
+static bool is_denied(struct path_job *job, const char *path)
+{
+    const struct mount *mount = path[0] == '/' ? fs_mount_of(path, strlen(path)) : NULL;
+    struct place place;
+    if (mount && mount->kind == MOUNT_DENIED)
+        return fs_refuse(path, WISH_WRITE, mount) < 0;
+    if (!g_fs.shadowing || g_fs.has_policy)
+        return false;
+    int r = path_find(job, path, true, &place);
+    if (r >= 0)
+        place_done(&place);
+    return r == -EACCES;
+}
+
 /* The place that path is at, if it is on a volume: 1. 0: the host's. Or -errno. */
 static int find_on_volume(struct syscall_call *c, unsigned flags, struct place *place)
 {
     char path[sizeof(struct sockaddr_un)];
     struct path_job job = {.c = c, .dir_arg = NO_ARG, .path_arg = 1, .flags = flags};
-    if (!g_stand_ins || !path_of_address(c, path) || !may_be_on_volume(path))
+    if (!path_of_address(c, path))
+        return 0;
+    if (is_denied(&job, path))
+        return -EACCES;
+    if (!g_stand_ins || !may_be_on_volume(path))
         return 0;
     int r = path_find(&job, path, true, place);
     if (r < 0)

@@ -165,6 +165,20 @@ int fs_refuse_write(const char *path, const struct mount *mount)
     return -EROFS;
 }
 
+bool fs_holds_mount(const char *path)
+{
+    size_t size = strlen(path);
+    while (size > 0 && path[size - 1] == '/')
+        size--;
+    for (unsigned i = 0; i < g_fs.mount_count; i++) {
+        const struct mount *mount = &g_fs.mounts[i];
+        if (mount->prefix_size > size && memcmp(mount->prefix, path, size) == 0 &&
+            mount->prefix[size] == '/')
+            return true;
+    }
+    return false;
+}
+
 bool fs_leads_to_mount(const char *path, size_t size)
 {
     for (unsigned i = 0; i < g_fs.mount_count; i++) {

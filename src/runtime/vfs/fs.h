@@ -71,6 +71,9 @@ int64_t fs_request(struct request *rq);
 
 /* Where an open file's position is: in shared memory once there are several processes. */
 struct file_position;
+/* Is a rule about something below this path? */
+bool fs_holds_mount(const char *path);
+
 must_check struct file_position *fs_position(uint32_t handle, struct file_position *own);
 
 /* Counts up when a lock goes: what to wait on for one. */
