@@ -216,7 +216,7 @@ static bool numa_is_guests(const struct view *v, const char *line)
 
 static bool begins_with_range(const char *line)
 {
-    return line[strspn(line, "0123456789abcdef")] == '-';
+    return line[strspn(line, "0123456789abcdefABCDEF")] == '-';
 }
 
 static int filter_line(struct view *v, const char *what, const char *line)
