@@ -62,8 +62,10 @@ static int word_parse(struct slice word, struct who *who, struct error *e)
         if (hex.size > 0)
             return digest_add(keys[i].set, hex, e);
     }
-    return error_set(e, -EINVAL, "a pin has no word '%.*s'", (int)MIN(word.size, (size_t)80),
-                     (const char *)word.bytes);
+    return error_set(e, -EINVAL,
+                     "a pin has no word '%.*s'; it is the line that `coffer-kbs --print-pin` "
+                     "prints, as in: tee=sim program=...",
+                     (int)MIN(word.size, (size_t)80), (const char *)word.bytes);
 }
 
 int pin_parse(struct slice text, struct who *ret_who, struct error *e)

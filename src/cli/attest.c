@@ -170,15 +170,6 @@ static int attest_show(const struct attest_options *o, const char *path, struct 
     return 0;
 }
 
-static int text_read(const char *given, const char *state, const char *name, struct buf *out,
-                     struct error *e)
-{
-    char path[PATH_MAX + 32];
-    snprintf(path, sizeof path, "%s/run/%s", state, name);
-    int r = owner_file_read(given ? given : path, FILE_SIZE_MAX, out, e);
-    return r < 0 ? r : buf_text(out) ? 0 : -ENOMEM;
-}
-
 static int attest_verify(const struct attest_options *o, struct error *e)
 {
     SCOPED(buf_done) struct buf address = {0}, pin = {0};
@@ -187,9 +178,9 @@ static int attest_verify(const struct attest_options *o, struct error *e)
     int r = command_state(o->state, state, sizeof state, e);
     if (r == 0)
         r = o->kbs ? buf_append_text(&address, o->kbs)
-                   : text_read(NULL, state, "kbs-address", &address, e);
+                   : kbs_client_file(NULL, state, "kbs-address", &address, e);
     if (r == 0)
-        r = text_read(o->kbs_pin, state, "kbs-pin", &pin, e);
+        r = kbs_client_file(o->kbs_pin, state, "kbs-pin", &pin, e);
     if (r < 0)
         return r;
     const struct kbs_client client = {buf_text(&address), buf_text(&pin), NULL};

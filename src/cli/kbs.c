@@ -54,15 +54,6 @@ static void call_done(struct call *call)
     buf_done(&call->pin);
 }
 
-static int text_read(const char *given, const char *state, const char *name, struct buf *out,
-                     struct error *e)
-{
-    char path[PATH_MAX + 32];
-    snprintf(path, sizeof path, "%s/run/%s", state, name);
-    int r = owner_file_read(given ? given : path, TEXT_SIZE_MAX, out, e);
-    return r < 0 ? r : buf_text(out) ? 0 : -ENOMEM;
-}
-
 static int call_open(struct call *call, struct error *e)
 {
     const struct kbs_options *o = call->o;
@@ -72,9 +63,9 @@ static int call_open(struct call *call, struct error *e)
         r = command_state(o->state, state, sizeof state, e);
     if (r == 0)
         r = o->kbs ? buf_append_text(&call->address, o->kbs)
-                   : text_read(NULL, state, "kbs-address", &call->address, e);
+                   : kbs_client_file(NULL, state, "kbs-address", &call->address, e);
     if (r == 0)
-        r = text_read(o->kbs_pin, state, "kbs-pin", &call->pin, e);
+        r = kbs_client_file(o->kbs_pin, state, "kbs-pin", &call->pin, e);
     if (r < 0)
         return r;
     call->client = (struct kbs_client){buf_text(&call->address), buf_text(&call->pin),

@@ -8,6 +8,7 @@
 #include "server/address.h"
 
 #include <errno.h>
+#include <limits.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/time.h>
@@ -15,6 +16,7 @@
 
 #define TIMEOUT_S 20
 #define CODE_SIZE 64
+#define FILE_SIZE_MAX 65536
 
 static void fd_close(const int *fd)
 {
@@ -53,8 +55,8 @@ static int connection_open(const char *address, struct error *e)
     (void)setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &timeout, sizeof timeout);
     (void)setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &timeout, sizeof timeout);
     if (connect(fd, (struct sockaddr *)&to, size) < 0) {
-        r = error_set(e, -errno, "cannot reach the key broker at %s (%s)", address,
-                      strerror(errno));
+        r = error_set(e, -errno, "cannot reach the key broker at %s (%s); does it run, and there?",
+                      address, strerror(errno));
         close(fd);
         return r;
     }
@@ -98,6 +100,20 @@ static int exchange(const struct kbs_client *client, const char *path, struct sl
     struct channel_io io = {.read = socket_read, .write = socket_write, .ctx = &fd};
     r = channel_open(&options, &io, &channel, e);
     return r < 0 ? r : channel_exchange(channel, "POST", path, body, ret_status, ret_body, e);
+}
+
+int kbs_client_file(const char *given, const char *state, const char *name, struct buf *out,
+                    struct error *e)
+{
+    char path[PATH_MAX + 32];
+    snprintf(path, sizeof path, "%s/run/%s", state, name);
+    if (!given && access(path, R_OK) < 0)
+        return error_set(e, -ENOENT,
+                         "no key broker runs here ('%s' is missing): start `coffer up`, or say "
+                         "which: --state DIR, or --kbs ADDRESS --kbs-pin FILE",
+                         path);
+    int r = owner_file_read(given ? given : path, FILE_SIZE_MAX, out, e);
+    return r < 0 ? r : buf_text(out) ? 0 : -ENOMEM;
 }
 
 int kbs_client_call(const struct kbs_client *client, const char *path, json_t *in, json_t **ret_out,

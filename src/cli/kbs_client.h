@@ -14,6 +14,11 @@ struct kbs_client {
     const struct owner_keys *keys;
 };
 
+/* A small file that says where the key broker is or who it is: `given`, or the one of that name which
+ * `coffer up` keeps below `state`. -ENOENT: no such system runs. */
+must_check int kbs_client_file(const char *given, const char *state, const char *name,
+                               struct buf *out, struct error *e);
+
 /* One call on a connection of its own. Takes `in` (may be NULL). *ret_out (may be NULL) is the
  * caller's. -EACCES refused: `e` says why and what to do, *ret_code (may be NULL, at least 64 bytes)
  * holds the stable code. -EKEYREJECTED: the peer is not the pinned key broker. */

@@ -44,15 +44,6 @@ static int owner_new(const char *dir, struct error *e)
     return 0;
 }
 
-static int text_read(const char *given, const char *state, const char *name, struct buf *out,
-                     struct error *e)
-{
-    char path[PATH_MAX + 32];
-    snprintf(path, sizeof path, "%s/run/%s", state, name);
-    int r = owner_file_read(given ? given : path, TEXT_SIZE_MAX, out, e);
-    return r < 0 ? r : buf_text(out) ? 0 : -ENOMEM;
-}
-
 /* Fills `client` with what the other three own. */
 static int client_open(const struct owner_options *o, const char *state, struct owner_keys *keys,
                        struct buf *address, struct buf *pin, struct kbs_client *client,
@@ -63,9 +54,9 @@ static int client_open(const struct owner_options *o, const char *state, struct 
     int r = owner_keys_load(o->keys, keys, e);
     if (r == 0)
         r = o->kbs ? buf_append_text(address, o->kbs)
-                   : text_read(NULL, state, "kbs-address", address, e);
+                   : kbs_client_file(NULL, state, "kbs-address", address, e);
     if (r == 0)
-        r = text_read(o->kbs_pin, state, "kbs-pin", pin, e);
+        r = kbs_client_file(o->kbs_pin, state, "kbs-pin", pin, e);
     if (r < 0)
         return r;
     *client = (struct kbs_client){buf_text(address), buf_text(pin), keys};

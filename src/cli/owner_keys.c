@@ -175,6 +175,9 @@ static int pem_load(const char *dir, const char *name, bool is_key, struct owner
 int owner_keys_load(const char *dir, struct owner_keys *ret_keys, struct error *e)
 {
     SCOPED(owner_keys_done) struct owner_keys keys = {0};
+    if (access(dir, F_OK) < 0 && errno == ENOENT)
+        return error_set(e, -ENOENT, "there are no keys in '%s'; to make some: coffer owner new %s",
+                         dir, dir);
     int r = pem_load(dir, OWNER_KEY_FILE, true, &keys, e);
     if (r == 0)
         r = pem_load(dir, OWNER_CERTIFICATE_FILE, false, &keys, e);

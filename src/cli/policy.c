@@ -12,10 +12,11 @@
 #include <stdio.h>
 #include <string.h>
 
-#define POLICY_USAGE                                                                       \
-    "check FILE... | diff OLD NEW | test FILE [--expect FILE] | try FILE --evidence FILE " \
-    "[--collateral DIR] | put FILE --keys DIR | get|revoke TENANT/NAME --keys DIR | "      \
-    "approve FILE --keys DIR --replaces HASH --out FILE | "                                \
+#define POLICY_USAGE                                                                           \
+    "check FILE... | diff OLD NEW | test FILE [--expect FILE] | try FILE --evidence FILE "     \
+    "[--collateral DIR] | first TENANT/NAME --keys DIR -- PROGRAM... | put FILE --keys DIR | " \
+    "get|revoke TENANT/NAME --keys DIR | "                                                     \
+    "approve FILE --keys DIR --replaces HASH --out FILE | "                                    \
     "secret TENANT/NAME SECRET --keys DIR [--value FILE] | totp TENANT/NAME TOTP --keys DIR"
 #define POLICY_SIZE_MAX ((size_t)256 << 10)
 
@@ -36,7 +37,7 @@ static const struct option_row g_rows[] = {
     ROW("totp", totp, "NAME=CODE", "put, get, revoke: a one-time code"),
     ROW("value", value, "FILE", "secret: give this value; without it, the value is shown, once"),
     ROW("action", action, "WHAT", "approve: update (as if left out), create or revoke"),
-    ROW("out", out, "FILE", "approve: the approval; get: the policy"),
+    ROW("out", out, "FILE", "approve: the approval; get, first: the policy"),
     ROW("state", state, "DIR", "State directory of the running system, to find the key broker"),
     ROW("kbs", kbs, "ADDRESS", "The key broker, if it runs elsewhere"),
     ROW("kbs-pin", kbs_pin, "FILE", "Whom to believe to be the key broker, if it runs elsewhere"),
@@ -258,7 +259,11 @@ int policy_command(int argc, char **argv)
 {
     struct policy_options o = {.action = "update"};
     struct error e = {0};
-    int count = 0, r;
+    int count = 0, r, end = 0; /* what follows "--" is a program's */
+    while (end < argc && strcmp(argv[end], "--") != 0)
+        end++;
+    char **program = end < argc ? argv + end + 1 : NULL;
+    argc = end;
     int code = command_options("policy", POLICY_USAGE, g_rows, ARRAY_COUNT(g_rows), argc, argv, &o,
                                &count);
     if (code >= 0)
@@ -273,6 +278,8 @@ int policy_command(int argc, char **argv)
         r = policy_test(&o, argv[1], &e);
     else if (strcmp(verb, "try") == 0 && count == 2 && o.evidence)
         r = policy_try(&o, argv[1], &e);
+    else if (strcmp(verb, "first") == 0 && count == 2)
+        r = policy_first(&o, argv[1], program, &e);
     else
         r = policy_calls(&o, verb, count, argv, &e);
     if (r == POLICY_NO_VERB)

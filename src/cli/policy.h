@@ -25,6 +25,11 @@ must_check int policy_try(const struct policy_options *o, const char *path, stru
 must_check int policy_calls(const struct policy_options *o, const char *verb, int count,
                             char **argv, struct error *e);
 
+/* `first`: watches one run of `program` (NULL-terminated; NULL: none given), writes its policy as a
+ * file and gives it to the key broker as `word`, TENANT/NAME. */
+must_check int policy_first(const struct policy_options *o, const char *word, char **program,
+                            struct error *e);
+
 /* `platform` of evidence as an expectation writes it; may be NULL. */
 must_check int policy_claims_platform(const struct yaml_node *map, struct evidence *ret,
                                       struct error *e);

@@ -30,15 +30,6 @@ static void call_done(struct call *call)
     buf_done(&call->pin);
 }
 
-static int text_read(const char *given, const char *state, const char *name, struct buf *out,
-                     struct error *e)
-{
-    char path[PATH_MAX + 32];
-    snprintf(path, sizeof path, "%s/run/%s", state, name);
-    int r = owner_file_read(given ? given : path, TEXT_SIZE_MAX, out, e);
-    return r < 0 ? r : buf_text(out) ? 0 : -ENOMEM;
-}
-
 static int keys_open(struct call *call, struct error *e)
 {
     if (!call->o->keys)
@@ -54,9 +45,9 @@ static int call_open(struct call *call, struct error *e)
         r = command_state(call->o->state, state, sizeof state, e);
     if (r == 0)
         r = call->o->kbs ? buf_append_text(&call->address, call->o->kbs)
-                         : text_read(NULL, state, "kbs-address", &call->address, e);
+                         : kbs_client_file(NULL, state, "kbs-address", &call->address, e);
     if (r == 0)
-        r = text_read(call->o->kbs_pin, state, "kbs-pin", &call->pin, e);
+        r = kbs_client_file(call->o->kbs_pin, state, "kbs-pin", &call->pin, e);
     if (r < 0)
         return r;
     call->client = (struct kbs_client){buf_text(&call->address), buf_text(&call->pin), &call->keys};

@@ -97,16 +97,14 @@ static int tenant_add(const char *state, const char *name, const char *owner, st
         return error_set(e, -EINVAL,
                          "add needs --owner CERT, the certificate of who will own the name "
                          "(coffer owner new DIR makes one)");
+    int r = kbs_client_file(NULL, state, "kbs-address", &address, e);
+    if (r == 0)
+        r = kbs_client_file(NULL, state, "kbs-pin", &pin, e);
     snprintf(path, sizeof path, "%s/operator", state);
-    int r = owner_keys_load(path, &operator_keys, e);
+    if (r == 0)
+        r = owner_keys_load(path, &operator_keys, e);
     if (r == 0)
         r = owner_file_read(owner, 64 << 10, &certificate, e);
-    snprintf(path, sizeof path, "%s/run/kbs-address", state);
-    if (r == 0)
-        r = owner_file_read(path, 4096, &address, e);
-    snprintf(path, sizeof path, "%s/run/kbs-pin", state);
-    if (r == 0)
-        r = owner_file_read(path, 4096, &pin, e);
     if (r < 0)
         return r;
     struct kbs_client client = {buf_text(&address), buf_text(&pin), &operator_keys};

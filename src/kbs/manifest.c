@@ -118,7 +118,7 @@ int manifest_parse(struct slice yaml, struct manifest **ret_manifest, struct err
     m->tenants_max = 10000;
     int r = yaml_parse(yaml, &m->arena, &root, e);
     if (r == 0)
-        r = root_parse(root, m, e);
+        r = yaml_locate(root, root_parse(root, m, e), e);
     if (r == 0)
         r = sha256(yaml, m->hash);
     if (r == 0)

@@ -311,7 +311,15 @@ int yaml_choice(const struct yaml_node *node, const char *const *choices, const 
             return 0;
         }
     }
-    return yaml_error(node, e, "'%s' has no value '%.40s'", what, node->text);
+    char all[200] = "";
+    size_t size = 0;
+    for (unsigned i = 0; choices[i] && size < sizeof all; i++)
+        size += (size_t)snprintf(all + size, sizeof all - size, "%s%s",
+                                 i == 0           ? ""
+                                 : choices[i + 1] ? ", "
+                                                  : " or ",
+                                 choices[i]);
+    return yaml_error(node, e, "'%s' has no value '%.40s'; it can be %s", what, node->text, all);
 }
 
 int yaml_digest(const struct yaml_node *node, const char *what, uint8_t ret_digest[32],

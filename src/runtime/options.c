@@ -53,6 +53,8 @@ static const char usage[] =
     "  --insecure__debug        under a policy that allows it (allow_debug: true): core dumps, "
     "gdb\n"
     "  --insecure__seal-to-signer  seal to the signer, not to this very program\n"
+    "  --attested TENANT/POLICY coffer run only: become what that policy at the key broker of the\n"
+    "                           running system (--state DIR) says\n"
     "  --kbs ADDR:PORT --kbs-pin TEXT|@FILE --tenant NAME --policy NAME --volume-dir DIR\n"
     "                           become what the key broker's policy says\n"
     "  --help                   this text\n";

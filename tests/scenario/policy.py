@@ -369,4 +369,19 @@ def the_schema_has_every_setting_of_the_parser(broker):
     tap.equal(sorted(known - parsed - {"boot_loader", "microcode", "fmc", "snp", "volume", "secret"}), [])
 
 
+@tap.test
+def every_refusal_has_a_test(_):
+    with open(ROOT + "/src/attest/refusal.h", encoding="utf-8") as f:
+        codes = set(re.findall(r'\bM\(([A-Z0-9_]+), "([A-Z0-9_]+)"', f.read()))
+    tap.true(len(codes) > 50, sorted(codes))
+    tested = ""
+    for folder, _, names in os.walk(ROOT + "/tests"):
+        for name in names:
+            if name.endswith((".c", ".h", ".py")):
+                with open(os.path.join(folder, name), encoding="utf-8") as f:
+                    tested += f.read()
+    tap.equal(sorted(code for name, code in codes
+                     if not re.search(rf"\b({code}|REFUSAL_{name})\b", tested)), [])
+
+
 tap.main(fixture)

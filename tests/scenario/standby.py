@@ -183,6 +183,7 @@ def standby_fault(pair, chance):
         pair.links[1 - pair.active].cut()
     done, text = pair.write(active)
     tap.true(not done, f"{kind}: acknowledged without the standby: {text}")
+    tap.true(kind != "kill" or "PEER_ABSENT" in text, text)
     if kind == "kill":
         pair.restart(1 - pair.active)
     elif kind == "pause":

@@ -170,7 +170,10 @@ static int socket_connect(struct error *e)
     do
         r = host_call(SYS_connect, fd, &g_link.address, g_link.address_size);
     while (r == -EINTR);
-    return r < 0 ? error_set(e, -EAGAIN, "the key broker cannot be reached (%s)", strerror(-(int)r))
+    return r < 0 ? error_set(e, -EAGAIN,
+                             "the key broker cannot be reached (%s); does it run, and at the "
+                             "address of --kbs?",
+                             strerror(-(int)r))
                  : 0;
 }
 
@@ -310,8 +313,10 @@ int link_refused(const json_t *answer, unsigned status, struct error *e)
     const char *clause = member(answer, "clause"), *seen = member(answer, "seen");
     json_int_t line = json_integer_value(json_object_get(answer, "line"));
     char where[160] = "", what[200] = "";
-    if (clause[0])
+    if (clause[0] && line > 0)
         snprintf(where, sizeof where, "; clause %s (line %lld)", clause, (long long)line);
+    else if (clause[0])
+        snprintf(where, sizeof where, "; clause %s", clause);
     if (seen[0])
         snprintf(what, sizeof what, "; seen %s", seen);
     return error_set(e, -EACCES, "the key broker refuses (%u %s): %s%s%s; %s", status,

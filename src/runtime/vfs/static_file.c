@@ -106,7 +106,9 @@ static int verify(const struct mount *mount, struct verified *ret)
         return r;
     r = sha256(slice_of(bytes, size), digest);
     if (r == 0 && memcmp(digest, mount->rule->digest, sizeof digest) != 0) {
-        LOG_ERROR("file is not the one the rule names", LOG_TEXT("path", mount->prefix));
+        LOG_ERROR("file is not the one the rule names: another is in its place; if that was an "
+                  "update of yours, put its new SHA-256 into the policy",
+                  LOG_TEXT("path", mount->prefix));
         r = -EBADMSG;
     }
     if (r == 0)

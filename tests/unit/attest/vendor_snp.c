@@ -30,7 +30,8 @@ static int snp_known(void *ctx, const struct snp_report *report, struct snp_cert
 }
 
 struct changes {
-    bool unsigned_process, other_launcher, other_kind, single, unknown_certificates, junk_auxiliary;
+    bool unsigned_process, other_launcher, other_kind, single, unknown_certificates, junk_auxiliary,
+        other_version;
 };
 
 static struct evidence process_claims(enum tee tee)
@@ -54,6 +55,7 @@ static int verified(struct knobs k, const struct changes *c, struct evidence *re
     REQUIRE(p256_public(g_launcher, point) == 0 && bundle_launcher_data(point, data) == 0);
     k.report_data = data;
     snp_world_make(&g_world, &k);
+    g_world.report[0] += c->other_version ? 100 : 0;
     g_certificates_known = !c->unknown_certificates;
     struct evidence claims = process_claims(c->other_kind ? TEE_TDX : TEE_SNP);
     REQUIRE(bundle_process_sign(c->other_launcher ? stranger : g_launcher, &claims, &process) == 0);
@@ -101,6 +103,7 @@ TEST(what_the_machine_does_not_vouch_for_is_refused)
     check_refused(&k, &(struct changes){.other_launcher = true}, "LAUNCHER_BINDING");
     check_refused(&k, &(struct changes){.other_kind = true}, "EVIDENCE_MALFORMED");
     check_refused(&k, &(struct changes){.junk_auxiliary = true}, "EVIDENCE_MALFORMED");
+    check_refused(&k, &(struct changes){.other_version = true}, "EVIDENCE_KIND_UNKNOWN");
     check_refused(&k, &(struct changes){.unknown_certificates = true}, "COLLATERAL_MISSING");
     check_refused(&(struct knobs){.other_chip = true}, &(struct changes){0}, "EVIDENCE_PLATFORM");
 }

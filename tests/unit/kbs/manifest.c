@@ -45,7 +45,7 @@ TEST(a_manifest_is_read_and_its_bytes_are_hashed)
 
 TEST(what_is_wrong_in_a_manifest_is_said)
 {
-    check_refused("version: 1\n", "domain");
+    check_refused("version: 1\n", "line 1, column 1: 'domain' is missing");
     check_refused("version: 1\ndomain: x\ntee: [what]\n", "line 3");
     check_refused("version: 1\ndomain: x\ntee: [sim]\nfreshness: none\n", "operators");
     check_refused("version: 1\ndomain: x\ntee: [sim, tdx]\nfreshness: none\n", "line 4");
