@@ -310,6 +310,34 @@ def what_is_said_back_cannot_run(system):
                     raise AssertionError(f"{kind!r} was taken")
 
 
+@tap.test
+def clients_that_go_away_in_the_middle_of_an_answer_take_nothing_along(system):
+    folder = system.soap.create("Folder", cb.named("cmis:folder", "many"), "1")
+    content = (dms_server.noise(300_000), "text/plain", "x")
+    number = [system.soap.create("Document", cb.named("cmis:document", f"n{i}"), folder,
+                                 content if i == 0 else None) for i in range(100)][0]
+    auth = base64.b64encode(system.server.auth.encode()).decode()
+    get = envelope("<cmism:getContentStream><cmism:repositoryId>coffer</cmism:repositoryId>"
+                   f"<cmism:objectId>{number}</cmism:objectId></cmism:getContentStream>").decode()
+    head = f"Host: x\r\nAuthorization: Basic {auth}\r\n"
+    requests = (f"GET /cmis/atom/coffer/children?id={folder}&maxItems=1000 HTTP/1.1\r\n{head}\r\n",
+                "POST /cmis/services/ObjectService HTTP/1.1\r\nContent-Type: text/xml\r\nAccept: "
+                f"text/xml\r\n{head}Content-Length: {len(get)}\r\n\r\n{get}",
+                "POST /cmis/services/ObjectService HTTP/1.1\r\nContent-Type: text/xml\r\n"
+                f"{head}Content-Length: {len(get)}\r\n\r\n{get}")
+    with nothing_stays(system):
+        for request in requests * 10:
+            with socket.create_connection(system.address()) as raw:
+                raw.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+                raw.sendall(request.encode())
+                tap.true(raw.recv(1000).startswith(b"HTTP/1.1 200"), "it begins")
+    tap.equal(len(system.soap.children(folder, most=1000)[0]), 100)
+    page = system.atom.send("GET", f"/cmis/atom/coffer/children?id={folder}&maxItems=1000")
+    tap.equal(page.getheader("Transfer-Encoding"), "chunked", "a long list")
+    tap.equal(page.body.count(b"<atom:entry>"), 100)
+    system.soap.delete_tree(folder)
+
+
 # Large contents in constant memory
 
 

@@ -35,29 +35,29 @@ static void checked_in(struct atom *atom)
         atom_reply_object(atom, 200, atom->cmis.result.object_id);
 }
 
-static void object_update(struct atom *atom)
+static int token_take(struct atom *atom)
 {
     const char *token = xml_property_text(&atom->cmis, "cmis:changeToken");
-    if (!atom_parameter(atom, "changeToken") && token && *token &&
-        cmis_args_set_text(&atom->cmis, CMIS_IN_CHANGE_TOKEN, token) < 0)
-        atom_fail(atom);
-    else if (properties_sift(atom) < 0)
-        atom_fail(atom);
-    else if (atom_run(atom, "updateProperties", CMIS_IN_OBJECT_ID) == 0)
-        atom_reply_object(atom, 200, atom->cmis.result.object_id);
+    if (atom_parameter(atom, "changeToken") || !token || !*token)
+        return 0;
+    return cmis_args_set_text(&atom->cmis, CMIS_IN_CHANGE_TOKEN, token);
 }
 
 void atom_object_put(struct atom *atom)
 {
     const char *checkin = atom_parameter(atom, "checkin");
-    if (atom_take_object(atom) < 0)
+    bool checks_in = checkin && strcmp(checkin, "true") == 0;
+    int r = atom_take_object(atom);
+    if (r == 0 && !checks_in)
+        r = token_take(atom);
+    if (r == 0)
+        r = properties_sift(atom);
+    if (r < 0)
         atom_fail(atom);
-    else if (!checkin || strcmp(checkin, "true") != 0)
-        object_update(atom);
-    else if (properties_sift(atom) < 0)
-        atom_fail(atom);
-    else
+    else if (checks_in)
         atom_with_content(atom, checked_in);
+    else if (atom_run(atom, "updateProperties", CMIS_IN_OBJECT_ID) == 0)
+        atom_reply_object(atom, 200, atom->cmis.result.object_id);
 }
 
 /* ACLs: a document replaces the entries that are the object's own */
@@ -106,7 +106,7 @@ static int acl_minus(struct cmis_call *cmis, const struct cmis_acl *from,
 static int acl_differences(struct atom *atom, const struct cmis_acl *wanted)
 {
     struct cmis_call *cmis = &atom->cmis;
-    struct cmis_acl now = cmis->result.acl, add, remove;
+    struct cmis_acl now = cmis->result.acl, add = {0}, remove = {0};
     if (acl_minus(cmis, wanted, &now, &add) < 0 || acl_minus(cmis, &now, wanted, &remove) < 0)
         return -1;
     atom_again(atom);
