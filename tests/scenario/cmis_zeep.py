@@ -23,9 +23,10 @@ def child():
 
     def client(service, token):
         session = requests.Session()
-        if not token:
+        if token:
+            session.headers["Accept"] = "text/xml" # contents as base64; by MTOM otherwise
+        else:
             session.auth = requests.auth.HTTPBasicAuth(user, password)
-        session.headers["Accept"] = "text/xml"  # zeep reads MTOM, but does not put contents back
         wsse = zeep.wsse.username.UsernameToken(user, password) if token else None
         whole = zeep.Client(f"{url}/cmis/services/{service}?wsdl", wsse=wsse,
                             transport=zeep.transports.Transport(session=session))
