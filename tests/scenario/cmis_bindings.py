@@ -155,7 +155,9 @@ class Binding:
     def send(self, method, target, body=None, kind=None, **headers):
         target = target.removeprefix(self.origin)
         headers = {name.replace("_", "-"): value for name, value in headers.items()}
-        if self.auth:
+        if self.auth and self.auth.startswith("Bearer "):
+            headers["Authorization"] = self.auth
+        elif self.auth:
             headers["Authorization"] = "Basic " + base64.b64encode(self.auth.encode()).decode()
         if kind:
             headers["Content-Type"] = kind

@@ -796,6 +796,39 @@ def both_bindings_say_the_same(system):
               [o.properties for o in soap.children(g.folder)[0]])
 
 
+def by_token(system, scopes):
+    made = system.server.post("/api/tokens", {"name": "-".join(scopes), "scopes": scopes})
+    tap.equal(made.status, 201)
+    return cb.Soap(system.server.url, "Bearer " + made.json["token"], ca=system.server.ca)
+
+
+@tap.test
+def an_api_token_does_what_its_scopes_allow_whatever_the_method(system):
+    g = Group(system, system.client("soap"))
+    number = g.document(b"secret")
+    writer, both = by_token(system, ["write"]), by_token(system, ["read", "write"])
+    refused("permissionDenied", writer.content, number)
+    refused("permissionDenied", writer.query, "SELECT * FROM cmis:document")
+    made = writer.create("Document", cb.named("cmis:document", "by a writer"), g.folder,
+                         (b"x", "text/plain", "x"))
+    tap.equal(both.content(made)[0], b"x")
+    statement = b"SELECT * FROM cmis:document"
+    query = b"<cmis:query xmlns:cmis='" + cb.NS["cmis"].encode() + b"'><cmis:statement>" + \
+        statement + b"</cmis:statement></cmis:query>"
+    answer = writer.send("POST", "/cmis/atom/coffer/query", query, "application/cmisquery+xml")
+    tap.equal(answer.status, 403, "AtomPub's query by POST")
+    form = b"cmisaction=query&statement=" + statement.replace(b" ", b"+")
+    answer = writer.send("POST", "/cmis/browser/coffer", form, "application/x-www-form-urlencoded")
+    tap.equal(answer.status, 403, "Browser's query by POST")
+    number = "test:" + system.fresh("bytoken")
+    inner = type_xml(number, "cmis:document", "", DOCUMENT_END)
+    kind = "cmis:cmisTypeDocumentDefinitionType"
+    refused("permissionDenied", both.create_type, inner, kind)
+    admin = by_token(system, ["read", "write", "admin"])
+    tap.equal(admin.create_type(inner, kind).id, number)
+    admin.delete_type(number)
+
+
 @tap.test
 def every_operation_of_every_service_was_called(system):
     every = {operation for all_ in cb.Soap.OPERATIONS.values() for operation in all_.split()}

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "dms/cmis/atom.h"
+#include "dms/cmis/binding.h"
 #include "dms/cmis/xml_stream.h"
 #include "dms/link.h"
 
@@ -131,9 +132,7 @@ int atom_run(struct atom *atom, const char *operation, enum cmis_input id)
 static void cmis_begin(struct atom *atom)
 {
     struct call *call = atom->call;
-    cmis_call_init(&atom->cmis, call->dms->store, &call->model_arena, &call->user,
-                   call->actor.now_ms);
-    atom->cmis.from = call->actor.from;
+    binding_init(call, &atom->cmis);
 }
 
 void atom_again(struct atom *atom)

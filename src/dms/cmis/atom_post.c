@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* What POST does to collections (CMIS 1.1, 3.8 to 3.10). */
 #include "dms/cmis/atom.h"
+#include "dms/cmis/binding.h"
 #include "dms/link.h"
 
 #include <errno.h>
@@ -234,7 +235,8 @@ void atom_query_post(struct atom *atom)
         atom_fail(atom);
         return;
     }
-    if (query_take(atom, query) < 0) {
+    if (binding_scope_check(atom->call, &atom->cmis, cmis_operation_named("query")) < 0 ||
+        query_take(atom, query) < 0) {
         atom_fail(atom);
         return;
     }

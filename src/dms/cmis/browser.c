@@ -2,6 +2,7 @@
 /* The Browser binding: addresses, selectors and actions of CMIS 1.1, 5.3 and 5.4. JSONP is off: no
  * answer can be run as a script. */
 #include "dms/cmis/browser.h"
+#include "dms/cmis/binding.h"
 #include "dms/cmis/model.h"
 #include "server/http.h"
 
@@ -459,7 +460,8 @@ static void action_run(struct call *call)
         return;
     }
     const struct cmis_operation *operation = cmis_operation_named(actions[at].operation);
-    if (target_settle(browser, actions[at].target) < 0 || browser_args(browser, operation) < 0 ||
+    if (binding_scope_check(call, cmis, operation) < 0 ||
+        target_settle(browser, actions[at].target) < 0 || browser_args(browser, operation) < 0 ||
         cmis_run(cmis, operation) < 0)
         failure_send(browser);
     else

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Parameters of the Browser binding, from the query and from forms, and what the operations take
  * from them: CMIS 1.1, 5.4.4. */
+#include "dms/cmis/binding.h"
 #include "dms/cmis/browser.h"
 #include "dms/cmis/model.h"
 #include "server/http.h"
@@ -99,9 +100,7 @@ int browser_new(struct call *call, struct browser **ret)
     if (!browser)
         return -ENOMEM;
     browser->call = call;
-    cmis_call_init(&browser->cmis, call->dms->store, &call->model_arena, &call->user,
-                   call->actor.now_ms);
-    browser->cmis.from = call->actor.from;
+    binding_init(call, &browser->cmis);
     browser->cmis.draft = &call->draft;
     call->state = browser;
     *ret = browser;

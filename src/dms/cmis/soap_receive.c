@@ -7,6 +7,7 @@
  *
  * A content stands in the message as base64, or as a part that the message refers to, before or
  * after it. It goes into call->draft as it comes and is dropped with a request that fails. */
+#include "dms/cmis/binding.h"
 #include "dms/cmis/soap.h"
 #include "dms/cmis/xml_stream.h"
 #include "server/base64.h"
@@ -107,7 +108,8 @@ static int request_take(struct soap_call *soap)
     if (!soap->operation)
         return cmis_fail(cmis, CMIS_NOT_SUPPORTED, "%s has no operation %.60s; see its WSDL.",
                          cmis_service_name(soap->service), request->name);
-    if (soap_take(cmis, soap->operation, request) < 0)
+    if (binding_scope_check(soap->call, cmis, soap->operation) < 0 ||
+        soap_take(cmis, soap->operation, request) < 0)
         return -1;
     return content_take(soap, request);
 }
@@ -120,9 +122,7 @@ static void message_complete(struct soap_call *soap)
         soap_fail(soap, -EACCES);
         return;
     }
-    cmis_call_init(&soap->cmis, call->dms->store, &call->model_arena, &call->user,
-                   call->actor.now_ms);
-    soap->cmis.from = call->actor.from;
+    binding_init(call, &soap->cmis);
     int r = request_take(soap);
     if (r < 0) {
         content_drop(call->dms->store, &call->draft);
