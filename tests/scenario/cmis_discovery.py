@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """CMIS 1.1 over the Browser binding: access, queries, the log of changes, the binding's manners and a
 client of another's making: cmis_discovery.py COFFER_DMS"""
+import json
 import os
 import shutil
 import subprocess
@@ -90,6 +91,31 @@ def working_copies_are_private(system):
                              "--data-binary", "x")
     tap.equal((held.status, held.json["type"]), (409, "urn:coffer:problem:checked-out"))
     ada.act("cancelCheckOut", pwc)
+
+
+@tap.test
+def what_must_be_kept_is_kept(system):
+    cmis, place = system.cmis, system.place()
+    first = cmis.document(place, "kept", dms_server.noise(50_000))["cmis:objectId"]
+    pwc = cmis.act("checkOut", first)["succinctProperties"]["cmis:objectId"]
+    key = cmis.act("checkIn", pwc)["succinctProperties"]["cmis:objectId"]
+    cmis.act("setContent", key, content=(dms_server.noise(50_000, 2), "text/plain", "own"))
+    node = key.split(";")[0]
+    kept = system.server.ask(f"/api/documents/{node}/retention", "-X", "PUT", "-d",
+                             json.dumps({"until_ms": 4102444800000}))
+    tap.equal(kept.status, 200, f"{kept}")
+    more = (b"more", "text/plain", "x")
+    refused("constraint", cmis.act, "appendContent", key, content=more)
+    refused("constraint", cmis.act, "setContent", key, content=more)
+    refused("constraint", cmis.act, "deleteContent", key)
+    refused("constraint", cmis.act, "delete", key)
+    refused("constraint", cmis.act, "delete", first, allVersions="false")
+    refused("constraint", cmis.act, "deleteTree", place)
+    tap.true(cmis.content(key).body == dms_server.noise(50_000, 2), "untouched")
+    pwc = cmis.act("checkOut", key)["succinctProperties"]["cmis:objectId"]
+    cmis.act("appendContent", pwc, content=more)  # a new version may be made
+    cmis.act("checkIn", pwc)
+    tap.true(cmis.content(key).body == dms_server.noise(50_000, 2), "the old version stays")
 
 
 # Discovery

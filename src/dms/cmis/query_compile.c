@@ -233,7 +233,7 @@ static int column_condition(struct compiler *compiler, const struct query_node *
 {
     const struct cmis_property_definition *definition;
     struct buf *sql = &compiler->where;
-    size_t table;
+    size_t table = 0;
     if (node->column.is_score)
         return query_wrong(compiler, "only SELECT and ORDER BY take", "SCORE()");
     if (query_column_find(compiler, &node->column, &table, &definition) < 0)
@@ -273,7 +273,7 @@ static int column_condition(struct compiler *compiler, const struct query_node *
 
 static int contains_append(struct compiler *compiler, const struct query_node *node)
 {
-    size_t table;
+    size_t table = 0;
     if (compiler->match)
         return query_wrong(compiler, "there is one CONTAINS at most, not", node->literals[0].text);
     if (query_table_of(compiler, node->column.qualifier, &table) < 0)
@@ -302,7 +302,7 @@ static int place_append(struct compiler *compiler, const struct query_node *node
 {
     const char *id = query_text(compiler->cmis->arena, node->literals[0].text);
     struct row folder;
-    size_t table;
+    size_t table = 0;
     if (!id || query_table_of(compiler, node->column.qualifier, &table) < 0)
         return id ? -1 : cmis_fail_errno(compiler->cmis, -ENOMEM);
     if (row_get(compiler->cmis, id, &folder) < 0 || folder.node.kind != NODE_FOLDER)
@@ -416,7 +416,7 @@ static int join_append(struct compiler *compiler, size_t table)
     const struct query_table *it = &compiler->query->tables[table];
     const struct cmis_property_definition *left, *right;
     struct buf *sql = &compiler->from;
-    size_t left_table, right_table;
+    size_t left_table = 0, right_table = 0;
     size_t count = compiler->query->table_count;
     (void)buf_append_text(sql, it->outer ? " LEFT JOIN (" : " JOIN (");
     tables_append(compiler, sql, table);

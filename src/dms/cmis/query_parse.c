@@ -50,9 +50,7 @@ static size_t text_size(const char *at)
 {
     size_t size = 0;
     for (; at[size]; size++) {
-        if (at[size] == '\\' && at[size + 1])
-            size++;
-        else if (at[size] == '\'' && at[size + 1] == '\'')
+        if ((at[size] == '\\' && at[size + 1]) || (at[size] == '\'' && at[size + 1] == '\''))
             size++;
         else if (at[size] == '\'')
             return size;

@@ -10,8 +10,8 @@ int cmis_addObjectToFolder(struct cmis_call *cmis)
 {
     const struct cmis_args *args = &cmis->args;
     struct row row, folder;
-    int64_t *parents;
-    size_t count;
+    int64_t *parents = NULL;
+    size_t count = 0;
     if (row_get(cmis, args->object_id, &row) < 0 || right_check(cmis, &row, RIGHT_WRITE) < 0 ||
         row_get_base(cmis, args->folder_id, CMIS_BASE_FOLDER, &folder) < 0 ||
         right_check(cmis, &folder, RIGHT_WRITE) < 0)
@@ -39,8 +39,8 @@ int cmis_addObjectToFolder(struct cmis_call *cmis)
 /* Out of one folder; the first of the others becomes the one it is in. */
 int filing_remove(struct cmis_call *cmis, const struct row *row, int64_t folder)
 {
-    int64_t *parents;
-    size_t count;
+    int64_t *parents = NULL;
+    size_t count = 0;
     if (row->node.parent != folder)
         return RUN(cmis, STMT_FILING_REMOVE, "ii", folder, row->node.key);
     if (row_parents(cmis, row, &parents, &count) < 0)
@@ -62,8 +62,8 @@ static int filing_remove_all(struct cmis_call *cmis, const struct row *row)
 int cmis_removeObjectFromFolder(struct cmis_call *cmis)
 {
     struct row row, folder;
-    int64_t *parents;
-    size_t count;
+    int64_t *parents = NULL;
+    size_t count = 0;
     if (row_get(cmis, cmis->args.object_id, &row) < 0 || right_check(cmis, &row, RIGHT_WRITE) < 0)
         return -1;
     if (!row.type->fileable || row_base(&row) == CMIS_BASE_FOLDER)
@@ -110,11 +110,11 @@ int relationships_of(struct cmis_call *cmis, const struct row *row, int directio
     int64_t ends = direction == CMIS_RELATIONSHIPS_SOURCE   ? 1
                    : direction == CMIS_RELATIONSHIPS_TARGET ? 2
                                                             : 3;
-    int64_t *keys;
-    size_t count;
+    int64_t *keys = NULL;
+    size_t count = 0;
     if (relationship_keys(cmis, row, ends, &keys, &count) < 0)
         return -1;
-    const struct cmis_object **list = call_alloc(cmis, MAX(count, (size_t)1) * sizeof *list);
+    const struct cmis_object **list = call_alloc(cmis, MAX(count, (size_t)1) * sizeof(void *));
     if (!list)
         return -1;
     for (size_t i = 0; i < count; i++) {
@@ -144,8 +144,8 @@ int cmis_getObjectRelationships(struct cmis_call *cmis)
                                                                            : 3;
     struct entry_list list = {0};
     struct row row;
-    int64_t *keys, total = 0;
-    size_t count;
+    int64_t *keys = NULL, total = 0;
+    size_t count = 0;
     view.rendition_filter = "cmis:none";
     if (row_get(cmis, args->object_id, &row) < 0 || view_check(cmis, &view) < 0)
         return -1;
@@ -198,8 +198,8 @@ static int applied_keys(struct cmis_call *cmis, const struct row *row, int64_t *
 
 int policy_ids_of(struct cmis_call *cmis, const struct row *row, struct cmis_ids *ret)
 {
-    int64_t *keys;
-    size_t count;
+    int64_t *keys = NULL;
+    size_t count = 0;
     if (applied_keys(cmis, row, &keys, &count) < 0)
         return -1;
     const char **ids = call_alloc(cmis, MAX(count, (size_t)1) * sizeof *ids);
@@ -262,8 +262,8 @@ int cmis_getAppliedPolicies(struct cmis_call *cmis)
     struct object_view view = view_of_args(cmis);
     struct entry_list list = {0};
     struct row row;
-    int64_t *keys;
-    size_t count;
+    int64_t *keys = NULL;
+    size_t count = 0;
     view.rendition_filter = "cmis:none";
     if (row_get(cmis, cmis->args.object_id, &row) < 0 || view_check(cmis, &view) < 0 ||
         applied_keys(cmis, &row, &keys, &count) < 0)

@@ -311,7 +311,7 @@ int properties_judge(struct cmis_call *cmis, const struct row *row, enum cmis_ba
     *ret = (struct property_set){0};
     if (args->properties.count > CMIS_PROPERTIES_MAX)
         return cmis_fail(cmis, CMIS_INVALID_ARGUMENT, "There are too many properties.");
-    ret->items = call_alloc(cmis, ((size_t)2 * CMIS_PROPERTIES_MAX + 1) * sizeof *ret->items);
+    ret->items = call_alloc(cmis, (2 * (size_t)CMIS_PROPERTIES_MAX + 1) * sizeof *ret->items);
     if (!ret->items || type_settle(cmis, row, base, ret) < 0 ||
         secondary_settle(cmis, row, ret) < 0)
         return -1;
@@ -337,7 +337,7 @@ static int type_complete(struct cmis_call *cmis, struct property_set *set,
         const struct cmis_property_definition *definition = &type->properties[i];
         if (set_has(set, definition))
             continue;
-        if (definition->default_count > 0 && set->count < 2 * CMIS_PROPERTIES_MAX)
+        if (definition->default_count > 0 && set->count < 2 * (size_t)CMIS_PROPERTIES_MAX)
             set->items[set->count++] =
                 (struct input){definition, definition->default_count,
                                (union cmis_value *)(uintptr_t)definition->defaults};
