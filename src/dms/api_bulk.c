@@ -13,47 +13,39 @@ struct bulk {
     int64_t parent;
     bool has_parent;
     const char *tag;
+    int64_t made; /* by the action at hand; 0: nothing */
 };
 
-/* *ret_key: what was made, if something was. */
-typedef int bulk_fn(struct call *call, const struct bulk *bulk, const struct node *node,
-                    int64_t *ret_key);
+typedef int bulk_fn(struct call *call, struct bulk *bulk, const struct node *node);
 
-static int do_trash(struct call *call, const struct bulk *bulk, const struct node *node,
-                    int64_t *ret_key)
+static int do_trash(struct call *call, struct bulk *bulk, const struct node *node)
 {
-    (void)bulk, (void)ret_key;
+    (void)bulk;
     return node_trash(call->dms->store, &call->actor, node->key);
 }
 
-static int do_restore(struct call *call, const struct bulk *bulk, const struct node *node,
-                      int64_t *ret_key)
+static int do_restore(struct call *call, struct bulk *bulk, const struct node *node)
 {
-    (void)ret_key;
     return node_restore(call->dms->store, &call->actor, node->key, bulk->parent);
 }
 
-static int do_purge(struct call *call, const struct bulk *bulk, const struct node *node,
-                    int64_t *ret_key)
+static int do_purge(struct call *call, struct bulk *bulk, const struct node *node)
 {
-    (void)bulk, (void)ret_key;
+    (void)bulk;
     return node_purge(call->dms->store, &call->actor, node->key);
 }
 
-static int do_move(struct call *call, const struct bulk *bulk, const struct node *node,
-                   int64_t *ret_key)
+static int do_move(struct call *call, struct bulk *bulk, const struct node *node)
 {
-    (void)ret_key;
     return node_move(call->dms->store, &call->actor, node->key, bulk->parent, node->name);
 }
 
-static int do_copy(struct call *call, const struct bulk *bulk, const struct node *node,
-                   int64_t *ret_key)
+static int do_copy(struct call *call, struct bulk *bulk, const struct node *node)
 {
     if (node->kind != NODE_DOCUMENT)
         return -EINVAL;
     return document_copy(call->dms->store, &call->actor, node->key, bulk->parent, node->name,
-                         ret_key);
+                         &bulk->made);
 }
 
 /* The tags with `tag` added or left out. */
@@ -72,31 +64,25 @@ static int tag_switch(struct call *call, const struct bulk *bulk, const struct n
     return r < 0 ? r : tags_set(call->dms->store, node->key, tags, kept);
 }
 
-static int do_tag(struct call *call, const struct bulk *bulk, const struct node *node,
-                  int64_t *ret_key)
+static int do_tag(struct call *call, struct bulk *bulk, const struct node *node)
 {
-    (void)ret_key;
     return tag_switch(call, bulk, node, true);
 }
 
-static int do_untag(struct call *call, const struct bulk *bulk, const struct node *node,
-                    int64_t *ret_key)
+static int do_untag(struct call *call, struct bulk *bulk, const struct node *node)
 {
-    (void)ret_key;
     return tag_switch(call, bulk, node, false);
 }
 
-static int do_favourite(struct call *call, const struct bulk *bulk, const struct node *node,
-                        int64_t *ret_key)
+static int do_favourite(struct call *call, struct bulk *bulk, const struct node *node)
 {
-    (void)bulk, (void)ret_key;
+    (void)bulk;
     return favourite_set(call->dms->store, call->user.key, node->key, true, call->actor.now_ms);
 }
 
-static int do_unfavourite(struct call *call, const struct bulk *bulk, const struct node *node,
-                          int64_t *ret_key)
+static int do_unfavourite(struct call *call, struct bulk *bulk, const struct node *node)
 {
-    (void)bulk, (void)ret_key;
+    (void)bulk;
     return favourite_set(call->dms->store, call->user.key, node->key, false, call->actor.now_ms);
 }
 
@@ -104,16 +90,17 @@ static const struct bulk_action {
     const char *name;
     bulk_fn *run;
     bool in_trash, needs_parent, needs_tag;
+    bool reads; /* the right to read is enough */
 } actions[] = {
-    {"trash", do_trash, false, false, false},
-    {"restore", do_restore, true, false, false},
-    {"purge", do_purge, true, false, false},
-    {"move", do_move, false, true, false},
-    {"copy", do_copy, false, true, false},
-    {"tag", do_tag, false, false, true},
-    {"untag", do_untag, false, false, true},
-    {"favourite", do_favourite, false, false, false},
-    {"unfavourite", do_unfavourite, false, false, false},
+    {"trash", do_trash, false, false, false, false},
+    {"restore", do_restore, true, false, false, false},
+    {"purge", do_purge, true, false, false, false},
+    {"move", do_move, false, true, false, false},
+    {"copy", do_copy, false, true, false, true},
+    {"tag", do_tag, false, false, true, false},
+    {"untag", do_untag, false, false, true, false},
+    {"favourite", do_favourite, false, false, false, true},
+    {"unfavourite", do_unfavourite, false, false, false, true},
 };
 
 static const struct bulk_action *action_find(const char *name)
@@ -124,22 +111,24 @@ static const struct bulk_action *action_find(const char *name)
     return NULL;
 }
 
-static int one_run(struct call *call, const struct bulk_action *action, const struct bulk *bulk,
-                   const char *id, int64_t *ret_key)
+static int one_run(struct call *call, const struct bulk_action *action, struct bulk *bulk,
+                   const char *id)
 {
     SCOPED(arena_done) struct arena arena = {0};
-    struct node node;
-    int64_t key;
+    struct node node = {0};
+    int64_t key = 0;
+    bulk->made = 0;
     int r = key_parse(slice_of_text(id), &key);
     if (r == 0)
         r = node_get(call->dms->store, &arena, key, &node);
     if (r == 0)
-        r = call_may_node(call, &node);
+        r = access_check(call->dms->store, &call->user, &node,
+                         action->reads ? ACCESS_READ : ACCESS_WRITE);
     if (r == 0 && bulk->parent)
         r = call_may_put(call, bulk->parent);
     if (r == 0 && (node.trash != 0) != action->in_trash)
         r = -ENOENT;
-    return r < 0 ? r : action->run(call, bulk, &node, ret_key);
+    return r < 0 ? r : action->run(call, bulk, &node);
 }
 
 static void one_json(struct json *json, const char *id, int r, int64_t made)
@@ -219,8 +208,8 @@ static void bulk_json(struct call *call)
     json_open_array(&json, "results");
     for (size_t i = 0; i < json_array_size(ids); i++) {
         const char *id = json_string_value(json_array_get(ids, i));
-        int64_t made = 0;
-        one_json(&json, id, one_run(call, action, &bulk, id, &made), made);
+        int r = one_run(call, action, &bulk, id);
+        one_json(&json, id, r, bulk.made);
     }
     json_close(&json);
     json_close(&json);

@@ -76,7 +76,7 @@ static void reply_marked(struct call *call, const struct marked *marked, const c
 
 void favourites_list(struct call *call)
 {
-    struct marked marked;
+    struct marked marked = {0};
     int r = favourites_get(call->dms->store, &call->req->arena, call->user.key, &marked);
     if (r < 0)
         call_problem_errno(call, r);
@@ -86,7 +86,7 @@ void favourites_list(struct call *call)
 
 static void favourite_switch(struct call *call, bool on)
 {
-    struct node node;
+    struct node node = {0};
     if (readable_node(call, &node) == 0)
         reply_done(call, favourite_set(call->dms->store, call->user.key, node.key, on,
                                        call->actor.now_ms));
@@ -104,7 +104,7 @@ void favourite_delete(struct call *call)
 
 void recent_list(struct call *call)
 {
-    struct marked marked;
+    struct marked marked = {0};
     int r = recent_get(call->dms->store, &call->req->arena, call->user.key, &marked);
     if (r < 0)
         call_problem_errno(call, r);
@@ -114,7 +114,7 @@ void recent_list(struct call *call)
 
 void recent_put(struct call *call)
 {
-    struct node node;
+    struct node node = {0};
     if (readable_node(call, &node) == 0)
         reply_done(call,
                    recent_add(call->dms->store, call->user.key, node.key, call->actor.now_ms));
@@ -145,7 +145,7 @@ static int tag_count(void *arg, const char *tag, int64_t key)
 {
     SCOPED(arena_done) struct arena arena = {0};
     struct tag_count *counted = arg;
-    struct node node;
+    struct node node = {0};
     if (strcmp(counted->tag, tag) != 0)
         tag_flush(counted);
     (void)snprintf(counted->tag, sizeof counted->tag, "%s", tag);
@@ -175,7 +175,7 @@ void tags_list(struct call *call)
 
 void tag_nodes_list(struct call *call)
 {
-    struct marked marked;
+    struct marked marked = {0};
     char *tag = NULL;
     int r = http_decode(&call->req->arena, call->params[0], false, &tag);
     if (r == 0)
@@ -190,7 +190,7 @@ static void tags_put_json(struct call *call)
 {
     static const char *const members[] = {"tags", NULL};
     const char *tags[TAGS_MAX];
-    struct node node;
+    struct node node = {0};
     if (call_json_only(call, members) < 0 || call_node(call, 0, 0, &node) < 0)
         return;
     const json_t *list = json_object_get(call->json, "tags");
@@ -246,7 +246,7 @@ static int comment_put(void *arg, const struct comment *comment)
 
 void comments_list(struct call *call)
 {
-    struct node node;
+    struct node node = {0};
     if (readable_node(call, &node) < 0)
         return;
     struct buf body = {0};
@@ -266,7 +266,7 @@ void comments_list(struct call *call)
 
 static void reply_comment(struct call *call, int status, int64_t key)
 {
-    struct comment comment;
+    struct comment comment = {0};
     struct buf body = {0};
     struct json json = json_into(&body);
     int r = comment_get(call->dms->store, &call->req->arena, key, &comment);
@@ -294,7 +294,7 @@ static const char *comment_text(struct call *call)
 
 static void comments_post_json(struct call *call)
 {
-    struct node node;
+    struct node node = {0};
     int64_t key = 0;
     const char *text = comment_text(call);
     if (!text || readable_node(call, &node) < 0)
@@ -315,7 +315,7 @@ void comments_post(struct call *call)
 static int own_comment(struct call *call, bool admins_too, struct comment *ret)
 {
     int64_t key;
-    struct node node;
+    struct node node = {0};
     int r = call_key(call, 0, &key);
     if (r == 0)
         r = comment_get(call->dms->store, &call->req->arena, key, ret);
@@ -333,7 +333,7 @@ static int own_comment(struct call *call, bool admins_too, struct comment *ret)
 
 static void comment_patch_json(struct call *call)
 {
-    struct comment comment;
+    struct comment comment = {0};
     const char *text = comment_text(call);
     if (!text || own_comment(call, false, &comment) < 0)
         return;
@@ -351,7 +351,7 @@ void comment_patch(struct call *call)
 
 void comment_delete(struct call *call)
 {
-    struct comment comment;
+    struct comment comment = {0};
     if (own_comment(call, true, &comment) == 0)
         reply_done(call, comment_remove(call->dms->store, comment.key));
 }

@@ -45,7 +45,7 @@ static int nonce_read(struct call *call, uint8_t nonce[EVIDENCE_REPORT_DATA_SIZE
     memset(nonce, 0, EVIDENCE_REPORT_DATA_SIZE);
     if (r == -ENOENT)
         return 0;
-    if (r == 0 && strlen(text) != 2 * EVIDENCE_REPORT_DATA_SIZE)
+    if (r == 0 && strlen(text) != (size_t)2 * EVIDENCE_REPORT_DATA_SIZE)
         r = -EINVAL;
     for (size_t i = 0; r == 0 && i < EVIDENCE_REPORT_DATA_SIZE; i++) {
         int high = nibble(text[2 * i]), low = nibble(text[2 * i + 1]);

@@ -242,7 +242,7 @@ static ssize_t archive_read(void *arg, void *to, size_t size)
 /* Ids separated by commas. */
 static int ids_add(struct call *call, struct archive *archive, struct slice ids, char **ret_name)
 {
-    struct node node;
+    struct node node = {0};
     size_t count = 0;
     while (ids.size > 0) {
         int64_t key;

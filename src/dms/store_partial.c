@@ -179,8 +179,8 @@ static int take_small(struct store *store, const char *id, int fd, int64_t size,
 int partial_take(struct store *store, const char *id, struct content_draft *draft)
 {
     char path[PATH_SIZE];
-    int fd;
-    int64_t size;
+    int fd = -1;
+    int64_t size = 0;
     int r = partial_open(store, id, &fd, &size);
     if (r < 0)
         return r;

@@ -11,6 +11,7 @@
 #include "dms/store_partial.h"
 #include "server/base64.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
@@ -359,6 +360,7 @@ void tus_cancel(struct call *call)
 /* A client that lost its connection comes back before we know that the old one is dead. */
 static void older_give_up(struct call *call, const char *id)
 {
+    assert(id);
     for (struct tus_write *write = call->dms->tus_writes; write; write = write->next) {
         if (write->given_up || strcmp(write->partial.id, id) != 0)
             continue;
@@ -453,7 +455,7 @@ static bool is_part(const struct call *call)
 
 void tus_create(struct call *call)
 {
-    struct partial partial;
+    struct partial partial = {0};
     char *id = arena_alloc(&call->req->arena, PARTIAL_ID_SIZE + 1);
     int fd = -1;
     int64_t size = 0;
@@ -494,7 +496,7 @@ static int call_partial(struct call *call, struct partial *ret)
 /* HEAD, and GET for people. */
 void tus_get(struct call *call)
 {
-    struct partial partial;
+    struct partial partial = {0};
     int fd = -1;
     int64_t offset = 0;
     bool is_head = call->req->method == HTTP_METHOD_HEAD;
@@ -516,7 +518,7 @@ void tus_get(struct call *call)
 
 void tus_patch(struct call *call)
 {
-    struct partial partial;
+    struct partial partial = {0};
     int64_t said = 0, offset = 0;
     int fd = -1;
     if (version_check(call) < 0 || call_partial(call, &partial) < 0)
@@ -557,7 +559,7 @@ void tus_patch(struct call *call)
 
 void tus_delete(struct call *call)
 {
-    struct partial partial;
+    struct partial partial = {0};
     if (version_check(call) < 0 || call_partial(call, &partial) < 0)
         return;
     if (is_being_finished(call, partial.id)) {

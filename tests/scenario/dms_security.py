@@ -178,6 +178,16 @@ def what_one_may_not_see_is_not_there(server):
         answer = server.post("/api/bulk", {"action": action, "ids": [key, place],
                                            "parent": "root"}, auth=ada)
         tap.equal([one["status"] for one in answer.json["results"]], [404, 404], action)
+    shown = server.ask(f"/api/documents?name={WORK}-shown.txt", "-d", "x").json["id"]
+    form = urllib.parse.urlencode({"cmisaction": "applyACL", "objectId": shown,
+                                   "removeACEPrincipal[0]": "anyone",
+                                   "removeACEPermission[0][0]": "cmis:all",
+                                   "addACEPrincipal[0]": ada.split(":")[0],
+                                   "addACEPermission[0][0]": "cmis:read"})
+    tap.equal(server.ask("/cmis/browser/coffer/root", "-d", form).status, 200)
+    for action, status in (("favourite", 200), ("tag", 403), ("trash", 403)):
+        answer = server.post("/api/bulk", {"action": action, "ids": [shown], "tag": "x"}, auth=ada)
+        tap.equal([one["status"] for one in answer.json["results"]], [status], action)
     meta = ",".join(f"{k} {__import__('base64').b64encode(v.encode()).decode()}"
                     for k, v in (("filename", "x"), ("parent", place)))
     answer = server.ask("/api/uploads", "-X", "POST", "-H", "Tus-Resumable: 1.0.0", "-H",
