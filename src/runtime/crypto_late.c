@@ -87,7 +87,8 @@ void __wrap_OPENSSL_cpuid_setup(void) {}
 
 static void protect(int prot)
 {
-    (void)host_call(SYS_mprotect, crypto_late_start, crypto_late_end - crypto_late_start, prot);
+    const uint64_t size = (uint64_t)crypto_late_end - (uint64_t)crypto_late_start;
+    (void)host_call(SYS_mprotect, crypto_late_start, size, prot);
 }
 
 void crypto_late_guard(void)

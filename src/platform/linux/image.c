@@ -382,6 +382,7 @@ void image_start(long *stack)
     if (stack[0] != IMAGE_ARGC || !flag_is(argv[1]))
         return;
     const int fd = number(argv[3]);
+    h.magic = 0;
     if (fd < 0 || call(SYS_pread64, fd, (long)&h, sizeof h, 0, 0, 0) != (long)sizeof h ||
         h.magic != MAGIC)
         return;
