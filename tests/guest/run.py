@@ -39,6 +39,7 @@ CASES = [
     ("signals", guest("signals"), ""),
     ("queued signals", guest("sig_queue"), ""),
     ("signal contexts and faults", guest("sig_context"), ""),
+    ("signals by every road", guest("sig_roads"), ""),
     ("interrupted calls", guest("sig_restart"), ""),
     ("processes", guest("processes"), ""),
     ("spawned processes", guest("spawn"), ""),

@@ -14,6 +14,11 @@
 
 #define ACTION_FLAGS_HOST (SA_NOCLDSTOP | SA_NOCLDWAIT)
 #define SA_RESTORER_FLAG 0x04000000
+#define SA_EXPOSE_TAGBITS_FLAG 0x00000800
+#define ACTION_FLAGS_KNOWN                                                                     \
+    ((uint64_t)(unsigned)(SA_NOCLDSTOP | SA_NOCLDWAIT | SA_SIGINFO | SA_ONSTACK | SA_RESTART | \
+                          SA_NODEFER | (int)SA_RESETHAND | SA_EXPOSE_TAGBITS_FLAG |            \
+                          SA_RESTORER_FLAG))
 #define SS_AUTODISARM_FLAG ((int)(1u << 31))
 #define MINSIGSTKSZ_KERNEL 2048
 
@@ -169,6 +174,7 @@ int64_t sys_rt_sigaction(struct syscall_call *c)
     struct signal_action old = actions->of[signal];
     if (c->args[1]) {
         action.mask &= ~SIGNALS_UNBLOCKABLE;
+        action.flags &= ACTION_FLAGS_KNOWN; /* programs ask so what there is */
         actions->of[signal] = action;
         signal_host_action(signal, &action);
     }
@@ -228,6 +234,32 @@ int64_t sys_rt_sigsuspend(struct syscall_call *c)
     }
     mask &= ~(SIGNALS_OURS | SIGNALS_UNBLOCKABLE);
     return rt_block(SYS_rt_sigsuspend, &mask, 8);
+}
+
+/* Where the mask is that a call waits under; 0: it has none. */
+static uint64_t wait_mask_place(const struct syscall_call *c)
+{
+    uint64_t at = 0;
+    switch (c->nr) {
+    case SYS_ppoll:
+        return c->args[3];
+    case SYS_epoll_pwait:
+    case SYS_epoll_pwait2:
+        return c->args[4];
+    case SYS_pselect6:
+        return c->args[5] != 0 && guest_get(&at, c->args[5]) == 0 ? at : 0;
+    default:
+        return 0;
+    }
+}
+
+bool signal_ends_wait(const struct syscall_call *c)
+{
+    uint64_t mask, at = wait_mask_place(c);
+    if (at == 0 || guest_get(&mask, at) < 0 || !(c->thread->held_signals & ~mask))
+        return false;
+    signal_open_on_exit(c->thread);
+    return true;
 }
 
 int64_t sys_rt_sigpending(struct syscall_call *c)

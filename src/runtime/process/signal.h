@@ -91,6 +91,11 @@ void signal_host_action(int signal, const struct signal_action *guest);
 /* After somebody else has changed it: what the host does with a signal is what the guest wants. */
 void signal_host_restore(int signal);
 
+/* Does a call that is about to wait under a mask of its own end at once, because the thread keeps a signal
+ * that this lets in? Then it is -EINTR, and the signal comes. */
+struct syscall_call;
+bool signal_ends_wait(const struct syscall_call *c);
+
 /* Ends the process as `signal` would by default. */
 void signal_die(int signal) __attribute__((noreturn));
 

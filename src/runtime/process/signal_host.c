@@ -175,6 +175,7 @@ static void hold(struct thread *t, int signal, const siginfo_t *info)
     if (!(t->held_signals & SIGNAL_BIT(signal)))
         *signal_held_info(t, signal) = *info;
     t->held_signals |= SIGNAL_BIT(signal);
+    g_dispatch_slow = true; /* who waits under another mask must find it: see signal_ends_wait() */
 }
 
 /* The mask that the frame's return brings back: the guest's own, although a call such as

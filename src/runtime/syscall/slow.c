@@ -8,6 +8,7 @@
 #include "runtime/block.h"
 #include "runtime/explain/explain.h"
 #include "runtime/process/process.h"
+#include "runtime/process/signal.h"
 #include "runtime/syscall/call.h"
 #include "runtime/syscall/entry.h"
 #include "runtime/syscall/shape.h"
@@ -157,7 +158,8 @@ void dispatch_slow(struct regs *r)
     t->slow_calls++;
     if (g_dispatch_trace)
         trace_before(r, c.args);
-    int64_t result = dispatch_call(&c);
+    bool ends = t->held_signals != 0 && signal_ends_wait(&c);
+    int64_t result = ends ? -EINTR : dispatch_call(&c);
     if (g_dispatch_trace)
         trace_call(r, c.args, result);
     r->rax = (uint64_t)result;
