@@ -157,11 +157,13 @@ static int verb_unlock(struct call *call, struct error *e)
 
 static int verb_tenants(struct call *call, struct error *e)
 {
-    json_t *out = NULL, *tenant;
-    size_t i;
+    json_t *out = NULL;
     int r = kbs_client_call(&call->client, "/v1/tenant/list", NULL, &out, NULL, e);
-    json_array_foreach(json_object_get(out, "tenants"), i, tenant)
-        puts(json_string_value(json_object_get(tenant, "tenant")));
+    const json_t *tenants = json_object_get(out, "tenants");
+    for (size_t i = 0; i < json_array_size(tenants); i++) {
+        const char *name = json_string_value(json_object_get(json_array_get(tenants, i), "tenant"));
+        puts(name ? name : "");
+    }
     json_decref(out);
     return r;
 }

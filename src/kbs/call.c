@@ -47,7 +47,7 @@ int call_policy_name(struct kbs_call *call, const char *member, const char **ret
 
 int call_hex(struct kbs_call *call, const char *member, void *bytes, size_t size)
 {
-    const char *text;
+    const char *text = "";
     int r = call_text(call, member, 2 * size, &text);
     if (r == 0 && hex_decode(slice_of_text(text), bytes, size) < 0)
         return call_bad_request(call, member, "hexadecimal digits");

@@ -222,7 +222,7 @@ int call_totp_enroll(struct kbs_call *call)
 {
     SCOPED(policy_freep) struct policy *policy = NULL;
     SCOPED(buf_done) struct buf value = {0}, uri = {0}, account = {0};
-    const char *tenant, *name, *totp;
+    const char *tenant = "", *name = "", *totp = "";
     struct store_tenant owner;
     char stored[64];
     bool known = false, revealed;
@@ -237,7 +237,7 @@ int call_totp_enroll(struct kbs_call *call)
         r = call_policy_load(call, tenant, name, NULL, &policy);
     if (r < 0)
         return r;
-    for (unsigned i = 0; i < policy->totp_count; i++)
+    for (unsigned i = 0; policy && i < policy->totp_count; i++)
         known |= strcmp(policy->totp[i], totp) == 0;
     if (!known)
         return call_refuse(call, REFUSAL_TOTP, "totp", NULL, totp);

@@ -43,7 +43,7 @@ int call_info(struct kbs_call *call)
 /* Names a key by its certificate, or by its hash directly. */
 static int owner_hash(struct kbs_call *call, uint8_t ret_hash[SHA256_SIZE])
 {
-    const char *pem;
+    const char *pem = "";
     if (json_object_get(call->in, "owner"))
         return call_hex(call, "owner", ret_hash, SHA256_SIZE);
     int r = call_text(call, "owner_certificate", CERTIFICATE_SIZE_MAX, &pem);
@@ -61,7 +61,7 @@ int call_tenant_add(struct kbs_call *call)
 {
     struct kbs *kbs = call->kbs;
     struct store_tenant tenant = {.created_s = kbs->now_s()};
-    const char *name;
+    const char *name = "";
     uint64_t count = 0;
     int r = call_operator(call);
     if (r == 0)

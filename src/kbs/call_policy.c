@@ -17,10 +17,9 @@ enum { SIGNATURE_TEXT_MAX = 2048 };
 /* The error text begins with "line N:"; the refusal carries N as a number too. */
 static int policy_invalid(struct kbs_call *call, const struct error *e)
 {
-    unsigned line = 0;
+    bool has_line = strncmp(e->text, "line ", 5) == 0;
+    unsigned line = has_line ? (unsigned)strtoul(e->text + 5, NULL, 10) : 0;
     call->full_text = true;
-    if (sscanf(e->text, "line %9u", &line) != 1)
-        line = 0;
     snprintf(call->detail, sizeof call->detail, "%s", e->text);
     return refusal_set(&call->refusal, REFUSAL_POLICY_INVALID, "policy", line, NULL, NULL);
 }
@@ -166,7 +165,7 @@ static int policy_judge_text(struct kbs_call *call, const char *tenant, const ch
 
 int call_policy_put(struct kbs_call *call)
 {
-    const char *tenant, *name, *yaml, *signature;
+    const char *tenant = "", *name = "", *yaml = "", *signature = "";
     uint8_t hash[SHA256_SIZE];
     SCOPED(buf_done) struct buf signature_bytes = {0};
     struct store *store = call->kbs->store;
@@ -234,7 +233,7 @@ static int policy_find(struct kbs_call *call, const char *right, const char *act
 int call_policy_get(struct kbs_call *call)
 {
     SCOPED(store_policy_done) struct store_policy stored = {0};
-    const char *tenant, *name;
+    const char *tenant = "", *name = "";
     int r = policy_find(call, "read", "read", &tenant, &name, &stored);
     if (r < 0)
         return r;
@@ -250,7 +249,7 @@ int call_policy_check(struct kbs_call *call)
 {
     SCOPED(policy_freep) struct policy *policy = NULL;
     struct error e = {0};
-    const char *yaml;
+    const char *yaml = "";
     int r = call_text(call, "yaml", 256 << 10, &yaml);
     if (r < 0)
         return r;
@@ -261,7 +260,7 @@ int call_policy_check(struct kbs_call *call)
 int call_policy_revoke(struct kbs_call *call)
 {
     SCOPED(store_policy_done) struct store_policy stored = {0};
-    const char *tenant, *name;
+    const char *tenant = "", *name = "";
     struct store *store = call->kbs->store;
     int r = policy_find(call, "update", "revoke", &tenant, &name, &stored);
     if (r == 0)

@@ -254,7 +254,7 @@ static int tls_answer(struct kbs_call *call, const struct policy *policy)
     const char *const own_name = own;
     char uri[512];
     struct ca_names names = {policy->tls_names, policy->tls_name_count, uri, true};
-    const char *csr;
+    const char *csr = "";
     json_t *tls = json_object();
     int r = call_put(call->out, "tls", tls);
     if (r == 0)
@@ -335,7 +335,7 @@ static void decision_text(const struct policy *policy, const struct evidence *ev
 static int service_name(struct kbs_call *call, char path[POLICY_PATH_SIZE_MAX + 1],
                         const char **ret_name, const char **ret_service)
 {
-    const char *text;
+    const char *text = "";
     int r = call_text(call, "policy", POLICY_PATH_SIZE_MAX, &text);
     if (r < 0)
         return r;
@@ -370,18 +370,20 @@ static int service_choose(struct kbs_call *call, const char *tenant, const char 
 int call_service_load(struct kbs_call *call, const char *tenant, struct policy **ret_policy)
 {
     char path[POLICY_PATH_SIZE_MAX + 1];
-    const char *name, *service = NULL;
+    const char *name = "", *service = NULL;
     int r = service_name(call, path, &name, &service);
     if (r == 0)
         r = call_policy_load(call, tenant, name, service, ret_policy);
-    return r < 0 ? r : service_choose(call, tenant, name, ret_policy);
+    if (r == 0 && !*ret_policy)
+        r = -ENOENT;
+    return r != 0 ? r : service_choose(call, tenant, name, ret_policy);
 }
 
 int call_provision(struct kbs_call *call)
 {
     SCOPED(policy_freep) struct policy *policy = NULL;
     const struct evidence *ev = &call->peer->evidence;
-    const char *tenant;
+    const char *tenant = "";
     char decision[DECISION_SIZE];
     int r = call_attested(call);
     if (r == 0)
@@ -406,7 +408,7 @@ int call_provision(struct kbs_call *call)
     if (r == 0)
         r = call_put(call->out, "program",
                      call_json_hex(slice_of(ev->program, sizeof ev->program)));
-    if (r < 0)
+    if (r != 0)
         return r;
     metric_add(&call->kbs->metrics[KBS_METRIC_PROVISIONED], 1);
     decision_text(policy, ev, decision);

@@ -103,5 +103,5 @@ int call_result(struct kbs_call *call)
         r = call_appraise(call, policy);
     if (r == 0 && json_object_get(call->in, "nonce"))
         r = call_text(call, "nonce", NONCE_TEXT_MAX, &nonce);
-    return r < 0 ? r : result_sign(call, policy, nonce);
+    return r != 0 ? r : result_sign(call, policy, nonce);
 }

@@ -303,7 +303,8 @@ int secret_value(struct kbs_call *call, const struct policy *policy, const char 
     struct slice given = buf_slice(&value);
     static const char mark[] = "-----BEGIN CERTIFICATE-----";
     if (secret && secret->kind == POLICY_SECRET_CA) {
-        const uint8_t *at = memmem(given.bytes, given.size, mark, sizeof mark - 1);
+        const uint8_t *at =
+            given.bytes ? memmem(given.bytes, given.size, mark, sizeof mark - 1) : NULL;
         if (!at)
             return -EBADMSG;
         given = slice_of(at, (size_t)(given.bytes + given.size - at));
@@ -344,7 +345,7 @@ int secret_check(const struct policy_secret *secret, struct slice value)
 static int owner_secret(struct kbs_call *call, struct policy **ret_policy,
                         const struct policy_secret **ret_secret)
 {
-    const char *tenant, *name, *secret;
+    const char *tenant = "", *name = "", *secret = "";
     struct store_tenant owner;
     int r = call_name(call, "tenant", &tenant);
     if (r == 0)
@@ -355,7 +356,9 @@ static int owner_secret(struct kbs_call *call, struct policy **ret_policy,
         r = call_owner(call, tenant, &owner);
     if (r == 0)
         r = call_policy_load(call, tenant, name, NULL, ret_policy);
-    if (r < 0)
+    if (r == 0 && !*ret_policy)
+        r = -ENOENT;
+    if (r != 0)
         return r;
     *ret_secret = policy_secret_find(*ret_policy, secret);
     return *ret_secret ? 0 : call_refuse(call, REFUSAL_SECRET_MISSING, "secrets", NULL, secret);
@@ -365,11 +368,11 @@ int call_secret_reveal(struct kbs_call *call)
 {
     SCOPED(policy_freep) struct policy *policy = NULL;
     SCOPED(buf_done) struct buf value = {0}, again = {0};
-    const struct policy_secret *secret;
+    const struct policy_secret *secret = NULL;
     struct store *store = call->kbs->store;
     bool revealed = false;
     int r = owner_secret(call, &policy, &secret);
-    if (r < 0)
+    if (r != 0)
         return r;
     if (!secret->reveal_once || secret->source == POLICY_SOURCE_IMPORT)
         return refusal_set(&call->refusal, REFUSAL_SECRET_SPENT, "reveal", secret->line, "once",
@@ -396,15 +399,15 @@ int call_secret_give(struct kbs_call *call)
 {
     SCOPED(policy_freep) struct policy *policy = NULL;
     SCOPED(buf_done) struct buf value = {0};
-    const struct policy_secret *secret;
-    const char *text;
+    const struct policy_secret *secret = NULL;
+    const char *text = "";
     int r = owner_secret(call, &policy, &secret);
-    if (r < 0)
+    if (r != 0)
         return r;
     if (secret->source == POLICY_SOURCE_GENERATE) {
         r = generate(call, policy, secret, &value);
     } else if (secret->source == POLICY_SOURCE_GIVEN) {
-        r = call_text(call, "base64", 2 * POLICY_SECRET_SIZE_MAX, &text);
+        r = call_text(call, "base64", 2 * (size_t)POLICY_SECRET_SIZE_MAX, &text);
         if (r == 0)
             r = crypto_base64_decode(slice_of_text(text), &value);
         if (r == -EBADMSG || (r == 0 && secret_check(secret, buf_slice(&value)) < 0))

@@ -292,7 +292,7 @@ static int state_fetch(struct peer *p, struct error *e)
         if (r == 0 && (database.size == before || total > STATE_MAX))
             r = -EBADMSG;
     }
-    if (r == 0 && root_bytes.size != sizeof root.bytes)
+    if (r == 0 && (!root_bytes.bytes || root_bytes.size != sizeof root.bytes))
         r = -EBADMSG;
     if (r < 0)
         return r;

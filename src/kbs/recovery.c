@@ -182,13 +182,16 @@ struct share_text {
 static int share_parse(struct slice text, struct share_text *ret)
 {
     char copy[RECOVERY_SHARE_SIZE_MAX], set[2 * SET_SIZE + 1], y[2 * SHAMIR_SECRET_SIZE + 1];
+    char need[4] = "", x[4] = "";
     text = trimmed(text);
     if (text.size >= sizeof copy)
         return -EBADMSG;
     memcpy(copy, text.bytes, text.size);
     copy[text.size] = '\0';
     int used = 0;
-    int got = sscanf(copy, SHARE_TAG "%3u %3u %16s %64s%n", &ret->need, &ret->x, set, y, &used);
+    int got = sscanf(copy, SHARE_TAG "%3[0-9] %3[0-9] %16s %64s%n", need, x, set, y, &used);
+    ret->need = (unsigned)strtoul(need, NULL, 10);
+    ret->x = (unsigned)strtoul(x, NULL, 10);
     int r = got == 4 && copy[used] == '\0' && ret->x >= 1 && ret->x <= SHAMIR_SHARES_MAX &&
                     ret->need >= 2 && ret->need <= NEED_MAX &&
                     hex_decode(slice_of_text(set), ret->set, sizeof ret->set) == 0 &&
