@@ -74,18 +74,20 @@ int query_table_of(struct compiler *compiler, const char *qualifier, size_t *ret
 int query_column_find(struct compiler *compiler, const struct query_column *column,
                       size_t *ret_table, const struct cmis_property_definition **ret)
 {
+    *ret = NULL;
     if (column->qualifier) {
         if (query_table_of(compiler, column->qualifier, ret_table) < 0)
             return -1;
         *ret = table_property(compiler->types[*ret_table], column->name);
-        return *ret ? 0 : query_wrong(compiler, "there is no column", column->name);
     }
-    for (size_t i = 0; i < compiler->query->table_count; i++)
-        if ((*ret = table_property(compiler->types[i], column->name)) != NULL) {
-            *ret_table = i;
-            return 0;
-        }
-    return query_wrong(compiler, "there is no column", column->name);
+    for (size_t i = 0; !column->qualifier && !*ret && i < compiler->query->table_count; i++) {
+        *ret = table_property(compiler->types[i], column->name);
+        *ret_table = i;
+    }
+    if (*ret)
+        return 0;
+    (void)query_wrong(compiler, "there is no column", column->name);
+    return -1;
 }
 
 int query_column_append(struct compiler *compiler, struct buf *sql,
@@ -424,11 +426,10 @@ static int join_append(struct compiler *compiler, size_t table)
     type_append(compiler, sql, table);
     (void)buf_append_text(sql, " AND ");
     compiler->query->table_count = table + 1; /* those to the right are not known yet */
-    int r = query_column_find(compiler, &it->left, &left_table, &left);
-    if (r == 0)
-        r = query_column_find(compiler, &it->right, &right_table, &right);
+    bool found = query_column_find(compiler, &it->left, &left_table, &left) == 0 &&
+                 query_column_find(compiler, &it->right, &right_table, &right) == 0;
     compiler->query->table_count = count;
-    if (r < 0)
+    if (!found)
         return -1;
     if (left->multi || right->multi || !left->queryable || !right->queryable)
         return query_wrong(compiler, "a join cannot compare", left->query_name);
