@@ -180,7 +180,7 @@ static int verb_put(struct call *call, const char *path, struct error *e)
 static int verb_get(struct call *call, const char *word, struct error *e)
 {
     char tenant[64];
-    const char *name;
+    const char *name = NULL;
     json_t *out = NULL;
     int r = name_split(word, tenant, &name, e);
     if (r == 0)
@@ -204,7 +204,7 @@ static int verb_get(struct call *call, const char *word, struct error *e)
 static int verb_revoke(struct call *call, const char *word, struct error *e)
 {
     char tenant[64];
-    const char *name;
+    const char *name = NULL;
     int r = name_split(word, tenant, &name, e);
     if (r == 0)
         r = call_open(call, e);
@@ -291,7 +291,7 @@ static int secret_give(struct call *call, const char *tenant, const char *name, 
 static int verb_secret(struct call *call, const char *word, const char *secret, struct error *e)
 {
     char tenant[64];
-    const char *name;
+    const char *name = NULL;
     json_t *out = NULL;
     int r = name_split(word, tenant, &name, e);
     if (r == 0)
@@ -320,7 +320,7 @@ static int verb_secret(struct call *call, const char *word, const char *secret, 
 static int verb_totp(struct call *call, const char *word, const char *totp, struct error *e)
 {
     char tenant[64];
-    const char *name;
+    const char *name = NULL;
     json_t *out = NULL;
     int r = name_split(word, tenant, &name, e);
     if (r == 0)

@@ -227,7 +227,7 @@ static bool segment_next(struct slice *rest, struct slice *ret_segment)
 
 static bool route_matches(const char *pattern, struct slice path, struct slice *params)
 {
-    struct slice wanted = slice_of_text(pattern), want, have;
+    struct slice wanted = slice_of_text(pattern), want = {0}, have = {0};
     unsigned count = 0;
     for (;;) {
         struct slice before = path;

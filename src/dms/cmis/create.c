@@ -67,7 +67,7 @@ static int simple_create(struct cmis_call *cmis, enum cmis_base base, enum node_
 {
     struct property_set set;
     struct row folder;
-    int64_t key;
+    int64_t key = 0;
     if (properties_judge(cmis, NULL, base, ON_CREATE, &set) < 0 || name_check(cmis, &set) < 0 ||
         properties_complete(cmis, &set) < 0 || place_settle(cmis, &folder) < 0)
         return -1;
@@ -127,7 +127,7 @@ int cmis_createRelationship(struct cmis_call *cmis)
 {
     struct property_set set;
     struct row source = {0}, target = {0}, nowhere = {0};
-    int64_t key;
+    int64_t key = 0;
     if (properties_judge(cmis, NULL, CMIS_BASE_RELATIONSHIP, ON_CREATE, &set) < 0 ||
         name_check(cmis, &set) < 0 || properties_complete(cmis, &set) < 0)
         return -1;
