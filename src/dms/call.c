@@ -225,8 +225,19 @@ static bool segment_next(struct slice *rest, struct slice *ret_segment)
     return true;
 }
 
+/* Most routes differ in their first letters: that is seen before any segment is cut. */
+static bool begins_alike(const char *pattern, struct slice path)
+{
+    for (size_t i = 0; pattern[i] && pattern[i] != '{'; i++)
+        if (i >= path.size || path.bytes[i] != (uint8_t)pattern[i])
+            return false;
+    return true;
+}
+
 static bool route_matches(const char *pattern, struct slice path, struct slice *params)
 {
+    if (!begins_alike(pattern, path))
+        return false;
     struct slice wanted = slice_of_text(pattern), want = {0}, have = {0};
     unsigned count = 0;
     for (;;) {

@@ -334,6 +334,7 @@ int key_retire(struct store *store, const char *setting, int64_t key, int64_t ne
 /* What is kept in memory of the database, after a part of it was undone. */
 static int memory_reload(struct store *store)
 {
+    store->factors = -1;
     int r = keys_load(store);
     return r < 0 ? r : audit_reload(store);
 }
@@ -510,6 +511,7 @@ int store_open(const char *directory, struct store **ret_store, struct error *e)
     if (!store)
         return error_set(e, -ENOMEM, "no memory");
     store->dir_fd = store->content_fd = store->incoming_fd = -1;
+    store->factors = -1;
     int r = directory_open(AT_FDCWD, directory, &store->dir_fd, e);
     if (r == 0)
         r = directory_open(store->dir_fd, "content", &store->content_fd, e);

@@ -24,6 +24,7 @@ struct store {
     bool has_doomed;                 /* files to delete after the commit */
     bool broken;                     /* a step could not be undone */
     struct store_audit *audit;
+    int64_t factors;  /* second factors there are; -1: to be counted */
     size_t step_mark; /* of `committing`, when the present step began */
     /* Type definitions, kept by the CMIS model; forgotten at rest and when a change is undone. */
     void *types;

@@ -107,6 +107,17 @@ int token_list(struct store *store, int64_t user, token_fn *fn, void *arg)
 
 /* The second factor */
 
+bool factor_any(struct store *store)
+{
+    if (store->factors < 0) {
+        SCOPED(stmt_donep) sqlite3_stmt *stmt = store_query(store, STMT_FACTOR_COUNT, "");
+        if (!stmt || store_step(store, stmt) != 1)
+            return true; /* then asking for one tells what is wrong */
+        store->factors = sqlite3_column_int64(stmt, 0);
+    }
+    return store->factors > 0;
+}
+
 int factor_get(struct store *store, int64_t user, struct factor *ret)
 {
     SCOPED(stmt_donep) sqlite3_stmt *stmt = store_query(store, STMT_FACTOR_GET, "i", user);
@@ -124,6 +135,7 @@ int factor_get(struct store *store, int64_t user, struct factor *ret)
 int factor_set(struct store *store, int64_t user, const struct factor *factor)
 {
     int r = store_step_begin(store);
+    store->factors = -1;
     return r < 0 ? r
                  : store_step_end(store, store_run(store, STMT_FACTOR_SET, "ibii", user,
                                                    slice_of(factor->secret, TOTP_SECRET_SIZE),
@@ -132,6 +144,7 @@ int factor_set(struct store *store, int64_t user, const struct factor *factor)
 
 static int factor_drop(struct store *store, int64_t user)
 {
+    store->factors = -1;
     int r = store_run(store, STMT_FACTOR_REMOVE, "i", user);
     return r < 0 ? r : store_run(store, STMT_RECOVERY_CLEAR, "i", user);
 }

@@ -43,6 +43,8 @@ struct factor {
     int64_t last_step;
 };
 
+/* Whether anybody has one, which costs nothing to ask. */
+bool factor_any(struct store *store);
 /* -ENOENT: none. */
 must_check int factor_get(struct store *store, int64_t user, struct factor *ret);
 must_check int factor_set(struct store *store, int64_t user, const struct factor *factor);

@@ -52,6 +52,7 @@
     S(FACTOR_GET, "SELECT secret, confirmed, last_step FROM factor WHERE user = ?1")               \
     S(FACTOR_SET, "INSERT OR REPLACE INTO factor(user, secret, confirmed, last_step) "             \
                   "VALUES(?1, ?2, ?3, ?4)")                                                        \
+    S(FACTOR_COUNT, "SELECT count(*) FROM factor")                                                 \
     S(FACTOR_REMOVE, "DELETE FROM factor WHERE user = ?1")                                         \
     S(RECOVERY_ADD, "INSERT INTO recovery(user, hash) VALUES(?1, ?2)")                             \
     S(RECOVERY_USE, "DELETE FROM recovery WHERE user = ?1 AND hash = ?2")                          \
