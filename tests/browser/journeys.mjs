@@ -513,12 +513,14 @@ const byKeyboard = async (page, folder) => {
   await page.getByRole("heading", { name: "Files", exact: true }).waitFor();
 };
 
-/* A key that is pressed while the page is drawn anew goes nowhere, on a busy machine now and then: then
- * the whole walk is taken once more, in another folder. */
+/* One run in four full ones failed here for a cause that is not known yet (a key lost in a redraw is a
+ * guess). Until it is found the whole walk is taken once more, in another folder, and the first failure
+ * is told. */
 journey("everything works by keyboard, and the focus can be seen", async (page) => {
   try {
     await byKeyboard(page, "keys");
-  } catch {
+  } catch (error) {
+    console.log(`# the first walk failed: ${String(error).split("\n")[0]}`);
     await page.goto(base + "/app/files");
     await byKeyboard(page, "letters");
   }
