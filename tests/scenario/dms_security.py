@@ -167,6 +167,14 @@ def what_one_may_not_see_is_not_there(server):
         gone("PUT", f"/api/nodes/{node}/tags", {"tags": []})
         gone("GET", f"/api/nodes/{node}/comments")
         gone("POST", f"/api/nodes/{node}/comments", {"text": "x"})
+    for method in ("GET", "DELETE", "LOCK", "PROPPATCH", "MOVE"):
+        answer = server.ask(f"/dav/{WORK}-private/hidden.txt", "-X", method, "-H",
+                            f"Destination: {server.url}/dav/{WORK}-taken", auth=ada)
+        tap.equal(answer.status, 404, f"{method} over WebDAV: {answer}")
+    listed = server.ask("/dav/", "-X", "PROPFIND", "-H", "Depth: 1", auth=ada)
+    tap.true(listed.status == 207 and f"{WORK}-private".encode() not in listed.body, "nor listed")
+    tap.true(f"{WORK}-private".encode() in
+             server.ask("/dav/", "-X", "PROPFIND", "-H", "Depth: 1").body, "it is there")
     gone("DELETE", f"/api/comments/{comment}")
     gone("GET", f"/api/documents/{key}")
     tap.equal(server.ask(f"/api/tags/{WORK}-tag", auth=ada).json["items"], [])
