@@ -7,6 +7,7 @@ import io
 import json
 import os
 import sys
+import time
 import urllib.parse
 import zipfile
 
@@ -147,6 +148,9 @@ def what_one_may_not_see_is_not_there(server):
     key = server.ask(f"/api/documents?name=hidden.txt&parent={place}", "-d", "secret").json["id"]
     comment = server.post(f"/api/nodes/{key}/comments", {"text": "private"}).json["id"]
     server.ask(f"/api/nodes/{key}/tags", "-X", "PUT", "-d", json.dumps({"tags": [f"{WORK}-tag"]}))
+    link = server.post(f"/api/documents/{key}/shares",
+                       {"expires_ms": int(time.time() + 600) * 1000}, auth=ada).json["path"]
+    tap.equal(server.ask(f"{link}/content", auth="").status, 200, "ada may see it, so her link gives it")
     form = urllib.parse.urlencode({"cmisaction": "applyACL", "objectId": place,
                                    "removeACEPrincipal[0]": "anyone",
                                    "removeACEPermission[0][0]": "cmis:all",
@@ -167,6 +171,7 @@ def what_one_may_not_see_is_not_there(server):
         gone("PUT", f"/api/nodes/{node}/tags", {"tags": []})
         gone("GET", f"/api/nodes/{node}/comments")
         gone("POST", f"/api/nodes/{node}/comments", {"text": "x"})
+    tap.equal(server.ask(f"{link}/content", auth="").status, 404, "a link reads what its maker may")
     for method in ("GET", "DELETE", "LOCK", "PROPPATCH", "MOVE"):
         answer = server.ask(f"/dav/{WORK}-private/hidden.txt", "-X", method, "-H",
                             f"Destination: {server.url}/dav/{WORK}-taken", auth=ada)
