@@ -162,8 +162,8 @@ def a_full_disk_is_507_and_breaks_nothing():
 @tap.test
 def a_limit_on_file_size_is_507_too():
     with dms_server.own_server(PROGRAM) as server:
-        resource.prlimit(server.process.pid, resource.RLIMIT_FSIZE, (1_000_000, 1_000_000))
-        answer = server.put("big", dms_server.noise(2_000_000))
+        resource.prlimit(server.process.pid, resource.RLIMIT_FSIZE, (200_000, 200_000))
+        answer = server.put("big", dms_server.noise(400_000))
         tap.equal(answer.status, 507, f"{answer}")
         tap.equal(server.put("small", dms_server.noise(50_000)).status, 201)
         tap.equal(server.get("small").status, 200)
