@@ -265,7 +265,7 @@ void user_delete(struct call *call)
     struct user user;
     if (call_user(call, &user) < 0 || other_admin_check(call, &user) < 0)
         return;
-    int r = user_remove(call->dms->store, user.key);
+    int r = user_remove(call->dms->store, &call->actor, &user);
     passwords_forget(call->dms->passwords);
     if (r == 0)
         call_audit(call, "user-remove", 0, user.name, NULL);

@@ -216,7 +216,9 @@ must_check int user_add(struct store *store, const char *name, enum role role, c
                         bool must_change, int64_t now_ms);
 must_check int user_change(struct store *store, int64_t key, enum role role, const char *hash,
                            bool must_change);
-must_check int user_remove(struct store *store, int64_t key);
+/* With all that names the user, so that whoever gets the name later gets nothing of it: sessions,
+ * tokens, the links, access entries and WebDAV locks. */
+must_check int user_remove(struct store *store, const struct actor *actor, const struct user *user);
 typedef int user_fn(void *arg, const struct user *user);
 must_check int user_list(struct store *store, const char *after, int limit, user_fn *fn, void *arg,
                          bool *ret_more);

@@ -136,3 +136,29 @@ int share_list(struct store *store, int64_t node, const char *user, int64_t afte
     arena_done(&arena);
     return r;
 }
+
+static int key_note(void *arg, const struct share *share)
+{
+    int64_t *key = arg;
+    *key = share->key;
+    return 0;
+}
+
+int shares_remove_of(struct store *store, const struct actor *actor, const char *user)
+{
+    SCOPED(arena_done) struct arena arena = {0};
+    for (;;) {
+        struct share share;
+        int64_t key = 0;
+        bool more;
+        int r = share_list(store, 0, user, 0, 1, key_note, &key, &more);
+        if (r < 0 || key == 0)
+            return r;
+        r = share_get(store, &arena, key, &share);
+        if (r == 0)
+            r = share_remove(store, actor, &share);
+        if (r < 0)
+            return r;
+        arena_reset(&arena);
+    }
+}

@@ -32,4 +32,7 @@ typedef int share_fn(void *arg, const struct share *share);
 must_check int share_list(struct store *store, int64_t node, const char *user, int64_t after,
                           int limit, share_fn *fn, void *arg, bool *ret_more);
 
+/* Ends all links of a user, each noted in the audit trail. Within a step. */
+must_check int shares_remove_of(struct store *store, const struct actor *actor, const char *user);
+
 #endif

@@ -142,6 +142,8 @@
     S(CHANGE_PRUNE, "DELETE FROM change WHERE key <= (SELECT max(key) FROM change) - ?1")          \
     S(VALUE_CLEAR, "DELETE FROM value WHERE node = ?1")                                            \
     S(ACE_CLEAR, "DELETE FROM ace WHERE node = ?1")                                                \
+    S(ACE_FORGET_USER, "DELETE FROM ace WHERE principal = ?1 AND principal <> 'anyone'")           \
+    S(DAV_LOCK_FORGET_USER, "DELETE FROM dav_lock WHERE user = ?1")                                \
     S(FILING_CLEAR, "DELETE FROM filing WHERE node = ?1 OR parent = ?1")                           \
     S(APPLIED_CLEAR, "DELETE FROM applied WHERE node = ?1 OR policy = ?1")                         \
     S(RELATIONSHIP_CLEAR, "DELETE FROM relationship WHERE node = ?1 OR source = ?1 OR "            \

@@ -2,6 +2,7 @@
 /* Users and sessions. A session is stored as the hash of its token: whoever reads the database
  * cannot use it. */
 #include "dms/store_internal.h"
+#include "dms/store_share.h"
 #include "dms/store_token.h"
 
 #include <errno.h>
@@ -61,8 +62,9 @@ int user_change(struct store *store, int64_t key, enum role role, const char *ha
                                            hash, (int64_t)must_change));
 }
 
-int user_remove(struct store *store, int64_t key)
+int user_remove(struct store *store, const struct actor *actor, const struct user *user)
 {
+    int64_t key = user->key;
     int r = store_step_begin(store);
     if (r < 0)
         return r;
@@ -73,6 +75,12 @@ int user_remove(struct store *store, int64_t key)
         r = factor_remove(store, key);
     if (r == 0)
         r = marks_forget_user(store, key);
+    if (r == 0)
+        r = shares_remove_of(store, actor, user->name);
+    if (r == 0)
+        r = store_run(store, STMT_ACE_FORGET_USER, "s", user->name);
+    if (r == 0)
+        r = store_run(store, STMT_DAV_LOCK_FORGET_USER, "s", user->name);
     if (r == 0)
         r = store_run(store, STMT_USER_REMOVE, "i", key);
     return store_step_end(store, r);

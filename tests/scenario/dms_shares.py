@@ -112,6 +112,37 @@ def only_who_made_a_link_sees_and_ends_it():
 
 
 @tap.test
+def who_gets_a_removed_users_name_gets_nothing_else_of_it():
+    lock = ('<D:lockinfo xmlns:D="DAV:"><D:lockscope><D:exclusive/></D:lockscope><D:locktype>'
+            '<D:write/></D:locktype></D:lockinfo>')
+    with dms_server.server(PROGRAM) as server:
+        node, secret, locked = (document(server, n) for n in ("linked", "secret", "locked"))
+        name = WORK + "-ada"
+        ada = user(server, name)
+        made = share(server, node, auth=ada)
+        listed = server.ask(f"/cmis/browser/coffer/root?objectId={secret}",
+                            *(f"-F{field}" for field in (
+                                "cmisaction=applyACL", f"addACEPrincipal[0]={name}",
+                                "addACEPermission[0][0]=cmis:all", "removeACEPrincipal[0]=anyone",
+                                "removeACEPermission[0][0]=cmis:all")))
+        tap.equal(listed.status, 200, listed)
+        tap.equal(server.ask(f"/api/documents/{secret}", auth=ada).status, 200)
+        path = f"/dav/{WORK}-locked"
+        tap.equal(server.ask(path, "-X", "LOCK", "-d", lock, auth=ada).status, 200)
+        put = ("-X", "PUT", "--data-binary", "new")
+        tap.equal(server.ask(path, *put).status, 423)
+        tap.equal(server.ask(f"/api/users/{name}", "-X", "DELETE").status, 204)
+        tap.equal(server.ask(path, *put).status, 204, "its lock is gone")
+        again = user(server, name)
+        tap.equal(server.ask(made["path"], auth="").status, 404, "the link stays ended")
+        tap.equal(server.ask("/api/shares", auth=again).json["items"], [])
+        tap.equal(server.ask(f"/api/documents/{secret}", auth=again).status, 404)
+        ended = [entry for entry in server.ask("/api/audit").json["items"]
+                 if entry["action"] == "share-end"]
+        tap.equal([(entry["id"], entry["user"]) for entry in ended], [(node, "admin")])
+
+
+@tap.test
 def bad_wishes_are_refused():
     with dms_server.server(PROGRAM) as server:
         node = document(server, "bad")

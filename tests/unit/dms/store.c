@@ -384,7 +384,7 @@ TEST(sessions_end_and_are_stored_as_hashes)
     CHECK_EQ(session_remove_all(store, user.key, two), 0);
     CHECK_EQ(session_find(store, one, 0, &who), -ENOENT);
     CHECK_EQ(session_find(store, two, 0, &who), 0);
-    CHECK_EQ(user_remove(store, user.key), 0);
+    CHECK_EQ(user_remove(store, &actor, &user), 0);
     CHECK_EQ(session_find(store, two, 0, &who), -ENOENT);
     CHECK_EQ(store_commit(store), 0);
     stop();
