@@ -81,14 +81,34 @@ export function Items(p: ItemsProps) {
   const tiles = layout.use() === "grid";
   const self = useRef<HTMLDivElement>(null);
   const [width, setWidth] = useState(800);
-  const [focus, setFocus] = useState(0);
-  const anchor = useRef(0);
+  /* The item with the focus: by what it is, so that it stays the same one when the order changes; where
+   * it is gone, the one in its place. */
+  const [focus, setFocus] = useState({ id: "", index: 0 });
+  const anchor = useRef("");
+  const wanted = useRef<number | null>(null);
   const [dropOn, setDropOn] = useState("");
   const columns = tiles ? Math.max(2, Math.floor(width / TILE.width)) : 1;
   const row = tiles ? TILE.height : ROW;
   const rows = Math.ceil(p.nodes.length / columns);
   const range = useWindow(self, row, rows);
-  const at = Math.min(focus, Math.max(0, p.nodes.length - 1));
+  const indexOf = (id: string, otherwise: number) => {
+    const index = p.nodes[otherwise]?.id === id ? otherwise : p.nodes.findIndex((node) => node.id === id);
+    return index >= 0 ? index : Math.max(0, Math.min(otherwise, p.nodes.length - 1));
+  };
+  const at = indexOf(focus.id, focus.index);
+  const focusSet = (index: number) => setFocus({ id: p.nodes[index]?.id ?? "", index });
+  /* Redrawing removes or moves the element that has the focus, and the browser then gives it to nobody. */
+  const inside = self.current?.contains(document.activeElement) ?? false;
+  useLayoutEffect(() => {
+    const now = document.activeElement;
+    const lost = now === document.body || now === null;
+    if (wanted.current !== null && !lost && !self.current?.contains(now)) wanted.current = null;
+    const to = wanted.current ?? (inside && lost ? at : null);
+    const element = to === null ? null : self.current?.querySelector<HTMLElement>(`[data-index="${to}"]`);
+    if (!element) return;
+    wanted.current = null;
+    element.focus();
+  });
 
   useLayoutEffect(() => {
     if (!self.current) return;
@@ -107,11 +127,11 @@ export function Items(p: ItemsProps) {
   const select = (index: number, event: MouseEvent | KeyboardEvent) => {
     const id = p.nodes[index].id;
     if (event.shiftKey) {
-      p.onSelect(span(anchor.current, index));
+      p.onSelect(span(indexOf(anchor.current, at), index));
     } else if (event.ctrlKey || event.metaKey) {
       toggle(index);
     } else {
-      anchor.current = index;
+      anchor.current = id;
       p.onSelect(new Set(p.selected.size === 1 && p.selected.has(id) ? [] : [id]));
     }
   };
@@ -119,12 +139,13 @@ export function Items(p: ItemsProps) {
     const next = new Set(p.selected);
     const id = p.nodes[index].id;
     if (!next.delete(id)) next.add(id);
-    anchor.current = index;
+    anchor.current = id;
     p.onSelect(next);
   };
   const focusOn = (index: number) => {
     const to = Math.max(0, Math.min(p.nodes.length - 1, index));
-    setFocus(to);
+    wanted.current = to;
+    focusSet(to);
     const scroller = self.current?.closest<HTMLElement>("[data-scroller]");
     const box = self.current?.getBoundingClientRect();
     if (scroller && box) {
@@ -132,15 +153,12 @@ export function Items(p: ItemsProps) {
       if (top < 40) scroller.scrollTop += top - 40;
       else if (top + row > scroller.clientHeight) scroller.scrollTop += top + row - scroller.clientHeight;
     }
-    requestAnimationFrame(() =>
-      self.current?.querySelector<HTMLElement>(`[data-index="${to}"]`)?.focus(),
-    );
     return to;
   };
   const open = p.open ?? ((node: Node) => go(hrefOf(node)));
   const onKeyDown = (event: KeyboardEvent) => {
-    const inside = event.target as HTMLElement;
-    if (!inside.dataset.index || p.nodes.length === 0) return;
+    const on = event.target as HTMLElement;
+    if (!on.dataset.index || p.nodes.length === 0) return;
     const page = Math.max(1, Math.floor((self.current?.closest("[data-scroller]")?.clientHeight ?? 400) / row) - 1);
     const steps: Record<string, number> = {
       ArrowDown: at + columns, ArrowUp: at - columns, Home: 0, End: p.nodes.length - 1,
@@ -150,8 +168,8 @@ export function Items(p: ItemsProps) {
     let taken = true;
     if (event.key in steps && !event.altKey) {
       const to = focusOn(steps[event.key]);
-      if (event.shiftKey) p.onSelect(span(anchor.current, to));
-      else if (!event.ctrlKey) anchor.current = to;
+      if (event.shiftKey) p.onSelect(span(indexOf(anchor.current, at), to));
+      else if (!event.ctrlKey) anchor.current = p.nodes[to].id;
     } else if (event.key === " ") {
       toggle(at);
     } else if (event.key === "Enter") {
@@ -161,7 +179,7 @@ export function Items(p: ItemsProps) {
     } else if (event.key === "Escape" && p.selected.size) {
       p.onSelect(new Set());
     } else if (event.key === "ContextMenu" || (event.key === "F10" && event.shiftKey)) {
-      openMenu(t("actions"), p.menu(target(p.nodes[at])), inside);
+      openMenu(t("actions"), p.menu(target(p.nodes[at])), on);
     } else {
       taken = p.onKey?.(event, target(p.nodes[at])) ?? false;
     }
@@ -195,11 +213,11 @@ export function Items(p: ItemsProps) {
     tabIndex: index === at ? 0 : -1,
     "aria-selected": p.selected.has(node.id),
     class: `item ${p.selected.has(node.id) ? "selected" : ""} ${dropOn === node.id ? "drop" : ""}`,
-    onFocus: () => setFocus(index),
+    onFocus: () => focusSet(index),
     onDblClick: () => open(node),
     onContextMenu: (event: MouseEvent) => {
       event.preventDefault();
-      setFocus(index);
+      focusSet(index);
       openMenu(t("actions"), p.menu(target(node)), event);
     },
     ...drag(node),

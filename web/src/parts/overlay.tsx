@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Dialogs, menus and messages. Dialogs are the browser's own: it keeps the focus inside and gives
-// it back, and Escape closes them.
+// Dialogs, menus and messages. Dialogs are the browser's own: it keeps the focus inside, and Escape
+// closes them.
 import type { ComponentChildren } from "preact";
 import { useEffect, useLayoutEffect, useRef, useState } from "preact/hooks";
 import { t } from "../i18n";
@@ -18,9 +18,14 @@ export function Dialog(p: {
   const id = useRef(`d${Math.random().toString(36).slice(2)}`).current;
   useLayoutEffect(() => {
     const before = document.activeElement as HTMLElement | null;
-    self.current?.showModal();
-    self.current?.querySelector<HTMLElement>("[data-first]")?.focus();
-    return () => before?.isConnected && before.focus();
+    const dialog = self.current;
+    dialog?.showModal();
+    dialog?.querySelector<HTMLElement>("[data-first]")?.focus();
+    return () => {
+      /* While it is open nothing behind it can have the focus. */
+      dialog?.close();
+      if (before?.isConnected) before.focus();
+    };
   }, []);
   return (
     <dialog
@@ -31,6 +36,7 @@ export function Dialog(p: {
         event.preventDefault();
         p.onClose();
       }}
+      onClose={p.onClose}
       onMouseDown={(event) => event.target === self.current && p.onClose()}
       onKeyDown={(event) => event.stopPropagation()}
     >

@@ -21,7 +21,7 @@ const PAGE = 500;
 
 /** A folder's children, page by page; read anew when something changed. */
 function useChildren(id: string) {
-  const [nodes, setNodes] = useState<Node[] | null>(null);
+  const [read, setRead] = useState<{ id: string; nodes: Node[] } | null>(null);
   const [next, setNext] = useState<string | null>(null);
   const [error, setError] = useState<unknown>(null);
   const [turn, setTurn] = useState(0);
@@ -31,13 +31,12 @@ function useChildren(id: string) {
   useEffect(() => {
     const abort = new AbortController();
     const path = `/api/folders/${id}/children?marks=1&limit=${PAGE}`;
-    if (seen.current !== id) setNodes(null);
     seen.current = id;
     busy.current = true;
     get<Page<Node>>(path, abort.signal).then(
       (page) => {
         busy.current = false;
-        setNodes(page.items);
+        setRead({ id, nodes: page.items });
         setNext(page.next);
         setError(null);
       },
@@ -57,7 +56,7 @@ function useChildren(id: string) {
         `/api/folders/${id}/children?marks=1&limit=${PAGE}&cursor=${encodeURIComponent(next)}`,
       );
       if (seen.current !== id) return;
-      setNodes((old) => [...(old ?? []), ...page.items]);
+      setRead((old) => ({ id, nodes: [...(old?.nodes ?? []), ...page.items] }));
       setNext(page.next);
     } catch (problem) {
       setError(problem);
@@ -65,6 +64,8 @@ function useChildren(id: string) {
       busy.current = false;
     }
   };
+  /* What another folder holds is not shown, nor acted on, under this one's name. */
+  const nodes = read?.id === id ? read.nodes : null;
   return { nodes, error, more, all: next === null, again: () => setTurn((n) => n + 1) };
 }
 
