@@ -20,7 +20,9 @@ const PART = 8 << 20;
 const TRIES = 5;
 
 export const uploads = state<Upload[]>([]);
+/* What is being sent; a paused one leaves at once, but its run() ends only with the request at hand. */
 const running = new Map<number, XMLHttpRequest | null>();
+const ending = new Set<number>();
 const places = new Map<number, string>();
 let nextId = 1;
 
@@ -128,7 +130,12 @@ function pump() {
   const list = uploads.get();
   for (const one of list) {
     if (running.size >= AT_ONCE) return;
-    if (one.phase === "waiting" && !running.has(one.id)) void run(one.id).finally(pump);
+    if (one.phase !== "waiting" || running.has(one.id) || ending.has(one.id)) continue;
+    ending.add(one.id);
+    void run(one.id).finally(() => {
+      ending.delete(one.id);
+      pump();
+    });
   }
 }
 
