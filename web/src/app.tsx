@@ -2,8 +2,7 @@
 // The frame around every view, and which view an address means.
 import type { ComponentChildren } from "preact";
 import { lazy } from "./lazy";
-import { useEffect, useRef, useState } from "preact/hooks";
-import { features, featuresLoad, type Feature } from "./features";
+import { useEffect, useLayoutEffect, useRef, useState } from "preact/hooks";
 import { language, t, type TextKey } from "./i18n";
 import type { IconName } from "./icons/names";
 import logo from "./icons/coffer.svg?url";
@@ -35,18 +34,17 @@ interface Entry {
   icon: IconName;
   text: TextKey;
   admin?: boolean;
-  needs?: Feature;
 }
 const entries: Entry[] = [
   { view: "files", icon: "folder", text: "nav.files" },
   { view: "recent", icon: "clock", text: "nav.recent" },
   { view: "favourites", icon: "star", text: "nav.favourites" },
   { view: "tags", icon: "tag", text: "tags" },
-  { view: "shared", icon: "link", text: "nav.shared", needs: "shares" },
+  { view: "shared", icon: "link", text: "nav.shared" },
   { view: "trash", icon: "trash", text: "nav.trash" },
   { view: "users", icon: "users", text: "nav.users", admin: true },
-  { view: "audit", icon: "audit", text: "nav.audit", admin: true, needs: "audit" },
-  { view: "holds", icon: "lock", text: "nav.holds", admin: true, needs: "holds" },
+  { view: "audit", icon: "audit", text: "nav.audit", admin: true },
+  { view: "holds", icon: "lock", text: "nav.holds", admin: true },
   { view: "protection", icon: "shield", text: "nav.protection" },
 ];
 
@@ -121,8 +119,9 @@ function Shell({ name, admin }: { name: string; admin: boolean }) {
   const first = useRef(true);
   const [nav, setNav] = useState(false);
   const folder = now.view === "files" ? now.id || "root" : "root";
-  /* A new view is announced by moving the focus to it. */
-  useEffect(() => {
+  /* A new view is announced by moving the focus to it: at once, for later it would take the focus from
+   * what the reader has gone to by then. */
+  useLayoutEffect(() => {
     setNav(false);
     if (!first.current) main.current?.focus();
     first.current = false;
@@ -144,9 +143,7 @@ function Shell({ name, admin }: { name: string; admin: boolean }) {
     addEventListener("keydown", onKey);
     return () => removeEventListener("keydown", onKey);
   }, [now.view, folder]);
-  const offered = features.use();
-  useEffect(() => void featuresLoad(), []);
-  const links = entries.filter((entry) => (admin || !entry.admin) && (!entry.needs || offered.has(entry.needs)));
+  const links = entries.filter((entry) => admin || !entry.admin);
   return (
     <div class={`shell ${nav ? "nav-open" : ""}`} onClick={onLink}>
       <a class="skip" href="#main" onClick={(event) => {

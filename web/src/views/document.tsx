@@ -3,7 +3,6 @@
 import { useEffect, useState } from "preact/hooks";
 import { favourite, menuOf, renameAsk, tagsAsk, versionRestore } from "../actions";
 import { all, contentPath, get, patch, put, type Node, type Version } from "../api";
-import { features } from "../features";
 import { dateTime, size, t } from "../i18n";
 import { iconOf, isComparable, kindText } from "../kinds";
 import { Failed, FormError, Icon, IconButton, Loading, useLoaded } from "../parts/basic";
@@ -24,7 +23,6 @@ import { changed, changes } from "../state";
 export function Document({ id }: { id: string }) {
   const change = changes.use();
   const node = useLoaded((signal) => get<Node>(`/api/documents/${id}?marks=1`, signal), [id, change]);
-  const offered = features.use();
   const out = useLoaded(() => checkedOut(id), [id, change]);
   const [tab, setTab] = useState("details");
   const [version, setVersion] = useState<number | undefined>(undefined);
@@ -88,11 +86,11 @@ export function Document({ id }: { id: string }) {
                 <>
                   <h2>{t("access")}</h2>
                   <Access id={it.id} />
-                  {offered.has("shares") && <h2>{t("nav.shared")}</h2>}
-                  {offered.has("shares") && <Sharing id={it.id} />}
+                  <h2>{t("nav.shared")}</h2>
+                  <Sharing id={it.id} />
                 </>
               ) },
-              ...(offered.has("audit") ? [{ id: "activity", text: t("activity"), show: () => <Activity path={`/api/documents/${it.id}/audit`} /> }] : []),
+              { id: "activity", text: t("activity"), show: () => <Activity path={`/api/documents/${it.id}/audit`} /> },
             ]}
           />
         </aside>
@@ -142,7 +140,7 @@ function Details({ node }: { node: Node }) {
         ) : <p class="muted">{t("tags.none")}</p>}
       </section>
       <Properties node={node} />
-      {features.get().has("holds") && <Keeping id={node.id} />}
+      <Keeping id={node.id} />
     </>
   );
 }

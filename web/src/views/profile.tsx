@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
 import { useEffect } from "preact/hooks";
-import { features } from "../features";
 import { t } from "../i18n";
 import { Factor } from "../parts/factor";
 import { LookSwitches } from "../parts/look";
@@ -12,7 +11,6 @@ import { PasswordForm, signOut } from "./signin";
 
 export function Profile() {
   const who = session.use();
-  const offered = features.use();
   const name = who.state === "in" ? who.name : "";
   useEffect(() => {
     document.title = `${t("nav.profile")} · Coffer`;
@@ -30,8 +28,8 @@ export function Profile() {
         <PasswordForm name={name} done={() => toast(t("password.done"))} />
       </section>
       <Sessions />
-      {offered.has("factor") && <Factor />}
-      {offered.has("tokens") && <Tokens />}
+      <Factor />
+      <Tokens />
       <div class="row">
         <button type="button" class="button" onClick={() => void signOut()}>{t("sign.out")}</button>
       </div>

@@ -2,7 +2,6 @@
 // Administration: who may sign in, and as what.
 import { useEffect, useState } from "preact/hooks";
 import { all, patch, post, remove, type User } from "../api";
-import { features } from "../features";
 import { dateTime, t } from "../i18n";
 import { Empty, Failed, Field, FormError, Icon, IconButton, Loading, useLoaded } from "../parts/basic";
 import { askSure, Dialog, openMenu, show, toast } from "../parts/overlay";
@@ -81,7 +80,7 @@ function userMenu(user: User, self: boolean) {
         },
       }) },
     { label: t("users.reset"), icon: "lock" as const, run: () => show((close) => <UserDialog user={user} close={close} />) },
-    ...(!features.get().has("factor") ? [] : [{ label: t("users.factor"), icon: "device" as const, run: () => askSure({
+    { label: t("users.factor"), icon: "device" as const, run: () => askSure({
       title: t("users.factor.title", { name: user.name }),
       text: t("users.factor.text"),
       action: t("remove"),
@@ -90,7 +89,7 @@ function userMenu(user: User, self: boolean) {
         changed();
         toast(t("factor.ended"));
       },
-    }) }]),
+    }) },
     ...(self ? [] : [{
       label: t("users.remove"), icon: "trash" as const, danger: true,
       run: () => askSure({
