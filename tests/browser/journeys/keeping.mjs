@@ -1,0 +1,47 @@
+// SPDX-License-Identifier: Apache-2.0
+// What administrators answer for: the audit trail, legal holds, protection.
+import { base, equal, journey, put } from "../harness.mjs";
+import { button, choose, dialog, message, row } from "../steps.mjs";
+
+journey("the audit trail tells who did what, and is checked", async (page) => {
+  const node = await put(page, "audited.txt", "x", "text/plain");
+  await page.goto(`${base}/app/document/${node.id}`);
+  await page.getByRole("tab", { name: "Activity" }).click();
+  await page.locator(".trail li").first().waitFor();
+  await page.goto(base + "/app/audit");
+  await page.getByRole("cell", { name: "audited.txt" }).first().waitFor();
+  await button(page, "Check the chain").click();
+  await page.getByText("The chain is whole").waitFor();
+  const download = page.waitForEvent("download");
+  await page.getByRole("link", { name: "CSV" }).click();
+  equal((await download).suggestedFilename(), "audit.csv", "its name");
+});
+
+journey("a legal hold keeps a document from everybody", async (page) => {
+  const node = await put(page, "held.txt", "x", "text/plain");
+  await page.goto(base + "/app/holds");
+  await button(page, "New hold").click();
+  await dialog(page).getByLabel("Name").fill("Case 7");
+  await dialog(page).getByLabel("Reason").fill("a dispute");
+  await dialog(page).getByRole("button", { name: "Create" }).click();
+  await page.getByRole("heading", { name: "Case 7" }).waitFor();
+  await page.goto(`${base}/app/document/${node.id}`);
+  await button(page, "Edit").last().click();
+  await button(page, "Put on this document").click();
+  await page.getByText("This document must be kept: nobody can delete it.").waitFor();
+  await page.goto(base + "/app/files");
+  await choose(page, "held.txt", "Delete");
+  await message(page, "A retention rule or legal hold keeps this document").waitFor();
+  await row(page, "held.txt").waitFor();
+  await page.goto(base + "/app/holds");
+  await button(page, "Release").click();
+  await dialog(page).getByRole("button", { name: "Release" }).click();
+  await page.getByText("Another administrator must agree.").waitFor();
+  await button(page, "Take the request back").click();
+  await button(page, "Release").waitFor();
+});
+
+journey("who protects this is said as it is", async (page) => {
+  await page.goto(base + "/app/protection");
+  await page.getByRole("heading", { name: "Nobody: this server is not protected" }).waitFor();
+});
