@@ -125,6 +125,7 @@ struct call {
     int status;
     const char *type;
     bool as_attachment; /* a content to be saved, whatever its type */
+    bool is_part;       /* of a content, which the address names: what `offset` and `size` say */
     struct buf body;
     int fd;
     uint64_t offset, size;

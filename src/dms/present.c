@@ -273,6 +273,11 @@ void call_reply_content(struct call *call, int64_t node, const char *name, const
     r = range_counts(call, etag, modified_ms)
             ? http_range_parse(range, (uint64_t)size, &offset, &count)
             : -ENOENT;
+    if (r == -ENOENT && call->is_part) {
+        offset = MIN(call->offset, (uint64_t)size);
+        count = MIN(call->size, (uint64_t)size - offset);
+        r = count > 0 ? 0 : -ENOENT;
+    }
     if (r == -ERANGE) {
         buf_done(&bytes);
         if (fd >= 0)

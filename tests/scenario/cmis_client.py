@@ -30,6 +30,7 @@ def multipart(fields, content):
         out.append(f'--{boundary}\r\nContent-Disposition: form-data; name="{name}"\r\n'
                    f'Content-Type: text/plain; charset=utf-8\r\n\r\n{value}\r\n'.encode())
     data, media, file_name = content
+    file_name = file_name.replace("\\", "\\\\").replace('"', '\\"')
     out.append(f'--{boundary}\r\nContent-Disposition: form-data; name="content"; '
                f'filename="{file_name}"\r\nContent-Type: {media}\r\n\r\n'.encode())
     out += [data, f"\r\n--{boundary}--\r\n".encode()]

@@ -8,6 +8,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
+import urllib.parse
 import xml.etree.ElementTree as xml
 
 import dms_server
@@ -323,6 +324,113 @@ def a_large_folder_is_listed_whole():
         infinite = dav(server, "PROPFIND", at)
         tap.equal(infinite.status, 403)
         tap.equal("propfind-finite-depth" in infinite.body.decode(), True)
+
+
+def reader(server, name):
+    """A user of one's own, "name:password"."""
+    server.post("/api/users", {"name": name, "password": "one-time-word-1", "role": "user"})
+    server.ask("/api/me/password", "-X", "PUT", "-d",
+               '{"old":"one-time-word-1","new":"another-password"}', auth=f"{name}:one-time-word-1")
+    return f"{name}:another-password"
+
+
+def give(server, path, user, permission):
+    """Makes this the one entry of the object's access list that counts for the user."""
+    key = server.ask(f"/cmis/browser/coffer/root/{path}?cmisselector=object&succinct=true") \
+        .json["succinctProperties"]["cmis:objectId"]
+    form = urllib.parse.urlencode({
+        "cmisaction": "applyACL", "objectId": key, "removeACEPrincipal[0]": "anyone",
+        "removeACEPermission[0][0]": "cmis:all",
+        **({"addACEPrincipal[0]": user, "addACEPermission[0][0]": permission} if permission
+           else {})})
+    tap.equal(server.ask("/cmis/browser/coffer/root", "-d", form).status, 200)
+
+
+@tap.test
+def what_one_may_only_read_cannot_be_written():
+    """Each method that writes, to the thing itself and to the folder that names it."""
+    with dms_server.server(PROGRAM) as server:
+        at = made(server, "rights", "inner")
+        other = made(server, "writable")
+        outer = os.path.dirname(at)
+        put(server, at + "/a.txt", b"a")
+        user = reader(server, f"{WORK}-reader")
+        mine = user.split(":")[0]
+        put(server, other + "/mine.txt", b"mine", auth=user)
+        give(server, outer, mine, "cmis:read")
+        to = f"Destination: {server.url}/dav/{other}/x"
+        into = f"Destination: {server.url}/dav/{at}/x"
+        over = f"Destination: {server.url}/dav/{at}/a.txt"
+        patch = ('<D:propertyupdate xmlns:D="DAV:"><D:set><D:prop><z xmlns="urn:z">1</z></D:prop>'
+                 '</D:set></D:propertyupdate>')
+        for method, path, *headers in (
+                ("PUT", at + "/a.txt"), ("PUT", at + "/new.txt"), ("DELETE", at + "/a.txt"),
+                ("DELETE", at), ("MKCOL", at + "/new"), ("MOVE", at + "/a.txt", to),
+                ("MOVE", at, to), ("MOVE", other + "/mine.txt", into),
+                ("MOVE", other + "/mine.txt", over), ("COPY", other + "/mine.txt", into),
+                ("COPY", other + "/mine.txt", over), ("PROPPATCH", at + "/a.txt"),
+                ("PROPPATCH", at), ("LOCK", at + "/a.txt"), ("LOCK", at + "/new.txt"),
+                ("LOCK", at)):
+            body = {"PUT": b"b", "PROPPATCH": patch, "LOCK": LOCKINFO % "exclusive"}.get(method)
+            answer = dav(server, method, path, *headers, body=body, auth=user)
+            tap.equal(answer.status, 403, f"{method} {path} {headers}: {answer}")
+        tap.equal(dav(server, "GET", at + "/a.txt", auth=user).body, b"a", "read it may be")
+        tap.equal(dav(server, "PROPFIND", at, "Depth: 1", auth=user).status, 207)
+        tap.equal(dav(server, "COPY", at + "/a.txt", to, auth=user).status, 201)
+        names = [item["name"] for item in server.ask(f"/api/files/{at}").json["items"]]
+        tap.equal(names, ["a.txt"])
+        # Who may write a document of a folder that is not theirs: the document, not the folder.
+        give(server, at + "/a.txt", mine, "cmis:write")
+        tap.equal(put(server, at + "/a.txt", b"c", auth=user).status, 204)
+        tap.equal(dav(server, "DELETE", at + "/a.txt", auth=user).status, 403)
+        tap.equal(dav(server, "MOVE", at + "/a.txt", to, auth=user).status, 403)
+
+
+@tap.test
+def a_copy_has_what_its_maker_may_see():
+    with dms_server.server(PROGRAM) as server:
+        at = made(server, "seen")
+        for folder in ("open", "hidden"):
+            dav(server, "MKCOL", f"{at}/{folder}")
+            put(server, f"{at}/{folder}/in.txt", folder.encode())
+        put(server, at + "/open.txt", b"open")
+        put(server, at + "/hidden.txt", b"hidden")
+        user = reader(server, f"{WORK}-copier")
+        give(server, at + "/hidden.txt", "", None)
+        give(server, at + "/hidden", "", None)
+        done = dav(server, "COPY", at, f"Destination: {server.url}/dav/{WORK}/seen-copy", auth=user)
+        tap.equal(done.status, 201, repr(done))
+        copied = [item["name"] for item in server.ask(f"/api/files/{WORK}/seen-copy").json["items"]]
+        tap.equal(sorted(copied), ["open", "open.txt"])
+        tap.equal(dav(server, "GET", f"{WORK}/seen-copy/open/in.txt").body, b"open")
+        whole = dav(server, "COPY", at, f"Destination: {server.url}/dav/{WORK}/seen-all")
+        tap.equal(whole.status, 201)
+        copied = [item["name"] for item in server.ask(f"/api/files/{WORK}/seen-all").json["items"]]
+        tap.equal(sorted(copied), ["hidden", "hidden.txt", "open", "open.txt"])
+
+
+@tap.test
+def what_must_be_kept_is_kept_here_too():
+    with dms_server.server(PROGRAM) as server:
+        at = made(server, "kept", "inner")
+        put(server, at + "/k.txt", b"k")
+        put(server, at + "/other.txt", b"o")
+        key = node_of(server, at + "/k.txt")["id"]
+        held = server.ask(f"/api/documents/{key}/retention", "-X", "PUT", "-d",
+                          '{"until_ms":4000000000000}')
+        tap.equal(held.status, 200, repr(held))
+        outer = os.path.dirname(at)
+        for method, path, *headers in (
+                ("DELETE", at + "/k.txt"), ("DELETE", at), ("DELETE", outer),
+                ("COPY", outer, f"Destination: {server.url}/dav/{WORK}/kept-2")):
+            answer = dav(server, method, path, *headers)
+            tap.equal(answer.status, 201 if method == "COPY" else 409, f"{method} {path}: {answer}")
+        folder = f"{WORK}/kept-2"
+        answer = dav(server, "MOVE", folder, f"Destination: {server.url}/dav/{outer}")
+        tap.equal(answer.status, 409, "over the folder that holds it")
+        tap.equal(dav(server, "GET", at + "/k.txt").body, b"k")
+        tap.equal(put(server, at + "/k.txt", b"more").status, 204, "a version more")
+        tap.equal(server.ask(f"/api/documents/{key}/versions/1/content").body, b"k")
 
 
 @tap.test

@@ -6,6 +6,7 @@
 #include <errno.h>
 
 #define ANYONE "anyone"
+#define ANONYMOUS "anonymous" /* nobody signs in so; what it is given waits for somebody who does */
 #define ME "cmis:user" /* in a request: whoever asks */
 
 static const char *const permissions[] = {"cmis:read", "cmis:write", "cmis:all"};
@@ -187,7 +188,7 @@ static int principal_of(struct cmis_call *cmis, const char *sent, const char **r
 {
     struct user user;
     *ret = strcmp(sent, ME) == 0 ? cmis->user : sent;
-    if (strcmp(*ret, ANYONE) == 0)
+    if (strcmp(*ret, ANYONE) == 0 || strcmp(*ret, ANONYMOUS) == 0)
         return 0;
     int r = user_find(cmis->store, cmis->arena, *ret, &user);
     if (r == -ENOENT)

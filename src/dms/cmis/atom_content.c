@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Contents at their own address: as they are, with HTTP's ranges and conditions. */
 #include "dms/cmis/atom.h"
+#include "dms/cmis/binding.h"
 #include "dms/cmis/xml_stream.h"
 
 #include "server/multipart.h"
@@ -9,11 +10,8 @@
 
 void atom_content_get(struct atom *atom)
 {
-    if (atom_run(atom, "getContentStream", CMIS_IN_OBJECT_ID) < 0)
-        return;
-    const struct cmis_stream *stream = &atom->cmis.result.stream;
-    call_reply_content(atom->call, stream->node, stream->name ? stream->name : "content",
-                       stream->type, stream->content, stream->modified_ms);
+    if (atom_run(atom, "getContentStream", CMIS_IN_OBJECT_ID) == 0)
+        binding_reply_content(atom->call, &atom->cmis);
 }
 
 /* Where the content is now; it may have moved to a new version. */

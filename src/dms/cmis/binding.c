@@ -19,3 +19,13 @@ int binding_scope_check(const struct call *call, struct cmis_call *cmis,
     return cmis_fail(cmis, CMIS_PERMISSION_DENIED, "The API token lacks the scope '%s'.",
                      operation->writes ? "write" : "read");
 }
+
+void binding_reply_content(struct call *call, const struct cmis_call *cmis)
+{
+    const struct cmis_stream *stream = &cmis->result.stream;
+    call->is_part = cmis_args_has(cmis, CMIS_IN_OFFSET) || cmis_args_has(cmis, CMIS_IN_LENGTH);
+    call->offset = (uint64_t)stream->offset;
+    call->size = (uint64_t)stream->length;
+    call_reply_content(call, stream->node, stream->name ? stream->name : "content", stream->type,
+                       stream->content, stream->modified_ms);
+}

@@ -15,4 +15,8 @@ void binding_init(struct call *call, struct cmis_call *cmis);
 must_check int binding_scope_check(const struct call *call, struct cmis_call *cmis,
                                    const struct cmis_operation *operation);
 
+/* Answers with what getContentStream has found: with HTTP's ranges and conditions, and a part alone
+ * where the operation's own offset and length ask for one. */
+void binding_reply_content(struct call *call, const struct cmis_call *cmis);
+
 #endif

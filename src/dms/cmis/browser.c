@@ -229,11 +229,9 @@ static int common_settle(struct browser *browser)
 static void content_send(struct browser *browser)
 {
     struct call *call = browser->call;
-    const struct cmis_stream *stream = &browser->cmis.result.stream;
     const char *download = browser_param(browser, "download");
     call->as_attachment = download && strcmp(download, "attachment") == 0;
-    call_reply_content(call, stream->node, stream->name, stream->type, stream->content,
-                       stream->modified_ms);
+    binding_reply_content(call, &browser->cmis);
 }
 
 static void last_result(struct browser *browser)
