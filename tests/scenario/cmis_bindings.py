@@ -433,10 +433,9 @@ class Soap(Binding):
     def delete(self, number, all_versions=None):
         self.call("deleteObject", self.scalars(objectId=number, allVersions=all_versions))
 
-    def delete_tree(self, folder):
-        answer = self.call("deleteTree", self.scalars(folderId=folder, allVersions="true",
-                                                      unfileObjects="delete",
-                                                      continueOnFailure="true"))
+    def delete_tree(self, folder, **flags):
+        answer = self.call("deleteTree", self.scalars(folderId=folder, **{
+            "allVersions": "true", "unfileObjects": "delete", "continueOnFailure": "true", **flags}))
         return [i.text for i in answer.findall("cmism:failedToDelete/cmism:objectIds", NS)]
 
     def check_out(self, number):

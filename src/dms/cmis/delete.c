@@ -183,6 +183,11 @@ static int keys_below(struct cmis_call *cmis, int64_t folder, int64_t **ret, siz
     return 0;
 }
 
+bool row_kept(struct cmis_call *cmis, int64_t key)
+{
+    return hold_check(cmis->store, key, cmis->now_ms, NULL) != 0;
+}
+
 static bool may_go(struct cmis_call *cmis, const struct row *row)
 {
     const struct node *node = &row->node;
@@ -204,6 +209,8 @@ static int leaf_go(struct deletion *deletion, struct row *row, int64_t folder)
         return -1;
     if (unfile == CMIS_UNFILE || (unfile == CMIS_DELETE_SINGLE_FILED && count > 1))
         return filing_remove(cmis, row, folder);
+    if (row_kept(cmis, row->node.key))
+        return fail_note(deletion, row) < 0 ? -1 : 1;
     if (row->node.kind == NODE_DOCUMENT) {
         if (row->is_pwc) /* it has no version yet */
             return checkout_cancel(cmis, row);
@@ -231,21 +238,16 @@ static int tree_go(struct deletion *deletion, struct row *folder, int depth)
             return -1;
         stays = stays || r > 0;
     }
-    if (stays || deletion->failed_count > 0) {
-        if (deletion->go_on && !stays)
-            return trashed(cmis, folder);
-        return fail_note(deletion, folder) < 0 ? -1 : 1;
-    }
-    if (!may_go(cmis, folder))
+    if (stays || (deletion->failed_count > 0 && !deletion->go_on) || !may_go(cmis, folder))
         return fail_note(deletion, folder) < 0 ? -1 : 1;
     return trashed(cmis, folder);
 }
 
-/* The common case: all of it may go and nothing is filed or checked out there, so it goes into the
- * trash as one, and comes back as one. */
+/* The common case: all of it may go and nothing is filed, checked out or to be kept there, so it goes
+ * into the trash as one, and comes back as one. */
 static bool is_plain(struct cmis_call *cmis, int64_t folder)
 {
-    if (!reads_all(cmis) || cmis->args.unfile_objects != CMIS_DELETE)
+    if (!reads_all(cmis) || cmis->args.unfile_objects != CMIS_DELETE || row_kept(cmis, folder))
         return false;
     SCOPED(stmt_donep) sqlite3_stmt *stmt = store_query(cmis->store, STMT_TREE_ODD, "i", folder);
     return stmt && store_step(cmis->store, stmt) == 0;

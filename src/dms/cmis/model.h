@@ -148,6 +148,8 @@ must_check int object_build(struct cmis_call *cmis, struct row *row, const struc
 must_check int property_value(struct cmis_call *cmis, struct row *row,
                               const struct cmis_property_definition *definition,
                               struct cmis_property *ret);
+/* Whether it, or something below it, must be kept (dms/store_hold.h). */
+bool row_kept(struct cmis_call *cmis, int64_t key);
 uint64_t row_actions(struct cmis_call *cmis, const struct row *row);
 must_check int policy_ids_of(struct cmis_call *cmis, const struct row *row, struct cmis_ids *ret);
 must_check int relationships_of(struct cmis_call *cmis, const struct row *row, int direction,

@@ -377,25 +377,26 @@ static uint64_t can(bool may, enum cmis_action action)
     return may ? (uint64_t)1 << action : 0;
 }
 
-static uint64_t document_actions(const struct row *row, bool read, bool write)
+static uint64_t document_actions(const struct row *row, bool read, bool write, bool kept)
 {
     bool out = row->node.checked_out != 0;
     bool changeable = write && (row->is_pwc || (row->is_latest && !out));
     bool stream = row->type->stream_rule != CMIS_STREAM_NOTALLOWED;
     bool settled = write && row->is_latest && !out;
+    bool loses = row->is_pwc || !kept; /* what there was may go */
     return can(changeable, CMIS_CAN_UPDATE_PROPERTIES) |
-           can(write && (row->is_pwc || !out), CMIS_CAN_DELETE_OBJECT) |
-           can(changeable && stream, CMIS_CAN_SET_CONTENT_STREAM) |
-           can(changeable && row->content && row->type->stream_rule != CMIS_STREAM_REQUIRED,
+           can(write && loses && (row->is_pwc || !out), CMIS_CAN_DELETE_OBJECT) |
+           can(changeable && stream && loses, CMIS_CAN_SET_CONTENT_STREAM) |
+           can(changeable && loses && row->content && row->type->stream_rule != CMIS_STREAM_REQUIRED,
                CMIS_CAN_DELETE_CONTENT_STREAM) |
            can(read && row->content, CMIS_CAN_GET_CONTENT_STREAM) |
            can(settled && row->type->versionable, CMIS_CAN_CHECK_OUT) |
            can(write && row->is_pwc, CMIS_CAN_CHECK_IN) |
            can(write && row->is_pwc, CMIS_CAN_CANCEL_CHECK_OUT) |
            can(read && row->type->versionable, CMIS_CAN_GET_ALL_VERSIONS) |
-           can(settled && row->node.parent > 0, CMIS_CAN_MOVE_OBJECT) |
-           can(settled, CMIS_CAN_ADD_OBJECT_TO_FOLDER) |
-           can(settled && row->node.parent > 0, CMIS_CAN_REMOVE_OBJECT_FROM_FOLDER) |
+           can(write && !out && row->node.parent > 0, CMIS_CAN_MOVE_OBJECT) |
+           can(write, CMIS_CAN_ADD_OBJECT_TO_FOLDER) |
+           can(write && row->node.parent > 0, CMIS_CAN_REMOVE_OBJECT_FROM_FOLDER) |
            can(read, CMIS_CAN_GET_OBJECT_PARENTS) | can(read, CMIS_CAN_GET_RENDITIONS);
 }
 
@@ -425,13 +426,15 @@ uint64_t row_actions(struct cmis_call *cmis, const struct row *row)
     if (row->type->controllable_acl)
         actions |= can(read, CMIS_CAN_GET_ACL) | can((rights & RIGHT_ALL) != 0, CMIS_CAN_APPLY_ACL);
     if (base == CMIS_BASE_DOCUMENT)
-        return actions | document_actions(row, read, write);
+        return actions | document_actions(row, read, write, row_kept(cmis, row->node.key));
     if (base == CMIS_BASE_FOLDER)
         return actions | folder_actions(row, read, write);
     bool filed = base == CMIS_BASE_ITEM;
     return actions | can(write, CMIS_CAN_UPDATE_PROPERTIES) | can(write, CMIS_CAN_DELETE_OBJECT) |
            can(read && filed, CMIS_CAN_GET_OBJECT_PARENTS) |
-           can(write && filed && row->node.parent > 0, CMIS_CAN_MOVE_OBJECT);
+           can(write && filed, CMIS_CAN_ADD_OBJECT_TO_FOLDER) |
+           can(write && filed && row->node.parent > 0, CMIS_CAN_MOVE_OBJECT) |
+           can(write && filed && row->node.parent > 0, CMIS_CAN_REMOVE_OBJECT_FROM_FOLDER);
 }
 
 /* The rest */

@@ -2,6 +2,7 @@
 /* The versioning service. A private working copy is a version of the document that nobody else sees;
  * checking it in makes it the latest, under the id it had. */
 #include "dms/cmis/model.h"
+#include "dms/store_hold.h"
 
 #include <errno.h>
 
@@ -66,7 +67,9 @@ int checkout_cancel(struct cmis_call *cmis, const struct row *pwc)
                    ? -1
                    : 0;
     /* It was never checked in: there is no document without it. */
-    int r = change_add(cmis->store, &actor, pwc->node.key, pwc->number, CHANGE_DELETED);
+    int r = hold_check(cmis->store, pwc->node.key, cmis->now_ms, NULL);
+    if (r == 0)
+        r = change_add(cmis->store, &actor, pwc->node.key, pwc->number, CHANGE_DELETED);
     if (r == 0)
         r = node_drop(cmis->store, pwc->node.key);
     return r < 0 ? cmis_fail_errno(cmis, r) : 0;
