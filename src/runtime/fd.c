@@ -13,9 +13,12 @@
 #include <sys/mman.h>
 #include <sys/resource.h>
 #include <sys/syscall.h>
+#include <sys/sysmacros.h>
+
+#define HIDDEN_BASE_MAX 1024 /* what select() can name ends here too */
 
 _Atomic int g_fd_hidden_base;
-static _Atomic uint64_t g_reserved;    /* bit n: hidden base + n is held by a placeholder */
+static _Atomic bool g_reserving;       /* the guest may have numbers behind the hidden range */
 static _Atomic int g_placeholder = -1; /* a hidden descriptor of /dev/null to duplicate */
 
 static struct fd_table *table_self(void)
@@ -211,7 +214,8 @@ int fd_install(struct file *f, int fd_flags)
 }
 
 /* The hidden range lies just above the soft limit that the guest starts with; where the hard limit
- * forbids that, just below. A low top keeps the kernel's own table of descriptors small. */
+ * forbids that, just below. Every fork copies the kernel's table up to the highest number, so a limit
+ * above HIDDEN_BASE_MAX does not move it further up: the guest's numbers then go on behind the range. */
 int fd_hidden_base(void)
 {
     int base = atomic_load(&g_fd_hidden_base);
@@ -219,7 +223,7 @@ int fd_hidden_base(void)
         return base;
     struct rlimit limit = {1024, 1024};
     (void)host_call(SYS_getrlimit, RLIMIT_NOFILE, &limit);
-    rlim_t soft = MIN(limit.rlim_cur, (rlim_t)(1 << 20));
+    rlim_t soft = MIN(limit.rlim_cur, (rlim_t)HIDDEN_BASE_MAX);
     if (soft + FD_HIDDEN_COUNT > limit.rlim_max)
         soft = limit.rlim_max > 2 * FD_HIDDEN_COUNT ? limit.rlim_max - FD_HIDDEN_COUNT
                                                     : FD_HIDDEN_COUNT;
@@ -228,14 +232,33 @@ int fd_hidden_base(void)
                                                                                    : expected;
 }
 
+/* There is no thread yet when a process is prepared to become a guest's. */
+static struct process *process_or_first(void)
+{
+    return g_process.fds ? process_self() : &g_process;
+}
+
+/* A child of vfork() has a copy of its parent's table and, taken a moment earlier, of what is known of
+ * it: another thread may have put something there between the two. */
+static bool is_placeholder(int fd)
+{
+    struct stat st;
+    return !process_or_first()->vfork_child || (host_call(SYS_fstat, fd, &st) == 0 &&
+                                                S_ISCHR(st.st_mode) && st.st_rdev == makedev(1, 3));
+}
+
 /* A hidden number that only a placeholder holds; -1: none. */
 static int take_reserved(void)
 {
-    uint64_t bits = atomic_load(&g_reserved);
+    _Atomic uint64_t *reserved = &process_or_first()->hidden_reserved;
+    uint64_t bits = atomic_load(reserved);
     while (bits != 0) {
-        int i = __builtin_ctzll(bits);
-        if (atomic_compare_exchange_strong(&g_reserved, &bits, bits & ~(1ull << i)))
-            return fd_hidden_base() + i;
+        int i = __builtin_ctzll(bits), fd = fd_hidden_base() + i;
+        if (!atomic_compare_exchange_strong(reserved, &bits, bits & ~(1ull << i)))
+            continue;
+        if (is_placeholder(fd))
+            return fd;
+        bits = atomic_load(reserved);
     }
     return -1;
 }
@@ -243,15 +266,9 @@ static int take_reserved(void)
 /* protects: room and room_before of every process that shares this memory */
 static lock_word g_room_lock;
 
-/* There is no thread yet when a process is prepared to become a guest's. */
-static struct process *room_of(void)
-{
-    return g_process.fds ? process_self() : &g_process;
-}
-
 void fd_room_after_fork(void)
 {
-    struct process *process = room_of();
+    struct process *process = process_or_first();
     atomic_store(&g_room_lock, 0);
     if (process->room > 0) {
         process->room = 1;
@@ -264,7 +281,7 @@ void fd_room_lock(void)
 {
     for (;;) {
         lock_acquire(&g_room_lock);
-        if (room_of()->room == 0)
+        if (process_or_first()->room == 0)
             return;
         lock_release(&g_room_lock);
         (void)host_call(SYS_sched_yield);
@@ -278,7 +295,7 @@ void fd_room_unlock(void)
 
 void fd_room_enter(void)
 {
-    struct process *process = room_of();
+    struct process *process = process_or_first();
     struct rlimit *before = &process->room_before, raised;
     raised.rlim_cur = (rlim_t)fd_hidden_base() + FD_HIDDEN_COUNT;
     lock_acquire(&g_room_lock);
@@ -293,7 +310,7 @@ void fd_room_enter(void)
 
 void fd_room_leave(void)
 {
-    struct process *process = room_of();
+    struct process *process = process_or_first();
     lock_acquire(&g_room_lock);
     if (--process->room == 0 &&
         process->room_before.rlim_cur < (rlim_t)fd_hidden_base() + FD_HIDDEN_COUNT)
@@ -303,12 +320,15 @@ void fd_room_leave(void)
 
 int fd_reserve_hidden(void)
 {
+    if (atomic_load(&g_reserving))
+        return 0;
     fd_room_enter();
     int source = placeholder(), base = fd_hidden_base();
+    atomic_store(&g_reserving, source >= 0);
     for (int i = 0; source >= 0 && i < FD_HIDDEN_COUNT; i++) {
         int fd = (int)host_call(SYS_fcntl, source, F_DUPFD_CLOEXEC, base + i);
         if (fd >= base && fd < base + FD_HIDDEN_COUNT)
-            atomic_fetch_or(&g_reserved, 1ull << (fd - base));
+            atomic_fetch_or(&process_or_first()->hidden_reserved, 1ull << (fd - base));
         else if (fd >= 0)
             host_close(fd);
     }
@@ -326,6 +346,21 @@ int fd_hide(int fd)
     if (hidden >= 0)
         host_close(fd);
     return hidden;
+}
+
+void fd_hidden_close(int fd)
+{
+    if (!fd_is_hidden(fd) || !atomic_load(&g_reserving)) {
+        host_close(fd);
+        return;
+    }
+    fd_room_enter();
+    int kept = (int)host_call(SYS_dup3, placeholder(), fd, O_CLOEXEC);
+    fd_room_leave();
+    if (kept == fd)
+        atomic_fetch_or(&process_or_first()->hidden_reserved, 1ull << (fd - fd_hidden_base()));
+    else
+        host_close(fd);
 }
 
 void fd_after_fork(void)

@@ -4,7 +4,7 @@
  * Guest descriptor n is host descriptor n. Where the runtime must see the calls on it (a file on a
  * volume, a TLS connection), n is a placeholder at the host and fd_get(n) yields its struct file:
  * an open file description, shared by dup() and fork(). A plain host descriptor has none, and its
- * calls pass. The runtime's own descriptors live at the top, moved there by fd_hide().
+ * calls pass. The runtime's own descriptors live in a hidden range, moved there by fd_hide().
  *
  * Errors are -errno. All functions are safe on any guest thread. */
 #ifndef COFFER_RUNTIME_FD_H
@@ -88,7 +88,10 @@ must_check int fd_attach(int fd, struct file *f);
 /* Quick test without a reference; for the fast path. */
 bool fd_is_shielded(int fd);
 
-/* Moves a runtime-owned host descriptor to the hidden top range, close-on-exec. The new number. */
+/* Moves a runtime-owned host descriptor to the hidden range, close-on-exec. The new number. */
 must_check int fd_hide(int fd);
+
+/* Closes a descriptor that fd_hide() gave; its number does not become the guest's. */
+void fd_hidden_close(int fd);
 
 #endif

@@ -54,8 +54,8 @@ must_check int fd_replace(int fd, struct file *f);
 /* One past the highest shielded descriptor ever. */
 int fd_limit(void);
 
-/* Occupies the rest of the hidden range: before the guest's limit rises above it, so that the host
- * never gives the guest a number from it. 0 or -errno. */
+/* Occupies the rest of the hidden range, once: before the guest's limit rises above it, so that the
+ * host never gives the guest a number from it. 0 or -errno. */
 must_check int fd_reserve_hidden(void);
 
 /* Has the guest as many descriptors as it may? For calls that must not do their work then. */
@@ -71,7 +71,7 @@ void fd_room_after_fork(void);
 void fd_room_lock(void);
 void fd_room_unlock(void);
 
-/* The lowest hidden number: the guest's descriptors end here. Settles the range on first use. */
+/* The lowest hidden number. Settles the range on first use. */
 int fd_hidden_base(void);
 
 /* Calls after_fork of every file, in the child. */

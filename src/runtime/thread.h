@@ -55,6 +55,7 @@ struct process {
     struct limit_view descriptors, file_size; /* see process/limits.c */
     struct rlimit room_before;                /* see fd_room_enter() */
     unsigned room;
+    _Atomic uint64_t hidden_reserved; /* bit n: hidden number n is held by a placeholder; fd.c */
 };
 
 struct thread {

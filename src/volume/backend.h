@@ -60,8 +60,8 @@ void volume_dir_close(struct volume_backend *backend);
 
 /* Descriptors opened from now on go through `hide`, which gives them another number and closes the
  * old one, or returns a negative errno: for a process whose low numbers belong to somebody else.
- * Before any thread uses one. */
-void volume_dir_hide_fds(int (*hide)(int fd));
+ * `close_hidden` closes every descriptor from then on. Before any thread uses one. */
+void volume_dir_hide_fds(int (*hide)(int fd), void (*close_hidden)(int fd));
 
 /* mem/: in memory, for tests and for private file systems. */
 must_check int volume_mem_new(struct volume_backend **ret_backend);

@@ -90,7 +90,7 @@ int image_open(const struct image_place *place, struct image *ret_image)
 void image_done(struct image *image)
 {
     if (image->fd >= 0)
-        host_close(image->fd);
+        fd_hidden_close(image->fd);
     file_put(image->file);
     image->fd = -1;
     image->file = NULL;

@@ -66,7 +66,7 @@ static void epoll_release(struct file *f)
         if (ep->slots[i])
             watch_drop(ep->slots[i]);
     lock_release(&g_net.watch_lock);
-    host_close(ep->wake_fd);
+    fd_hidden_close(ep->wake_fd);
     free(ep->slots);
     free(ep);
 }

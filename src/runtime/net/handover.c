@@ -112,7 +112,7 @@ static void agent_gone(int fd)
 {
     int pair[2];
     drain_begin();
-    host_close(g_net.handover_fd);
+    fd_hidden_close(g_net.handover_fd);
     g_net.handover_fd = -1;
     if (host_call(SYS_socketpair, AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0, pair) != 0)
         return;

@@ -28,7 +28,7 @@ static void lingering_drop(struct lingering *l)
 {
     tls_conn_free(l->tls);
     (void)host_call(SYS_shutdown, l->fd, SHUT_WR);
-    host_close(l->fd);
+    fd_hidden_close(l->fd);
     l->tls = NULL;
     atomic_fetch_sub(&g_lingering_count, 1);
 }
@@ -91,7 +91,7 @@ void linger_after_fork(void)
 {
     for (struct lingering *l = g_lingering; l < g_lingering + LINGER_COUNT_MAX; l++)
         if (l->tls) {
-            host_close(l->fd);
+            fd_hidden_close(l->fd);
             l->tls = NULL;
         }
     atomic_store(&g_lingering_count, 0);

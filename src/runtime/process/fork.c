@@ -3,6 +3,7 @@
  * the memory and gets a thread, a descriptor table and signal actions of its own. */
 #include "runtime/process/fork.h"
 #include "platform/host.h"
+#include "runtime/fd_table.h"
 #include "runtime/guest.h"
 #include "runtime/memory/memory.h"
 #include "runtime/process/ending.h"
@@ -66,7 +67,7 @@ void fork_waiter_release(void)
 {
     int fd = atomic_exchange(&g_waiter, -1);
     if (fd >= 0)
-        host_close(fd);
+        fd_hidden_close(fd);
 }
 
 /* A child of vfork() has forked: what it had beside its parent's is this process's own. */
@@ -83,6 +84,7 @@ static void become_process(struct thread *t)
     g_process.fds = borrowed->fds;
     g_process.descriptors = borrowed->descriptors;
     g_process.file_size = borrowed->file_size;
+    atomic_store(&g_process.hidden_reserved, atomic_load(&borrowed->hidden_reserved));
     t->process = &g_process;
     vfs_fork_child();
     vfs_set_cwd(borrowed->vfs_cwd);
@@ -187,15 +189,15 @@ static void waiter_close(const struct waiter *w)
 {
     if (w->read_fd < 0)
         return;
-    host_close(w->read_fd);
-    host_close(w->write_fd);
+    fd_hidden_close(w->read_fd);
+    fd_hidden_close(w->write_fd);
 }
 
 static void waiter_in_child(const struct waiter *w)
 {
     if (w->read_fd < 0)
         return;
-    host_close(w->read_fd);
+    fd_hidden_close(w->read_fd);
     atomic_store(&g_waiter, w->write_fd);
 }
 
@@ -205,12 +207,12 @@ static void waiter_wait(struct thread *t, const struct waiter *w)
     char byte;
     if (w->read_fd < 0)
         return;
-    host_close(w->write_fd);
+    fd_hidden_close(w->write_fd);
     ending_away(t);
     while (host_call(SYS_read, w->read_fd, &byte, 1) == -EINTR)
         ;
     ending_back(t);
-    host_close(w->read_fd);
+    fd_hidden_close(w->read_fd);
 }
 
 /* What the kernel is asked for: the rest is done by begin_child(). */
@@ -297,6 +299,7 @@ static int vfork_prepare(struct thread *t, const struct clone_request *request,
                                       .descriptors = t->process->descriptors,
                                       .file_size = t->process->file_size};
     atomic_init(&child->process.thread_count, 1);
+    atomic_init(&child->process.hidden_reserved, atomic_load(&t->process->hidden_reserved));
     for (int i = 0; i <= SIGNAL_COUNT; i++)
         child->actions.of[i] = t->process->actions->of[i];
     child->thread = (struct thread){

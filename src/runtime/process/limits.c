@@ -32,8 +32,6 @@ static int host_set(int resource, const struct rlimit *limit)
     return (int)host_call(SYS_prlimit64, 0, resource, limit, NULL);
 }
 
-static bool g_reserved; /* the guest may have descriptors beyond the hidden ones */
-
 static struct limit_view *view_of(int resource)
 {
     struct process *process = process_self();
@@ -49,15 +47,23 @@ static void show(const struct limit_view *view, struct rlimit *io)
         *io = view->guest;
 }
 
+static _Atomic bool g_reserved; /* no hidden number is free, so the guest's go on behind them */
+
+/* Not with the room locked. */
+static void reserve_for(rlim_t soft)
+{
+    if (soft > (rlim_t)fd_hidden_base() && !atomic_load(&g_reserved))
+        atomic_store(&g_reserved, fd_reserve_hidden() == 0);
+}
+
 /* What the host is told: enough is left of its hard limit for the runtime's own descriptors and files. */
 static struct rlimit for_host(int resource, const struct rlimit *new, const struct rlimit *now)
 {
-    rlim_t base = (rlim_t)fd_hidden_base();
     struct rlimit host = *new;
     if (new->rlim_max <= now->rlim_max)
         host.rlim_max = now->rlim_max;
-    if (resource == RLIMIT_NOFILE && !g_reserved)
-        host.rlim_cur = MIN(new->rlim_cur, base);
+    if (resource == RLIMIT_NOFILE && !atomic_load(&g_reserved))
+        host.rlim_cur = MIN(new->rlim_cur, (rlim_t)fd_hidden_base());
     return host;
 }
 
@@ -84,8 +90,8 @@ static int own(int resource, const struct rlimit *new, struct rlimit *ret_old)
 {
     const struct limit_view *view = view_of(resource);
     struct rlimit now;
-    if (resource == RLIMIT_NOFILE && new &&new->rlim_cur > (rlim_t)fd_hidden_base() && !g_reserved)
-        g_reserved = fd_reserve_hidden() == 0;
+    if (resource == RLIMIT_NOFILE && new)
+        reserve_for(new->rlim_cur);
     if (resource == RLIMIT_NOFILE)
         fd_room_lock(); /* nobody has lifted the limit for a moment */
     int r = host_get(resource, &now);
@@ -104,7 +110,10 @@ void limits_start(void)
     struct process *process = process_self();
     struct rlimit now;
     rlim_t base = (rlim_t)fd_hidden_base();
-    if (!process->descriptors.set && host_get(RLIMIT_NOFILE, &now) == 0 && now.rlim_cur > base) {
+    bool known = host_get(RLIMIT_NOFILE, &now) == 0;
+    if (known && now.rlim_cur > base + FD_HIDDEN_COUNT)
+        reserve_for(now.rlim_cur);
+    if (known && !process->descriptors.set && now.rlim_cur > base && !atomic_load(&g_reserved)) {
         const struct rlimit host = {base, now.rlim_max};
         if (host_set(RLIMIT_NOFILE, &host) == 0)
             process->descriptors = (struct limit_view){.guest = now, .host = host, .set = true};

@@ -104,7 +104,7 @@ static int address_read(const char *text, struct error *e)
 static void after_fork_in_child(void)
 {
     if (g_link.fd >= 0)
-        host_close(g_link.fd);
+        fd_hidden_close(g_link.fd);
     g_link.fd = -1;
     g_link.channel = NULL;
     atomic_store(&g_lock, 0);
@@ -144,7 +144,7 @@ static void disconnect(void)
 {
     channel_close(TAKE(g_link.channel));
     if (g_link.fd >= 0)
-        host_close(g_link.fd);
+        fd_hidden_close(g_link.fd);
     g_link.fd = -1;
 }
 

@@ -53,7 +53,7 @@ static int make_ring(struct volume_client *client)
     int r = host_ftruncate(client->ring_fd, sizeof(struct ring));
     client->ring = r == 0 ? map_ring(client->ring_fd) : NULL;
     if (!client->ring) {
-        host_close(client->ring_fd);
+        fd_hidden_close(client->ring_fd);
         return r < 0 ? r : -ENOMEM;
     }
     return 0;
@@ -93,7 +93,7 @@ static void drop_ring(struct volume_client *client)
 {
     volume_file_each(unshare_position, NULL);
     (void)host_call(SYS_munmap, client->ring, sizeof(struct ring));
-    host_close(client->ring_fd);
+    fd_hidden_close(client->ring_fd);
     client->ring = NULL;
 }
 

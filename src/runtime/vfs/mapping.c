@@ -56,7 +56,7 @@ static int watch_new(void)
     if (hidden >= 0 && host_call(SYS_ioctl, hidden, UFFDIO_API, &api) == 0)
         return hidden;
     if (hidden >= 0)
-        host_close(hidden);
+        fd_hidden_close(hidden);
     return -2;
 }
 
@@ -77,7 +77,7 @@ void mapping_after_fork(void)
     atomic_store(&g_lock, 0);
     copies_after_fork();
     if (g_watch >= 0)
-        host_close(g_watch);
+        fd_hidden_close(g_watch);
     g_watch = -1;
     for (const struct region *region = g_regions; region; region = region->next)
         watch(region);
@@ -88,7 +88,7 @@ void mapping_forget(void)
     g_regions = NULL;
     copies_forget();
     if (g_watch >= 0)
-        host_close(g_watch);
+        fd_hidden_close(g_watch);
     g_watch = -2;
 }
 

@@ -24,7 +24,7 @@ int shared_map_arena(struct owner *owner)
         return hidden;
     int r = host_ftruncate(hidden, SHARED_MAP_STRETCH * SHARED_MAP_SLOTS);
     if (r < 0) {
-        host_close(hidden);
+        fd_hidden_close(hidden);
         return r;
     }
     owner->arena_fd = hidden;

@@ -33,7 +33,7 @@ static int make_page(void)
     if (hidden < 0)
         host_close(fd);
     else if (host_call(SYS_ftruncate, hidden, sizeof(struct stand_ins)) < 0) {
-        host_close(hidden);
+        fd_hidden_close(hidden);
         return -ENOMEM;
     }
     return hidden;

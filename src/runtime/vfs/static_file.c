@@ -92,7 +92,7 @@ static int seal_copy(const void *bytes, uint64_t size)
     if (r == 0)
         r = (int)host_call(SYS_fcntl, hidden, F_ADD_SEALS, seals);
     if (r < 0)
-        host_close(hidden);
+        fd_hidden_close(hidden);
     return r < 0 ? r : hidden;
 }
 

@@ -279,7 +279,7 @@ int vfs_init(const struct runtime_config *config, struct error *e)
         stand_in_init(-1);
     }
     if (r == 0 && config->volume_count > 0)
-        volume_dir_hide_fds(fd_hide);
+        volume_dir_hide_fds(fd_hide, fd_hidden_close);
     for (unsigned i = 0; r == 0 && i < config->volume_count; i++)
         r = open_volume(config, i, e);
     if (r == 0)

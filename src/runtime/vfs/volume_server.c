@@ -471,6 +471,7 @@ static void let_go_of_guest(void)
     (void)!chdir("/");
     prctl(PR_SET_NAME, "coffer-volumes");
     (void)syscall(SYS_close_range, 0, (unsigned)fd_hidden_base() - 1, 0);
+    (void)syscall(SYS_close_range, (unsigned)fd_hidden_base() + FD_HIDDEN_COUNT, ~0u, 0);
     for (int fd = 0; fd < 3; fd++)
         (void)!open("/dev/null", O_RDWR);
     if (process_stderr && process_stderr() > 2)

@@ -42,15 +42,25 @@ struct dir_backend {
 };
 
 static int (*g_hide)(int fd);
+static void (*g_close_hidden)(int fd);
 
-void volume_dir_hide_fds(int (*hide)(int fd))
+void volume_dir_hide_fds(int (*hide)(int fd), void (*close_hidden)(int fd))
 {
     g_hide = hide;
+    g_close_hidden = close_hidden;
 }
 
 static struct dir_backend *dir_of(struct volume_backend *b)
 {
     return container_of(b, struct dir_backend, backend);
+}
+
+static void close_high(int fd)
+{
+    if (g_close_hidden)
+        g_close_hidden(fd);
+    else
+        host_close(fd);
 }
 
 /* Opens out of the way of the numbers that the program in this process may count on. */
@@ -121,7 +131,7 @@ static void slots_trim(struct dir_backend *d)
             newer += d->slots[k].fd >= 0 && d->slots[k].used_at > s->used_at;
         if (s->fd >= 0 && s->users == 0 && newer >= SLOTS_AT_REST &&
             s->used_at + IDLE_USES < d->clock) {
-            host_close(s->fd);
+            close_high(s->fd);
             *s = (struct slot){.fd = -1};
         }
     }
@@ -139,7 +149,7 @@ static int fd_get(struct dir_backend *d, uint64_t file, int flags, struct slot *
         fd = open_high(d->dir_fd, file_name(file, name), O_RDWR | O_NOFOLLOW | flags, 0600);
         s = fd >= 0 ? slot_choose(d) : NULL;
         if (s) {
-            host_close(s->fd);
+            close_high(s->fd);
             *s = (struct slot){.file = file, .fd = fd};
         }
     }
@@ -155,7 +165,7 @@ static int fd_get(struct dir_backend *d, uint64_t file, int flags, struct slot *
 static void fd_put(struct dir_backend *d, int fd, struct slot *slot)
 {
     if (!slot) {
-        host_close(fd);
+        close_high(fd);
         return;
     }
     (void)pthread_mutex_lock(&d->lock);
@@ -168,7 +178,7 @@ static void fd_drop(struct dir_backend *d, uint64_t file)
     (void)pthread_mutex_lock(&d->lock);
     struct slot *s = slot_of(d, file);
     if (s && s->users == 0) {
-        host_close(s->fd);
+        close_high(s->fd);
         *s = (struct slot){.fd = -1};
     } else if (s) {
         s->is_gone = true;
@@ -186,7 +196,7 @@ static int dir_lock(struct volume_backend *b)
         return fd;
     int r = host_lock(fd);
     if (r < 0) {
-        host_close(fd);
+        close_high(fd);
         return r == -EAGAIN ? -EBUSY : r;
     }
     d->lock_fd = fd;
@@ -196,7 +206,7 @@ static int dir_lock(struct volume_backend *b)
 static void dir_unlock(struct volume_backend *b)
 {
     struct dir_backend *d = dir_of(b);
-    host_close(d->lock_fd);
+    close_high(d->lock_fd);
     d->lock_fd = -1;
 }
 
@@ -219,7 +229,7 @@ static int dir_list(struct volume_backend *b, volume_backend_file_fn *each, void
     if (fd < 0)
         return fd;
     int r = host_list(fd, name_each, &listing);
-    host_close(fd);
+    close_high(fd);
     return r;
 }
 
@@ -347,7 +357,7 @@ static void dir_idle(struct volume_backend *b)
     (void)pthread_mutex_lock(&d->lock);
     for (unsigned i = 0; i < SLOT_COUNT; i++)
         if (d->slots[i].users == 0) {
-            host_close(d->slots[i].fd);
+            close_high(d->slots[i].fd);
             d->slots[i] = (struct slot){.fd = -1};
         }
     (void)pthread_mutex_unlock(&d->lock);
@@ -398,8 +408,8 @@ void volume_dir_close(struct volume_backend *backend)
         return;
     struct dir_backend *d = dir_of(backend);
     dir_idle(backend);
-    host_close(d->lock_fd);
-    host_close(d->dir_fd);
+    close_high(d->lock_fd);
+    close_high(d->dir_fd);
     (void)pthread_mutex_destroy(&d->lock);
     free(d);
 }

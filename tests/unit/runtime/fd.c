@@ -7,6 +7,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
 static int g_released;
@@ -73,6 +74,30 @@ TEST(a_hidden_descriptor_lies_above_what_the_guest_may_have)
     CHECK(fd_is_hidden(fd));
     CHECK(!fd_is_hidden(0));
     close(fd);
+}
+
+TEST(once_reserved_no_hidden_number_is_ever_free)
+{
+    prepare();
+    const struct rlimit wide = {4096, 4096};
+    REQUIRE(setrlimit(RLIMIT_NOFILE, &wide) == 0);
+    int base = fd_hidden_base(), before = fd_hide(dup(0)), taken = 0;
+    REQUIRE(fd_reserve_hidden() == 0);
+    for (int round = 0; round < 2 * FD_HIDDEN_COUNT; round++) {
+        int fd = fd_hide(dup(0));
+        CHECK(fd_is_hidden(fd) && fd != before);
+        fd_hidden_close(fd);
+    }
+    fd_hidden_close(before);
+    for (int fd = base; fd < base + FD_HIDDEN_COUNT; fd++)
+        taken += fcntl(fd, F_GETFD) >= 0;
+    CHECK_EQ(taken, FD_HIDDEN_COUNT);
+}
+
+TEST(the_hidden_range_is_low_whatever_the_limit)
+{
+    prepare();
+    CHECK(fd_hidden_base() <= 1024);
 }
 
 TEST(plain_and_impossible_descriptors_have_no_file)
