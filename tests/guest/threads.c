@@ -2,9 +2,11 @@
 /* Threads, their local storage, mutexes (robust ones too), conditions, exit of single threads. */
 #include "say.h"
 
+#include <linux/prctl.h>
 #include <pthread.h>
 #include <semaphore.h>
 #include <stdlib.h>
+#include <sys/prctl.h>
 #include <sys/syscall.h>
 
 #define THREADS 16
@@ -64,6 +66,21 @@ static void *churn(void *arg)
     return arg;
 }
 
+/* Who reads where its end will be told can put that place back, and is joined. */
+static void *move_tid_address(void *arg)
+{
+    int here = 0, *before = NULL, *after = NULL;
+    (void)arg;
+    SAY(prctl(PR_GET_TID_ADDRESS, &before, 0, 0, 0));
+    SAY_TRUE(before && *before == syscall(SYS_gettid));
+    SAY_TRUE(syscall(SYS_set_tid_address, &here) == syscall(SYS_gettid));
+    SAY(prctl(PR_GET_TID_ADDRESS, &after, 0, 0, 0));
+    SAY_TRUE(after == &here);
+    SAY(prctl(PR_GET_TID_ADDRESS, 8, 0, 0, 0));
+    syscall(SYS_set_tid_address, before);
+    return NULL;
+}
+
 int main(void)
 {
     pthread_t t[THREADS];
@@ -98,6 +115,8 @@ int main(void)
         pthread_create(&t[0], NULL, churn, NULL);
         pthread_join(t[0], NULL);
     }
+    pthread_create(&t[0], NULL, move_tid_address, NULL);
+    SAY(pthread_join(t[0], NULL));
     SAY_TRUE(getpid() == syscall(SYS_gettid));
     printf("end\n");
     fflush(stdout);

@@ -47,6 +47,8 @@ int64_t sys_prctl(struct syscall_call *c)
         return -EINVAL;
     case PR_SET_PTRACER:
         return -EINVAL;
+    case PR_GET_TID_ADDRESS: /* the host's is of the runtime's own libc */
+        return guest_put(c->args[1], &c->thread->clear_tid);
     case PR_GET_DUMPABLE:
     case PR_SET_DUMPABLE:
         return exposure_prctl(c);
