@@ -37,6 +37,7 @@ change it there.
   of the stand-in in `/dev/shm`, and `sendto` with such a name does not find it.
 - A TLS destination by name fits every address with its port, and two names on one port must be told apart
   by address: which address is whose, DNS says, and DNS is the host's. The certificate proves the name.
+- Descriptors of files on volumes do not travel in messages (`SCM_RIGHTS`) to other processes: `EPERM`.
 - `signalfd` does not show SIGSEGV, SIGBUS, SIGTRAP and SIGSYS.
 
 ## How calls are made fast

@@ -3,12 +3,14 @@
  * exec. */
 #include <dirent.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <linux/close_range.h>
 #include <signal.h>
 #include <stdbool.h>
 #include <stdint.h>
 #include <sys/file.h>
 #include <sys/mman.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
@@ -333,6 +335,36 @@ static void passed(void)
     close(pair[0]), close(pair[1]), close(fd);
 }
 
+static bool is_none(long r)
+{
+    return r == -1 && errno == EBADF;
+}
+
+/* Calls that take a descriptor beside a path, with every number: only what is open here is there. */
+static void no_others(void)
+{
+    int looked_at = 0, found_in = 0, linked = 0, changed = 0, read_from = 0, is_open = 0;
+    struct rlimit limit;
+    struct statx stx;
+    struct stat st;
+    T(getrlimit(RLIMIT_NOFILE, &limit));
+    for (int fd = 3; fd < (int)limit.rlim_max && fd < 1 << 16; fd++) {
+        is_open += !is_none(fcntl(fd, F_GETFD));
+        looked_at += !is_none(fstatat(fd, "", &st, AT_EMPTY_PATH)) ||
+                     !is_none(statx(fd, "", AT_EMPTY_PATH, STATX_ALL, &stx));
+        found_in += !is_none(openat(fd, "x", O_RDONLY)) || !is_none(faccessat(fd, "x", F_OK, 0));
+        linked += linkat(fd, "", AT_FDCWD, "taken", AT_EMPTY_PATH) == 0;
+        changed += !is_none(fchownat(fd, "", (uid_t)-1, (gid_t)-1, AT_EMPTY_PATH));
+        read_from += !is_none(readlinkat(fd, "", g_text, sizeof g_text));
+    }
+    T(is_open);
+    T(looked_at);
+    T(found_in);
+    T(linked);
+    T(changed);
+    T(read_from);
+}
+
 int main(int argc, char **argv)
 {
     if (argc == 4)
@@ -349,5 +381,7 @@ int main(int argc, char **argv)
     in_proc();
     over_exec();
     passed();
+    close_range(3, ~0u, 0);
+    no_others();
     return 0;
 }

@@ -2,6 +2,7 @@
 #include "runtime/vfs/calls.h"
 
 #include "platform/host.h"
+#include "runtime/fd_table.h"
 #include "runtime/guest.h"
 #include "runtime/vfs/host_directory.h"
 #include "runtime/vfs/permission.h"
@@ -28,6 +29,8 @@ static int dir_fd_of(const struct path_job *job)
 int path_find(const struct path_job *job, const char *path, bool careful, struct place *ret_place)
 {
     unsigned flags = job->flags | (job->writes ? PLACE_WRITES : 0);
+    if (path[0] != '/' && fd_is_hidden(dir_fd_of(job))) /* the runtime's own */
+        return -EBADF;
     int r = job->flags & PLACE_SCOPED ? 0 : proc_find(path, flags, ret_place);
     if (r > 0 && (job->flags & (PLACE_NO_XDEV | PLACE_NO_SYMLINKS | PLACE_NO_MAGICLINKS))) {
         place_done(ret_place); /* /proc is a mount, and all that is found there so is a link */
