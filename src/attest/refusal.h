@@ -119,6 +119,8 @@
       "stop: this process must not write any more")                                                \
     M(VOLUME_ROLLBACK, "VOLUME_ROLLBACK", "the report is older than what is known",                \
       "this state of the volume is old; look at the storage it came from")                         \
+    M(ERASE_KEY_GONE, "ERASE_KEY_GONE", "this erase key has been destroyed, or never was",         \
+      "what lay under it was erased for good; look at the storage the volume came from")           \
     M(LOCKED, "LOCKED", "the key broker waits for somebody who knows its newest state",            \
       "a confirmer named in its manifest runs `coffer kbs unlock --head FILE`")                    \
     M(STATE_OLD, "STATE_OLD", "the key broker's state is older than one that was seen before",     \

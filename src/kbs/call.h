@@ -17,6 +17,8 @@ call_fn call_unlock;                                             /* call_state.c
 call_fn call_result;                                             /* call_result.c */
 call_fn call_provision;                                          /* call_provision.c */
 call_fn call_volume_open, call_volume_report, call_volume_close; /* call_volume.c */
+call_fn call_volume_erase_key, call_volume_erase_drop, call_volume_order,
+    call_volume_done; /* call_volume_keys.c */
 
 /* Returns -EACCES. */
 int call_refuse(struct kbs_call *call, enum refusal_reason reason, const char *clause,
@@ -87,6 +89,22 @@ must_check int kbs_audit(struct kbs *kbs, const char *event, const char *tenant,
 /* The policy that a volume is imported from; *ret_from stays NULL for our own. */
 must_check int volume_source(struct kbs_call *call, const struct policy *policy,
                              const struct policy_volume *volume, struct policy **ret_from);
+
+/* A volume that the peer's session may speak of: the member `id`. call_volume.c */
+struct volume_call {
+    struct store_session session;
+    uint8_t id[STORE_VOLUME_ID_SIZE];
+    char name[64];
+    struct lease lease;
+};
+must_check int volume_call_load(struct kbs_call *call, struct volume_call *ret);
+
+/* The erase keys and the open order of a volume, for its new owner: members `erase_keys` (of `keys`)
+ * and `order`. call_volume_keys.c */
+must_check int volume_keys_put(struct kbs_call *call, const uint8_t id[STORE_VOLUME_ID_SIZE],
+                               json_t *entry);
+must_check int volume_order_put(struct kbs_call *call, const uint8_t id[STORE_VOLUME_ID_SIZE],
+                                json_t *entry);
 
 struct lease_times kbs_lease_times(const struct kbs *kbs); /* call_volume.c */
 /* Members epoch, sequence and tag. */

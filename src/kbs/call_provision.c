@@ -112,6 +112,8 @@ static int volume_open_now(struct kbs_call *call, const struct policy *policy,
     r = call_put(entry, "head", head);
     if (r == 0)
         r = store_volume_put(kbs->store, stored->id, &stored->lease);
+    if (r == 0)
+        r = volume_keys_put(call, stored->id, entry);
     if (r < 0)
         return r;
     metric_add(&kbs->metrics[KBS_METRIC_VOLUME_OPENED], 1);
@@ -147,6 +149,8 @@ static int volume_answer(struct kbs_call *call, const struct policy *policy,
         r = call_put(entry, "key",
                      call_json_base64(slice_of(stored.key.bytes, sizeof stored.key.bytes)));
     key256_wipe(&stored.key);
+    if (r == 0 && !from)
+        r = volume_order_put(call, stored.id, entry);
     if (r == 0 && json_is_true(json_object_get(call->in, "open")))
         r = volume_open_now(call, policy, volume, &stored, entry);
     return r;

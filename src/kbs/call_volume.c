@@ -5,13 +5,6 @@
 #include <errno.h>
 #include <stdio.h>
 
-struct volume_call {
-    struct store_session session;
-    uint8_t id[STORE_VOLUME_ID_SIZE];
-    char name[64];
-    struct lease lease;
-};
-
 /* A key that has attested lately stands for its runtime; the policy must still be there. */
 static int session_load(struct kbs_call *call, struct store_session *ret)
 {
@@ -67,7 +60,7 @@ static int imported_find(struct kbs_call *call, struct volume_call *ret)
     return r < 0 ? r : -ENOENT;
 }
 
-static int volume_load(struct kbs_call *call, struct volume_call *ret)
+int volume_call_load(struct kbs_call *call, struct volume_call *ret)
 {
     int r = session_load(call, &ret->session);
     if (r == 0)
@@ -131,7 +124,7 @@ int call_volume_open(struct kbs_call *call)
     struct lease_owner owner = {0};
     uint8_t opening[LEASE_OPENING_SIZE];
     uint64_t wait_ms = 0;
-    int r = volume_load(call, &v);
+    int r = volume_call_load(call, &v);
     if (r == 0)
         r = call_hex(call, "opening", opening, sizeof opening);
     if (r == 0)
@@ -174,7 +167,7 @@ int call_volume_report(struct kbs_call *call)
 {
     struct volume_call v;
     struct lease_head head;
-    int r = volume_load(call, &v);
+    int r = volume_call_load(call, &v);
     if (r == 0)
         r = head_parse(call, &head);
     if (r < 0)
@@ -194,7 +187,7 @@ int call_volume_close(struct kbs_call *call)
 {
     struct volume_call v;
     struct lease_head head;
-    int r = volume_load(call, &v);
+    int r = volume_call_load(call, &v);
     if (r == 0)
         r = head_parse(call, &head);
     if (r < 0)

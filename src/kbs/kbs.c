@@ -234,6 +234,10 @@ static const struct {
     {"/v1/volume/open", call_volume_open},
     {"/v1/volume/report", call_volume_report},
     {"/v1/volume/close", call_volume_close},
+    {"/v1/volume/erase/key", call_volume_erase_key},
+    {"/v1/volume/erase/drop", call_volume_erase_drop},
+    {"/v1/volume/order", call_volume_order},
+    {"/v1/volume/done", call_volume_done},
 };
 
 size_t kbs_route_count(void)
@@ -252,6 +256,7 @@ static int status_of(enum refusal_reason reason)
     case REFUSAL_TENANT:
     case REFUSAL_POLICY:
     case REFUSAL_VOLUME:
+    case REFUSAL_ERASE_KEY_GONE:
     case REFUSAL_SERVICE:
         return 404;
     case REFUSAL_POLICY_CONFLICT:

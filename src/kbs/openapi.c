@@ -44,6 +44,14 @@ static const struct {
      "id:s epoch:i sequence:i tag:s opening:s?", ""},
     {"/v1/volume/close", "a key that has attested", "The last head of a volume",
      "id:s epoch:i sequence:i tag:s opening:s?", ""},
+    {"/v1/volume/erase/key", "who has the volume open", "An erase key; the next one is made",
+     "id:s epoch:i number:i", "key:s"},
+    {"/v1/volume/erase/drop", "who has the volume open", "Destroys older erase keys",
+     "id:s epoch:i before:i", ""},
+    {"/v1/volume/order", "owner", "What is to be done to a volume at its next opening",
+     "tenant:s policy:s volume:s rekey:b? rewrite:b? erase:a?", "order:i"},
+    {"/v1/volume/done", "who has the volume open", "An order has been carried out",
+     "id:s epoch:i order:i", ""},
 };
 
 int openapi_has(const char *path)

@@ -43,6 +43,10 @@ static const char schema[] =
     " deadline_ms INTEGER NOT NULL DEFAULT 0, session BLOB NOT NULL DEFAULT (zeroblob(32)),"
     " instance BLOB NOT NULL DEFAULT (zeroblob(16)),"
     " opening BLOB NOT NULL DEFAULT (zeroblob(16)), UNIQUE(tenant, policy, name)) WITHOUT ROWID;"
+    "CREATE TABLE IF NOT EXISTS erase_key(volume BLOB NOT NULL REFERENCES volume(id),"
+    " number INTEGER NOT NULL, key BLOB NOT NULL, PRIMARY KEY(volume, number)) WITHOUT ROWID;"
+    "CREATE TABLE IF NOT EXISTS volume_order(volume BLOB PRIMARY KEY REFERENCES volume(id),"
+    " serial INTEGER NOT NULL, body BLOB NOT NULL) WITHOUT ROWID;"
     "CREATE TABLE IF NOT EXISTS session(key BLOB PRIMARY KEY, tenant TEXT NOT NULL,"
     " policy TEXT NOT NULL, instance BLOB NOT NULL, expires_s INTEGER NOT NULL) WITHOUT ROWID;"
     "CREATE INDEX IF NOT EXISTS session_expires ON session(expires_s);"
@@ -139,6 +143,7 @@ sqlite3_stmt *store_bind(struct store *store, enum store_statement id, const cha
         store_record(store, id, types, args);
         va_end(args);
     }
+    store->forgets |= id == STORE_ERASE_KEY_DROP;
     if (r == SQLITE_OK)
         return *statement;
     store_reset(statement);
@@ -249,6 +254,16 @@ static int changes_finish(struct store *store)
                                  : store->ship(store->ship_ctx, before, buf_slice(&store->record));
 }
 
+int store_forget(struct store *store)
+{
+    bool due = store->forgets;
+    store->forgets = false;
+    return !due || sqlite3_wal_checkpoint_v2(store->db, NULL, SQLITE_CHECKPOINT_TRUNCATE, NULL,
+                                             NULL) == SQLITE_OK
+               ? 0
+               : -EIO;
+}
+
 int store_commit(struct store *store)
 {
     if (!store->in_transaction)
@@ -260,7 +275,7 @@ int store_commit(struct store *store)
         r = -EIO;
     store->in_transaction = false;
     buf_clear(&store->record);
-    return r;
+    return r < 0 ? r : store_forget(store);
 }
 
 int store_seal(struct store *store, const char *where, struct slice plain, struct buf *ret_sealed)

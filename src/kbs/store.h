@@ -120,6 +120,34 @@ must_check int store_volume_put(struct store *store, const uint8_t id[STORE_VOLU
 /* Fences every owner of the policy's volumes. */
 must_check int store_volumes_revoke(struct store *store, const char *tenant, const char *policy);
 
+/* Erase keys of a volume, numbered from 1; at most STORE_ERASE_KEYS_MAX at a time. store_volume_keys.c */
+#define STORE_ERASE_KEYS_MAX 4
+struct store_erase_keys {
+    unsigned count; /* ascending */
+    uint32_t numbers[STORE_ERASE_KEYS_MAX];
+    struct key256 keys[STORE_ERASE_KEYS_MAX];
+};
+void store_erase_keys_wipe(struct store_erase_keys *keys);
+must_check int store_erase_keys_get(struct store *store, const uint8_t id[STORE_VOLUME_ID_SIZE],
+                                    struct store_erase_keys *ret);
+/* A random one under the next number. -ENOSPC: too many are kept. */
+must_check int store_erase_key_add(struct store *store, const uint8_t id[STORE_VOLUME_ID_SIZE],
+                                   struct store_erase_keys *keys);
+/* Destroys all below `before`. */
+must_check int store_erase_keys_drop(struct store *store, const uint8_t id[STORE_VOLUME_ID_SIZE],
+                                     uint32_t before);
+
+/* What the owner wants done to a volume at its next opening (kbs/call_volume_keys.c says what the body
+ * is); sealed. `serial` tells one order from the next. -ENOENT: none. */
+must_check int store_order_get(struct store *store, const uint8_t id[STORE_VOLUME_ID_SIZE],
+                               uint64_t *ret_serial, struct buf *ret_body);
+must_check int store_order_put(struct store *store, const uint8_t id[STORE_VOLUME_ID_SIZE],
+                               uint64_t serial, struct slice body);
+must_check int store_order_drop(struct store *store, const uint8_t id[STORE_VOLUME_ID_SIZE]);
+/* The volume's key is another from now on. */
+must_check int store_volume_key_put(struct store *store, const uint8_t id[STORE_VOLUME_ID_SIZE],
+                                    const struct key256 *key);
+
 /* A runtime that has attested, by its key. */
 struct store_session {
     char tenant[64];

@@ -61,17 +61,33 @@
     M(AUDIT_ADD, "INSERT INTO audit(sequence, time_s, event, hash, signature) "                  \
                  "VALUES(?, ?, ?, ?, ?)")                                                        \
     M(AUDIT_LIST, "SELECT sequence, time_s, event, hash, signature FROM audit "                  \
-                  "WHERE sequence > ? ORDER BY sequence LIMIT ?")
+                  "WHERE sequence > ? ORDER BY sequence LIMIT ?")                                \
+    M(VOLUME_WHERE, "SELECT tenant, policy, name FROM volume WHERE id = ?")                      \
+    M(VOLUME_KEY_PUT, "UPDATE volume SET key = ? WHERE id = ?")                                  \
+    M(ERASE_KEY_LIST, "SELECT number, key FROM erase_key WHERE volume = ? ORDER BY number")      \
+    M(ERASE_KEY_ADD, "INSERT INTO erase_key(volume, number, key) VALUES(?, ?, ?)")               \
+    M(ERASE_KEY_DROP, "DELETE FROM erase_key WHERE volume = ? AND number < ?")                   \
+    M(ORDER_GET, "SELECT serial, body FROM volume_order WHERE volume = ?")                       \
+    M(ORDER_PUT, "INSERT INTO volume_order(volume, serial, body) VALUES(?, ?, ?) "               \
+                 "ON CONFLICT(volume) DO UPDATE SET serial = excluded.serial, "                  \
+                 "body = excluded.body")                                                         \
+    M(ORDER_DROP, "DELETE FROM volume_order WHERE volume = ?")
 
 #define STORE_ID(id, sql) STORE_##id,
 enum store_statement { STORE_STATEMENTS(STORE_ID) STORE_STATEMENT_COUNT };
 #undef STORE_ID
+
+/* Where a sealed value belongs; names hold no '/', so two places never have one text. */
+enum { STORE_WHERE_SIZE = 256 };
+void store_where(char where[STORE_WHERE_SIZE], const char *table, const char *a, const char *b,
+                 const char *c);
 
 struct store {
     sqlite3 *db;
     sqlite3_stmt *statements[STORE_STATEMENT_COUNT]; /* prepared at first use */
     struct key256 seal_key;
     bool in_transaction;
+    bool forgets;        /* what it deletes shall not linger in the write-ahead log */
     store_ship_fn *ship; /* NULL: commits are ours alone */
     void *ship_ctx;
     struct buf record;            /* what the transaction has changed so far */
@@ -84,6 +100,9 @@ struct store {
 must_check sqlite3_stmt *store_bind(struct store *store, enum store_statement id, const char *types,
                                     ...);
 void store_reset(sqlite3_stmt **statement);
+
+/* After a commit that destroyed keys: nothing of them stays in the database's files. 0 or -EIO. */
+must_check int store_forget(struct store *store);
 
 /* Is it one that changes rows, so that another must repeat it? */
 bool store_statement_writes(enum store_statement id);

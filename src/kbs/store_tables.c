@@ -4,31 +4,28 @@
 #include <errno.h>
 #include <stdio.h>
 
-enum { WHERE_SIZE = 256 };
-
-/* Where a sealed value belongs; names hold no '/', so two places never have one text. */
-static void where_text(char where[WHERE_SIZE], const char *table, const char *a, const char *b,
-                       const char *c)
+void store_where(char where[STORE_WHERE_SIZE], const char *table, const char *a, const char *b,
+                 const char *c)
 {
-    snprintf(where, WHERE_SIZE, "%s/%s/%s/%s", table, a, b, c);
+    snprintf(where, STORE_WHERE_SIZE, "%s/%s/%s/%s", table, a, b, c);
 }
 
 int store_setting_get(struct store *store, const char *name, struct buf *ret_value)
 {
-    char where[WHERE_SIZE];
+    char where[STORE_WHERE_SIZE];
     SCOPED(store_reset) sqlite3_stmt *s = store_bind(store, STORE_SETTING_GET, "t", name);
     int r = store_step_row(s);
     if (r <= 0)
         return r < 0 ? r : -ENOENT;
-    where_text(where, "setting", name, "", "");
+    store_where(where, "setting", name, "", "");
     return store_unseal(store, where, store_column_slice(s, 0), ret_value);
 }
 
 int store_setting_put(struct store *store, const char *name, struct slice value)
 {
     SCOPED(buf_done) struct buf sealed = {0};
-    char where[WHERE_SIZE];
-    where_text(where, "setting", name, "", "");
+    char where[STORE_WHERE_SIZE];
+    store_where(where, "setting", name, "", "");
     int r = store_seal(store, where, value, &sealed);
     struct slice bytes = buf_slice(&sealed);
     return r < 0 ? r : store_run(store, STORE_SETTING_PUT, "tb", name, &bytes);
@@ -111,14 +108,14 @@ int store_policy_revoke(struct store *store, const char *tenant, const char *nam
 int store_secret_get(struct store *store, const char *tenant, const char *policy, const char *name,
                      struct buf *ret_value, bool *ret_revealed)
 {
-    char where[WHERE_SIZE];
+    char where[STORE_WHERE_SIZE];
     SCOPED(store_reset)
     sqlite3_stmt *s = store_bind(store, STORE_SECRET_GET, "ttt", tenant, policy, name);
     int r = store_step_row(s);
     if (r <= 0)
         return r < 0 ? r : -ENOENT;
     *ret_revealed = sqlite3_column_int(s, 1) != 0;
-    where_text(where, "secret", tenant, policy, name);
+    store_where(where, "secret", tenant, policy, name);
     return store_unseal(store, where, store_column_slice(s, 0), ret_value);
 }
 
@@ -126,8 +123,8 @@ int store_secret_put(struct store *store, const char *tenant, const char *policy
                      struct slice value)
 {
     SCOPED(buf_done) struct buf sealed = {0};
-    char where[WHERE_SIZE];
-    where_text(where, "secret", tenant, policy, name);
+    char where[STORE_WHERE_SIZE];
+    store_where(where, "secret", tenant, policy, name);
     int r = store_seal(store, where, value, &sealed);
     struct slice bytes = buf_slice(&sealed);
     return r < 0 ? r : store_run(store, STORE_SECRET_PUT, "tttb", tenant, policy, name, &bytes);
@@ -161,8 +158,8 @@ static int volume_add(struct store *store, const char *tenant, const char *polic
     SCOPED(buf_done) struct buf sealed = {0};
     SCOPED(key256_wipe) struct key256 key = {0};
     uint8_t id[STORE_VOLUME_ID_SIZE];
-    char where[WHERE_SIZE];
-    where_text(where, "volume", tenant, policy, name);
+    char where[STORE_WHERE_SIZE];
+    store_where(where, "volume", tenant, policy, name);
     int r = crypto_random(id, sizeof id);
     if (r == 0)
         r = crypto_random(key.bytes, sizeof key.bytes);
@@ -178,13 +175,13 @@ static int volume_read(struct store *store, const char *tenant, const char *poli
                        const char *name, struct store_volume *ret)
 {
     SCOPED(buf_done) struct buf key = {0};
-    char where[WHERE_SIZE];
+    char where[STORE_WHERE_SIZE];
     SCOPED(store_reset)
     sqlite3_stmt *s = store_bind(store, STORE_VOLUME_GET, "ttt", tenant, policy, name);
     int r = store_step_row(s);
     if (r <= 0)
         return r < 0 ? r : -ENOENT;
-    where_text(where, "volume", tenant, policy, name);
+    store_where(where, "volume", tenant, policy, name);
     r = store_column_fixed(s, 0, ret->id, sizeof ret->id);
     if (r == 0)
         r = store_unseal(store, where, store_column_slice(s, 1), &key);

@@ -245,8 +245,10 @@ int store_apply(struct store *store, struct slice record)
         r = one_apply(store, &rd);
     if (r == 0 && !reader_finished(&rd))
         r = -EBADMSG;
-    if (r == 0)
-        return store_run(store, STORE_COMMIT, "");
+    if (r == 0) {
+        r = store_run(store, STORE_COMMIT, "");
+        return r < 0 ? r : store_forget(store);
+    }
     int undone = store_run(store, STORE_ROLLBACK, "");
     return undone < 0 ? -EIO : r;
 }

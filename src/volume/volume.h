@@ -289,6 +289,11 @@ bool volume_is_rewriting(struct volume *v);
 must_check int volume_erase(struct volume *v, const uint64_t *inos, size_t count, uint64_t offset,
                             uint64_t size);
 
+/* The same by name: erases all regular files at and below `path` (from the root of the volume, links
+ * are not followed), then removes it, unless it is the root. 0 also if there is none. Durable after
+ * volume_sync(). */
+must_check int volume_erase_path(struct volume *v, const char *path);
+
 /* Reads and verifies everything. Calls `damage` for each finding (in words a person can act on);
  * returns how many, or -errno if it could not go on. */
 typedef void volume_damage_fn(void *ctx, const char *what);

@@ -22,6 +22,7 @@ import tempfile
 import http.client
 
 import tap
+from volume_second import Damaged, Volume
 
 KBS, PROBE = (os.path.abspath(path) for path in sys.argv[1:3])
 RUNTIME = os.path.abspath(sys.argv[3]) if len(sys.argv) > 3 else None
@@ -458,6 +459,102 @@ def a_changed_policy_makes_its_runtimes_attest_again(s):
     again = s.put(text, replaces=hashlib.sha256(last.encode()).hexdigest())
     tap.equal(again[0], 200)
     tap.equal(probe.ask("close 82"), "close 0 ")
+    probe.end()
+
+
+def second_reader(folder, line):
+    """The volume read by other code, with what the probe says its keys are."""
+    words = line.split()[1:]
+    erase = dict(word.split("=") for word in words[1:])
+    return Volume(folder, bytes.fromhex(words[0]),
+                  {int(n): bytes.fromhex(key) for n, key in erase.items()})
+
+
+def found_in(folder, line, byte):
+    """How often contents of that byte can be had from the volume in `folder` with these keys."""
+    try:
+        return sum(data.count(byte * 4096) for data in second_reader(folder, line).tree().values()
+                   if data)
+    except (Damaged, KeyError):
+        return 0
+
+
+@tap.test
+def what_is_erased_is_gone_from_every_copy_and_the_rest_stays(s):
+    text = s.policy(name="erasing", mode="strict")
+    tap.equal(s.put(text, policy="erasing")[0], 200)
+    tap.equal(s.call(s.owner, "/v1/secret/give", tenant="acme", policy="erasing", secret="token",
+                     base64=base64.b64encode(b"T").decode())[0], 200)
+    probe = Probe(s, s.program, policy="erasing")
+    folder, copy = s.directory + "/volumes/data", s.directory + "/copy"
+    for command in ("mount", "put secret 88 50000", "put other 89 50000"):
+        tap.equal(probe.ask(command), command.split()[0] + " 0 ")
+    shutil.copytree(folder, copy)
+    before = probe.ask("keys")
+    tap.true(found_in(copy, before, b"X") > 0, "with its erase key the copy can be read")
+    tap.equal(probe.ask("forget secret"), "forget 0 ")
+    after = probe.ask("keys")
+    tap.equal(after.split()[1], before.split()[1], "the same volume key")
+    tap.equal((found_in(copy, after, b"X"), found_in(folder, after, b"X")), (0, 0), "what is left")
+    every = after + "".join(f" {n}={after.split('=')[1]}" for n in range(1, 8) if f" {n}=" not in after)
+    tap.equal(found_in(copy, every, b"X"), 0, "with the new key under every number")
+    tap.true(found_in(folder, after, b"Y") > 0, "the other file")
+    tap.equal(probe.ask("unmount"), "unmount 0 ")
+    probe.end()
+    probe = Probe(s, s.program, policy="erasing")
+    tap.equal([probe.ask(command) for command in ("mount", "size secret", "size other", "unmount")],
+              ["mount 0 ", "size -2 No such file or directory", "size 50000 ", "unmount 0 "])
+    probe.end()
+    shutil.rmtree(copy)
+    events = [json.loads(e["event"]) for e in s.call(s.operator, "/v1/audit", after=0)[1]["entries"]]
+    tap.true(any(e["event"] == "erase keys destroyed" and "by volumes (line" in e["detail"]
+                 for e in events), "the audit log names the clause")
+
+
+@tap.test
+def a_fenced_owner_gets_no_erase_key_and_destroys_none(s):
+    first = Probe(s, s.program, policy="erasing", instance="cd" * 16)
+    tap.equal(first.open()[0], "open 0 ")
+    second = Probe(s, s.program, policy="erasing", instance="cd" * 16)
+    tap.equal(second.open()[0], "open 0 ")
+    tap.equal(first.ask("erase-key 9").split()[:2], ["erase-key", "-116"], "it is fenced")
+    tap.true(first.ask("erase-drop 9").startswith("erase-drop -116"), "it is fenced")
+    tap.true(second.ask("erase-key 9").startswith("erase-key -126"), "there is no such key")
+    for probe in (first, second):
+        probe.end()
+
+
+def volume_key(s):
+    probe = Probe(s, s.program, policy="erasing")
+    tap.equal(probe.ask("mount"), "mount 0 ")
+    words = probe.ask("keys")
+    return probe, words
+
+
+@tap.test
+def the_owner_orders_another_key_and_what_is_to_be_erased(s):
+    def order(**what):
+        return s.call(s.owner, "/v1/volume/order", tenant="acme", policy="erasing", volume="data", **what)
+    folder = s.directory + "/volumes/data"
+    probe, old = volume_key(s)
+    tap.equal(order(rekey=True)[0], 200)
+    tap.equal(order(erase=["/other", "/nowhere/at/all"])[0], 200)
+    tap.equal(s.call(s.stranger, "/v1/volume/order", tenant="acme", policy="erasing", volume="data",
+                     rekey=True)[1]["code"], "NOT_OWNER")
+    tap.equal(probe.ask("put more 90 9000"), "put 0 ")
+    tap.equal(probe.ask("unmount"), "unmount 0 ")
+    probe.end()
+    probe, same = volume_key(s)  # carries it out
+    tap.equal(same.split()[1], old.split()[1], "what it was given")
+    tap.equal(probe.ask("size other"), "size -2 No such file or directory")
+    tap.equal(probe.ask("unmount"), "unmount 0 ")
+    probe.end()
+    tap.equal(found_in(folder, same, b"Z"), 0, "the old key opens nothing")
+    probe, new = volume_key(s)
+    tap.true(new.split()[1] != old.split()[1], "another key")
+    tap.equal(probe.ask("size more"), "size 9000 ")
+    tap.true(found_in(folder, new, b"Z") > 0, "the new one does")
+    tap.equal(probe.ask("unmount"), "unmount 0 ")
     probe.end()
 
 

@@ -3,13 +3,17 @@
  * prints what it was given, then plays a volume's owner by the words on its standard input.
  *
  *   provision-probe KBS PIN TENANT POLICY PROGRAM DEVICE VOLUME_DIR INSTANCE PATIENCE_MS
- *   open | report SEQUENCE | close SEQUENCE | rest | bench COUNT */
+ *   open | report SEQUENCE | close SEQUENCE | rest | bench COUNT
+ *   erase-key N | erase-drop N
+ *   mount | put NAME BYTE SIZE | size NAME | forget NAME | keys | unmount: a real volume */
 #include "attest/json_memory.h"
 #include "base/hex.h"
 #include "platform/host.h"
 #include "platform/linux/sim_device.h"
 #include "runtime/net/tls_context.h"
 #include "runtime/provision/provision.h"
+#include "runtime/vfs/volume_order.h"
+#include "volume/backend.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -86,8 +90,98 @@ static void renew(void)
     free((void *)(uintptr_t)key.bytes);
 }
 
+static struct volume *g_volume;
+static struct volume_backend *g_backend;
+
+/* As the file shield does at a start. */
+static int mount(struct error *e)
+{
+    const struct runtime_volume *rv = &g_config.volumes[0];
+    int r = volume_dir_open(rv->host_dir, true, &g_backend);
+    struct volume_options options = {
+        .backend = g_backend, .key = &rv->key, .authority = rv->authority, .mode = rv->mode};
+    if (r < 0)
+        return r;
+    memcpy(options.id, rv->id, sizeof options.id);
+    volume_order_key(rv, &options);
+    if (rv->create)
+        r = volume_create(&options, 0, 0, e);
+    if (r == 0)
+        r = volume_open(&options, &g_volume, e);
+    if (r == 0)
+        volume_order_run(rv, g_volume);
+    return r;
+}
+
+static int put(const char *name, int byte, size_t size)
+{
+    const struct volume_attr attr = {.mode = 0100600};
+    uint64_t ino;
+    char *bytes = malloc(size);
+    int r =
+        volume_make(g_volume, VOLUME_ROOT_INO, slice_of_text(name), &attr, (struct slice){0}, &ino);
+    memset(bytes, byte, size);
+    ssize_t n = r == 0 ? volume_write(g_volume, ino, 0, bytes, size) : r;
+    free(bytes);
+    return n < 0 ? (int)n : volume_sync(g_volume, 0, false);
+}
+
+static int size_of(const char *name)
+{
+    struct volume_attr a = {0};
+    uint64_t ino;
+    int r = volume_lookup(g_volume, VOLUME_ROOT_INO, slice_of_text(name), &ino);
+    if (r == 0)
+        r = volume_getattr(g_volume, ino, &a);
+    return r < 0 ? r : (int)a.size;
+}
+
+/* What nobody but a test may do: the keys, for a second reader. */
+static void keys_print(void)
+{
+    const struct runtime_volume *rv = &g_config.volumes[0];
+    char text[65];
+    hex_encode(slice_of(rv->key.bytes, sizeof rv->key.bytes), text);
+    printf("key %s", text);
+    struct volume_stats stats = {0};
+    volume_statfs(g_volume, &stats);
+    for (uint32_t n = 1; n <= stats.erase_epoch; n++) {
+        struct key256 key;
+        if (rv->authority->erase_key(rv->authority->ctx, rv->id, n, &key) < 0)
+            continue;
+        hex_encode(slice_of(key.bytes, sizeof key.bytes), text);
+        printf(" %u=%s", n, text);
+    }
+    printf("\n");
+    fflush(stdout);
+}
+
+static bool volume_command(const char *line)
+{
+    char name[64];
+    unsigned long long byte = 0, size = 0;
+    struct error e = {0};
+    if (strncmp(line, "mount", 5) == 0)
+        result("mount", mount(&e), &e);
+    else if (sscanf(line, "put %60s %llu %llu", name, &byte, &size) == 3)
+        result("put", put(name, (int)byte, size), &e);
+    else if (sscanf(line, "size %60s", name) == 1)
+        result("size", size_of(name), &e);
+    else if (sscanf(line, "forget %60s", name) == 1)
+        result("forget", volume_erase_path(g_volume, name), &e);
+    else if (strncmp(line, "keys", 4) == 0)
+        keys_print();
+    else if (strncmp(line, "unmount", 7) == 0)
+        result("unmount", volume_close(g_volume), &e);
+    else
+        return false;
+    return true;
+}
+
 static void command(const char *line)
 {
+    if (volume_command(line))
+        return;
     const struct volume_authority *a = g_config.volumes[0].authority;
     const uint8_t *id = g_config.volumes[0].id;
     static const uint8_t opening[16] = {1};
@@ -108,6 +202,11 @@ static void command(const char *line)
         g_head.sequence = n;
         g_head.tag[0] = (uint8_t)n;
         result("close", a->close(a->ctx, id, &g_head), &e);
+    } else if (sscanf(line, "erase-key %llu", &n) == 1) {
+        struct key256 key;
+        result("erase-key", a->erase_key(a->ctx, id, (uint32_t)n, &key), &e);
+    } else if (sscanf(line, "erase-drop %llu", &n) == 1) {
+        result("erase-drop", a->erase_drop(a->ctx, id, (uint32_t)n), &e);
     } else if (strncmp(line, "renew", 5) == 0) {
         renew();
     } else if (sscanf(line, "bench %llu", &n) == 1) {

@@ -130,6 +130,49 @@ static int rule_add(struct context *c, const struct runtime_file_rule *rule)
     return 0;
 }
 
+static int erase_keys_read(struct context *c, const json_t *object, const uint8_t *id)
+{
+    const json_t *list = json_object_get(object, "erase_keys");
+    if (json_array_size(list) > AUTHORITY_ERASE_KEYS_MAX)
+        return bad(c, "erase_keys");
+    for (size_t i = 0; i < json_array_size(list); i++) {
+        SCOPED(key256_wipe) struct key256 key = {0};
+        const json_t *one = json_array_get(list, i);
+        json_int_t number = json_integer_value(json_object_get(one, "number"));
+        if (number < 1 || number > UINT32_MAX)
+            return bad(c, "number");
+        int r = key_read(c, one, "key", &key);
+        if (r < 0)
+            return r;
+        authority_erase_key_given(id, (uint32_t)number, &key);
+    }
+    return 0;
+}
+
+static int order_read(struct context *c, const json_t *object, struct runtime_volume_order **ret)
+{
+    const json_t *serial = json_object_get(object, "serial");
+    const json_t *erase = json_object_get(object, "erase");
+    struct runtime_volume_order *order = arena_alloc(c->arena, sizeof *order);
+    int r = 0;
+    if (!order)
+        return error_set(c->e, -ENOMEM, "no memory for the configuration");
+    if (!json_is_integer(serial) || (erase && json_array_size(erase) > RUNTIME_ERASE_PATHS_MAX))
+        return bad(c, "order");
+    *order =
+        (struct runtime_volume_order){.serial = (uint64_t)json_integer_value(serial),
+                                      .has_key = json_object_get(object, "key") != NULL,
+                                      .rewrite = json_is_true(json_object_get(object, "rewrite")),
+                                      .done = authority_order_done};
+    if (order->has_key)
+        r = key_read(c, object, "key", &order->key);
+    if (r == 0 && erase)
+        r = vector_read(c, object, "erase", true, &order->erase);
+    if (r == 0)
+        *ret = order;
+    return r;
+}
+
 static int volume_entry_read(struct context *c, const json_t *object)
 {
     static const char *const modes[] = {"none", "periodic", "strict", NULL};
@@ -159,6 +202,12 @@ static int volume_entry_read(struct context *c, const json_t *object)
         return bad(c, "head");
     if (opened)
         authority_opened(v->id, &head);
+    r = erase_keys_read(c, object, v->id);
+    const json_t *order = json_object_get(object, "order");
+    if (r == 0 && order)
+        r = order_read(c, order, &v->order);
+    if (r < 0)
+        return r;
     v->mode = (enum volume_mode)mode;
     v->create = json_is_true(json_object_get(object, "fresh"));
     config->volume_count++;

@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "runtime/provision/authority.h"
 
+#include "base/buf.h"
 #include "base/hex.h"
+#include "crypto/base64.h"
 #include "platform/host.h"
 #include "runtime/config.h"
 #include "runtime/provision/link.h"
@@ -16,14 +18,19 @@ static int64_t g_patience_ms;
 static _Atomic unsigned g_openings_left;
 static _Atomic int64_t g_reported_ns;
 
-/* What is known of each volume: a head that was given before it was asked for, and the name of the
- * key that its log is written with. Written by open(), which comes before any other call for that
- * volume. */
+/* What is known of each volume: a head that was given before it was asked for, the name of the key
+ * that its log is written with, and erase keys that came along. Written by open(), which comes before
+ * any other call for that volume; a key is wiped when it is taken, so none is left for a child. */
 struct known {
     uint8_t id[VOLUME_ID_SIZE];
     uint8_t opening[16];
     struct volume_head head;
     bool opened; /* `head` has not been taken yet */
+    struct {
+        uint32_t number;
+        struct key256 key;
+    } erase[AUTHORITY_ERASE_KEYS_MAX];
+    uint32_t erase_oldest; /* the key broker has none before this; 0: nobody has said */
 };
 static struct known g_known[RUNTIME_VOLUMES_MAX];
 static unsigned g_known_count;
@@ -51,13 +58,53 @@ static struct known *known_find(const uint8_t id[VOLUME_ID_SIZE])
     return NULL;
 }
 
+/* NULL: there is no room. */
+static struct known *known_add(const uint8_t id[VOLUME_ID_SIZE], const struct volume_head *head)
+{
+    struct known *known = known_find(id);
+    if (!known && g_known_count == RUNTIME_VOLUMES_MAX)
+        return NULL;
+    if (!known)
+        known = &g_known[g_known_count++];
+    known->head = *head;
+    memcpy(known->id, id, sizeof known->id);
+    return known;
+}
+
 void authority_opened(const uint8_t id[VOLUME_ID_SIZE], const struct volume_head *head)
 {
-    if (g_known_count == RUNTIME_VOLUMES_MAX)
+    struct known *known = known_add(id, head);
+    if (known)
+        known->opened = true;
+}
+
+void authority_erase_key_given(const uint8_t id[VOLUME_ID_SIZE], uint32_t number,
+                               const struct key256 *key)
+{
+    struct known *known = known_find(id);
+    for (unsigned i = 0; known && i < ARRAY_COUNT(known->erase); i++) {
+        if (known->erase[i].number != 0)
+            continue;
+        known->erase[i].number = number;
+        known->erase[i].key = *key;
+        if (known->erase_oldest == 0 || number < known->erase_oldest)
+            known->erase_oldest = number;
         return;
-    struct known *known = &g_known[g_known_count++];
-    *known = (struct known){.head = *head, .opened = true};
-    memcpy(known->id, id, sizeof known->id);
+    }
+}
+
+static bool erase_key_take(const uint8_t id[VOLUME_ID_SIZE], uint32_t number,
+                           struct key256 *ret_key)
+{
+    struct known *known = known_find(id);
+    for (unsigned i = 0; known && number != 0 && i < ARRAY_COUNT(known->erase); i++) {
+        if (known->erase[i].number != number)
+            continue;
+        *ret_key = known->erase[i].key;
+        secret_wipe(&known->erase[i], sizeof known->erase[i]);
+        return true;
+    }
+    return false;
 }
 
 /* True if open() has its answer already. */
@@ -132,6 +179,9 @@ static int authority_open(void *ctx, const uint8_t id[VOLUME_ID_SIZE],
             r = link_refused(answer, status, &why);
         if (r == 0)
             r = authority_head_read(answer, ret_head);
+        struct known *known = r == 0 ? known_add(id, ret_head) : NULL;
+        if (known)
+            memcpy(known->opening, opening_key_id, sizeof known->opening);
         json_decref(answer);
         if (r == 0 || delay_ms == 0 || host_monotonic_ns() + delay_ms * 1000000 > deadline_ns) {
             json_decref(request);
@@ -186,5 +236,79 @@ static int authority_close(void *ctx, const uint8_t id[VOLUME_ID_SIZE],
     return r;
 }
 
-const struct volume_authority authority_kbs = {
-    .open = authority_open, .report = authority_report, .close = authority_close};
+/* A call about a volume that is open, with one number more. */
+static int owner_call(const char *path, const uint8_t id[VOLUME_ID_SIZE], const char *member,
+                      uint64_t n, json_t **ret_answer)
+{
+    char id_hex[2 * VOLUME_ID_SIZE + 1];
+    const struct known *known = known_find(id);
+    unsigned status = 0;
+    struct error e = {0};
+    hex_encode(slice_of(id, VOLUME_ID_SIZE), id_hex);
+    json_t *request = known ? json_pack("{s:s, s:I, s:I}", "id", id_hex, "epoch",
+                                        (json_int_t)known->head.epoch, member, (json_int_t)n)
+                            : NULL;
+    int r = request ? link_call(path, request, false, &status, ret_answer, &e) : -ENOMEM;
+    json_decref(request);
+    if (r < 0)
+        return r == -EACCES || r == -EKEYREJECTED ? -ESTALE : -EAGAIN;
+    return status == 200 ? 0 : status >= 500 ? -EAGAIN : status == 404 ? -ENOKEY : -ESTALE;
+}
+
+static int erase_key_read(const json_t *answer, struct key256 *ret_key)
+{
+    SCOPED(buf_done) struct buf bytes = {0};
+    const char *text = json_string_value(json_object_get(answer, "key"));
+    int r = text ? crypto_base64_decode(slice_of_text(text), &bytes) : -EBADMSG;
+    if (r < 0 || bytes.size != sizeof ret_key->bytes)
+        return r < 0 ? r : -EBADMSG;
+    memcpy(ret_key->bytes, bytes.bytes, sizeof ret_key->bytes);
+    return 0;
+}
+
+static int authority_erase_key(void *ctx, const uint8_t id[VOLUME_ID_SIZE], uint32_t epoch,
+                               struct key256 *ret_key)
+{
+    json_t *answer = NULL;
+    (void)ctx;
+    if (erase_key_take(id, epoch, ret_key))
+        return 0;
+    int r = owner_call("/v1/volume/erase/key", id, "number", epoch, &answer);
+    if (r == 0)
+        r = erase_key_read(answer, ret_key);
+    json_decref(answer);
+    return r;
+}
+
+static int authority_erase_drop(void *ctx, const uint8_t id[VOLUME_ID_SIZE], uint32_t epoch)
+{
+    json_t *answer = NULL;
+    struct key256 older;
+    struct known *known = known_find(id);
+    (void)ctx;
+    for (unsigned i = 0; known && i < ARRAY_COUNT(known->erase); i++)
+        if (known->erase[i].number < epoch && erase_key_take(id, known->erase[i].number, &older))
+            key256_wipe(&older);
+    /* At an opening that was told all there are, the key broker need not be asked. */
+    if (known && known->erase_oldest >= epoch)
+        return 0;
+    int r = owner_call("/v1/volume/erase/drop", id, "before", epoch, &answer);
+    if (r == 0 && known)
+        known->erase_oldest = epoch;
+    json_decref(answer);
+    return r;
+}
+
+int authority_order_done(const uint8_t id[VOLUME_ID_SIZE], uint64_t serial)
+{
+    json_t *answer = NULL;
+    int r = owner_call("/v1/volume/done", id, "order", serial, &answer);
+    json_decref(answer);
+    return r;
+}
+
+const struct volume_authority authority_kbs = {.open = authority_open,
+                                               .report = authority_report,
+                                               .close = authority_close,
+                                               .erase_key = authority_erase_key,
+                                               .erase_drop = authority_erase_drop};

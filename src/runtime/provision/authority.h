@@ -18,6 +18,15 @@ void authority_expect_openings(unsigned count);
  * without a call. At most RUNTIME_VOLUMES_MAX; more are ignored, and cost a call. */
 void authority_opened(const uint8_t id[VOLUME_ID_SIZE], const struct volume_head *head);
 
+/* An erase key that came with such an answer: the first erase_key() for it costs no call. */
+enum { AUTHORITY_ERASE_KEYS_MAX = 4 };
+void authority_erase_key_given(const uint8_t id[VOLUME_ID_SIZE], uint32_t number,
+                               const struct key256 *key);
+
+/* Tells the key broker that an order of the owner's for a volume that is open has been carried out. 0,
+ * -EAGAIN, -ESTALE: somebody else has it open. */
+must_check int authority_order_done(const uint8_t id[VOLUME_ID_SIZE], uint64_t serial);
+
 /* Members epoch, sequence and tag of an answer. 0 or -EBADMSG. */
 must_check int authority_head_read(const json_t *answer, struct volume_head *ret_head);
 

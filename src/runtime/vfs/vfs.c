@@ -18,6 +18,7 @@
 #include "runtime/vfs/static_file.h"
 #include "runtime/vfs/volume_client.h"
 #include "runtime/vfs/volume_file.h"
+#include "runtime/vfs/volume_order.h"
 #include "runtime/vfs/write_behind.h"
 #include "volume/backend.h"
 
@@ -222,6 +223,7 @@ static int open_volume(const struct runtime_config *config, unsigned index, stru
         .copy = guest_copy_some,
     };
     memcpy(options.id, rv->id, sizeof options.id);
+    volume_order_key(rv, &options);
     if (rv->create) {
         struct error ignored = {0};
         r = volume_create(&options, g_fs.creds.uid, g_fs.creds.gid, &ignored);
@@ -231,7 +233,10 @@ static int open_volume(const struct runtime_config *config, unsigned index, stru
         }
     }
     r = open_patiently(&options, &g_fs.owner->volumes[index], e);
-    return r < 0 ? error_prefix(e, r, "opening volume '%s' in '%s'", rv->name, rv->host_dir) : 0;
+    if (r < 0)
+        return error_prefix(e, r, "opening volume '%s' in '%s'", rv->name, rv->host_dir);
+    volume_order_run(rv, g_fs.owner->volumes[index]);
+    return 0;
 }
 
 static bool needs_owner(const struct runtime_config *config)
