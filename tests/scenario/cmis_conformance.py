@@ -33,6 +33,32 @@ def every_value(number):
             for s, many in (("", 1), ("s", 2))]
 
 
+# The repository
+
+
+@over("browser", "atom", "soap", "atom10")
+def the_repository_says_what_it_is(g):
+    info = g.client.info()
+
+    def say(name, json_name=None):
+        return info[json_name or name] if isinstance(info, dict) else cb.text(info, "cmis:" + name)
+    for name in ("repositoryId", "repositoryName", "repositoryDescription", "vendorName",
+                 "productName", "productVersion", "rootFolderId", "latestChangeLogToken",
+                 "cmisVersionSupported"):
+        tap.true(say(name), name)
+    tap.equal(say("thinClientURI"), g.system.server.url + "/")
+    tap.equal((say("principalAnonymous", "principalIdAnonymous"),
+               say("principalAnyone", "principalIdAnyone")), ("anonymous", "anyone"))
+    tap.true(say("changesIncomplete") in (True, "true"), "old changes are dropped")
+    abilities = info["capabilities"] if isinstance(info, dict) else {
+        cb.local(item): item.text for item in cb.find(info, "cmis:capabilities")}
+    for name in ("ACL", "AllVersionsSearchable", "Changes", "ContentStreamUpdatability",
+                 "GetDescendants", "GetFolderTree", "Multifiling", "PWCSearchable", "PWCUpdatable",
+                 "Query", "Renditions", "Unfiling", "VersionSpecificFiling", "Join"):
+        tap.true(abilities.get("capability" + name) is not None, f"capability{name}")
+    refused("objectNotFound", g.client.type, "no:type")
+
+
 # Types
 
 

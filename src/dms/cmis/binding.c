@@ -6,6 +6,7 @@ void binding_init(struct call *call, struct cmis_call *cmis)
 {
     cmis_call_init(cmis, call->dms->store, &call->model_arena, &call->user, call->actor.now_ms);
     cmis->from = call->actor.from;
+    cmis->home = call_url(call, "/");
     if (call->token_scopes && !(call->token_scopes & SCOPE_ADMIN))
         cmis->is_admin = false;
 }

@@ -345,7 +345,7 @@ void browser_repositories_write(struct browser *browser, struct json *json)
     acl_capabilities_put(json, info);
     json_put_text(json, "latestChangeLogToken", info->latest_change_token);
     json_put_text(json, "cmisVersionSupported", info->version_supported);
-    url_put(browser, json, "thinClientURI", "/");
+    json_put_text(json, "thinClientURI", info->thin_client_uri ? info->thin_client_uri : "");
     json_put_bool(json, "changesIncomplete", info->changes_incomplete);
     ids_put(json, "changesOnType", info->changes_on_type.ids, info->changes_on_type.count);
     json_put_text(json, "principalIdAnonymous", info->principal_anonymous);

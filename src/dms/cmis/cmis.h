@@ -539,6 +539,7 @@ struct cmis_call {
     bool is_admin;
     int64_t now_ms;
     const char *from;            /* the peer's address, for the audit trail; may be NULL */
+    const char *home;            /* the address of the web interface; may be NULL */
     struct content_draft *draft; /* for args.stream; the operation takes what it uses */
     struct cmis_args args;
     struct cmis_result result;

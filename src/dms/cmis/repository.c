@@ -131,6 +131,7 @@ int cmis_getRepositoryInfo(struct cmis_call *cmis)
     if (!info || change_ends(cmis, &first, &last) < 0)
         return -1;
     *info = repository;
+    info->thin_client_uri = cmis->home;
     info->latest_change_token = call_printf(cmis, "%lld", (long long)last);
     cmis->result.repository = info;
     return info->latest_change_token ? 0 : -1;
