@@ -420,5 +420,86 @@ def policies_are_applied_and_removed(g):
     g.client.delete(policy)
 
 
+# Retention and holds
+
+
+SECONDARY = "cmis:secondaryObjectTypeIds"
+RETENTION, HOLD = "cmis:rm_clientMgtRetention", "cmis:rm_hold"
+UNTIL, HOLDS = "cmis:rm_expirationDate", "cmis:rm_holdIds"
+
+
+def timed(when, *more):
+    return [("Id", SECONDARY, [RETENTION, *more]), ("DateTime", UNTIL, [when])]
+
+
+@over()
+def a_time_to_keep_is_a_secondary_type(g):
+    number, faults = g.document(), cmis_judge.Faults(g.client)
+    node = number.split(";")[0]
+    number = g.client.update(number, timed("2090-01-01T00:00:00.000Z"))
+    found = g.client.get(number, **ALL)
+    tap.equal((found.properties[SECONDARY], found[UNTIL]), ([RETENTION], "2090-01-01T00:00:00.000Z"))
+    faults.judge_object(found)
+    tap.equal(g.system.server.ask(f"/api/documents/{node}/retention").json["until_ms"],
+              3786912000000, "what REST says")
+    tap.true(not found.actions["canDeleteObject"] and not found.actions["canSetContentStream"],
+             "actions")
+    refused("constraint", g.client.delete, number)
+    refused("constraint", g.client.set_content, number, (b"x", "text/plain", "x"))
+    refused("constraint", g.client.update, number, [("Id", SECONDARY, [])])
+    for when in ("2089-01-01T00:00:00.000Z", "2001-01-01T00:00:00.000Z"):
+        refused("constraint", g.client.update, number, [("DateTime", UNTIL, [when])])
+    refused("constraint", g.client.update, number, [("DateTime", UNTIL, [])])
+    g.client.update(number, [text("cmis:description", "may change")])
+    g.client.update(number, [("DateTime", UNTIL, ["2091-01-01T00:00:00.000Z"])])
+    tap.equal(g.client.get(number)[UNTIL], "2091-01-01T00:00:00.000Z")
+    new = g.client.check_in(g.client.check_out(number), "true", content=(b"n", "text/plain", "n"))
+    tap.equal(g.client.get(new)[UNTIL], "2091-01-01T00:00:00.000Z", "it is the document's")
+    faults.judge_versions(new)
+    copy = g.client.copy(new, [text("cmis:name", g.fresh("copy"))], g.folder)
+    tap.equal(g.client.get(copy).properties[SECONDARY], [], "a copy need not be kept")
+    g.client.delete(copy)
+    born = g.client.create("Document", cb.named("cmis:document", g.fresh("born"), *timed(
+        "2090-01-01T00:00:00.000Z")), g.folder, (b"x", "text/plain", "x"))
+    refused("constraint", g.client.delete, born)
+    by_rest = g.document()
+    keep(g, by_rest)
+    found = g.client.get(by_rest, **ALL)
+    tap.equal((found.properties[SECONDARY], bool(found[UNTIL])), ([RETENTION], True), "set by REST")
+    faults.judge_object(found)
+    faults.judge()
+    refused("constraint", g.client.update, g.folder, timed("2090-01-01T00:00:00.000Z"))
+    refused("constraint", g.client.update, g.document(), timed("2001-01-01T00:00:00.000Z"))
+    refused("constraint", g.client.delete_type, RETENTION)
+
+
+@over()
+def a_legal_hold_is_a_secondary_type(g):
+    number, faults = g.document(), cmis_judge.Faults(g.client)
+    a, b = g.fresh("case"), g.fresh("case")
+    put = [("Id", SECONDARY, [HOLD]), ("String", HOLDS, [a, b])]
+    number = g.client.update(number, put)
+    found = g.client.get(number, **ALL)
+    tap.equal((found.properties[SECONDARY], sorted(found.properties[HOLDS])), ([HOLD], sorted([a, b])))
+    faults.judge_object(found)
+    faults.judge()
+    server = g.system.server
+    said = server.ask(f"/api/documents/{number.split(';')[0]}/retention").json
+    tap.equal((sorted(said["holds"]), said["kept"]), (sorted([a, b]), True), "what REST says")
+    refused("constraint", g.client.delete, number)
+    refused("constraint", g.client.update, number, [("String", HOLDS, [a])])
+    refused("constraint", g.client.update, number, [("Id", SECONDARY, [])])
+    other = g.document()
+    g.client.update(other, [("Id", SECONDARY, [HOLD]), ("String", HOLDS, [a])])
+    holds = [hold for hold in server.ask("/api/holds").json["items"] if hold["name"] == a]
+    tap.equal([hold["documents"] for hold in holds], [2], "one hold of one name")
+    name = g.fresh("clerk")
+    server.post("/api/users", {"name": name, "password": "one-time-word-1"})
+    server.ask("/api/me/password", "-X", "PUT", "-d",
+               '{"old":"one-time-word-1","new":"another-password"}', auth=f"{name}:one-time-word-1")
+    clerk = g.system.client(g.binding, f"{name}:another-password")
+    refused("permissionDenied", clerk.update, g.document(), put)
+
+
 if __name__ == "__main__":
     main(sys.argv[1])

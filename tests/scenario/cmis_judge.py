@@ -248,7 +248,7 @@ class Faults:
         self.add(found.get("updatability") in ("readonly", "readwrite", "whencheckedout",
                                                "oncreate"), f"{where}: updatability")
         self.add(found.get("cardinality") in ("single", "multi"), f"{where}: cardinality")
-        if key.startswith("cmis:"):
+        if key.startswith("cmis:") and not key.startswith("cmis:rm_"):
             self.add(found.get("inherited") is not is_base, f"{where}: inherited")
             self.add(found.get("queryName") == key, f"{where}: query name")
 

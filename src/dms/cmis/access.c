@@ -7,7 +7,7 @@
 
 #define ANYONE "anyone"
 #define ANONYMOUS "anonymous" /* nobody signs in so; what it is given waits for somebody who does */
-#define ME "cmis:user" /* in a request: whoever asks */
+#define ME "cmis:user"        /* in a request: whoever asks */
 
 static const char *const permissions[] = {"cmis:read", "cmis:write", "cmis:all"};
 

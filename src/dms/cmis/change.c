@@ -100,7 +100,7 @@ int properties_update(struct cmis_call *cmis, struct row *row, enum property_mom
     const char *name = set.name ? set.name : row->name;
     if (rename_check(cmis, row, name) < 0 ||
         properties_store(cmis, row->node.key, row->number, &set) < 0 ||
-        properties_prune(cmis, row, &set) < 0)
+        properties_prune(cmis, row, &set) < 0 || retention_apply(cmis, row, &set) < 0)
         return -1;
     return row_touch(cmis, row, name);
 }

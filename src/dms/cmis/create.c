@@ -30,6 +30,8 @@ static int created(struct cmis_call *cmis, int64_t key, int64_t number,
         return -1;
     if ((number ? row_version(cmis, key, number, &row) : row_by_key(cmis, key, &row)) < 0)
         return cmis->error ? -1 : cmis_fail_errno(cmis, -EIO);
+    if (retention_apply(cmis, &row, set) < 0)
+        return -1;
     for (size_t i = 0; i < args->policies.count; i++)
         if (policy_apply(cmis, args->policies.ids[i], &row) < 0)
             return -1;
@@ -276,7 +278,8 @@ static int source_defaults(struct cmis_call *cmis, struct row *source)
     values[0] = source->type->id;
     values[1] = source->name;
     for (size_t i = 0; i < secondaries; i++)
-        if (type_find(cmis->store, secondary->values[i].text))
+        if (type_find(cmis->store, secondary->values[i].text) &&
+            !retention_is_type(secondary->values[i].text))
             values[2 + used++] = secondary->values[i].text;
     if (count > 0)
         memcpy(items, cmis->args.properties.items, count * sizeof *items);

@@ -18,6 +18,12 @@
 /* types.c: definitions. Base types are constant; the others are read from the store at first need
  * and kept until they change or it rests. */
 extern const struct cmis_type cmis_base_types[CMIS_BASE_COUNT];
+/* retention.c: secondary types that the standard has and the store keeps */
+enum { CMIS_RETENTION_TYPE_COUNT = 2 };
+extern const struct cmis_type cmis_retention_types[CMIS_RETENTION_TYPE_COUNT];
+bool retention_is_type(const char *id);
+/* Whether it is kept elsewhere than among the version's values. */
+bool retention_is_property(const char *id);
 /* NULL if there is none. */
 const struct cmis_type *type_find(struct store *store, const char *id);
 const struct cmis_type *type_by_query_name(struct store *store, struct slice name);
@@ -128,6 +134,12 @@ must_check int properties_complete(struct cmis_call *cmis, struct property_set *
 /* What a secondary type that is taken away leaves behind. */
 must_check int properties_prune(struct cmis_call *cmis, struct row *row,
                                 const struct property_set *set);
+
+/* retention.c: adds to a row's values what keeps it; makes of properties that were set what they ask
+ * for, or refuses. */
+must_check int retention_values(struct cmis_call *cmis, struct row *row);
+must_check int retention_apply(struct cmis_call *cmis, const struct row *row,
+                               const struct property_set *set);
 
 /* objects.c: what answers say of objects */
 struct object_view {

@@ -387,7 +387,8 @@ static uint64_t document_actions(const struct row *row, bool read, bool write, b
     return can(changeable, CMIS_CAN_UPDATE_PROPERTIES) |
            can(write && loses && (row->is_pwc || !out), CMIS_CAN_DELETE_OBJECT) |
            can(changeable && stream && loses, CMIS_CAN_SET_CONTENT_STREAM) |
-           can(changeable && loses && row->content && row->type->stream_rule != CMIS_STREAM_REQUIRED,
+           can(changeable && loses && row->content &&
+                   row->type->stream_rule != CMIS_STREAM_REQUIRED,
                CMIS_CAN_DELETE_CONTENT_STREAM) |
            can(read && row->content, CMIS_CAN_GET_CONTENT_STREAM) |
            can(settled && row->type->versionable, CMIS_CAN_CHECK_OUT) |

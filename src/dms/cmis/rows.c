@@ -320,7 +320,7 @@ int row_values(struct cmis_call *cmis, struct row *row)
     row->values.items = items;
     row->values.count = count;
     row->has_values = true;
-    return 0;
+    return retention_values(cmis, row);
 }
 
 const struct cmis_property_definition *row_definition(struct cmis_call *cmis, const struct row *row,

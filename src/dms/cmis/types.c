@@ -33,6 +33,9 @@ static const struct cmis_type *find_among(const struct cmis_types *types, const 
     for (size_t i = 0; i < CMIS_BASE_COUNT; i++)
         if (strcmp(cmis_base_types[i].id, id) == 0)
             return &cmis_base_types[i];
+    for (size_t i = 0; i < CMIS_RETENTION_TYPE_COUNT; i++)
+        if (strcmp(cmis_retention_types[i].id, id) == 0)
+            return &cmis_retention_types[i];
     for (size_t i = 0; types && i < types->count; i++)
         if (strcmp(types->types[i]->id, id) == 0)
             return types->types[i];
@@ -107,8 +110,12 @@ const struct cmis_type *type_at(struct store *store, size_t i)
 {
     if (i < CMIS_BASE_COUNT)
         return &cmis_base_types[i];
+    i -= CMIS_BASE_COUNT;
+    if (i < CMIS_RETENTION_TYPE_COUNT)
+        return &cmis_retention_types[i];
+    i -= CMIS_RETENTION_TYPE_COUNT;
     const struct cmis_types *types = types_get(store);
-    return types && i - CMIS_BASE_COUNT < types->count ? types->types[i - CMIS_BASE_COUNT] : NULL;
+    return types && i < types->count ? types->types[i] : NULL;
 }
 
 const struct cmis_type *type_by_query_name(struct store *store, struct slice name)
@@ -176,7 +183,8 @@ int cmis_getTypeChildren(struct cmis_call *cmis)
     const char *parent = cmis_args_has(cmis, CMIS_IN_TYPE_ID) ? args->type_id : NULL;
     if (parent && type_arg(cmis, parent, &type) < 0)
         return -1;
-    list = call_alloc(cmis, (CMIS_BASE_COUNT + CMIS_TYPES_MAX) * sizeof(void *));
+    list = call_alloc(cmis, (CMIS_BASE_COUNT + CMIS_RETENTION_TYPE_COUNT + CMIS_TYPES_MAX) *
+                                sizeof(void *));
     if (!list)
         return -1;
     for (size_t i = 0; (type = type_at(cmis->store, i)) != NULL; i++) {

@@ -367,7 +367,7 @@ static bool has_column(const char *id)
     for (size_t i = 0; i < ARRAY_COUNT(ids); i++)
         if (strcmp(ids[i], id) == 0)
             return true;
-    return false;
+    return retention_is_property(id);
 }
 
 static int value_add(struct cmis_call *cmis, int64_t key, int64_t number,
