@@ -137,7 +137,9 @@ static void peer_judge(struct tls_transport *t)
         return;
     peer->kind = TLS_PEER_REFUSED;
     int r = ratls_key_hash(peer->certificate, peer->key_hash);
-    if (r == 0 && SSL_get_server_random(t->ssl, nonce, sizeof nonce) == sizeof nonce)
+    if (r == 0 && SSL_get_server_random(t->ssl, nonce, sizeof nonce) != sizeof nonce)
+        r = -EIO; /* nothing to judge it by: refused below */
+    if (r == 0)
         r = ratls_verify(peer->certificate, nonce, t->server->verifier, &peer->evidence,
                          &peer->refusal);
     if (r == 0)

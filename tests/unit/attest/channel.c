@@ -7,12 +7,29 @@
 #include "server/tls.h"
 
 #include <errno.h>
+#include <openssl/ssl.h>
 #include <openssl/x509.h>
 #include <signal.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
 
 static int g_fd;
+static bool g_server_random_lost, g_client_random_lost; /* as if OpenSSL had none */
+
+size_t __real_SSL_get_server_random(const SSL *ssl, unsigned char *out, size_t size);
+size_t __real_SSL_get_client_random(const SSL *ssl, unsigned char *out, size_t size);
+size_t __wrap_SSL_get_server_random(const SSL *ssl, unsigned char *out, size_t size);
+size_t __wrap_SSL_get_client_random(const SSL *ssl, unsigned char *out, size_t size);
+
+size_t __wrap_SSL_get_server_random(const SSL *ssl, unsigned char *out, size_t size)
+{
+    return g_server_random_lost ? 0 : __real_SSL_get_server_random(ssl, out, size);
+}
+
+size_t __wrap_SSL_get_client_random(const SSL *ssl, unsigned char *out, size_t size)
+{
+    return g_client_random_lost ? 0 : __real_SSL_get_client_random(ssl, out, size);
+}
 
 static ssize_t socket_read(void *ctx, void *bytes, size_t size)
 {
@@ -197,6 +214,36 @@ TEST(a_side_without_evidence_ends_the_handshake)
     options = (struct channel_options){.pin = &pin};
     pid = serve(no_evidence);
     CHECK_EQ(channel_open(&options, &g_io, &ch, NULL), -ECONNABORTED);
+    stop(pid);
+}
+
+TEST(without_a_nonce_no_evidence_is_taken_for_verified)
+{
+    struct who pin = pin_sample();
+    SCOPED(p256_freep) struct p256_key *key = NULL;
+    struct channel *ch = NULL;
+    REQUIRE(p256_generate(&key) == 0);
+    struct channel_options options = {
+        .pin = &pin, .evidence_key = key, .evidence = sample_evidence};
+    /* The server has no nonce to judge its client's evidence by. */
+    g_server_random_lost = true;
+    pid_t pid = serve(sample_evidence);
+    g_server_random_lost = false;
+    CHECK_EQ(channel_open(&options, &g_io, &ch, NULL), 0);
+    REQUIRE(ch != NULL);
+    check_kind(ch, "refused");
+    channel_close(TAKE(ch));
+    stop(pid);
+    /* The client has none to answer with, or none to judge its server by. */
+    pid = serve(sample_evidence);
+    g_server_random_lost = true;
+    CHECK(channel_open(&options, &g_io, &ch, NULL) < 0);
+    g_server_random_lost = false;
+    stop(pid);
+    pid = serve(sample_evidence);
+    g_client_random_lost = true;
+    CHECK_EQ(channel_open(&options, &g_io, &ch, NULL), -EKEYREJECTED);
+    g_client_random_lost = false;
     stop(pid);
 }
 
