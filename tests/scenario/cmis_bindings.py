@@ -58,12 +58,15 @@ class Object:
 
     def __init__(self, element):
         self.element, self.properties, self.kinds, self.attributes = element, {}, {}, {}
+        self.cells = {}  # by query name: a row may have a property twice
         bag = find(element, "cmis:properties")
         for item in element if bag is None and element.tag.endswith("properties") else bag or ():
             name = item.get("propertyDefinitionId")
             self.properties[name] = [value.text or "" for value in item.findall("cmis:value", NS)]
             self.kinds[name] = local(item).removeprefix("property")
             self.attributes[name] = dict(item.attrib)
+            self.cells[item.get("queryName")] = (self.properties[name], self.kinds[name],
+                                                 self.attributes[name])
         actions = find(element, "cmis:allowableActions")
         self.actions = None if actions is None else actions_of(actions)
         acl = find(element, "cmis:acl")

@@ -35,12 +35,15 @@ class Object(cb.Object):
     def __init__(self, item):
         # pylint: disable=super-init-not-called
         self.item, self.properties, self.kinds, self.attributes = item, {}, {}, {}
+        self.cells = {}
         for name, one in item.get("properties", {}).items():
             kind = one["type"]
             self.properties[name] = values_of(one["value"], kind)
             self.kinds[name] = KINDS[kind]
             self.attributes[name] = {"propertyDefinitionId": one["id"], **{
                 key: one[key] for key in ("localName", "displayName", "queryName") if key in one}}
+            self.cells[one.get("queryName")] = (self.properties[name], self.kinds[name],
+                                                self.attributes[name])
         self.actions = item.get("allowableActions")
         self.acl = acl_of(item["acl"]) if "acl" in item else None
         self.exact = item.get("exactACL")

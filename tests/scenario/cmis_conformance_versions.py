@@ -8,7 +8,7 @@ import cmis_bindings as cb
 import cmis_judge
 import tap
 from cmis_judge import ALL, one
-from cmis_three import ROOT, main, new_property, new_type, over, refused
+from cmis_three import ROOT, main, new_property, new_type, over, refused, same
 
 
 def judged(g, *numbers):
@@ -194,6 +194,60 @@ def invalid_queries_are_refused(g):
                       "SELECT * FROM cmis:document WHERE cmis:creationDate > TIMESTAMP 'x'"):
         error = refused("invalidArgument", g.client.query, statement)
         tap.equal(error.status, 500 if g.binding == "soap" else 400, statement)
+
+
+@over()
+def columns_have_one_name_each(g):
+    for columns in ("cmis:name, cmis:name", "cmis:name, CMIS:NAME", "*, cmis:name", "*, *",
+                    "cmis:name, cmis:objectId AS cmis:name", "cmis:name AS a, cmis:objectId AS A",
+                    "SCORE(), SCORE()", "SCORE(), cmis:name AS SEARCH_SCORE", "d.*, d.cmis:name",
+                    "* AS everything", "d.* everything"):
+        refused("invalidArgument", g.client.query,
+                f"SELECT {columns} FROM cmis:document d WHERE CONTAINS('x')")
+    number = g.document(b"albatross")
+    rows, _, _ = g.client.query(
+        "SELECT cmis:name, d.cmis:name, cmis:name AS again, cmis:objectId n, SCORE() AS rank FROM "
+        f"cmis:document d WHERE IN_FOLDER('{g.folder}') AND CONTAINS('albatross') ORDER BY again")
+    name = g.client.get(number).name
+    rank = rows[0].cells.pop("rank")
+    tap.equal({title: values for title, (values, _, _) in rows[0].cells.items()},
+              {"cmis:name": [name], "d.cmis:name": [name], "again": [name], "n": [number]})
+    tap.equal((rank[1], 0 <= float(rank[0][0]) <= 1), ("Decimal", True))
+
+
+@over()
+def rows_are_the_same_over_every_binding(g):
+    second = "cv:" + g.fresh("second")
+    new_type(g.client, second, "cmis:secondary", [
+        new_property(f"{second}:n", "integer"),
+        new_property(f"{second}:m", "datetime", cardinality="multi", orderable=False)])
+    g.document(b"pelican", more=[("Id", "cmis:secondaryObjectTypeIds", [second]),
+                                 ("Integer", f"{second}:n", ["7"]),
+                                 ("DateTime", f"{second}:m", ["2024-02-29T12:00:00.000Z"] * 2)])
+    plain = g.document(b"pelican pelican")
+    g.make("item", kind="Item")
+    join = (f"FROM cmis:document d LEFT JOIN {second} s ON d.cmis:objectId = s.cmis:objectId "
+            f"WHERE IN_FOLDER(d, '{g.folder}')")
+    for statement in (f"SELECT * FROM cmis:document WHERE IN_FOLDER('{g.folder}') ORDER BY cmis:name",
+                      f"SELECT * FROM cmis:item WHERE IN_FOLDER('{g.folder}')",
+                      f"SELECT * FROM cmis:folder WHERE cmis:objectId = '{g.folder}'",
+                      f"SELECT * {join} ORDER BY d.cmis:name",
+                      f"SELECT d.cmis:name AS title, s.{second}:m, SCORE() {join} AND "
+                      "CONTAINS(d, 'pelican') ORDER BY title"):
+        mine, more, total = g.client.query(statement)
+        tap.true(mine and all(row.cells for row in mine), statement)
+        for other in g.others():
+            rows, others_more, others_total = other.query(statement)
+            tap.equal((len(rows), bool(others_more), others_total), (len(mine), bool(more), total))
+            for at, row in enumerate(mine):
+                same({n: list(c) for n, c in rows[at].cells.items()},
+                     {n: list(c) for n, c in row.cells.items()}, f"{other.name}: {statement}")
+    empty = g.client.query(f"SELECT s.{second}:n, s.{second}:m, d.cmis:objectId AS id {join} AND "
+                           f"d.cmis:objectId = '{plain}'")[0]
+    tap.equal([(n, c[0]) for n, c in empty[0].cells.items()],
+              [(f"s.{second}:n", []), (f"s.{second}:m", []), ("id", [plain])])
+    g.client.delete_tree(g.folder)
+    g.client.delete_type(second)
 
 
 @over()

@@ -232,14 +232,15 @@ static void children_open(struct atom *atom, struct xml *xml, const struct cmis_
     xml_put_date(xml, "atom:updated", object->facts.modified_ms);
 }
 
-/* Apache's clients take an entry without cmis:objectId for none of CMIS, whatever the filter. */
+/* Apache's clients take an entry without cmis:objectId for none of CMIS, whatever the filter. A row
+ * of a query is what was selected and nothing else. */
 static void put_object(struct atom *atom, struct xml *xml, const struct cmis_object *object)
 {
     static const char id[] = "cmis:objectId";
     struct cmis_object whole = *object;
     const union cmis_value value = {.text = object->facts.id};
     size_t count = object->property_count;
-    bool has_id = !object->facts.id;
+    bool has_id = !object->facts.id || cmis_args_has(&atom->cmis, CMIS_IN_STATEMENT);
     for (size_t i = 0; i < count && !has_id; i++)
         has_id = object->properties[i].id && strcmp(object->properties[i].id, id) == 0;
     struct cmis_property *all =

@@ -23,6 +23,10 @@ static int select_add(struct compiler *compiler, struct selection *selection, si
         return -1; /* no memory; the error is set */
     if (selection->count == CMIS_PROPERTIES_MAX)
         return query_wrong(compiler, "there are too many columns at", name);
+    /* An answer names its columns by this alone (2.1.14.2.2), and an object of JSON has a name once. */
+    for (size_t i = 0; i < selection->count; i++)
+        if (query_same_name(selection->items[i].name, name))
+            return query_wrong(compiler, "two columns are called", name);
     selection->items[selection->count++] = (struct selected){table, definition, name};
     return 0;
 }

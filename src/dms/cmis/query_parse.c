@@ -208,6 +208,8 @@ static void select_list(struct parser *parser, struct query *query)
         bool as = take_word(parser, "AS");
         if (as || (parser->token == TOKEN_NAME && !is_reserved(parser->text)))
             column->alias = take_name(parser, "an alias is missing");
+        if (column->alias && strcmp(column->name, "*") == 0)
+            fail(parser, "all columns cannot have one alias");
         query->column_count++;
     } while (take_sign(parser, ","));
 }
