@@ -60,3 +60,24 @@ journey("everything works by keyboard, and the focus can be seen", async (page) 
   await page.keyboard.press("Backspace");
   await page.getByRole("heading", { name: "Files", exact: true }).waitFor();
 });
+
+journey("a name to change is selected as soon as its dialog is there", async (page) => {
+  const folder = await ask(page, "POST", "/api/folders", { name: "At once" });
+  await put(page, "At once/selected at once.txt", "x", "text/plain");
+  await page.goto(`${base}/app/files/${folder.json.id}`);
+  await row(page, "selected at once.txt").focus();
+  /* Called before the next frame, and before any timer: nothing typed can come earlier. */
+  await page.evaluate(() => {
+    new MutationObserver((_, self) => {
+      const input = document.querySelector("dialog input");
+      if (!input) return;
+      self.disconnect();
+      globalThis.selectedFirst = input.value.slice(input.selectionStart, input.selectionEnd);
+      globalThis.focusedFirst = document.activeElement === input;
+    }).observe(document.body, { childList: true, subtree: true });
+  });
+  await page.keyboard.press("F2");
+  await dialog(page).waitFor();
+  equal(await page.evaluate(() => globalThis.selectedFirst), "selected at once", "what is selected");
+  equal(await page.evaluate(() => globalThis.focusedFirst), true, "the field has the focus");
+});

@@ -75,7 +75,8 @@ function TextDialog(p: Parameters<typeof askText>[0] & { close: () => void }) {
   const [error, setError] = useState<unknown>(null);
   const [busy, setBusy] = useState(false);
   const input = useRef<HTMLInputElement>(null);
-  useEffect(() => {
+  /* Before anything is drawn: who types at once replaces the name. */
+  useLayoutEffect(() => {
     const dot = value.lastIndexOf(".");
     input.current?.focus();
     input.current?.setSelectionRange(0, dot > 0 ? dot : value.length);
