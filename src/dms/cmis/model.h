@@ -32,6 +32,8 @@ const struct cmis_type *type_at(struct store *store, size_t i);
 /* An object's type, also if it is not there any more. */
 const struct cmis_type *type_of(struct store *store, const char *id, enum node_kind kind);
 void types_forget(struct store *store);
+must_check int type_get(struct cmis_call *cmis, const char *id, const struct cmis_type **ret);
+bool type_has_parent(const struct cmis_type *type, const char *parent); /* NULL: is a base type */
 bool type_is_a(struct store *store, const struct cmis_type *type, const char *ancestor);
 const struct cmis_property_definition *type_property(const struct cmis_type *type, const char *id);
 
