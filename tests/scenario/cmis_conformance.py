@@ -9,7 +9,7 @@ import cmis_bindings as cb
 import cmis_judge
 import tap
 from cmis_judge import ALL, LISTED
-from cmis_three import ROOT, main, new_property, new_type, over, refused, same
+from cmis_three import ROOT, main, new_property, new_type, over, refused, same, send_type
 
 KINDS = {"string": ["text"], "id": ["an-id"], "integer": ["-42"], "decimal": ["1.5"],
          "boolean": ["true"], "datetime": ["2024-02-29T12:00:00.000Z"], "html": ["<b>x</b>"],
@@ -135,6 +135,151 @@ def defaults_choices_and_limits_are_shown(g):
               [["red"], ["3"], ["2.5"], ["true"], ["a", "b"]], "defaults")
     g.client.delete(made.id)
     g.client.delete_type(number)
+
+
+def change(client, number, properties, **more):
+    """What a client sends to change a type: its id and the properties that are new or change."""
+    item = {"id": number, "localName": "l", "localNamespace": "urn:l", "displayName": "Another",
+            "queryName": "other", "description": "other", "baseId": "cmis:document",
+            "parentId": "cmis:folder", "creatable": False, "fileable": False, "queryable": False,
+            "fulltextIndexed": True, "includedInSupertypeQuery": False, "controllablePolicy": False,
+            "controllableACL": False, "propertyDefinitions": {p["id"]: p for p in properties},
+            "versionable": False, "contentStreamAllowed": "required", **more}
+    return cmis_judge.definition(send_type(client, item, change=True))
+
+
+@over()
+def a_type_changes_in_what_is_sent_alone(g):
+    number = "cc:" + g.fresh("changing")
+    few = [new_property(f"{number}:{name}", "string") for name in "abc"]
+    before = cmis_judge.definition(new_type(g.client, number, properties=few))
+    document = g.document(type=number, more=[("String", f"{number}:a", ["x"])])
+    after = change(g.client, number, [
+        new_property(f"{number}:z", "integer"), dict(few[1], displayName="New name"),
+        new_property(f"{number}:y", "uri", cardinality="multi", orderable=False)])
+    wanted = dict(before, properties={**before["properties"]})
+    wanted["properties"][f"{number}:b"] = dict(before["properties"][f"{number}:b"],
+                                               displayName="New name")
+    own = [p["id"] for p in after["properties"].values() if p["inherited"] is False]
+    tap.equal(own, [f"{number}:{name}" for name in "abczy"], "new ones behind, in their order")
+    added = {name: after["properties"].pop(name) for name in (f"{number}:z", f"{number}:y")}
+    same(after, wanted, "everything else")
+    tap.equal([p["propertyType"] for p in added.values()], ["integer", "uri"])
+    for client in [g.client, *g.others()]:
+        same(cmis_judge.definition(client.type(number)), dict(
+            after, properties={**after["properties"], **added}), client.name)
+    same(change(g.client, number, []), cmis_judge.definition(g.client.type(number)), "no change")
+    shown = g.client.get(document)
+    tap.equal((shown[f"{number}:a"], shown.properties[f"{number}:z"]), ("x", []))
+    number = g.client.update(document, [("Integer", f"{number}:z", ["7"])])
+    g.client.delete(number)
+    g.client.delete_type(before["id"])
+
+
+@over()
+def a_change_of_a_type_only_loosens(g):
+    number = "cc:" + g.fresh("loosening")
+
+    def new(name, kind="integer", **more):
+        return new_property(f"{number}:{name}", kind, **more)
+    choices = [{"displayName": "Warm", "value": [], "choice": [
+        {"displayName": "Red", "value": ["red"]}]}, {"displayName": "Blue", "value": ["blue"]}]
+    firm = new("c", "string", openChoice=False, choice=choices)
+    loose = new("o", "string", openChoice=True, choice=choices)
+    one = {"i": new("i", minValue=10, maxValue=20), "s": new("s", "string", maxLength=5),
+           "d": new("d", "decimal", minValue=1.5, maxValue=2.5),
+           "r": new("r", "string", required=True), "w": new("w", "string"),
+           "u": new("u", "string", updatability="oncreate"), "c": firm, "o": loose,
+           "q": new("q", "string", queryable=False, orderable=False)}
+    new_type(g.client, number, properties=one.values())
+    green = {"displayName": "Green", "value": ["green"]}
+    for wrong in (
+            dict(one["i"], minValue=11), dict(one["i"], maxValue=19),
+            dict(one["d"], minValue=1.75), dict(one["d"], maxValue=2.25),
+            dict(one["s"], maxLength=4), dict(one["w"], maxLength=100), dict(one["w"], required=True),
+            dict(one["w"], updatability="readonly"), dict(one["u"], updatability="whencheckedout"),
+            dict(one["w"], queryable=False), dict(one["w"], orderable=False),
+            dict(one["w"], queryName="another"), dict(one["w"], propertyType="integer"),
+            dict(one["w"], cardinality="multi", orderable=False),
+            dict(one["w"], openChoice=False, choice=[green]), dict(loose, openChoice=False),
+            dict(one["i"], defaultValue=[5]), dict(firm, defaultValue=["green"]),
+            new("n", "string", required=True), new("m", minValue=2, maxValue=1),
+            new("m", minValue=2, defaultValue=[1]), dict(new("m"), queryName=f"{number}:w"),
+            dict(new("m"), queryName=f"{number}:W"), dict(new("m"), queryName="cmis:name"),
+            new_property("cmis:name", "string", required=False),
+            new_property("cmis:own", "string")):
+        refused(("constraint", "invalidArgument"), change, g.client, number, [wrong])
+    same(sorted(cmis_judge.definition(g.client.type(number))["properties"]), sorted(
+        [*cmis_judge.definition(g.client.type("cmis:document"))["properties"],
+         *(p["id"] for p in one.values())]), "nothing has changed")
+    after = change(g.client, number, [
+        dict(one["i"], minValue=5, maxValue=30), new("d", "decimal"), dict(one["s"], maxLength=6),
+        dict(one["r"], required=False), dict(one["u"], updatability="readwrite"),
+        dict(one["q"], queryable=True, orderable=True), dict(one["w"], openChoice=True, choice=[green]),
+        dict(firm, choice=[green, {"displayName": "Sky", "value": ["blue"]},
+                           {"displayName": "Warm", "value": [], "choice": [
+                               {"displayName": "Pink", "value": ["pink"]}]}]),
+        {name: value for name, value in loose.items() if name not in ("choice", "openChoice")}])
+    shown = {name.rpartition(":")[2]: rule for name, rule in after["properties"].items()}
+    tap.equal((shown["i"]["minValue"], shown["i"]["maxValue"], shown["s"]["maxLength"]),
+              ("5", "30", "6"))
+    tap.true("minValue" not in shown["d"] and shown["r"]["required"] is False, "no limit any more")
+    tap.equal((shown["u"]["updatability"], shown["q"]["queryable"], shown["q"]["orderable"]),
+              ("readwrite", True, True))
+    tap.equal([c["displayName"] for c in shown["c"]["choice"]], ["Warm", "Sky", "Green"])
+    tap.equal([c["value"] for c in shown["c"]["choice"][0]["choice"]], [["red"], ["pink"]])
+    tap.equal((shown["o"]["openChoice"], len(shown["o"]["choice"])), (True, 2))
+    made = g.document(type=number, more=[("String", f"{number}:c", ["pink"]),
+                                         ("Integer", f"{number}:i", ["5"])])
+    refused("constraint", g.client.update, made, [("String", f"{number}:c", ["grey"])])
+    change(g.client, number, [dict(firm, openChoice=True)])
+    made = g.client.update(made, [("String", f"{number}:c", ["grey"])])
+    g.client.delete(made)
+    g.client.delete_type(number)
+
+
+@over()
+def a_property_is_new_to_the_types_below(g):
+    number, below = "cc:" + g.fresh("above"), "cc:" + g.fresh("below")
+    new_type(g.client, number)
+    new_type(g.client, below, number, [new_property(f"{below}:own", "string")],
+             base="cmis:document")
+    for clash in (new_property(f"{below}:own", "string"),
+                  new_property(f"{number}:x", "string", queryName=f"{below}:OWN")):
+        refused("constraint", change, g.client, number, [clash])
+    refused("constraint", change, g.client, below, [new_property("cmis:name", "string",
+                                                                 displayName="My name")])
+    change(g.client, number, [new_property(f"{number}:new", "string")])
+    inherited = cmis_judge.definition(g.client.type(below))["properties"][f"{number}:new"]
+    tap.equal(inherited["inherited"], True)
+    refused("constraint", change, g.client, below,
+            [new_property(f"{number}:new", "string", displayName="Mine")])
+    for name in (below, number):
+        g.client.delete_type(name)
+    refused("objectNotFound", change, g.client, number, [])
+    for name in ("cmis:document", "cmis:folder", "cmis:secondary", "cmis:rm_hold"):
+        refused("constraint", change, g.client, name, [new_property("x:y", "string")])
+
+
+@over()
+def what_a_type_may_hold_is_the_same_over_every_binding(g):
+    """What one binding takes the store must give back to all."""
+    deep = {"displayName": "8", "value": ["v"]}
+    for level in range(7, 0, -1):
+        deep = {"displayName": str(level), "value": [], "choice": [deep]}
+    number = "cc:" + g.fresh("deep")
+    made = cmis_judge.definition(new_type(g.client, number, properties=[
+        new_property(f"{number}:c", "string", openChoice=False, choice=[deep])]))
+    for client in [g.client, *g.others()]:
+        same(cmis_judge.definition(client.type(number)), made, client.name)
+    g.client.delete_type(number)
+    for kind, wrong in (("decimal", {"maxValue": "INF"}), ("decimal", {"defaultValue": ["NaN"]}),
+                        ("decimal", {"minValue": "0x10"}), ("integer", {"minValue": "1.5"}),
+                        ("string", {"choice": [{"displayName": "0", "value": [],
+                                                "choice": [deep] }]})):
+        refused("invalidArgument", new_type, g.client, number, properties=[
+            new_property(f"{number}:p", kind, **wrong)])
+    refused("objectNotFound", g.client.type, number)
 
 
 # Objects

@@ -32,6 +32,8 @@
 #define CMIS_IDS_MAX 1000
 #define CMIS_ACES_MAX 256
 #define CMIS_TYPES_MAX 1000
+#define CMIS_CHOICES_MAX 1000 /* of one property */
+#define CMIS_CHOICE_DEPTH_MAX 8
 
 /* The exceptions of CMIS 1.1, 2.2.1.4. */
 #define CMIS_ERRORS(E)                                           \
@@ -83,6 +85,12 @@ must_check int cmis_date_parse(const char *text,
                                int64_t *ret_ms); /* that, offsets, or digits: ms */
 #define CMIS_DECIMAL_SIZE 352                    /* no exponents: xs:decimal has none */
 void cmis_decimal_format(double value, char text[CMIS_DECIMAL_SIZE]);
+
+/* A value from its text, which a text keeps borrowing: integers and decimals as XML Schema has them
+ * (or with an exponent), "true", "false", "1", "0", dates as cmis_date_parse() takes them. 0 or
+ * -EINVAL. */
+must_check int cmis_value_parse(enum cmis_property_type type, const char *text,
+                                union cmis_value *ret);
 
 /* A property of an object. No value: not set. */
 struct cmis_property {
@@ -475,7 +483,7 @@ struct cmis_args {
     struct cmis_ids add_secondary, remove_secondary; /* bulk update */
     struct cmis_ids_and_tokens bulk;
     struct cmis_acl add_aces, remove_aces; /* `direct` does not matter */
-    const struct cmis_type *type;          /* create, updateType: without inherited properties */
+    const struct cmis_type *type;          /* createType, updateType */
     /* A content that has arrived: its bytes are in cmis_call.draft. `type` and `name` may be NULL. */
     struct {
         const char *name, *type;

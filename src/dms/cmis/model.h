@@ -31,6 +31,9 @@ const struct cmis_type *type_by_query_name(struct store *store, struct slice nam
 const struct cmis_type *type_at(struct store *store, size_t i);
 /* An object's type, also if it is not there any more. */
 const struct cmis_type *type_of(struct store *store, const char *id, enum node_kind kind);
+/* Names that were not said: those of `was`, or for NULL the id. */
+void property_complete(struct cmis_property_definition *property,
+                       const struct cmis_property_definition *was);
 void types_forget(struct store *store);
 must_check int type_get(struct cmis_call *cmis, const char *id, const struct cmis_type **ret);
 bool type_has_parent(const struct cmis_type *type, const char *parent); /* NULL: is a base type */
@@ -47,6 +50,7 @@ struct json;
 /* One value as JSON. */
 void cmis_value_write(struct json *json, const char *key, enum cmis_property_type type,
                       const union cmis_value *value);
+void property_write(struct json *json, const struct cmis_property_definition *property);
 void type_write(struct json *json, const char *key, const struct cmis_type *type, bool properties);
 
 /* rows.c: objects as the store has them. A document's is one of its versions. */
@@ -106,6 +110,11 @@ must_check int acl_change(struct cmis_call *cmis, struct row *row, const struct 
                           const struct cmis_acl *remove);
 
 /* values.c: properties that come in */
+bool value_same(enum cmis_property_type type, const union cmis_value *a, const union cmis_value *b);
+/* Whether a value keeps to the definition's limits and choices; constraint if not. */
+must_check int value_check(struct cmis_call *cmis,
+                           const struct cmis_property_definition *definition,
+                           const union cmis_value *value);
 struct property_set {
     size_t count;
     struct input *items;

@@ -6,8 +6,6 @@
 #include <errno.h>
 #include <jansson.h>
 
-enum { CHOICE_DEPTH_MAX = 4, CHOICES_MAX = 1000 };
-
 /* Reading. The reader remembers failure; what it gives is of the arena. */
 struct type_reader {
     struct arena *arena;
@@ -156,7 +154,7 @@ static const struct cmis_choice *read_choices(struct type_reader *rd, const json
     *ret_count = 0;
     if (count == 0)
         return NULL;
-    if (count > CHOICES_MAX || depth > CHOICE_DEPTH_MAX) {
+    if (count > CMIS_CHOICES_MAX || depth > CMIS_CHOICE_DEPTH_MAX) {
         rd->wrong = "choice";
         return NULL;
     }
@@ -227,12 +225,6 @@ static void read_property(struct type_reader *rd, const json_t *object,
                                      "defaultValue", &property->default_count);
     property->choices = read_choices(rd, json_object_get(object, "choice"), property->type, 1,
                                      &property->choice_count);
-    if (!property->local_name)
-        property->local_name = property->id;
-    if (!property->display_name)
-        property->display_name = property->id;
-    if (!property->query_name)
-        property->query_name = property->id;
     read_limits(rd, object, property);
 }
 
@@ -383,7 +375,7 @@ static void write_choices(struct json *json, const struct cmis_property_definiti
     json_close(json);
 }
 
-static void write_property(struct json *json, const struct cmis_property_definition *property)
+void property_write(struct json *json, const struct cmis_property_definition *property)
 {
     json_open_object(json, property->id);
     json_put_text(json, "id", property->id);
@@ -464,7 +456,7 @@ void type_write(struct json *json, const char *key, const struct cmis_type *type
     if (properties) {
         json_open_object(json, "propertyDefinitions");
         for (size_t i = 0; i < type->property_count; i++)
-            write_property(json, &type->properties[i]);
+            property_write(json, &type->properties[i]);
         json_close(json);
     }
     json_close(json);

@@ -41,6 +41,18 @@ static const struct cmis_type *find_among(const struct cmis_types *types, const 
     return NULL;
 }
 
+void property_complete(struct cmis_property_definition *property,
+                       const struct cmis_property_definition *was)
+{
+    if (!property->local_name)
+        property->local_name = was ? was->local_name : property->id;
+    if (!property->display_name)
+        property->display_name = was ? was->display_name : property->id;
+    if (!property->query_name)
+        property->query_name = was ? was->query_name : property->id;
+    property->orderable = property->orderable && !property->multi;
+}
+
 /* `own` with the properties of its parent in front. NULL without memory. */
 static const struct cmis_type *inherit(struct arena *arena, const struct cmis_type *own,
                                        const struct cmis_type *parent)
@@ -59,6 +71,7 @@ static const struct cmis_type *inherit(struct arena *arena, const struct cmis_ty
     for (size_t i = 0; i < own->property_count; i++) {
         properties[parent->property_count + i] = own->properties[i];
         properties[parent->property_count + i].inherited = false;
+        property_complete(&properties[parent->property_count + i], NULL);
     }
     type->base = parent->base;
     type->properties = properties;

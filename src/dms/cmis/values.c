@@ -33,7 +33,7 @@ static int boolean_parse(const char *text, bool *ret)
     return *ret || strcmp(text, "false") == 0 || strcmp(text, "0") == 0 ? 0 : -EINVAL;
 }
 
-static int value_parse(enum cmis_property_type type, const char *text, union cmis_value *ret)
+int cmis_value_parse(enum cmis_property_type type, const char *text, union cmis_value *ret)
 {
     switch (type) {
     case CMIS_INTEGER:
@@ -60,8 +60,7 @@ static bool is_text_type(enum cmis_property_type type)
     return type == CMIS_STRING || type == CMIS_ID || type == CMIS_HTML || type == CMIS_URI;
 }
 
-static bool same_value(enum cmis_property_type type, const union cmis_value *a,
-                       const union cmis_value *b)
+bool value_same(enum cmis_property_type type, const union cmis_value *a, const union cmis_value *b)
 {
     if (is_text_type(type))
         return strcmp(a->text, b->text) == 0;
@@ -76,7 +75,7 @@ static bool is_chosen(const struct cmis_property_definition *definition,
 {
     for (size_t i = 0; i < count; i++) {
         for (size_t v = 0; v < choices[i].count; v++)
-            if (same_value(definition->type, &choices[i].values[v], value))
+            if (value_same(definition->type, &choices[i].values[v], value))
                 return true;
         if (is_chosen(definition, value, choices[i].choice_count, choices[i].choices))
             return true;
@@ -92,8 +91,8 @@ static size_t characters(const char *text)
     return count;
 }
 
-static int limits_check(struct cmis_call *cmis, const struct cmis_property_definition *definition,
-                        const union cmis_value *value)
+int value_check(struct cmis_call *cmis, const struct cmis_property_definition *definition,
+                const union cmis_value *value)
 {
     bool decimal = definition->type == CMIS_DECIMAL;
     if (definition->choice_count > 0 && !definition->open_choice &&
@@ -132,10 +131,10 @@ static int input_parse(struct cmis_call *cmis, const struct cmis_input_property 
     if (!input->values)
         return -1;
     for (size_t i = 0; i < sent->count; i++) {
-        if (value_parse(definition->type, sent->values[i], &input->values[i]) < 0)
+        if (cmis_value_parse(definition->type, sent->values[i], &input->values[i]) < 0)
             return cmis_fail(cmis, CMIS_INVALID_ARGUMENT, "Property '%.100s' cannot be '%.60s'.",
                              definition->id, sent->values[i]);
-        if (limits_check(cmis, definition, &input->values[i]) < 0)
+        if (value_check(cmis, definition, &input->values[i]) < 0)
             return -1;
     }
     return 0;

@@ -3,9 +3,6 @@
 #include "dms/cmis/xml_model.h"
 
 #include <errno.h>
-#include <stdlib.h>
-
-enum { CHOICES_MAX = 1000, CHOICE_DEPTH_MAX = 8, DEFINITIONS_MAX = 256 };
 
 /* Reads the parts of one type; after the first mistake the rest does nothing. */
 struct taker {
@@ -62,24 +59,12 @@ static union cmis_value take_value(struct taker *taker, enum cmis_property_type 
                                    const char *text)
 {
     union cmis_value value = {.text = text};
-    char plain[64], *end = plain;
+    char plain[CMIS_DECIMAL_SIZE];
+    if (type != CMIS_INTEGER && type != CMIS_DECIMAL && type != CMIS_BOOLEAN &&
+        type != CMIS_DATETIME)
+        return value; /* with its blanks */
     collapse(text, plain, sizeof plain);
-    errno = 0;
-    if (type == CMIS_INTEGER) {
-        value.integer = strtoll(plain, &end, 10);
-    } else if (type == CMIS_DECIMAL) {
-        value.decimal = strtod(plain, &end);
-    } else if (type == CMIS_BOOLEAN) {
-        value.boolean = strcmp(plain, "true") == 0 || strcmp(plain, "1") == 0;
-        if (value.boolean || strcmp(plain, "false") == 0 || strcmp(plain, "0") == 0)
-            end = plain + strlen(plain);
-    } else if (type == CMIS_DATETIME) {
-        if (cmis_date_parse(plain, &value.integer) == 0)
-            end = plain + strlen(plain);
-    } else {
-        return value;
-    }
-    if (errno || *end || end == plain)
+    if (strlen(plain) == sizeof plain - 1 || cmis_value_parse(type, plain, &value) < 0)
         fail(taker, "a value", text);
     return value;
 }
@@ -89,8 +74,8 @@ static const union cmis_value *take_values(struct taker *taker, enum cmis_proper
 {
     size_t count = xml_count(node, XML_NS_CMIS, "value"), i = 0;
     union cmis_value *values =
-        count > CHOICES_MAX ? NULL : room(taker, (count + 1) * sizeof *values);
-    if (count > CHOICES_MAX)
+        count > CMIS_VALUES_MAX ? NULL : room(taker, (count + 1) * sizeof *values);
+    if (count > CMIS_VALUES_MAX)
         fail(taker, "the number of values", "more than 1000");
     *ret_count = values ? count : 0;
     for (node = xml_child(node, XML_NS_CMIS, "value"); node && values; node = xml_again(node))
@@ -105,7 +90,7 @@ static const struct cmis_choice *take_choices(struct taker *taker, enum cmis_pro
     size_t count = xml_count(node, XML_NS_CMIS, "choice"), i = 0;
     taker->choices += count;
     *ret_count = 0;
-    if (count > 0 && (taker->choices > CHOICES_MAX || depth == CHOICE_DEPTH_MAX)) {
+    if (count > 0 && (taker->choices > CMIS_CHOICES_MAX || depth == CMIS_CHOICE_DEPTH_MAX)) {
         fail(taker, "the number or depth of choices", "more than 1000 or 8");
         return NULL;
     }
@@ -249,7 +234,7 @@ static void take_definitions(struct taker *taker, const struct xml_node *node,
     size_t count = 0, i = 0;
     for (const struct xml_node *child = node->children; child; child = child->next)
         count += definition_kind(child, &kind);
-    if (count > DEFINITIONS_MAX) {
+    if (count > CMIS_PROPERTIES_MAX) {
         fail(taker, "the number of properties", "more than 256");
         return;
     }
