@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The encrypted volume beside plain files on the same disk, interleaved in one run: medians of the
  * rounds, and their ratio. usage: bench-volume [DIR] (default: a new directory under /var/tmp).
- * BENCH_ROUNDS: how many rounds (5). */
+ * BENCH_ROUNDS: how many rounds (5). BENCH_ONLY: only rows whose name has this in it. */
 #include "volume/volume.h"
 #include "platform/host.h"
 #include "platform/ops.h"
@@ -335,7 +335,7 @@ int main(int argc, char **argv)
 {
     static double times[2][ARRAY_COUNT(g_benches)][ROUNDS_MAX];
     static double cpu[2][ARRAY_COUNT(g_benches)][ROUNDS_MAX];
-    const char *env = getenv("BENCH_ROUNDS");
+    const char *env = getenv("BENCH_ROUNDS"), *only = getenv("BENCH_ONLY");
     int rounds = env ? (int)strtol(env, NULL, 10) : 5;
     rounds = MAX(1, MIN(rounds, (int)ROUNDS_MAX));
     platform_set(&platform_sim);
@@ -343,13 +343,15 @@ int main(int argc, char **argv)
     setup(argc > 1 ? argv[1] : NULL);
     for (int k = 0; k < rounds; k++)
         for (size_t i = 0; i < ARRAY_COUNT(g_benches); i++) {
+            if (only && !strstr(g_benches[i].name ? g_benches[i].name : "", only))
+                continue;
             run(g_benches[i].volume, &times[0][i][k], &cpu[0][i][k]);
             run(g_benches[i].plain, &times[1][i][k], &cpu[1][i][k]);
         }
     printf("microseconds per unit, median of %d rounds\n%-42s %12s %12s %7s %10s %10s\n", rounds,
            "", "volume", "plain", "ratio", "CPU volume", "CPU plain");
     for (size_t i = 0; i < ARRAY_COUNT(g_benches); i++) {
-        if (!g_benches[i].name)
+        if (!g_benches[i].name || (only && !strstr(g_benches[i].name, only)))
             continue;
         double a = median(times[0][i], rounds) / g_benches[i].count;
         double b = median(times[1][i], rounds) / g_benches[i].count;

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* crypto/crypto.h: thin wrappers over OpenSSL's primitives. Wraps, never invents.
+/* crypto/crypto.h: thin wrappers over OpenSSL's primitives; AES-GCM is another library's where
+ * the processor is made for that (aead_wide.h). Wraps, never invents.
  *
  * Functions return 0, -EBADMSG where something does not verify, or -EIO where the library failed
  * (no memory, no randomness). All are safe on any thread; a struct aead on one at a time. */

@@ -4,6 +4,8 @@
 #include "tap.h"
 
 #include <errno.h>
+#include <openssl/evp.h>
+#include <stdlib.h>
 
 static size_t from_hex(const char *text, uint8_t *bytes)
 {
@@ -83,6 +85,68 @@ TEST(aead_open_returns_nothing_where_any_bit_was_flipped)
             inputs[i].at[bit / 8] ^= (uint8_t)(1 << bit % 8);
         }
     CHECK_EQ(aead_open(aead, nonce, slice_of(aad, 3), bytes, 20, tag, out), 0);
+}
+
+/* OpenSSL called by its own name, whatever aead.c uses on this processor. */
+static void openssl_seal(const struct key256 *key, const uint8_t *nonce, struct slice associated,
+                         struct slice in, uint8_t *out, uint8_t *tag)
+{
+    EVP_CIPHER_CTX *ctx = EVP_CIPHER_CTX_new();
+    int len;
+    REQUIRE(ctx && EVP_EncryptInit_ex(ctx, EVP_aes_256_gcm(), NULL, key->bytes, nonce) == 1);
+    REQUIRE(associated.size == 0 ||
+            EVP_EncryptUpdate(ctx, NULL, &len, associated.bytes, (int)associated.size) == 1);
+    REQUIRE(in.size == 0 || EVP_EncryptUpdate(ctx, out, &len, in.bytes, (int)in.size) == 1);
+    REQUIRE(EVP_EncryptFinal_ex(ctx, tag, &len) == 1 &&
+            EVP_CIPHER_CTX_ctrl(ctx, EVP_CTRL_AEAD_GET_TAG, 16, tag) == 1);
+    EVP_CIPHER_CTX_free(ctx);
+}
+
+/* One size: apart and in place, and opened again. */
+static void compare_with_openssl(struct aead *aead, const struct key256 *key, size_t size,
+                                 size_t associated_size, uint8_t *in, uint8_t *wanted, uint8_t *got)
+{
+    uint8_t nonce[12], tag[16], wanted_tag[16], associated[70];
+    for (size_t i = 0; i < sizeof associated; i++)
+        associated[i] = (uint8_t)(i * 7 + size);
+    for (size_t i = 0; i < sizeof nonce; i++)
+        nonce[i] = (uint8_t)(i + size);
+    for (size_t i = 0; i < size; i++)
+        in[i] = (uint8_t)(i * 31 + i / 256 + size);
+    struct slice more = slice_of(associated, associated_size);
+    openssl_seal(key, nonce, more, slice_of(in, size), wanted, wanted_tag);
+    got[size] = 0xcc;
+    CHECK_EQ(aead_seal(aead, nonce, more, in, size, got, tag), 0);
+    CHECK(memcmp(got, wanted, size) == 0 && memcmp(tag, wanted_tag, 16) == 0 && got[size] == 0xcc);
+    memcpy(got, in, size);
+    CHECK_EQ(aead_seal(aead, nonce, more, got, size, got, tag), 0);
+    CHECK(memcmp(got, wanted, size) == 0 && memcmp(tag, wanted_tag, 16) == 0);
+    CHECK_EQ(aead_open(aead, nonce, more, wanted, size, tag, got), 0);
+    CHECK(memcmp(got, in, size) == 0 && got[size] == 0xcc);
+    tag[15] ^= 0x80;
+    CHECK_EQ(aead_open(aead, nonce, more, wanted, size, tag, got), -EBADMSG);
+}
+
+TEST(aes_256_gcm_agrees_with_openssl_at_every_size_and_alignment)
+{
+    enum { SIZE_MAX_TRIED = 40000 };
+    struct key256 key;
+    memset(key.bytes, 0x5a, sizeof key.bytes);
+    SCOPED(aead_freep) struct aead *aead = NULL, *copy = NULL;
+    REQUIRE(aead_new(&key, &aead) == 0);
+    REQUIRE(aead_copy_open(aead, &copy) == 0);
+    uint8_t *bytes = malloc(3 * (SIZE_MAX_TRIED + 64));
+    REQUIRE(bytes);
+    for (size_t size = 0; size <= SIZE_MAX_TRIED; size += size < 1100 ? 1 : 977) {
+        uint8_t *in = bytes + size % 5, *wanted = bytes + SIZE_MAX_TRIED + 64 + size % 3;
+        compare_with_openssl(aead, &key, size, size % 70, in, wanted,
+                             bytes + 2 * (SIZE_MAX_TRIED + 64) + size % 17);
+    }
+    uint8_t nonce[12] = {1}, tag[16];
+    openssl_seal(&key, nonce, slice_of("ab", 2), slice_of("text", 4), bytes, tag);
+    CHECK_EQ(aead_open(copy, nonce, slice_of("ab", 2), bytes, 4, tag, bytes), 0);
+    CHECK(memcmp(bytes, "text", 4) == 0);
+    free(bytes);
 }
 
 TEST(p256_verifies_rfc_6979_and_its_own_signatures)
