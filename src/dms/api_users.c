@@ -5,18 +5,20 @@
 
 #include <errno.h>
 
-enum { USERS_MAX = 10000, USER_NAME_MAX = 64 };
+enum { USERS_MAX = 10000 };
 
-static const char *role_text(enum role role)
+const char *role_text(enum role role)
 {
     return role == ROLE_ADMIN ? "admin" : "user";
 }
 
-static void user_json(struct json *json, const struct user *user)
+static void user_json(struct call *call, struct json *json, const struct user *user)
 {
     json_open_object(json, NULL);
     json_put_text(json, "name", user->name);
-    json_put_text(json, "role", role_text(user->role));
+    json_put_text(json, "role", role_text(user->own_role));
+    json_put_bool(json, "administrator", user->role == ROLE_ADMIN);
+    groups_json(call, json, user);
     json_put_bool(json, "password_change_required", user->must_change);
     json_put_int(json, "created_ms", user->created_ms);
     json_close(json);
@@ -32,7 +34,7 @@ static void reply_user(struct call *call, int status, const char *name)
         call_problem_errno(call, r);
         return;
     }
-    user_json(&json, &user);
+    user_json(call, &json, &user);
     call_reply_buf(call, status, "application/json", &body);
 }
 
@@ -46,7 +48,7 @@ struct user_page {
 static int page_user(void *arg, const struct user *user)
 {
     struct user_page *page = arg;
-    user_json(&page->json, user);
+    user_json(page->call, &page->json, user);
     page->last = arena_text(&page->call->req->arena, slice_of_text(user->name));
     return page->body.failed || !page->last ? -ENOMEM : 0;
 }
@@ -81,7 +83,7 @@ struct user_change_wish {
     struct user before; /* key 0: a new user */
 };
 
-static int role_read(struct call *call, enum role *role)
+int role_read(struct call *call, enum role *role)
 {
     bool ok = true;
     const char *text = call_json_text(call, "role", &ok);
@@ -109,28 +111,23 @@ static int password_read(struct call *call, bool needed, const char **ret_passwo
     return 0;
 }
 
-static bool is_user_name(const char *name)
+bool is_user_name(const char *name)
 {
     size_t size = strlen(name);
     for (const char *c = name; *c; c++)
         if (!((*c >= '0' && *c <= '9') || (*c >= 'a' && *c <= 'z') || (*c >= 'A' && *c <= 'Z') ||
               strchr("._@+-", *c)))
             return false;
-    return size > 0 && size <= USER_NAME_MAX;
+    return size > 0 && size <= USER_NAME_MAX && strcmp(name, "anyone") != 0 &&
+           strcmp(name, "anonymous") != 0; /* access lists mean others by these */
 }
 
-/* 0 if an administrator stays when this one is none any more. */
-static int other_admin_check(struct call *call, const struct user *user)
+static void user_problem(struct call *call, int error)
 {
-    int64_t users, admins;
-    int r = user_counts(call->dms->store, &users, &admins);
-    if (r == 0 && user->role == ROLE_ADMIN && admins < 2) {
+    if (error == -EBUSY)
         call_problem(call, 409, "last-admin", "There must be an administrator.");
-        return -EBUSY;
-    }
-    if (r < 0)
-        call_problem_errno(call, r);
-    return r;
+    else
+        call_problem_errno(call, error);
 }
 
 /* A password an administrator gave is one-time: its owner sets another. */
@@ -141,8 +138,6 @@ static void wish_hashed(void *arg, int result, const char *hash)
     struct user_change_wish *wish = call->state;
     call->password_work = NULL;
     int r = result;
-    if (wish->before.key && wish->role != ROLE_ADMIN && other_admin_check(call, &wish->before) < 0)
-        return; /* looked at again: things may have changed while Argon2 ran */
     if (r == 0 && wish->before.key == 0)
         r = user_add(dms->store, wish->name, wish->role, hash, true, call->actor.now_ms);
     else if (r == 0)
@@ -156,7 +151,7 @@ static void wish_hashed(void *arg, int result, const char *hash)
         call_audit(call, wish->before.key ? "user-password" : "user-add", 0, wish->name,
                    role_text(wish->role));
     if (r < 0)
-        call_problem_errno(call, r);
+        user_problem(call, r);
     else
         reply_user(call, wish->before.key ? 200 : 201, wish->name);
 }
@@ -186,7 +181,9 @@ static void users_create_json(struct call *call)
     wish->name = call_json_text(call, "name", &ok);
     if (!ok || !wish->name || !is_user_name(wish->name)) {
         call_problem(call, 422, "bad-user-name",
-                     "A user name has 1 to %d letters, digits and ._@+-", USER_NAME_MAX);
+                     "A user name has 1 to %d letters, digits and ._@+-, and is not \"anyone\" or "
+                     "\"anonymous\".",
+                     USER_NAME_MAX);
         return;
     }
     struct user there;
@@ -236,9 +233,8 @@ static void user_patch_json(struct call *call)
     if (call_json_only(call, members) < 0 || call_user(call, &wish->before) < 0)
         return;
     wish->name = wish->before.name;
-    wish->role = wish->before.role;
-    if (role_read(call, &wish->role) < 0 || password_read(call, false, &password) < 0 ||
-        (wish->role != ROLE_ADMIN && other_admin_check(call, &wish->before) < 0))
+    wish->role = wish->before.own_role;
+    if (role_read(call, &wish->role) < 0 || password_read(call, false, &password) < 0)
         return;
     call->state = wish;
     if (password) {
@@ -250,7 +246,7 @@ static void user_patch_json(struct call *call)
     if (r == 0)
         call_audit(call, "user-role", 0, wish->name, role_text(wish->role));
     if (r < 0)
-        call_problem_errno(call, r);
+        user_problem(call, r);
     else
         reply_user(call, 200, wish->name);
 }
@@ -263,14 +259,14 @@ void user_patch(struct call *call)
 void user_delete(struct call *call)
 {
     struct user user;
-    if (call_user(call, &user) < 0 || other_admin_check(call, &user) < 0)
+    if (call_user(call, &user) < 0)
         return;
     int r = user_remove(call->dms->store, &call->actor, &user);
     passwords_forget(call->dms->passwords);
     if (r == 0)
         call_audit(call, "user-remove", 0, user.name, NULL);
     if (r < 0)
-        call_problem_errno(call, r);
+        user_problem(call, r);
     else
         call_reply_empty(call, 204);
 }

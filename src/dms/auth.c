@@ -326,7 +326,8 @@ void me_get(struct call *call)
     struct json json = json_into(&body);
     json_open_object(&json, NULL);
     json_put_text(&json, "name", call->user.name);
-    json_put_text(&json, "role", call->user.role == ROLE_ADMIN ? "admin" : "user");
+    json_put_text(&json, "role", role_text(call->user.role));
+    groups_json(call, &json, &call->user);
     json_put_bool(&json, "password_change_required", call->user.must_change);
     json_put_int(&json, "created_ms", call->user.created_ms);
     json_put_bool(&json, "second_factor",
@@ -345,7 +346,7 @@ static void my_password_hashed(void *arg, int result, const char *hash)
     call->password_work = NULL;
     int r = result;
     if (r == 0)
-        r = user_change(dms->store, call->user.key, call->user.role, hash, false);
+        r = user_change(dms->store, call->user.key, call->user.own_role, hash, false);
     if (r == 0)
         r = session_remove_all(dms->store, call->user.key,
                                call->by_token ? call->token_hash : NULL);

@@ -240,6 +240,15 @@ const char *call_json_text(struct call *call, const char *name, bool *ok);
 /* Ends the call if the object has a member that is not in the NULL-ended list. */
 must_check int call_json_only(struct call *call, const char *const *names);
 
+/* api_users.c: what users and groups have in common. */
+#define USER_NAME_MAX 64
+bool is_user_name(const char *name);
+const char *role_text(enum role role);
+/* `role` of the body, if it is there; 0 or the call has been ended. */
+must_check int role_read(struct call *call, enum role *role);
+/* The names of a user's groups as the array "groups". */
+void groups_json(struct call *call, struct json *json, const struct user *user);
+
 /* tus.c: ends the part that the call receives; what is here is kept. */
 void tus_cancel(struct call *call);
 
@@ -256,6 +265,8 @@ must_check int session_describe(struct call *call, const uint8_t hash[TOKEN_HASH
 call_fn sessions_get, session_end;
 call_fn session_create, session_delete, me_get, my_password_set;
 call_fn users_get, users_create, user_get, user_patch, user_delete;
+call_fn groups_get, groups_create, group_get, group_patch, group_delete;
+call_fn members_get, member_put, member_delete, node_acl_get, node_acl_put;
 call_fn folder_post, folder_get, folder_children, node_patch, node_delete;
 call_fn document_post, document_get, document_content_get, document_content_put, document_copy_post;
 call_fn versions_get, version_get_one, version_content_get, version_restore_post;

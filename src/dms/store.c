@@ -145,6 +145,8 @@ static const char *const schema_steps[] = {
     STORE_MARKS_SCHEMA,
 
     STORE_SESSION_SCHEMA,
+
+    STORE_GROUP_SCHEMA,
 };
 
 /* The cache is given back at rest (store_rest()). No shared memory: this process is the only one.

@@ -204,8 +204,9 @@ enum role { ROLE_USER = 0, ROLE_ADMIN = 1 };
 struct user {
     int64_t key;
     char *name;
-    enum role role;
-    char *hash; /* Argon2's own encoding */
+    enum role role;     /* by itself or by a group */
+    enum role own_role; /* by itself */
+    char *hash;         /* Argon2's own encoding */
     bool must_change;
     int64_t created_ms;
 };
@@ -214,10 +215,12 @@ must_check int user_find(struct store *store, struct arena *arena, const char *n
 must_check int user_by_key(struct store *store, struct arena *arena, int64_t key, struct user *ret);
 must_check int user_add(struct store *store, const char *name, enum role role, const char *hash,
                         bool must_change, int64_t now_ms);
+/* `role`: the own one. -EBUSY, as with the removal: no administrator would be left. */
 must_check int user_change(struct store *store, int64_t key, enum role role, const char *hash,
                            bool must_change);
 /* With all that names the user, so that whoever gets the name later gets nothing of it: sessions,
- * tokens, the links, access entries and WebDAV locks. */
+ * tokens, groups, links, access entries, unfinished uploads and WebDAV locks; comments and documents
+ * that are checked out stay, under a name that no user can have. */
 must_check int user_remove(struct store *store, const struct actor *actor, const struct user *user);
 typedef int user_fn(void *arg, const struct user *user);
 must_check int user_list(struct store *store, const char *after, int limit, user_fn *fn, void *arg,
@@ -236,7 +239,7 @@ must_check int session_remove_all(struct store *store, int64_t user, const uint8
 
 /* What a user may do with a node by its access list and those of the folders above. 0, -ENOENT: may
  * not even see it, -EACCES. Administrators may do everything. */
-enum access_right { ACCESS_READ, ACCESS_WRITE };
+enum access_right { ACCESS_READ, ACCESS_WRITE, ACCESS_ALL /* and its access list */ };
 must_check int access_check(struct store *store, const struct user *user, const struct node *node,
                             enum access_right right);
 

@@ -95,6 +95,12 @@ must_check int trash_put(struct store *store, const struct actor *actor, const s
 /* For good, with all that names it. */
 must_check int node_drop(struct store *store, int64_t key);
 
+/* Users: owns `stmt`, whose rows are USER_COLUMNS, at most `limit` and one more. */
+must_check int users_walk(struct store *store, sqlite3_stmt *stmt, int limit, user_fn *fn,
+                          void *arg, bool *ret_more);
+/* Before a step ends: 0 if there is an administrator, else -EBUSY. */
+must_check int admin_left_check(struct store *store);
+
 /* store_room.c: a little room on the disk for deleting. */
 void room_keep(struct store *store); /* at start and at rest */
 void room_use(struct store *store);  /* before something is deleted */

@@ -5,6 +5,7 @@
 #define COFFER_DMS_STORE_STATEMENTS_H
 
 #include "dms/cmis/statements.h"
+#include "dms/store_group.h"
 #include "dms/store_marks.h"
 #include "dms/store_partial.h"
 #include "dms/store_session.h"
@@ -87,16 +88,15 @@
                     "WHERE node = ?1 AND number < ?2 AND pwc = 0 ORDER BY number DESC LIMIT ?3")   \
     S(VERSION_ANY, "SELECT number, content FROM version WHERE node = ?1 LIMIT 1")                  \
     S(VERSION_REMOVE, "DELETE FROM version WHERE node = ?1 AND number = ?2")                       \
-    S(USER_FIND, "SELECT key, name, role, hash, must_change, created_ms FROM user "                \
-                 "WHERE name = ?1")                                                                \
-    S(USER_GET, "SELECT key, name, role, hash, must_change, created_ms FROM user WHERE key = ?1")  \
-    S(USER_LIST, "SELECT key, name, role, hash, must_change, created_ms FROM user "                \
-                 "WHERE name > ?1 ORDER BY name LIMIT ?2")                                         \
+    S(USER_FIND, "SELECT " USER_COLUMNS " FROM user WHERE name = ?1")                              \
+    S(USER_GET, "SELECT " USER_COLUMNS " FROM user WHERE key = ?1")                                \
+    S(USER_LIST, "SELECT " USER_COLUMNS " FROM user WHERE name > ?1 ORDER BY name LIMIT ?2")       \
     S(USER_ADD, "INSERT INTO user(name, role, hash, must_change, created_ms) "                     \
                 "VALUES(?1, ?2, ?3, ?4, ?5)")                                                      \
     S(USER_CHANGE, "UPDATE user SET role = ?2, hash = ?3, must_change = ?4 WHERE key = ?1")        \
     S(USER_REMOVE, "DELETE FROM user WHERE key = ?1")                                              \
-    S(USER_COUNT, "SELECT count(*), coalesce(sum(role = 1), 0) FROM user")                         \
+    S(USER_COUNT,                                                                                  \
+      "SELECT count(*), coalesce(sum(user.role = 1 OR " IN_ADMIN_GROUP "), 0) FROM user")          \
     S(SESSION_ADD, "INSERT INTO session(hash, user, expires_s) VALUES(?1, ?2, ?3)")                \
     S(SESSION_FIND, "SELECT user FROM session WHERE hash = ?1 AND expires_s > ?2")                 \
     S(SESSION_REMOVE, "DELETE FROM session WHERE hash = ?1")                                       \
@@ -142,7 +142,11 @@
     S(CHANGE_PRUNE, "DELETE FROM change WHERE key <= (SELECT max(key) FROM change) - ?1")          \
     S(VALUE_CLEAR, "DELETE FROM value WHERE node = ?1")                                            \
     S(ACE_CLEAR, "DELETE FROM ace WHERE node = ?1")                                                \
-    S(ACE_FORGET_USER, "DELETE FROM ace WHERE principal = ?1 AND principal <> 'anyone'")           \
+    S(ACE_FORGET, "DELETE FROM ace WHERE principal = ?1 AND principal <> 'anyone'")                \
+    S(COMMENT_UNNAME, "UPDATE comment SET user = user || ' (removed)' WHERE user = ?1")            \
+    S(CHECKED_OUT_UNNAME, "UPDATE node SET checked_out_by = checked_out_by || ' (removed)' "       \
+                          "WHERE checked_out <> 0 AND checked_out_by = ?1")                        \
+    S(PARTIAL_FORGET_USER, "UPDATE partial SET expires_s = 0 WHERE user = ?1")                     \
     S(DAV_LOCK_FORGET_USER, "DELETE FROM dav_lock WHERE user = ?1")                                \
     S(FILING_CLEAR, "DELETE FROM filing WHERE node = ?1 OR parent = ?1")                           \
     S(APPLIED_CLEAR, "DELETE FROM applied WHERE node = ?1 OR policy = ?1")                         \
@@ -156,6 +160,7 @@
       "SELECT coalesce(sum(kind = 2 AND trash = 0), 0), "                                          \
       "coalesce(sum(kind = 1 AND trash = 0), 0), coalesce(sum(trash <> 0), 0) FROM node")          \
     STORE_MARKS_STATEMENTS(S)                                                                      \
+    STORE_GROUP_STATEMENTS(S)                                                                      \
     STORE_SESSION_STATEMENTS(S) STORE_PARTIAL_STATEMENTS(S) TRUST_STATEMENTS(S) CMIS_STATEMENTS(S)
 
 #endif

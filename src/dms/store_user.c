@@ -9,10 +9,12 @@
 
 static int user_read(sqlite3_stmt *stmt, struct arena *arena, struct user *ret)
 {
+    bool alone = sqlite3_column_int(stmt, 2) == ROLE_ADMIN;
     *ret = (struct user){
         .key = sqlite3_column_int64(stmt, 0),
         .name = column_text(stmt, 1, arena),
-        .role = sqlite3_column_int(stmt, 2) == ROLE_ADMIN ? ROLE_ADMIN : ROLE_USER,
+        .role = alone || sqlite3_column_int(stmt, 6) == 1 ? ROLE_ADMIN : ROLE_USER,
+        .own_role = alone ? ROLE_ADMIN : ROLE_USER,
         .hash = column_text(stmt, 3, arena),
         .must_change = sqlite3_column_int(stmt, 4) != 0,
         .created_ms = sqlite3_column_int64(stmt, 5),
@@ -58,12 +60,23 @@ int user_change(struct store *store, int64_t key, enum role role, const char *ha
     int r = store_step_begin(store);
     if (r < 0)
         return r;
-    return store_step_end(store, store_run(store, STMT_USER_CHANGE, "iisi", key, (int64_t)role,
-                                           hash, (int64_t)must_change));
+    r = store_run(store, STMT_USER_CHANGE, "iisi", key, (int64_t)role, hash, (int64_t)must_change);
+    return store_step_end(store, r < 0 ? r : admin_left_check(store));
+}
+
+int admin_left_check(struct store *store)
+{
+    int64_t users, admins;
+    int r = user_counts(store, &users, &admins);
+    return r < 0 ? r : admins > 0 ? 0 : -EBUSY;
 }
 
 int user_remove(struct store *store, const struct actor *actor, const struct user *user)
 {
+    static const enum statement by_name[] = {STMT_ACE_FORGET, STMT_DAV_LOCK_FORGET_USER,
+                                             STMT_COMMENT_UNNAME, STMT_CHECKED_OUT_UNNAME};
+    static const enum statement by_key[] = {STMT_MEMBER_FORGET_USER, STMT_PARTIAL_FORGET_USER,
+                                            STMT_USER_REMOVE};
     int64_t key = user->key;
     int r = store_step_begin(store);
     if (r < 0)
@@ -77,32 +90,28 @@ int user_remove(struct store *store, const struct actor *actor, const struct use
         r = marks_forget_user(store, key);
     if (r == 0)
         r = shares_remove_of(store, actor, user->name);
-    if (r == 0)
-        r = store_run(store, STMT_ACE_FORGET_USER, "s", user->name);
-    if (r == 0)
-        r = store_run(store, STMT_DAV_LOCK_FORGET_USER, "s", user->name);
-    if (r == 0)
-        r = store_run(store, STMT_USER_REMOVE, "i", key);
-    return store_step_end(store, r);
+    for (size_t i = 0; r == 0 && i < ARRAY_COUNT(by_name); i++)
+        r = store_run(store, by_name[i], "s", user->name);
+    for (size_t i = 0; r == 0 && i < ARRAY_COUNT(by_key); i++)
+        r = store_run(store, by_key[i], "i", key);
+    return store_step_end(store, r < 0 ? r : admin_left_check(store));
 }
 
-int user_list(struct store *store, const char *after, int limit, user_fn *fn, void *arg,
-              bool *ret_more)
+int users_walk(struct store *store, sqlite3_stmt *stmt, int limit, user_fn *fn, void *arg,
+               bool *ret_more)
 {
     SCOPED(arena_done) struct arena arena = {0};
-    limit = MAX(1, MIN(limit, STORE_PAGE_MAX));
-    SCOPED(stmt_donep)
-    sqlite3_stmt *stmt = store_query(store, STMT_USER_LIST, "si", after, (int64_t)limit + 1);
-    int r = stmt ? 0 : -EIO;
+    SCOPED(stmt_donep) sqlite3_stmt *owned = stmt;
+    int r = owned ? 0 : -EIO;
     bool more = false;
-    for (int count = 0; r == 0 && (r = store_step(store, stmt)) == 1; count++) {
+    for (int count = 0; r == 0 && (r = store_step(store, owned)) == 1; count++) {
         struct user user;
         more = count == limit;
         if (more) {
             r = 0;
             break;
         }
-        r = user_read(stmt, &arena, &user);
+        r = user_read(owned, &arena, &user);
         if (r == 0)
             r = fn(arg, &user);
         arena_reset(&arena);
@@ -110,6 +119,14 @@ int user_list(struct store *store, const char *after, int limit, user_fn *fn, vo
     if (r == 0)
         *ret_more = more;
     return r;
+}
+
+int user_list(struct store *store, const char *after, int limit, user_fn *fn, void *arg,
+              bool *ret_more)
+{
+    limit = MAX(1, MIN(limit, STORE_PAGE_MAX));
+    return users_walk(store, store_query(store, STMT_USER_LIST, "si", after, (int64_t)limit + 1),
+                      limit, fn, arg, ret_more);
 }
 
 int user_counts(struct store *store, int64_t *ret_users, int64_t *ret_admins)

@@ -2,10 +2,10 @@
 /* Who may do what: access entries of an object and of the folders above it. An object that is in no
  * folder inherits from the root. Administrators may do everything. */
 #include "dms/cmis/model.h"
+#include "dms/store_group.h"
 
 #include <errno.h>
 
-#define ANYONE "anyone"
 #define ANONYMOUS "anonymous" /* nobody signs in so; what it is given waits for somebody who does */
 #define ME "cmis:user"        /* in a request: whoever asks */
 
@@ -20,17 +20,14 @@ static unsigned bits_of(const char *permission)
     return strcmp(permission, permissions[0]) == 0 ? RIGHT_READ : 0;
 }
 
-/* What the user's own entries and anyone's give at this node alone. */
+/* What the entries of the user, its groups and anyone give at this node alone. */
 static unsigned own_rights(struct store *store, const char *user, int64_t key)
 {
     unsigned rights = 0;
-    SCOPED(stmt_donep) sqlite3_stmt *stmt = store_query(store, STMT_ACE_LIST, "i", key);
+    SCOPED(stmt_donep) sqlite3_stmt *stmt = store_query(store, STMT_ACE_OF_USER, "is", key, user);
     while (stmt && store_step(store, stmt) == 1) {
-        const char *principal = (const char *)sqlite3_column_text(stmt, 0);
-        const char *permission = (const char *)sqlite3_column_text(stmt, 1);
-        if (principal && permission &&
-            (strcmp(principal, ANYONE) == 0 || strcmp(principal, user) == 0))
-            rights |= bits_of(permission);
+        const char *permission = (const char *)sqlite3_column_text(stmt, 0);
+        rights |= permission ? bits_of(permission) : 0;
     }
     return rights;
 }
@@ -122,7 +119,10 @@ int access_check(struct store *store, const struct user *user, const struct node
     unsigned rights = chain_rights(store, user->name, node);
     if (!(rights & RIGHT_READ))
         return -ENOENT;
-    return right == ACCESS_READ || (rights & RIGHT_WRITE) ? 0 : -EACCES;
+    unsigned needed = right == ACCESS_READ    ? RIGHT_READ
+                      : right == ACCESS_WRITE ? RIGHT_WRITE
+                                              : RIGHT_ALL;
+    return rights & needed ? 0 : -EACCES;
 }
 
 /* Lists */
@@ -186,13 +186,12 @@ int acl_of(struct cmis_call *cmis, const struct node *start, struct cmis_acl *re
 
 static int principal_of(struct cmis_call *cmis, const char *sent, const char **ret)
 {
-    struct user user;
     *ret = strcmp(sent, ME) == 0 ? cmis->user : sent;
-    if (strcmp(*ret, ANYONE) == 0 || strcmp(*ret, ANONYMOUS) == 0)
+    if (strcmp(*ret, ANONYMOUS) == 0)
         return 0;
-    int r = user_find(cmis->store, cmis->arena, *ret, &user);
+    int r = principal_check(cmis->store, *ret);
     if (r == -ENOENT)
-        return cmis_fail(cmis, CMIS_INVALID_ARGUMENT, "There is no user '%.60s'.", *ret);
+        return cmis_fail(cmis, CMIS_INVALID_ARGUMENT, "There is no user or group '%.70s'.", *ret);
     return r < 0 ? cmis_fail_errno(cmis, r) : 0;
 }
 

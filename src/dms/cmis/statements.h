@@ -71,6 +71,10 @@
                   "property, place, value FROM value WHERE node = ?1 AND number = ?2")             \
     S(VALUE_VERSION_CLEAR, "DELETE FROM value WHERE node = ?1 AND number = ?2")                    \
     S(ACE_LIST, "SELECT principal, permission FROM ace WHERE node = ?1")                           \
+    S(ACE_OF_USER, "SELECT permission FROM ace WHERE node = ?1 AND (principal IN ('anyone', ?2) "  \
+                   "OR principal IN (SELECT 'group:' || user_group.name FROM user JOIN member ON " \
+                   "member.user = user.key JOIN user_group ON user_group.key = "                   \
+                   "member.user_group WHERE user.name = ?2))")                                     \
     S(ACE_ADD, "INSERT OR IGNORE INTO ace(node, principal, permission) VALUES(?1, ?2, ?3)")        \
     S(ACE_REMOVE, "DELETE FROM ace WHERE node = ?1 AND principal = ?2 AND permission = ?3")        \
     S(FILING_ADD, "INSERT INTO filing(parent, node) VALUES(?1, ?2)")                               \

@@ -384,6 +384,9 @@ TEST(sessions_end_and_are_stored_as_hashes)
     CHECK_EQ(session_remove_all(store, user.key, two), 0);
     CHECK_EQ(session_find(store, one, 0, &who), -ENOENT);
     CHECK_EQ(session_find(store, two, 0, &who), 0);
+    CHECK_EQ(user_remove(store, &actor, &user), -EBUSY); /* the only administrator */
+    CHECK_EQ(session_find(store, two, 0, &who), 0);
+    CHECK_EQ(user_add(store, "eve", ROLE_ADMIN, "hash", false, 1), 0);
     CHECK_EQ(user_remove(store, &actor, &user), 0);
     CHECK_EQ(session_find(store, two, 0, &who), -ENOENT);
     CHECK_EQ(store_commit(store), 0);
