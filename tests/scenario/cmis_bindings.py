@@ -393,8 +393,12 @@ class Soap(Binding):
     def folder_parent(self, folder):
         return Object(self.one("cmism:object", "getFolderParent", self.scalars(folderId=folder)))
 
+    def checked_out_page(self, folder=None, most=None, skip=None, order=None):
+        return self.listed(self.call("getCheckedOutDocs", self.scalars(
+            folderId=folder, orderBy=order, maxItems=most, skipCount=skip)), False)
+
     def checked_out(self, folder=None):
-        return self.listed(self.call("getCheckedOutDocs", self.scalars(folderId=folder)), False)[0]
+        return self.checked_out_page(folder)[0]
 
     def update(self, number, properties, token=None):
         return text(self.call("updateProperties", self.scalars(objectId=number, changeToken=token) +
@@ -486,10 +490,13 @@ class Soap(Binding):
                                acl_xml("cmism:addACEs", add) +
                                acl_xml("cmism:removeACEs", remove)))
 
-    def relationships(self, number, direction=None):
+    def relationships_page(self, number, direction=None, kind=None, most=None, skip=None):
         return self.listed(self.call("getObjectRelationships", self.scalars(
-            objectId=number, includeSubRelationshipTypes="true", relationshipDirection=direction)),
-            False)[0]
+            objectId=number, includeSubRelationshipTypes="true", relationshipDirection=direction,
+            typeId=kind, maxItems=most, skipCount=skip)), False)
+
+    def relationships(self, number, direction=None):
+        return self.relationships_page(number, direction)[0]
 
     def apply_policy(self, policy, number):
         self.call("applyPolicy", self.scalars(policyId=policy, objectId=number))
@@ -700,11 +707,13 @@ class Atom(Binding):
     def by_path(self, path, **flags):
         return self.entry("GET", self.fill("objectbypath", path=path, **flags)).object
 
-    def children(self, folder, most=None, skip=None, order=None, **flags):
-        entries, links, total = self.feed(self.with_parameters(
-            self.follow(folder, "down", FEED), maxItems=most, skipCount=skip, orderBy=order,
-            **flags))
+    def page(self, target):
+        entries, links, total = self.feed(target)
         return [entry.object for entry in entries], "next" in links, total
+
+    def children(self, folder, most=None, skip=None, order=None, **flags):
+        return self.page(self.with_parameters(self.follow(folder, "down", FEED), maxItems=most,
+                                              skipCount=skip, orderBy=order, **flags))
 
     def walk(self, entry):
         return Node(entry.object, [self.walk(child) for child in entry.children()])
@@ -725,9 +734,12 @@ class Atom(Binding):
             raise CmisError("invalidArgument", "the root has no parent", 0)
         return self.entry("GET", entry.link("up", ENTRY)).object
 
+    def checked_out_page(self, folder=None, most=None, skip=None, order=None):
+        return self.page(self.with_parameters(self.collections["checkedout"], folderId=folder,
+                                              maxItems=most, skipCount=skip, orderBy=order))
+
     def checked_out(self, folder=None):
-        return [e.object for e in self.feed(self.with_parameters(
-            self.collections["checkedout"], folderId=folder))[0]]
+        return self.checked_out_page(folder)[0]
 
     def update(self, number, properties, token=None):
         target = self.with_parameters(self.follow(number, "self"), changeToken=token)
@@ -845,10 +857,13 @@ class Atom(Binding):
         return acl_of(self.xml("PUT", self.follow(number, REL + "acl"), body.encode(),
                                "application/cmisacl+xml"))
 
-    def relationships(self, number, direction=None):
-        return [e.object for e in self.feed(self.with_parameters(
+    def relationships_page(self, number, direction=None, kind=None, most=None, skip=None):
+        return self.page(self.with_parameters(
             self.follow(number, REL + "relationships"), includeSubRelationshipTypes="true",
-            relationshipDirection=direction))[0]]
+            relationshipDirection=direction, typeId=kind, maxItems=most, skipCount=skip))
+
+    def relationships(self, number, direction=None):
+        return self.relationships_page(number, direction)[0]
 
     def apply_policy(self, policy, number):
         self.post_id(self.follow(number, REL + "policies"), policy)

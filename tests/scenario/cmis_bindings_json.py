@@ -187,8 +187,12 @@ class Browser(cb.Binding):
     def folder_parent(self, folder):
         return Object(self.read("parent", folder))
 
-    def checked_out(self, folder=None, **flags):
-        return self.listed(self.read("checkedout", folder, **flags))[0]
+    def checked_out_page(self, folder=None, most=None, skip=None, order=None):
+        return self.listed(self.read("checkedout", folder, maxItems=most, skipCount=skip,
+                                     orderBy=order))
+
+    def checked_out(self, folder=None):
+        return self.checked_out_page(folder)[0]
 
     def update(self, number, properties, token=None):
         return Object(self.act("update", number, properties, changeToken=token)).id
@@ -258,9 +262,13 @@ class Browser(cb.Binding):
     def apply_acl(self, number, add=(), remove=()):
         return acl_of(self.act("applyACL", number, fields=self.aces(add, remove)))
 
-    def relationships(self, number, direction=None):
+    def relationships_page(self, number, direction=None, kind=None, most=None, skip=None):
         return self.listed(self.read("relationships", number, includeSubRelationshipTypes="true",
-                                     relationshipDirection=direction))[0]
+                                     relationshipDirection=direction, typeId=kind, maxItems=most,
+                                     skipCount=skip))
+
+    def relationships(self, number, direction=None):
+        return self.relationships_page(number, direction)[0]
 
     def apply_policy(self, policy, number):
         self.act("applyPolicy", number, policyId=policy)

@@ -248,12 +248,7 @@ def allowable_actions_tell_the_truth(g):
     """Each action of each object in each state, asked for and then tried, by its maker and by one
     who may only read."""
     g.system.home = g.folder
-    name = g.fresh("reader")
-    server = g.system.server
-    server.post("/api/users", {"name": name, "password": "one-time-word-1"})
-    server.ask("/api/me/password", "-X", "PUT", "-d",
-               '{"old":"one-time-word-1","new":"another-password"}', auth=f"{name}:one-time-word-1")
-    reader = g.system.client(g.binding, f"{name}:another-password")
+    reader, name = g.system.user(g.binding)
     admin, soap = g.client, g.system.client("soap")
 
     def plain(**more):
@@ -493,11 +488,7 @@ def a_legal_hold_is_a_secondary_type(g):
     g.client.update(other, [("Id", SECONDARY, [HOLD]), ("String", HOLDS, [a])])
     holds = [hold for hold in server.ask("/api/holds").json["items"] if hold["name"] == a]
     tap.equal([hold["documents"] for hold in holds], [2], "one hold of one name")
-    name = g.fresh("clerk")
-    server.post("/api/users", {"name": name, "password": "one-time-word-1"})
-    server.ask("/api/me/password", "-X", "PUT", "-d",
-               '{"old":"one-time-word-1","new":"another-password"}', auth=f"{name}:one-time-word-1")
-    clerk = g.system.client(g.binding, f"{name}:another-password")
+    clerk, _ = g.system.user(g.binding)
     refused("permissionDenied", clerk.update, g.document(), put)
 
 

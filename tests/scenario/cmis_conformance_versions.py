@@ -108,11 +108,8 @@ def documents_begin_in_each_state(g):
 @over()
 def what_is_checked_out_is_listed(g):
     numbers = [g.client.check_out(g.document(name=f"{name}.txt")) for name in "cab"]
-    listed = g.client.checked_out(g.folder, orderBy="cmis:name") if g.binding == "browser" else \
-        g.client.checked_out(g.folder)
+    listed = g.client.checked_out(g.folder)
     tap.equal(sorted(o.id for o in listed), sorted(numbers))
-    if g.binding == "browser":
-        tap.equal([o.name for o in listed], ["a.txt", "b.txt", "c.txt"])
     judged(g, *numbers)
     for number in numbers:
         g.client.cancel(number)

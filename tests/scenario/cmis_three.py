@@ -108,6 +108,16 @@ class System:
         self.serial += 1
         return f"{what}{self.serial}"
 
+    def user(self, binding):
+        """A client for a user of its own, and the user's name."""
+        name = self.fresh("user")
+        made = self.server.post("/api/users", {"name": name, "password": "one-time-word-1"})
+        tap.equal(made.status, 201, f"{made}")
+        self.server.ask("/api/me/password", "-X", "PUT", "-H", "Content-Type: application/json", "-d",
+                        '{"old":"one-time-word-1","new":"another-password"}',
+                        auth=f"{name}:one-time-word-1")
+        return self.client(binding, f"{name}:another-password"), name
+
 
 class Group:
     """What a test works with: a client and a folder of its own."""

@@ -24,7 +24,7 @@ static const struct {
                             "ELSE V.modified_by END"},
     {"cmis:lastModificationDate", "CASE WHEN V.number IS NULL OR V.number = N.version THEN "
                                   "N.modified_ms ELSE V.modified_ms END"},
-    {"cmis:isImmutable", "0"},
+    {"cmis:isImmutable", "0 = 1"}, /* a number alone would be the number of a column to ORDER BY */
     {"cmis:isLatestVersion", "V.number = N.version AND V.pwc = 0"},
     {"cmis:isMajorVersion", "V.minor = 0 AND V.pwc = 0"},
     {"cmis:isLatestMajorVersion", "V.number = (SELECT max(m.number) FROM version AS m WHERE "
@@ -114,7 +114,7 @@ int order_column(struct cmis_call *cmis, const char *query_name, struct buf *sql
             if (!definition->orderable)
                 return -ENOENT;
             int r = column_sql(sql, definition->id, "node", "version");
-            if (r == 0 && strcmp(definition->id, "cmis:name") == 0)
+            if (r == 0 && definition->type == CMIS_STRING) /* as in queries */
                 (void)buf_append_text(sql, " COLLATE NOCASE");
             return r;
         }

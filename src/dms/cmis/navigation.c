@@ -72,12 +72,12 @@ static int rows_take(struct cmis_call *cmis, sqlite3_stmt *stmt, const struct ob
 /* orderBy: query names, each with ASC or DESC, commas between. */
 static int order_append(struct cmis_call *cmis, struct buf *sql)
 {
-    const char *at = cmis->args.order_by;
+    const char *at = cmis->args.order_by && *cmis->args.order_by ? cmis->args.order_by : NULL;
     (void)buf_append_text(sql, " ORDER BY ");
-    while (at && *at) {
+    while (at) {
         size_t size = strcspn(at, ",");
         char *term = arena_text(cmis->arena, slice_of(at, size));
-        at += size + (at[size] == ',');
+        at = at[size] ? at + size + 1 : NULL; /* nothing behind a comma is a wrong term, too */
         char *save = NULL;
         char *name = term ? strtok_r(term, " ", &save) : NULL;
         char *way = name ? strtok_r(NULL, " ", &save) : NULL;

@@ -82,25 +82,22 @@ int cmis_removeObjectFromFolder(struct cmis_call *cmis)
 
 /* Relationships */
 
-/* Keys of those whose source (1) or target (2) the object is. */
-static int relationship_keys(struct cmis_call *cmis, const struct row *row, int64_t ends,
-                             int64_t **ret, size_t *ret_count)
+/* Of the objects whose keys a statement gives the next that the user may read: 1, 0 at the end, or
+ * -1. */
+static int readable_next(struct cmis_call *cmis, sqlite3_stmt *stmt, struct row *ret)
 {
-    int64_t *keys = call_alloc(cmis, CMIS_IDS_MAX * sizeof *keys);
-    size_t count = 0;
-    SCOPED(stmt_donep)
-    sqlite3_stmt *stmt =
-        store_query(cmis->store, STMT_RELATIONSHIP_LIST, "ii", row->node.key, ends);
-    int r = stmt ? 0 : -EIO;
-    while (keys && r == 0 && count < CMIS_IDS_MAX && (r = store_step(cmis->store, stmt)) == 1) {
-        keys[count++] = sqlite3_column_int64(stmt, 0);
-        r = 0;
+    for (;;) {
+        int r = stmt ? store_step(cmis->store, stmt) : -EIO;
+        if (r < 0)
+            return cmis_fail_errno(cmis, r);
+        if (r == 0)
+            return 0;
+        *ret = (struct row){0};
+        if (row_by_key(cmis, sqlite3_column_int64(stmt, 0), ret) < 0)
+            return cmis->error ? -1 : cmis_fail_errno(cmis, -EIO);
+        if (rights_of(cmis, &ret->node) & RIGHT_READ)
+            return 1;
     }
-    if (!keys || r < 0)
-        return keys ? cmis_fail_errno(cmis, r) : -1;
-    *ret = keys;
-    *ret_count = count;
-    return 0;
 }
 
 int relationships_of(struct cmis_call *cmis, const struct row *row, int direction,
@@ -110,21 +107,19 @@ int relationships_of(struct cmis_call *cmis, const struct row *row, int directio
     int64_t ends = direction == CMIS_RELATIONSHIPS_SOURCE   ? 1
                    : direction == CMIS_RELATIONSHIPS_TARGET ? 2
                                                             : 3;
-    int64_t *keys = NULL;
+    const struct cmis_object **list = call_alloc(cmis, CMIS_IDS_MAX * sizeof(void *));
     size_t count = 0;
-    if (relationship_keys(cmis, row, ends, &keys, &count) < 0)
-        return -1;
-    const struct cmis_object **list = call_alloc(cmis, MAX(count, (size_t)1) * sizeof(void *));
-    if (!list)
-        return -1;
-    for (size_t i = 0; i < count; i++) {
-        struct row one;
-        if (row_by_key(cmis, keys[i], &one) < 0 || object_build(cmis, &one, &view, &list[i]) < 0)
-            return cmis->error ? -1 : cmis_fail_errno(cmis, -EIO);
-    }
+    struct row one;
+    int r = 0;
+    SCOPED(stmt_donep)
+    sqlite3_stmt *stmt =
+        store_query(cmis->store, STMT_RELATIONSHIP_LIST, "ii", row->node.key, ends);
+    while (list && count < CMIS_IDS_MAX && (r = readable_next(cmis, stmt, &one)) == 1)
+        if (object_build(cmis, &one, &view, &list[count++]) < 0)
+            return -1;
     object->relationships = list;
     object->relationship_count = count;
-    return 0;
+    return list && r >= 0 ? 0 : -1;
 }
 
 static bool is_asked_for(struct cmis_call *cmis, const struct row *row)
@@ -143,9 +138,9 @@ int cmis_getObjectRelationships(struct cmis_call *cmis)
                    : args->relationship_direction == CMIS_DIRECTION_TARGET ? 2
                                                                            : 3;
     struct entry_list list = {0};
-    struct row row;
-    int64_t *keys = NULL, total = 0;
-    size_t count = 0;
+    struct row row, one;
+    int64_t total = 0;
+    int r;
     view.rendition_filter = "cmis:none";
     if (row_get(cmis, args->object_id, &row) < 0 || view_check(cmis, &view) < 0)
         return -1;
@@ -155,13 +150,10 @@ int cmis_getObjectRelationships(struct cmis_call *cmis)
             return cmis_fail(cmis, CMIS_INVALID_ARGUMENT, "There is no relationship type '%.100s'.",
                              args->type_id);
     }
-    if (relationship_keys(cmis, &row, ends, &keys, &count) < 0)
-        return -1;
-    for (size_t i = 0; i < count; i++) {
+    SCOPED(stmt_donep)
+    sqlite3_stmt *stmt = store_query(cmis->store, STMT_RELATIONSHIP_LIST, "ii", row.node.key, ends);
+    while ((r = readable_next(cmis, stmt, &one)) == 1) {
         struct cmis_entry entry = {0};
-        struct row one;
-        if (row_by_key(cmis, keys[i], &one) < 0)
-            return cmis->error ? -1 : cmis_fail_errno(cmis, -EIO);
         if (!is_asked_for(cmis, &one))
             continue;
         if (total >= args->skip_count && (int64_t)list.count < args->max_items &&
@@ -172,42 +164,24 @@ int cmis_getObjectRelationships(struct cmis_call *cmis)
     }
     cmis->result.list = (struct cmis_entries){
         list.count, list.entries, args->skip_count + (int64_t)list.count < total, total};
-    return 0;
+    return r;
 }
 
 /* Policies */
 
-static int applied_keys(struct cmis_call *cmis, const struct row *row, int64_t **ret,
-                        size_t *ret_count)
-{
-    int64_t *keys = call_alloc(cmis, CMIS_IDS_MAX * sizeof *keys);
-    size_t count = 0;
-    SCOPED(stmt_donep)
-    sqlite3_stmt *stmt = store_query(cmis->store, STMT_APPLIED_LIST, "i", row->node.key);
-    int r = stmt ? 0 : -EIO;
-    while (keys && r == 0 && count < CMIS_IDS_MAX && (r = store_step(cmis->store, stmt)) == 1) {
-        keys[count++] = sqlite3_column_int64(stmt, 0);
-        r = 0;
-    }
-    if (!keys || r < 0)
-        return keys ? cmis_fail_errno(cmis, r) : -1;
-    *ret = keys;
-    *ret_count = count;
-    return 0;
-}
-
 int policy_ids_of(struct cmis_call *cmis, const struct row *row, struct cmis_ids *ret)
 {
-    int64_t *keys = NULL;
+    const char **ids = call_alloc(cmis, CMIS_IDS_MAX * sizeof *ids);
     size_t count = 0;
-    if (applied_keys(cmis, row, &keys, &count) < 0)
-        return -1;
-    const char **ids = call_alloc(cmis, MAX(count, (size_t)1) * sizeof *ids);
-    for (size_t i = 0; ids && i < count; i++)
-        if (!(ids[i] = object_id(cmis, keys[i], 0)))
+    struct row policy;
+    int r = 0;
+    SCOPED(stmt_donep)
+    sqlite3_stmt *stmt = store_query(cmis->store, STMT_APPLIED_LIST, "i", row->node.key);
+    while (ids && count < CMIS_IDS_MAX && (r = readable_next(cmis, stmt, &policy)) == 1)
+        if (!(ids[count++] = row_id(cmis, &policy)))
             return -1;
     *ret = (struct cmis_ids){ids, count};
-    return ids ? 0 : -1;
+    return ids && r >= 0 ? 0 : -1;
 }
 
 int policy_apply(struct cmis_call *cmis, const char *id, const struct row *row)
@@ -261,21 +235,20 @@ int cmis_getAppliedPolicies(struct cmis_call *cmis)
 {
     struct object_view view = view_of_args(cmis);
     struct entry_list list = {0};
-    struct row row;
-    int64_t *keys = NULL;
-    size_t count = 0;
+    struct row row, policy;
+    int r;
     view.rendition_filter = "cmis:none";
-    if (row_get(cmis, cmis->args.object_id, &row) < 0 || view_check(cmis, &view) < 0 ||
-        applied_keys(cmis, &row, &keys, &count) < 0)
+    view.policy_ids = false; /* not asked for, and of the same statement */
+    if (row_get(cmis, cmis->args.object_id, &row) < 0 || view_check(cmis, &view) < 0)
         return -1;
-    for (size_t i = 0; i < count; i++) {
+    SCOPED(stmt_donep)
+    sqlite3_stmt *stmt = store_query(cmis->store, STMT_APPLIED_LIST, "i", row.node.key);
+    while ((r = readable_next(cmis, stmt, &policy)) == 1) {
         struct cmis_entry entry = {0};
-        struct row policy;
-        if (row_by_key(cmis, keys[i], &policy) < 0 ||
-            object_build(cmis, &policy, &view, &entry.object) < 0 ||
+        if (object_build(cmis, &policy, &view, &entry.object) < 0 ||
             entry_add(cmis, &list, &entry) < 0)
-            return cmis->error ? -1 : cmis_fail_errno(cmis, -EIO);
+            return -1;
     }
     cmis->result.list = (struct cmis_entries){list.count, list.entries, false, (int64_t)list.count};
-    return 0;
+    return r;
 }
