@@ -117,14 +117,6 @@ int runtime_warm(struct error *e)
     return size > 0 ? 0 : error_set(e, -ENOEXEC, "this program has no executable segment");
 }
 
-static int change_directory(const struct runtime_config *config, struct error *e)
-{
-    if (!config->cwd)
-        return 0;
-    int r = (int)host_call(SYS_chdir, config->cwd);
-    return r < 0 ? error_set(e, r, "cannot change to directory '%s'", config->cwd) : 0;
-}
-
 int runtime_run(const struct runtime_config *config, struct error *e)
 {
     struct program *program = NULL;
@@ -142,9 +134,9 @@ int runtime_run(const struct runtime_config *config, struct error *e)
     process_stderr_keep();
     explain_start(config, process_stderr());
     trace_start(config, process_stderr());
-    r = change_directory(config, e);
-    if (r == 0)
-        r = start_shields(config, e);
+    r = start_shields(config, e);
+    if (r == 0 && config->cwd)
+        r = vfs_start_in(config->cwd, e);
     if (r < 0)
         return r;
     r = open_searched(config, &program);

@@ -28,6 +28,8 @@ MISTAKES = [  # arguments, exit code, words of the message
     (["--tls-listen", "17", "--tls-cert", "none", "--", "true"], 2, "belong together"),
     (["--env", "X", "--", "true"], 2, "wants NAME=VALUE, not 'X'"),
     (["--cwd", "/nowhere", "--", "true"], 127, "cannot change to directory '/nowhere'"),
+    (["--volume", "cwd:/data", "--cwd", "/data/none", "--", "true"], 127,
+     "cannot change to directory '/data/none'"),
     (["--", "no-such-program"], 127, "cannot run 'no-such-program': No such file"),
     (["--", "/etc/passwd"], 126, "cannot run '/etc/passwd': Permission denied"),
 ]
@@ -68,6 +70,18 @@ def every_mistake_is_named(user):
         tap.equal(done.returncode, code, f"the end of {arguments}")
         tap.true(words in done.stderr, f"{arguments} says {words!r}: {done.stderr}")
         tap.true(done.stderr.startswith("coffer"), f"who speaks is named: {done.stderr}")
+
+
+@tap.test
+def a_program_starts_in_a_directory_of_a_volume(user):
+    tap.equal(user.volume("cwd", "sh", "-c", "mkdir -p /data/in && echo here > /data/in/f").returncode, 0)
+    os.symlink("/data/in", os.path.join(user.folder, "link"))
+    for there in ("/data/in", "/data/in/../in/", os.path.join(user.folder, "link")):
+        done = user.run("--volume", "cwd:/data", "--cwd", there, "--", "sh", "-c",
+                        "pwd; cat f; cp /bin/echo e; ./e ran")
+        tap.equal((done.stdout, done.stderr), ("/data/in\nhere\nran\n", ""), there)
+    done = user.run("--volume", "cwd:/data", "--cwd", "/", "--", "sh", "-c", "pwd; cat /data/in/f")
+    tap.equal(done.stdout, "/\nhere\n", "a volume's own directory is named from where the user is")
 
 
 @tap.test

@@ -70,6 +70,29 @@ int64_t sys_chdir(struct syscall_call *c)
     return r;
 }
 
+/* The path of the place or, at the host, of what it links to may lead to a volume. */
+static int start_on_volume(const char *directory)
+{
+    struct place place;
+    int r = place_find(AT_FDCWD, directory, PLACE_FOLLOW | PLACE_LOOKS, true, &place);
+    if (r < 0)
+        return r;
+    r = place.kind == PLACE_HOST ? -ENOENT : (int)chdir_place(NULL, &place);
+    place_done(&place);
+    return r;
+}
+
+int vfs_start_in(const char *directory, struct error *e)
+{
+    const struct mount *mount = fs_mount_of(directory, strlen(directory));
+    int r = -ENOENT;
+    if (!mount || mount->kind != MOUNT_VOLUME)
+        r = (int)host_call(SYS_chdir, directory);
+    if (r == -ENOENT && (g_fs.redirects || g_fs.shadowing))
+        r = start_on_volume(directory);
+    return r < 0 ? error_set(e, r, "cannot change to directory '%s'", directory) : 0;
+}
+
 int64_t sys_fchdir(struct syscall_call *c)
 {
     struct file *f = fd_get((int)c->args[0]);
