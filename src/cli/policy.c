@@ -12,12 +12,13 @@
 #include <stdio.h>
 #include <string.h>
 
-#define POLICY_USAGE                                                                           \
-    "check FILE... | diff OLD NEW | test FILE [--expect FILE] | try FILE --evidence FILE "     \
-    "[--collateral DIR] | first TENANT/NAME --keys DIR -- PROGRAM... | put FILE --keys DIR | " \
-    "get|revoke TENANT/NAME --keys DIR | "                                                     \
-    "approve FILE --keys DIR --replaces HASH --out FILE | "                                    \
-    "secret TENANT/NAME SECRET --keys DIR [--value FILE] | totp TENANT/NAME TOTP --keys DIR"
+#define POLICY_USAGE                                                                            \
+    "check FILE... | diff OLD NEW | test FILE [--expect FILE] | try FILE --evidence FILE "      \
+    "[--collateral DIR] | first TENANT/NAME --keys DIR -- PROGRAM... | put FILE --keys DIR | "  \
+    "get|revoke TENANT/NAME --keys DIR | "                                                      \
+    "approve FILE --keys DIR --replaces HASH --out FILE | "                                     \
+    "secret TENANT/NAME SECRET --keys DIR [--value FILE] | totp TENANT/NAME TOTP --keys DIR | " \
+    "volume TENANT/NAME VOLUME [rekey | rewrite | erase PATH...] --keys DIR"
 #define POLICY_SIZE_MAX ((size_t)256 << 10)
 
 #define ROW(name, member, value, help)                                                      \

@@ -338,6 +338,87 @@ static int verb_totp(struct call *call, const char *word, const char *totp, stru
     return 0;
 }
 
+/* --- what is to be done to a volume at its next opening --- */
+
+static json_t *order_pack(json_t *in, int count, char **words, struct error *e)
+{
+    if (in && count == 1 && (strcmp(words[0], "rekey") == 0 || strcmp(words[0], "rewrite") == 0))
+        return json_object_set_new(in, words[0], json_true()) < 0 ? NULL : in;
+    if (in && count >= 2 && strcmp(words[0], "erase") == 0) {
+        json_t *paths = json_array();
+        int r = paths ? 0 : -1;
+        for (int i = 1; r == 0 && i < count; i++)
+            r = json_array_append_new(paths, json_string(words[i]));
+        if (json_object_set_new(in, "erase", paths) == 0 && r == 0)
+            return in;
+        error_set(e, -EINVAL, "a path is no UTF-8");
+        return NULL;
+    }
+    error_set(e, -EINVAL, "for a volume: rekey, rewrite or erase PATH..., or nothing to look");
+    return NULL;
+}
+
+/* Paths are the owner's own, or somebody's with the owner's key; control bytes do not reach the terminal. */
+static void path_print(const char *path)
+{
+    fputs("  erase ", stdout);
+    for (; path && *path; path++)
+        if ((unsigned char)*path < ' ' || *path == 127)
+            printf("\\x%02x", (unsigned char)*path);
+        else
+            putchar(*path);
+    putchar('\n');
+}
+
+static void ordered_print(const json_t *out)
+{
+    const json_t *keys = json_object_get(out, "erase_keys"), *path;
+    size_t i, count = json_array_size(keys);
+    json_int_t newest = count ? json_integer_value(json_array_get(keys, count - 1)) : 0;
+    if (newest > 0)
+        printf("erase key %lld\n", (long long)newest);
+    if (!json_object_get(out, "order")) {
+        puts("nothing waits");
+        return;
+    }
+    printf("order %lld waits for the next opening\n",
+           (long long)json_integer_value(json_object_get(out, "order")));
+    if (json_is_true(json_object_get(out, "rewrite")))
+        puts("  rewrite");
+    else if (json_is_true(json_object_get(out, "rekey")))
+        puts("  rekey");
+    json_array_foreach(json_object_get(out, "erase"), i, path) path_print(json_string_value(path));
+}
+
+static int verb_volume(struct call *call, const char *word, const char *volume, int count,
+                       char **words, struct error *e)
+{
+    char tenant[64];
+    const char *name = NULL;
+    json_t *out = NULL;
+    int r = name_split(word, tenant, &name, e);
+    if (r < 0)
+        return r;
+    json_t *in = json_pack("{s:s, s:s, s:s}", "tenant", tenant, "policy", name, "volume", volume);
+    if (count > 0 && !order_pack(in, count, words, e))
+        r = e->code != 0 ? e->code : -ENOMEM;
+    if (r == 0)
+        r = call_open(call, e);
+    if (r < 0) {
+        json_decref(in);
+        return r;
+    }
+    r = kbs_client_call(&call->client, count > 0 ? "/v1/volume/order" : "/v1/volume/ordered", in,
+                        &out, NULL, e);
+    if (r == 0 && count > 0)
+        printf("order %lld: done when %s is opened next\n",
+               (long long)json_integer_value(json_object_get(out, "order")), volume);
+    else if (r == 0)
+        ordered_print(out);
+    json_decref(out);
+    return r;
+}
+
 int policy_calls(const struct policy_options *o, const char *verb, int count, char **argv,
                  struct error *e)
 {
@@ -354,5 +435,7 @@ int policy_calls(const struct policy_options *o, const char *verb, int count, ch
         return verb_secret(&call, argv[1], argv[2], e);
     if (count == 3 && strcmp(verb, "totp") == 0)
         return verb_totp(&call, argv[1], argv[2], e);
+    if (count >= 3 && strcmp(verb, "volume") == 0)
+        return verb_volume(&call, argv[1], argv[2], count - 3, argv + 3, e);
     return POLICY_NO_VERB;
 }

@@ -17,7 +17,7 @@ call_fn call_unlock;                                             /* call_state.c
 call_fn call_result;                                             /* call_result.c */
 call_fn call_provision;                                          /* call_provision.c */
 call_fn call_volume_open, call_volume_report, call_volume_close; /* call_volume.c */
-call_fn call_volume_erase_key, call_volume_erase_drop, call_volume_order,
+call_fn call_volume_erase_key, call_volume_erase_drop, call_volume_order, call_volume_ordered,
     call_volume_done; /* call_volume_keys.c */
 
 /* Returns -EACCES. */

@@ -223,37 +223,90 @@ static int order_extend(struct kbs_call *call, const uint8_t id[STORE_VOLUME_ID_
     return r < 0 ? r : call_put(call->out, "order", json_integer((json_int_t)serial + 1));
 }
 
-int call_volume_order(struct kbs_call *call)
+/* A volume of the owner's own that is meant: its policy's, and there already. */
+struct owners_volume {
+    const char *tenant, *policy, *name;
+    unsigned line; /* of the clause */
+    uint8_t id[STORE_VOLUME_ID_SIZE];
+};
+
+static int owners_volume_load(struct kbs_call *call, struct owners_volume *ret)
 {
     SCOPED(policy_freep) struct policy *policy = NULL;
     struct store_tenant tenant = {0};
     struct store_volume volume = {0};
-    const char *tenant_name = "", *policy_name = "", *name = "";
-    char detail[DETAIL_SIZE];
-    int r = call_name(call, "tenant", &tenant_name);
+    struct owners_volume v = {.tenant = "", .policy = "", .name = ""};
+    int r = call_name(call, "tenant", &v.tenant);
     if (r == 0)
-        r = call_owner(call, tenant_name, &tenant);
+        r = call_owner(call, v.tenant, &tenant);
     if (r == 0)
-        r = call_policy_name(call, "policy", &policy_name);
+        r = call_policy_name(call, "policy", &v.policy);
     if (r == 0)
-        r = call_name(call, "volume", &name);
+        r = call_name(call, "volume", &v.name);
     if (r == 0)
-        r = call_policy_load(call, tenant_name, policy_name, NULL, &policy);
-    const struct policy_volume *found = r == 0 ? policy_volume_find(policy, name) : NULL;
+        r = call_policy_load(call, v.tenant, v.policy, NULL, &policy);
+    const struct policy_volume *found = r == 0 ? policy_volume_find(policy, v.name) : NULL;
     if (r == 0 && (!found || found->import.policy))
-        r = call_refuse(call, REFUSAL_VOLUME, "volumes", NULL, name);
+        r = call_refuse(call, REFUSAL_VOLUME, "volumes", NULL, v.name);
     if (r == 0)
-        r = store_volume_get(call->kbs->store, tenant_name, policy_name, name, &volume);
+        r = store_volume_get(call->kbs->store, v.tenant, v.policy, v.name, &volume);
     key256_wipe(&volume.key);
-    if (r == 0)
-        r = order_extend(call, volume.id);
     if (r < 0)
         return r;
-    snprintf(detail, sizeof detail, "%s%s%s%s, by volumes (line %u)", name,
+    v.line = found->line;
+    memcpy(v.id, volume.id, sizeof v.id);
+    *ret = v;
+    return 0;
+}
+
+int call_volume_order(struct kbs_call *call)
+{
+    struct owners_volume v;
+    char detail[DETAIL_SIZE];
+    int r = owners_volume_load(call, &v);
+    if (r == 0)
+        r = order_extend(call, v.id);
+    if (r < 0)
+        return r;
+    snprintf(detail, sizeof detail, "%s%s%s%s, by volumes (line %u)", v.name,
              json_object_get(call->in, "rewrite") ? ", rewrite" : "",
              json_object_get(call->in, "rekey") ? ", rekey" : "",
-             json_object_get(call->in, "erase") ? ", erase" : "", found->line);
-    return kbs_audit(call->kbs, "volume ordered", tenant_name, policy_name, detail);
+             json_object_get(call->in, "erase") ? ", erase" : "", v.line);
+    return kbs_audit(call->kbs, "volume ordered", v.tenant, v.policy, detail);
+}
+
+/* What has been ordered and not been done; the next key is for the runtime alone. */
+static int order_show(struct kbs_call *call, uint64_t serial, json_t *order)
+{
+    json_t *erase = json_object_get(order, "erase");
+    int r = call_put(call->out, "order", json_integer((json_int_t)serial));
+    if (r == 0)
+        r = call_put(call->out, "rekey", json_boolean(json_object_get(order, "key") != NULL));
+    if (r == 0)
+        r = call_put(call->out, "rewrite", json_boolean(json_object_get(order, "rewrite") != NULL));
+    return r < 0 ? r : call_put(call->out, "erase", erase ? json_incref(erase) : json_array());
+}
+
+int call_volume_ordered(struct kbs_call *call)
+{
+    SCOPED(store_erase_keys_wipe) struct store_erase_keys keys = {0};
+    struct owners_volume v;
+    json_t *order = NULL, *numbers = json_array();
+    uint64_t serial = 0;
+    int r = owners_volume_load(call, &v);
+    if (r == 0)
+        r = store_erase_keys_get(call->kbs->store, v.id, &keys);
+    for (unsigned i = 0; r == 0 && i < keys.count; i++)
+        r = json_array_append_new(numbers, json_integer(keys.numbers[i])) < 0 ? -ENOMEM : 0;
+    if (r == 0)
+        r = call_put(call->out, "erase_keys", json_incref(numbers));
+    json_decref(numbers);
+    if (r == 0)
+        r = order_load(call, v.id, &serial, &order);
+    if (r == 0)
+        r = order_show(call, serial, order);
+    json_decref(order);
+    return r == -ENOENT ? 0 : r;
 }
 
 static int key_take(struct kbs_call *call, const uint8_t id[STORE_VOLUME_ID_SIZE],

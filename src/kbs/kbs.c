@@ -237,6 +237,7 @@ static const struct {
     {"/v1/volume/erase/key", call_volume_erase_key},
     {"/v1/volume/erase/drop", call_volume_erase_drop},
     {"/v1/volume/order", call_volume_order},
+    {"/v1/volume/ordered", call_volume_ordered},
     {"/v1/volume/done", call_volume_done},
 };
 

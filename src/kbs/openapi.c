@@ -50,6 +50,8 @@ static const struct {
      "id:s epoch:i before:i", ""},
     {"/v1/volume/order", "owner", "What is to be done to a volume at its next opening",
      "tenant:s policy:s volume:s rekey:b? rewrite:b? erase:a?", "order:i"},
+    {"/v1/volume/ordered", "owner", "What has been ordered for a volume and waits to be done",
+     "tenant:s policy:s volume:s", "erase_keys:a order:i? rekey:b? rewrite:b? erase:a?"},
     {"/v1/volume/done", "who has the volume open", "An order has been carried out",
      "id:s epoch:i order:i", ""},
 };

@@ -38,8 +38,8 @@ struct runtime_file_rule {
 /* What the volume's owner wants done when it is opened. */
 struct runtime_volume_order {
     uint64_t serial;
-    bool has_key;       /* to have another volume key; it may have it already */
-    bool rewrite;       /* with everything written anew */
+    bool has_key; /* to have another volume key; it may have it already */
+    bool rewrite; /* with everything written anew */
     struct key256 key;
     char *const *erase; /* paths from the volume's root, to be erased for good; NULL-terminated */
     int (*done)(const uint8_t id[VOLUME_ID_SIZE], uint64_t serial);
@@ -52,7 +52,7 @@ struct runtime_volume {
     uint8_t id[VOLUME_ID_SIZE];
     enum volume_mode mode;
     const struct volume_authority *authority;
-    bool create; /* make it first if the directory is empty */
+    bool create;                        /* make it first if the directory is empty */
     struct runtime_volume_order *order; /* NULL: nothing */
 };
 

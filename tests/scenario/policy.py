@@ -227,6 +227,34 @@ def two_must_agree(broker):
     tap.true(code == 1 and "TOTP_REFUSED" in out, out)
 
 
+@tap.test
+def owners_order_what_is_done_to_a_volume_and_see_it(broker):
+    path = broker.write("kept.yaml", policy("volumes: [{name: data, mount: /data, mode: strict}]\n",
+                                            name="kept"))
+    code, out = broker.call("put", path)
+    tap.equal(code, 0, out)
+    tap.equal(broker.call("volume", "demo/kept", "data"), (0, "nothing waits\n"))
+    code, out = broker.call("volume", "demo/kept", "data", "erase", "/a", "/b\x1b")
+    tap.true(code == 0 and out.endswith("done when data is opened next\n"), out)
+    number = out.split()[1].rstrip(":")
+    code, out = broker.call("volume", "demo/kept", "data")
+    tap.equal((code, out), (0, f"order {number} waits for the next opening\n"
+                               "  erase /a\n  erase /b\\x1b\n"))
+    code, out = broker.call("volume", "demo/kept", "data", "rekey")
+    tap.equal(code, 0, out)
+    out = broker.call("volume", "demo/kept", "data")[1]
+    tap.true("  rekey\n" in out, out)
+    for words, said in ((["frobnicate"], "rekey, rewrite or erase PATH"),
+                        (["erase"], "rekey, rewrite or erase PATH"),
+                        (["erase", "a/../b"], "REQUEST_INVALID")):
+        code, out = broker.call("volume", "demo/kept", "data", *words)
+        tap.true(code in (1, 2) and said in out, out)
+    code, out = broker.call("volume", "demo/kept", "data", by="second")
+    tap.true(code == 1 and "NOT_OWNER" in out, out)
+    code, out = broker.call("volume", "demo/kept", "other")
+    tap.true(code == 1 and "volumes" in out, out)
+
+
 # ---- the schema ----
 
 SCHEMA = json.load(open(ROOT + "/docs/policy.schema.json", encoding="utf-8"))

@@ -206,6 +206,11 @@ TEST(what_is_to_be_erased_is_handed_on_and_checked)
         check_refused(&w_owner.peer, "/v1/volume/order", order_of(bad[i]), "REQUEST_INVALID");
     check_ok(&w_owner.peer, "/v1/volume/order", order_of("{\"erase\": [\"/a/b\"]}"));
     check_ok(&w_owner.peer, "/v1/volume/order", order_of("{\"erase\": [\"/c\"]}"));
+    json_t *ordered = good(&w_owner.peer, "/v1/volume/ordered", order_of("{}"));
+    CHECK_EQ(json_array_size(json_object_get(ordered, "erase")), 2);
+    CHECK(json_is_false(json_object_get(ordered, "rekey")));
+    CHECK(json_object_get(ordered, "key") == NULL);
+    json_decref(ordered);
     json_t *volume = opened(&epoch);
     json_t *order = json_object_get(volume, "order");
     CHECK_EQ(json_array_size(json_object_get(order, "erase")), 2);
@@ -213,6 +218,32 @@ TEST(what_is_to_be_erased_is_handed_on_and_checked)
     check_ok(&w_runtime, "/v1/volume/done",
              numbered(epoch, "order", json_integer_value(json_object_get(order, "serial"))));
     json_decref(volume);
+}
+
+TEST(the_owner_alone_sees_what_waits_and_never_a_key)
+{
+    int epoch;
+    json_t *ordered = good(&w_owner.peer, "/v1/volume/ordered", order_of("{}"));
+    CHECK_EQ(json_array_size(json_object_get(ordered, "erase_keys")), 1);
+    CHECK(json_object_get(ordered, "order") == NULL);
+    json_decref(ordered);
+    check_ok(&w_owner.peer, "/v1/volume/order", order_of("{\"rewrite\": true}"));
+    ordered = good(&w_owner.peer, "/v1/volume/ordered", order_of("{}"));
+    char *text = json_dumps(ordered, 0);
+    CHECK(json_is_true(json_object_get(ordered, "rekey")) &&
+          json_is_true(json_object_get(ordered, "rewrite")));
+    long long serial = json_integer_value(json_object_get(ordered, "order"));
+    json_decref(ordered);
+    json_t *volume = opened(&epoch);
+    json_t *order = json_object_get(volume, "order");
+    CHECK(strstr(text, json_string_value(json_object_get(order, "key"))) == NULL);
+    CHECK(strstr(text, json_string_value(json_object_get(volume, "key"))) == NULL);
+    CHECK_EQ(json_integer_value(json_object_get(order, "serial")), serial);
+    free(text);
+    json_decref(volume);
+    check_refused(&w_operator.peer, "/v1/volume/ordered", order_of("{}"), "NOT_OWNER");
+    check_refused(&w_runtime, "/v1/volume/ordered", order_of("{}"), "NOT_OWNER");
+    check_ok(&w_runtime, "/v1/volume/done", numbered(epoch, "order", serial));
 }
 
 TAP_MAIN()
