@@ -120,6 +120,18 @@ static int volume_open_now(struct kbs_call *call, const struct policy *policy,
     return kbs_audit(kbs, "volume opened", policy->tenant, policy->name, volume->name);
 }
 
+static int purge_put(const struct policy_volume *volume, json_t *entry)
+{
+    json_t *list = json_array();
+    int r = list ? 0 : -ENOMEM;
+    for (unsigned i = 0; r == 0 && i < volume->purge_count; i++)
+        r = json_array_append_new(list, json_string(volume->purge[i])) < 0 ? -ENOMEM : 0;
+    if (r == 0)
+        return call_put(entry, "purge", list);
+    json_decref(list);
+    return r;
+}
+
 static int volume_answer(struct kbs_call *call, const struct policy *policy,
                          const struct policy_volume *volume, json_t *list)
 {
@@ -142,6 +154,8 @@ static int volume_answer(struct kbs_call *call, const struct policy *policy,
         r = call_put(entry, "mode", json_string(modes[volume->mode]));
     if (r == 0)
         r = call_put(entry, "id", call_json_hex(slice_of(stored.id, sizeof stored.id)));
+    if (r == 0 && volume->purge_count > 0)
+        r = purge_put(volume, entry);
     /* Nothing was ever reported: what is missing on the host may be made. */
     if (r == 0)
         r = call_put(entry, "fresh", json_boolean(stored.lease.head.sequence == 0));

@@ -20,6 +20,7 @@
 #define POLICY_ALPN_SIZE_MAX 128 /* with commas between */
 #define POLICY_NAMES_MAX 8
 #define POLICY_EXPORTS_MAX 8
+#define POLICY_PURGE_MAX 8
 #define POLICY_CLAIMS_MAX 16
 #define POLICY_SERVICES_MAX 16
 #define POLICY_TOTP_MAX 8
@@ -52,6 +53,10 @@ struct policy_volume {
     struct policy_import import; /* policy NULL: it is ours */
     struct policy_export exports[POLICY_EXPORTS_MAX];
     unsigned export_count;
+    /* Patterns of paths from the volume's root: what is deleted there is erased for good. NULL after
+     * the last. */
+    const char *purge[POLICY_PURGE_MAX + 1];
+    unsigned purge_count;
     unsigned line;
 };
 

@@ -318,6 +318,26 @@ static void net_missing(const struct pair *p, const struct policy *from, const s
     }
 }
 
+static bool purges(const struct policy_volume *v, const char *pattern)
+{
+    for (unsigned i = 0; i < v->purge_count; i++)
+        if (strcmp(v->purge[i], pattern) == 0)
+            return true;
+    return false;
+}
+
+static void purge_compare(const struct pair *p, const struct policy_volume *before,
+                          const struct policy_volume *v)
+{
+    for (unsigned i = 0; i < before->purge_count; i++)
+        if (!purges(v, before->purge[i]))
+            say(p, ALLOWS, "deleting %s in volume %s without erasing it", before->purge[i],
+                v->name);
+    for (unsigned i = 0; i < v->purge_count; i++)
+        if (!purges(before, v->purge[i]))
+            say(p, FORBIDS, "deleting %s in volume %s without erasing it", v->purge[i], v->name);
+}
+
 static void volumes_compare(const struct pair *p)
 {
     static const char *const modes[] = {"none", "periodic", "strict"};
@@ -336,6 +356,7 @@ static void volumes_compare(const struct pair *p)
             say(p, CHANGES, "the volume %s is at %s", v->name, v->mount);
         if (v->export_count > before->export_count)
             say(p, ALLOWS, "more policies to share the volume %s", v->name);
+        purge_compare(p, before, v);
     }
     for (unsigned i = 0; i < p->old->volume_count; i++)
         if (!policy_volume_find(p->new, p->old->volumes[i].name))

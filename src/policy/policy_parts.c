@@ -23,9 +23,29 @@ const struct policy_volume *policy_volume_find(const struct policy *policy, cons
     return NULL;
 }
 
+/* A path from the volume's root; '*' and '?' within a name, "**" as the last one. */
+static int purge_parse(const struct yaml_node *list, struct policy_volume *v, struct error *e)
+{
+    int r = list ? policy_list(list, POLICY_PURGE_MAX, "volumes.purge", e) : 0;
+    for (const struct yaml_node *n = r == 0 && list ? list->first : NULL; n && r == 0;
+         n = n->next) {
+        r = policy_path(n, "volumes.purge", &v->purge[v->purge_count], e);
+        if (r < 0)
+            break;
+        const char *path = v->purge[v->purge_count++], *all = strstr(path, "**");
+        if (strlen(path) > POLICY_PATH_SIZE_MAX)
+            r = yaml_error(n, e, "'volumes.purge' has at most %d characters", POLICY_PATH_SIZE_MAX);
+        else if (path[1] == '\0')
+            r = yaml_error(n, e, "the root itself is never deleted: /** is all below it");
+        else if (all && (all[-1] != '/' || all[2] != '\0'))
+            r = yaml_error(n, e, "'**' stands for all that is below: it is a whole name, the last");
+    }
+    return r;
+}
+
 static int volume_parse(const struct yaml_node *map, struct policy *policy, struct error *e)
 {
-    static const char *const keys[] = {"name", "mount", "mode", "import", "export", NULL};
+    static const char *const keys[] = {"name", "mount", "mode", "import", "export", "purge", NULL};
     static const char *const modes[] = {"none", "periodic", "strict", NULL};
     struct policy_volume v = {.name = "", .line = map->line};
     unsigned mode = 0;
@@ -40,6 +60,8 @@ static int volume_parse(const struct yaml_node *map, struct policy *policy, stru
         r = policy_import(yaml_get(map, "import"), "volume", &v.import, e);
     if (r == 0)
         r = policy_exports(yaml_get(map, "export"), v.exports, &v.export_count, e);
+    if (r == 0)
+        r = purge_parse(yaml_get(map, "purge"), &v, e);
     if (r < 0)
         return r;
     v.mode = (enum policy_volume_mode)mode;

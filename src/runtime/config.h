@@ -54,6 +54,7 @@ struct runtime_volume {
     const struct volume_authority *authority;
     bool create;                        /* make it first if the directory is empty */
     struct runtime_volume_order *order; /* NULL: nothing */
+    char *const *purge; /* vfs/purge.h: what is erased for good when deleted; NULL: nothing */
 };
 
 /* TLS identity as PEM. The private key never leaves the process. */

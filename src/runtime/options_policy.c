@@ -97,10 +97,12 @@ static int volume_apply(struct runtime_config *config, const struct runtime_conf
         return error_set(e, -ENOMEM, "out of memory");
     config->file_rules[config->file_rule_count++] = (struct runtime_file_rule){
         .prefix = from->mount, .class = FILE_CLASS_ENCRYPTED, .volume = config->volume_count};
-    config->volumes[config->volume_count++] = (struct runtime_volume){.name = from->mount,
-                                                                      .host_dir = dir ? dir : below,
-                                                                      .mode = modes[from->mode],
-                                                                      .create = true};
+    config->volumes[config->volume_count++] =
+        (struct runtime_volume){.name = from->mount,
+                                .host_dir = dir ? dir : below,
+                                .mode = modes[from->mode],
+                                .purge = (char *const *)from->purge,
+                                .create = true};
     return 0;
 }
 

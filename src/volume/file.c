@@ -405,8 +405,9 @@ int volume_allocate(struct volume *v, uint64_t ino, int mode, uint64_t offset, u
     if ((mode & FALLOC_FL_PUNCH_HOLE) &&
         (!(mode & FALLOC_FL_KEEP_SIZE) || (mode & FALLOC_FL_ZERO_RANGE)))
         return -EOPNOTSUPP;
-    if ((mode & FALLOC_FL_PUNCH_HOLE) && file_wants_erasing(v, ino))
-        return volume_erase(v, &ino, 1, offset, size);
+    int wants = mode & FALLOC_FL_PUNCH_HOLE ? file_wants_erasing(v, ino) : 0;
+    if (wants != 0)
+        return wants < 0 ? wants : volume_erase(v, &ino, 1, offset, size);
     volume_lock(v);
     int r = file_allocate(v, ino, mode, offset, end);
     volume_finish(v);

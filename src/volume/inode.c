@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+#include "base/log.h"
 #include "volume/store.h"
 
 #include <errno.h>
@@ -209,6 +210,20 @@ int inode_reclaim(struct volume *v, struct inode *inode)
     return 0;
 }
 
+int inode_end(struct volume *v, struct inode *inode)
+{
+    int wants = inode_wants_erasing(v, inode);
+    int r = wants > 0 ? erase_inode(v, inode->ino) : wants;
+    if (r < 0) {
+        LOG_WARNING(
+            "the contents of a deleted file are not erased yet; the next opening tries again",
+            LOG_INT("error", -r));
+        return r;
+    }
+    r = inode_reclaim(v, inode);
+    return r == -ENOSPC ? 0 : r;
+}
+
 int orphans_reclaim(struct volume *v)
 {
     struct item_key from = {0, ITEM_ORPHAN, 0};
@@ -220,8 +235,9 @@ int orphans_reclaim(struct volume *v)
         from.sub = item.key.sub + 1;
         r = inode_get(v, item.key.sub, &inode);
         if (r == 0)
-            r = inode_reclaim(v, inode);
-        if (r < 0)
+            r = inode_end(v, inode);
+        /* What a snapshot has, or cannot be erased for another reason, keeps nobody from the rest. */
+        if (r < 0 && (r == -EBADMSG || v->stopped))
             return r;
     }
     return r == -ENOENT ? 0 : r;

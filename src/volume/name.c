@@ -116,13 +116,23 @@ static int link_drop(struct volume *v, struct inode *inode)
         return 0;
     if (inode->holds > 0)
         return 0;
-    int r = inode_reclaim(v, inode);
-    return r == -ENOSPC ? 0 : r; /* the name is gone; the rest goes at the next open */
+    return inode_end(v, inode);
 }
 
 static bool is_last_link(const struct inode *inode)
 {
     return is_dir(inode) || inode->value.attr.nlink == 1;
+}
+
+/* Before the last name of a file goes whose contents are to be erased then: can they be? Afterwards
+ * nobody could ask for it again. */
+static int end_check(struct volume *v, const struct inode *inode)
+{
+    int r = is_last_link(inode) ? inode_wants_erasing(v, inode) : 0;
+    if (r <= 0)
+        return r;
+    r = erase_check(v, inode->ino);
+    return r < 0 ? r : log_prepare(v, 2 * CHANGE_SIZE, ROOM_FREEING);
 }
 
 int volume_lookup(struct volume *v, uint64_t dir, struct slice name, uint64_t *ret_ino)
@@ -330,6 +340,9 @@ static int name_remove(struct volume *v, uint64_t dir, struct slice name, bool w
         return want_dir ? -ENOTDIR : -EISDIR;
     if (want_dir && inode->value.attr.size > 0)
         return -ENOTEMPTY;
+    r = end_check(v, inode);
+    if (r < 0)
+        return r;
     size_t mark = v->record.size;
     stage_entry_remove(v, dir, entry.slot);
     if (is_last_link(inode))
@@ -348,6 +361,32 @@ static int name_remove_locked(struct volume *v, uint64_t dir, struct slice name,
         return r;
     volume_lock(v);
     r = name_remove(v, dir, name, want_dir);
+    volume_finish(v);
+    return r;
+}
+
+static int erase_at_end(struct volume *v, uint64_t dir, struct slice name)
+{
+    struct inode *parent, *inode;
+    struct entry entry;
+    int r = dir_get(v, dir, &parent);
+    if (r == 0)
+        r = entry_find(v, dir, name, &entry);
+    if (r == 0)
+        r = inode_get(v, entry.ino, &inode);
+    if (r < 0 || !is_last_link(inode) || (inode->value.attr.mode & S_IFMT) != S_IFREG)
+        return r == -ENOENT ? 0 : r;
+    r = inode_wants_erasing(v, inode);
+    return r != 0 ? MIN(r, 0) : inode_want_erasing(v, inode->ino);
+}
+
+int volume_erase_at_end(struct volume *v, uint64_t dir, struct slice name)
+{
+    int r = name_check(name);
+    if (r < 0)
+        return r;
+    volume_lock(v);
+    r = erase_at_end(v, dir, name);
     volume_finish(v);
     return r;
 }
@@ -424,13 +463,13 @@ static int rename_check(struct volume *v, const struct rename *rn)
         int r = is_dir(rn->old) ? is_below(v, rn->from_dir->ino, rn->old->ino) : 0;
         return r < 0 ? r : r ? -EINVAL : 0;
     }
-    if (!rn->old)
+    if (!rn->old || rn->old == rn->inode)
         return 0;
     if (is_dir(rn->inode) && !is_dir(rn->old))
         return -ENOTDIR;
     if (!is_dir(rn->inode) && is_dir(rn->old))
         return -EISDIR;
-    return is_dir(rn->old) && rn->old->value.attr.size > 0 ? -ENOTEMPTY : 0;
+    return is_dir(rn->old) && rn->old->value.attr.size > 0 ? -ENOTEMPTY : end_check(v, rn->old);
 }
 
 static void parent_set(struct inode *inode, uint64_t dir)

@@ -245,6 +245,28 @@ static int erase_locked(struct volume *v, const uint64_t *inos, size_t count, ui
     return r < 0 ? r : erase_key_rotate(v);
 }
 
+int erase_check(struct volume *v, uint64_t ino)
+{
+    uint64_t *ids = NULL;
+    size_t count = 0;
+    if (v->erase_epoch == 0 || !v->authority.erase_drop)
+        return -EOPNOTSUPP;
+    if (v->snapshot_count == 0)
+        return 0;
+    int r = active_renew(v); /* what has been written can then be looked through */
+    if (r == 0)
+        r = segments_before(v, &ids, &count);
+    if (r == 0)
+        r = victims_find(v, ids, &count, &ino, 1);
+    free(ids);
+    return r;
+}
+
+int erase_inode(struct volume *v, uint64_t ino)
+{
+    return erase_locked(v, &ino, 1, 0, UINT64_MAX);
+}
+
 int volume_erase(struct volume *v, const uint64_t *inos, size_t count, uint64_t offset,
                  uint64_t size)
 {

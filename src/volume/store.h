@@ -313,6 +313,10 @@ must_check int segment_clean(struct volume *v, uint64_t id);
 /* --- rekey.c --- */
 
 must_check int erase_settle(struct volume *v);
+/* Could all that the file has be erased now? Changes nothing that counts. -EOPNOTSUPP, -EBUSY. */
+must_check int erase_check(struct volume *v, uint64_t ino);
+/* volume_erase() of all the file has, with v->lock held. */
+must_check int erase_inode(struct volume *v, uint64_t ino);
 
 /* --- snapshot.c --- */
 
@@ -376,6 +380,9 @@ must_check int inodes_flush(struct volume *v);
 void inodes_trim(struct volume *v, unsigned idle_max);
 /* Removes everything an unnamed inode has; its last hold is gone. */
 must_check int inode_reclaim(struct volume *v, struct inode *inode);
+/* The same, contents erased for good first where the file asks for it. What has no room now goes at
+ * the next opening; so does what cannot be erased now, and that is said. */
+must_check int inode_end(struct volume *v, struct inode *inode);
 
 /* --- block.c --- */
 
@@ -427,8 +434,12 @@ size_t zeros_put(uint8_t *bytes, size_t size, volume_copy_fn *copy);
 must_check int file_setsize(struct volume *v, uint64_t ino, uint64_t size);
 must_check int file_allocate(struct volume *v, uint64_t ino, int mode, uint64_t offset,
                              uint64_t end);
-/* xattr.c: does the file ask that holes punched in it be erased for good? */
-bool file_wants_erasing(struct volume *v, uint64_t ino);
+/* xattr.c: does the file ask that what it loses be erased for good? 1, 0 or -errno; the second with
+ * v->lock held. */
+must_check int file_wants_erasing(struct volume *v, uint64_t ino);
+must_check int inode_wants_erasing(struct volume *v, const struct inode *inode);
+/* Makes it ask so, in the room that deleting has. */
+must_check int inode_want_erasing(struct volume *v, uint64_t ino);
 /* The part of upkeep() that readers need: caches within their limits. */
 void upkeep_memory(struct volume *v);
 

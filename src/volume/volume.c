@@ -370,7 +370,7 @@ void volume_release(struct volume *v, uint64_t ino)
         v->inodes_held--;
         /* What cannot be reclaimed now goes at the next open. */
         if (inode->value.attr.nlink == 0)
-            r = inode_reclaim(v, inode);
+            r = inode_end(v, inode);
     }
     volume_finish(v);
     (void)r;

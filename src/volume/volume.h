@@ -165,6 +165,9 @@ must_check int volume_make_unnamed(struct volume *v, const struct volume_attr *a
 must_check int volume_link(struct volume *v, uint64_t ino, uint64_t dir, struct slice name);
 must_check int volume_unlink(struct volume *v, uint64_t dir, struct slice name);
 must_check int volume_rmdir(struct volume *v, uint64_t dir, struct slice name);
+/* If that is a file's last name, the file gets VOLUME_ERASE_ATTRIBUTE: for a name that is about to go.
+ * 0 also where there is nothing of that name. */
+must_check int volume_erase_at_end(struct volume *v, uint64_t dir, struct slice name);
 /* `flags`: RENAME_EXCHANGE, or any of RENAME_NOREPLACE and RENAME_WHITEOUT. */
 must_check int volume_rename(struct volume *v, uint64_t dir, struct slice name, uint64_t new_dir,
                              struct slice new_name, unsigned flags);
@@ -204,7 +207,10 @@ must_check ssize_t volume_write(struct volume *v, uint64_t ino, uint64_t offset,
 must_check ssize_t volume_append(struct volume *v, uint64_t ino, const void *bytes, size_t size,
                                  uint64_t *ret_offset);
 /* fallocate(2): FALLOC_FL_KEEP_SIZE, PUNCH_HOLE, ZERO_RANGE. PUNCH_HOLE in a file that has the attribute
- * VOLUME_ERASE_ATTRIBUTE, whatever its value, is volume_erase() of that range. */
+ * VOLUME_ERASE_ATTRIBUTE, whatever its value, is volume_erase() of that range; so is, for all of it,
+ * removing such a file's last name, or renaming over it: at once, or when the last hold is gone. Then
+ * -EOPNOTSUPP and -EBUSY mean that nothing happened; another error, that the name is gone and the
+ * erasing comes at the next opening. */
 #define VOLUME_ERASE_ATTRIBUTE "user.coffer.erase"
 must_check int volume_allocate(struct volume *v, uint64_t ino, int mode, uint64_t offset,
                                uint64_t size);

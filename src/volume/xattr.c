@@ -2,6 +2,7 @@
 #include "volume/slot.h"
 
 #include <errno.h>
+#include <sys/stat.h>
 #include <sys/xattr.h>
 
 /* An attribute is one item, as far as it fits: name and value. The rest of a large value is in
@@ -114,14 +115,14 @@ ssize_t volume_getxattr(struct volume *v, uint64_t ino, struct slice name, void 
 }
 
 static int attribute_put(struct volume *v, uint64_t ino, struct slice name, struct slice value,
-                         int flags)
+                         int flags, enum room room)
 {
     struct slot slot;
     struct inode *inode;
     uint8_t bytes[VALUE_SIZE_MAX];
     struct slice first = slice_of(value.bytes, MIN(value.size, sizeof bytes - 1 - name.size));
     struct slice rest = slice_of(value.bytes + first.size, value.size - first.size);
-    int r = log_prepare(v, XATTR_CHANGE_SIZE + rest.size + PIECES_MAX * PIECE_COST, ROOM_DATA);
+    int r = log_prepare(v, XATTR_CHANGE_SIZE + rest.size + PIECES_MAX * PIECE_COST, room);
     if (r < 0)
         return r;
     r = attribute_find(v, ino, name, &slot);
@@ -157,13 +158,30 @@ static int attribute_put(struct volume *v, uint64_t ino, struct slice name, stru
     return r;
 }
 
-bool file_wants_erasing(struct volume *v, uint64_t ino)
+int inode_wants_erasing(struct volume *v, const struct inode *inode)
 {
     struct slot slot;
+    if ((inode->value.attr.mode & S_IFMT) != S_IFREG)
+        return 0;
+    int r = attribute_find(v, inode->ino, slice_of_text(VOLUME_ERASE_ATTRIBUTE), &slot);
+    return r == -ENOENT ? 0 : r < 0 ? r : 1;
+}
+
+int file_wants_erasing(struct volume *v, uint64_t ino)
+{
+    struct inode *inode;
     volume_lock(v);
-    int r = attribute_find(v, ino, slice_of_text(VOLUME_ERASE_ATTRIBUTE), &slot);
+    int r = inode_get(v, ino, &inode);
+    if (r == 0)
+        r = inode_wants_erasing(v, inode);
     volume_unlock(v);
-    return r == 0;
+    return r;
+}
+
+int inode_want_erasing(struct volume *v, uint64_t ino)
+{
+    return attribute_put(v, ino, slice_of_text(VOLUME_ERASE_ATTRIBUTE), (struct slice){0}, 0,
+                         ROOM_FREEING);
 }
 
 int volume_setxattr(struct volume *v, uint64_t ino, struct slice name, struct slice value,
@@ -177,7 +195,7 @@ int volume_setxattr(struct volume *v, uint64_t ino, struct slice name, struct sl
     if (value.size > VALUE_BYTES_MAX)
         return -E2BIG;
     volume_lock(v);
-    r = attribute_put(v, ino, name, value, flags);
+    r = attribute_put(v, ino, name, value, flags, ROOM_DATA);
     volume_finish(v);
     return r;
 }

@@ -14,7 +14,7 @@ import sys
 import tempfile
 
 import tap
-from volume_second import Volume
+from volume_second import Damaged, Volume
 
 COFFER, RUNTIME = map(os.path.abspath, sys.argv[1:3])
 
@@ -112,6 +112,63 @@ def a_program_erases_by_punching_a_hole(host):
     second = host.second()
     tap.equal(second.tree()["/card"], b"4" * 4096 + bytes(8192) + b"4" * (20000 - 12288), "contents")
     tap.true(not before & set(second.erase_keys), "the erase key of before is destroyed")
+
+
+POLICY = """version: 1
+command: {environment: {PATH: /usr/bin}}
+files:
+  - {path: /usr, class: host, read_only: true}
+  - {path: /lib, class: host, read_only: true}
+  - {path: /lib64, class: host, read_only: true}
+  - {path: /etc/ld.so.cache, class: host, read_only: true}
+volumes:
+  - {name: data, mount: /data, mode: strict, purge: [/cards/*.txt, "/scans/**"]}
+"""
+
+
+def readable(second, byte):
+    """How many blocks of that kind can be had."""
+    try:
+        return sum(data.count(byte * 4096) for data in second().tree().values() if data)
+    except (Damaged, KeyError):
+        return 0
+
+
+@tap.test
+def what_a_purge_rule_names_is_gone_for_good_when_a_program_deletes_it(host):
+    policy, copy = os.path.join(host.root, "policy.yaml"), os.path.join(host.root, "copy")
+    with open(policy, "w", encoding="utf-8") as file:
+        file.write(POLICY)
+
+    def run(program):
+        result = subprocess.run([RUNTIME, "--policy", policy, "--volume", f"{host.volume}:/data", "--",
+                                 "/usr/bin/python3", "-S", "-c", program], env=host.environment,
+                                capture_output=True, check=False)
+        tap.equal(result.returncode, 0, result.stderr)
+
+    def old():
+        second, host.volume = host.volume, copy
+        try:
+            return host.second()
+        finally:
+            host.volume = second
+
+    run("import os\nfor d in ('cards', 'scans', 'scans/a'):\n    os.mkdir('/data/' + d)\n"
+        "for n, b in (('cards/1.txt', '\\x01'), ('cards/1.png', '\\x02'), ('scans/a/b', '\\x03'),"
+        " ('cards/2.txt', '\\x04'), ('cards/3.txt', '\\x05')):\n"
+        "    open('/data/' + n, 'w').write(b * 30000)\n")
+    shutil.copytree(host.volume, copy)
+    tap.equal([readable(old, bytes([b])) == 7 for b in range(1, 6)], [True] * 5)
+    # By a child, by renaming over it, by a path through another directory, and while it is open.
+    run("import os, subprocess\nsubprocess.run(['rm', '/data/cards/1.txt'], check=True)\n"
+        "f = open('/data/cards/3.txt')\nos.unlink('/data/cards/3.txt')\n"
+        "assert f.read(1) == '\\x05'\nf.close()\n"
+        "os.rename('/data/cards/1.png', '/data/cards/2.txt')\n"
+        "os.chdir('/data/scans/a')\nos.unlink('../../scans/a/b')\n")
+    tap.equal([readable(old, bytes([b])) for b in (1, 3, 4, 5)], [0] * 4, "the old disk")
+    tap.equal([readable(host.second, bytes([b])) for b in (1, 3, 4, 5)], [0] * 4, "the new one")
+    tap.equal(host.second().tree()["/cards/2.txt"], b"\x02" * 30000, "what stays")
+    shutil.rmtree(copy)
 
 
 if __name__ == "__main__":

@@ -203,6 +203,8 @@ static int volume_entry_read(struct context *c, const json_t *object)
     if (opened)
         authority_opened(v->id, &head);
     r = erase_keys_read(c, object, v->id);
+    if (r == 0 && json_object_get(object, "purge"))
+        r = vector_read(c, object, "purge", true, &v->purge);
     const json_t *order = json_object_get(object, "order");
     if (r == 0 && order)
         r = order_read(c, order, &v->order);

@@ -2,11 +2,13 @@
 #include "runtime/vfs/owner.h"
 
 #include "platform/host.h"
+#include "runtime/vfs/purge.h"
 #include "runtime/vfs/shared_map.h"
 
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
+#include <linux/fs.h>
 #include <linux/futex.h>
 #include <stdlib.h>
 #include <sys/syscall.h>
@@ -446,6 +448,17 @@ static int64_t do_client_drop(struct owner *owner, struct request *rq)
 
 /* --- everything else is the volume's --- */
 
+/* Of a name that this takes away: is its file one that the policy has erased? */
+static int purge(struct owner *owner, struct volume *v, const struct request *rq)
+{
+    char *const *patterns = owner->purge[rq->volume];
+    if (rq->op == REQUEST_UNLINK)
+        return purge_mark(v, patterns, rq->dir, rq->in);
+    if (rq->op == REQUEST_RENAME && !(rq->flags & (RENAME_EXCHANGE | RENAME_NOREPLACE)))
+        return purge_mark(v, patterns, rq->more, rq->in2);
+    return 0;
+}
+
 static int64_t on_volume(struct volume *v, struct request *rq)
 {
     switch (rq->op) {
@@ -551,7 +564,8 @@ int64_t owner_execute(struct owner *owner, struct request *rq)
     int r = owner_volume(owner, rq->volume, &volume);
     if (r < 0)
         return r;
-    int64_t result = on_volume(volume, rq);
+    r = purge(owner, volume, rq);
+    int64_t result = r < 0 ? r : on_volume(volume, rq);
     if (changes_attributes(rq->op))
         owner_publish_changed(owner);
     return result;

@@ -75,6 +75,9 @@ struct owner_public {
 struct owner {
     pthread_mutex_t lock; /* protects all below but `volumes`' own contents and `map` contents */
     struct volume *volumes[OWNER_VOLUMES_MAX];
+    /* For each volume the policy's patterns of what is erased for good when it is deleted, ended by
+     * NULL; borrowed; may be NULL. See purge.h. */
+    char *const *purge[OWNER_VOLUMES_MAX];
     /* Opens volume `index` when it is first asked for (in-memory ones); may be NULL. */
     int (*open_volume)(uint32_t index, struct volume **ret_volume);
     struct owner_open *opens[OWNER_OPEN_MAX / OWNER_OPEN_CHUNK];

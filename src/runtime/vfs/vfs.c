@@ -208,6 +208,22 @@ static int open_patiently(const struct volume_options *options, struct volume **
     }
 }
 
+/* Said at the start, for otherwise what the policy names could never be deleted. */
+static int purge_ready(const struct runtime_volume *rv, unsigned index, struct error *e)
+{
+    struct volume_stats stats;
+    if (!rv->purge || !rv->purge[0])
+        return 0;
+    volume_statfs(g_fs.owner->volumes[index], &stats);
+    if (stats.erase_epoch == 0)
+        return error_set(e, -EOPNOTSUPP,
+                         "the policy has deleted files of volume '%s' erased, and nobody keeps an "
+                         "erase key for it",
+                         rv->name);
+    g_fs.owner->purge[index] = rv->purge;
+    return 0;
+}
+
 static int open_volume(const struct runtime_config *config, unsigned index, struct error *e)
 {
     const struct runtime_volume *rv = &config->volumes[index];
@@ -236,7 +252,7 @@ static int open_volume(const struct runtime_config *config, unsigned index, stru
     if (r < 0)
         return error_prefix(e, r, "opening volume '%s' in '%s'", rv->name, rv->host_dir);
     volume_order_run(rv, g_fs.owner->volumes[index]);
-    return 0;
+    return purge_ready(rv, index, e);
 }
 
 static bool needs_owner(const struct runtime_config *config)

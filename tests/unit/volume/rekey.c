@@ -292,6 +292,149 @@ TEST(a_hole_in_a_file_that_asks_for_it_is_erased_for_good)
     volume_fault_free(g_fault);
 }
 
+/* Ways in which the last name of "secret" goes, which asks for erasing. */
+enum end_kind { END_UNLINK, END_RENAME, END_HELD, END_COUNT };
+
+static int secret_end(struct volume *v, enum end_kind kind, uint64_t ino)
+{
+    if (kind == END_RENAME)
+        return volume_rename(v, VOLUME_ROOT_INO, name_of("b"), VOLUME_ROOT_INO, name_of("secret"),
+                             0);
+    int r = kind == END_HELD ? volume_hold(v, ino) : 0;
+    if (r == 0)
+        r = volume_unlink(v, VOLUME_ROOT_INO, name_of("secret"));
+    if (r == 0 && kind == END_HELD) {
+        CHECK_EQ(g_authority.oldest, 1); /* somebody still reads it */
+        uint8_t byte = 0;
+        CHECK_EQ(volume_read(v, ino, 4096, &byte, 1), 1);
+        CHECK_EQ(byte, 0x5e);
+        volume_release(v, ino);
+    }
+    return r;
+}
+
+static uint64_t secret_make(struct volume *v)
+{
+    uint64_t ino = file_put(v, "secret", 0x5e, 50000);
+    file_put(v, "a", 0x77, 60000);
+    CHECK_EQ(volume_setxattr(v, ino, name_of(VOLUME_ERASE_ATTRIBUTE), (struct slice){0}, 0), 0);
+    REQUIRE(volume_sync(v, 0, false) == 0);
+    return ino;
+}
+
+TEST(a_deleted_file_that_asks_for_it_is_erased_for_good)
+{
+    struct error e = {0};
+    for (enum end_kind kind = 0; kind < END_COUNT; kind++) {
+        uint8_t bytes[4096];
+        struct volume *v = fresh();
+        uint64_t ino = secret_make(v);
+        size_t to = volume_fault_count(g_fault);
+        CHECK_EQ(secret_end(v, kind, ino), 0);
+        CHECK_EQ(g_authority.oldest, 2);
+        CHECK_EQ(volume_check(v, print_damage, NULL), 0);
+        CHECK_EQ(volume_close(v), 0);
+        for (size_t point = 0; point <= to; point++) {
+            struct volume_backend *image;
+            if (open_at(point, &TEST_KEY, &image, &v, &e) == 0) {
+                CHECK(volume_read(v, ino, 0, bytes, sizeof bytes) <= 0);
+                volume_abandon(v);
+            }
+            volume_mem_free(image);
+        }
+        volume_fault_free(g_fault);
+    }
+}
+
+/* Whatever interrupts it, afterwards the file is whole under its name, or its contents are gone for good
+ * with the opening: the old key is destroyed. */
+TEST(deleting_interrupted_anywhere_keeps_the_file_or_erases_it)
+{
+    struct error e = {0};
+    for (enum end_kind kind = 0; kind < END_COUNT; kind++) {
+        size_t whole = 0, erased = 0;
+        struct volume *v = fresh();
+        uint64_t ino = secret_make(v), found, other;
+        size_t from = volume_fault_count(g_fault);
+        CHECK_EQ(secret_end(v, kind, ino), 0);
+        size_t to = volume_fault_count(g_fault), dropped = g_authority.dropped_at;
+        volume_abandon(v);
+        for (size_t point = from; point <= to; point++) {
+            struct volume_backend *image;
+            uint8_t byte = 0;
+            g_authority.oldest = point >= dropped ? 2 : 1;
+            int r = open_at(point, &TEST_KEY, &image, &v, &e);
+            CHECK_EQ(r, 0);
+            if (r < 0) {
+                printf("# point %zu of %zu..%zu: %s\n", point, from, to, error_text(&e, r));
+                volume_mem_free(image);
+                continue;
+            }
+            r = volume_lookup(v, VOLUME_ROOT_INO, name_of("secret"), &found);
+            if (r == 0 && found == ino) {
+                CHECK_EQ(volume_read(v, ino, 4096, &byte, 1), 1);
+                CHECK_EQ(byte, 0x5e);
+                whole++;
+            } else {
+                struct volume_stats stats;
+                volume_statfs(v, &stats);
+                CHECK(stats.erase_epoch >= 2);
+                erased++;
+            }
+            CHECK_EQ(volume_lookup(v, VOLUME_ROOT_INO, name_of("a"), &other), 0);
+            CHECK_EQ(volume_read(v, other, 0, &byte, 1), 1);
+            CHECK_EQ(byte, 0x77);
+            CHECK_EQ(volume_check(v, print_damage, NULL), 0);
+            CHECK_EQ(volume_close(v), 0);
+            volume_mem_free(image);
+        }
+        printf("# way %d: %zu times whole, %zu times erased\n", (int)kind, whole, erased);
+        CHECK(whole > 0 && erased > 0);
+        volume_fault_free(g_fault);
+    }
+}
+
+TEST(what_cannot_be_erased_is_not_deleted)
+{
+    struct volume *v = fresh();
+    uint64_t ino = secret_make(v), found;
+    CHECK_EQ(volume_link(v, ino, VOLUME_ROOT_INO, name_of("again")), 0);
+    CHECK_EQ(volume_unlink(v, VOLUME_ROOT_INO, name_of("again")), 0); /* not the last name */
+    CHECK_EQ(g_authority.newest, 1);
+    CHECK_EQ(volume_snapshot_make(v, "has-it"), 0);
+    CHECK_EQ(volume_unlink(v, VOLUME_ROOT_INO, name_of("secret")), -EBUSY);
+    CHECK_EQ(volume_rename(v, VOLUME_ROOT_INO, name_of("b"), VOLUME_ROOT_INO, name_of("secret"), 0),
+             -EBUSY);
+    CHECK_EQ(volume_lookup(v, VOLUME_ROOT_INO, name_of("secret"), &found), 0);
+    CHECK_EQ(volume_lookup(v, VOLUME_ROOT_INO, name_of("b"), &found), 0);
+    /* What came after the snapshot it does not have. */
+    uint64_t late = file_put(v, "late", 3, 5000);
+    CHECK_EQ(volume_erase_at_end(v, VOLUME_ROOT_INO, name_of("late")), 0);
+    CHECK_EQ(volume_erase_at_end(v, VOLUME_ROOT_INO, name_of("nothing")), 0);
+    CHECK_EQ(volume_unlink(v, VOLUME_ROOT_INO, name_of("late")), 0);
+    CHECK_EQ(g_authority.oldest, 2);
+    struct volume_attr attr;
+    CHECK_EQ(volume_getattr(v, late, &attr), -ENOENT);
+    /* Held while the snapshot came, it waits until an opening without that snapshot. */
+    CHECK_EQ(volume_hold(v, ino), 0);
+    CHECK_EQ(volume_snapshot_remove(v, "has-it"), 0);
+    CHECK_EQ(volume_unlink(v, VOLUME_ROOT_INO, name_of("secret")), 0);
+    CHECK_EQ(volume_snapshot_make(v, "has-it-again"), 0);
+    volume_release(v, ino);
+    CHECK_EQ(g_authority.oldest, 2);
+    CHECK_EQ(volume_close(v), 0);
+    REQUIRE(volume_open(&g_options, &v, NULL) == 0);
+    CHECK_EQ(g_authority.oldest, 2);
+    CHECK_EQ(volume_check(v, print_damage, NULL), 0);
+    CHECK_EQ(volume_snapshot_remove(v, "has-it-again"), 0);
+    CHECK_EQ(volume_close(v), 0);
+    REQUIRE(volume_open(&g_options, &v, NULL) == 0);
+    CHECK_EQ(g_authority.oldest, 3);
+    CHECK_EQ(volume_getattr(v, ino, &attr), -ENOENT);
+    CHECK_EQ(volume_close(v), 0);
+    volume_fault_free(g_fault);
+}
+
 TEST(erasing_says_when_it_cannot)
 {
     struct volume *v = fresh();
@@ -311,6 +454,10 @@ TEST(erasing_says_when_it_cannot)
     REQUIRE(volume_open(&g_options, &v, NULL) == 0);
     ino = file_put(v, "secret", 1, 5000);
     CHECK_EQ(volume_erase(v, &ino, 1, 0, UINT64_MAX), -EOPNOTSUPP);
+    CHECK_EQ(volume_erase_at_end(v, VOLUME_ROOT_INO, name_of("secret")), 0);
+    CHECK_EQ(volume_unlink(v, VOLUME_ROOT_INO, name_of("secret")), -EOPNOTSUPP);
+    CHECK_EQ(volume_removexattr(v, ino, name_of(VOLUME_ERASE_ATTRIBUTE)), 0);
+    CHECK_EQ(volume_unlink(v, VOLUME_ROOT_INO, name_of("secret")), 0);
     CHECK_EQ(volume_close(v), 0);
     volume_fault_free(g_fault);
 }
