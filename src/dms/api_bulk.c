@@ -146,6 +146,8 @@ static void one_json(struct json *json, const char *id, int r, int64_t made)
         {-ETXTBSY, 423, "checked-out"},
         {-EDQUOT, 409, "too-many"},
         {-ENOSPC, 507, "storage-full"},
+        {-EQUOTA_BYTES, 507, "quota-bytes"},
+        {-EQUOTA_DOCUMENTS, 507, "quota-documents"},
     };
     char type[64], node[24];
     size_t i = 0;

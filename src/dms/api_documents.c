@@ -111,7 +111,7 @@ void document_post(struct call *call)
         upload_form(call, form_field, document_store);
     else if (!creation->name)
         call_problem(call, 422, "no-name", "The document needs a name: ?name=...");
-    else if (creation_check(call, creation) == 0)
+    else if (creation_check(call, creation) == 0 && upload_quota_check(call) == 0)
         upload_raw(call, document_store);
 }
 
@@ -162,7 +162,7 @@ static void content_put(struct call *call, const struct node *node)
         call_problem_errno(call, -ENOMEM);
         return;
     }
-    if (call_if_match(call, etag) < 0)
+    if (call_if_match(call, etag) < 0 || upload_quota_check(call) < 0)
         return;
     *key = node->key;
     call->state = key;
@@ -425,7 +425,7 @@ void file_put(struct call *call)
     }
     if (http_request_header(call->req, "If-Match").bytes)
         call_problem(call, 412, "changed", "There is nothing under this address.");
-    else
+    else if (upload_quota_check(call) == 0)
         upload_raw(call, file_store);
 }
 

@@ -1,9 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Users, for administrators. There is always one administrator left. */
 #include "dms/dms.h"
+#include "dms/store_quota.h"
 #include "dms/store_token.h"
 
 #include <errno.h>
+#include <stdio.h>
 
 enum { USERS_MAX = 10000 };
 
@@ -19,6 +21,7 @@ static void user_json(struct call *call, struct json *json, const struct user *u
     json_put_text(json, "role", role_text(user->own_role));
     json_put_bool(json, "administrator", user->role == ROLE_ADMIN);
     groups_json(call, json, user);
+    quota_json(call, json, user);
     json_put_bool(json, "password_change_required", user->must_change);
     json_put_int(json, "created_ms", user->created_ms);
     json_close(json);
@@ -80,7 +83,9 @@ void users_get(struct call *call)
 struct user_change_wish {
     const char *name;
     enum role role;
-    struct user before; /* key 0: a new user */
+    bool has_quota;
+    int64_t bytes_max, documents_max; /* -1: no limit */
+    struct user before;               /* key 0: a new user */
 };
 
 int role_read(struct call *call, enum role *role)
@@ -95,6 +100,82 @@ int role_read(struct call *call, enum role *role)
     }
     *role = strcmp(text, "admin") == 0 ? ROLE_ADMIN : ROLE_USER;
     return 0;
+}
+
+static void limit_json(struct json *json, const char *name, int64_t limit)
+{
+    if (limit < 0)
+        json_put_null(json, name);
+    else
+        json_put_int(json, name, limit);
+}
+
+void quota_json(struct call *call, struct json *json, const struct user *user)
+{
+    struct usage usage = {0};
+    if (usage_get(call->dms->store, user->key, &usage) < 0)
+        json->out->failed = true;
+    json_open_object(json, "quota");
+    limit_json(json, "bytes", usage.bytes_max);
+    limit_json(json, "documents", usage.documents_max);
+    json_put_int(json, "bytes_used", usage.bytes);
+    json_put_int(json, "documents_used", usage.documents);
+    json_close(json);
+}
+
+/* A number, null for none, or absent: as it is. */
+static bool limit_read(const json_t *quota, const char *name, int64_t *limit)
+{
+    const json_t *value = json_object_get(quota, name);
+    if (!value)
+        return true;
+    *limit = json_is_null(value) ? -1 : (int64_t)json_integer_value(value);
+    return json_is_null(value) || (json_is_integer(value) && *limit >= 0);
+}
+
+/* `quota` of the body, if it is there; 0 or the call has been ended. */
+static int quota_read(struct call *call, struct user_change_wish *wish)
+{
+    const json_t *quota = json_object_get(call->json, "quota");
+    struct usage usage = {.bytes_max = -1, .documents_max = -1};
+    size_t known =
+        (json_object_get(quota, "bytes") != NULL) + (json_object_get(quota, "documents") != NULL);
+    if (!quota)
+        return 0;
+    int r = wish->before.key ? usage_get(call->dms->store, wish->before.key, &usage) : 0;
+    if (r < 0) {
+        call_problem_errno(call, r);
+        return r;
+    }
+    wish->has_quota = true;
+    wish->bytes_max = usage.bytes_max;
+    wish->documents_max = usage.documents_max;
+    if (json_is_object(quota) && json_object_size(quota) == known &&
+        limit_read(quota, "bytes", &wish->bytes_max) &&
+        limit_read(quota, "documents", &wish->documents_max))
+        return 0;
+    call_problem(call, 422, "bad-quota",
+                 "quota has bytes and documents: a number, or null for no limit.");
+    return -EINVAL;
+}
+
+static int wish_quota_set(struct call *call, const struct user_change_wish *wish)
+{
+    struct store *store = call->dms->store;
+    char detail[64];
+    struct user user = wish->before;
+    int r = 0;
+    if (!wish->has_quota)
+        return 0;
+    if (user.key == 0)
+        r = user_find(store, &call->req->arena, wish->name, &user);
+    if (r == 0)
+        r = quota_set(store, user.key, wish->bytes_max, wish->documents_max);
+    (void)snprintf(detail, sizeof detail, "bytes %lld, documents %lld", (long long)wish->bytes_max,
+                   (long long)wish->documents_max);
+    if (r == 0)
+        call_audit(call, "quota", 0, wish->name, detail);
+    return r;
 }
 
 static int password_read(struct call *call, bool needed, const char **ret_password)
@@ -150,6 +231,8 @@ static void wish_hashed(void *arg, int result, const char *hash)
     if (r == 0)
         call_audit(call, wish->before.key ? "user-password" : "user-add", 0, wish->name,
                    role_text(wish->role));
+    if (r == 0)
+        r = wish_quota_set(call, wish);
     if (r < 0)
         user_problem(call, r);
     else
@@ -166,7 +249,7 @@ static void wish_hash(struct call *call, const char *password)
 
 static void users_create_json(struct call *call)
 {
-    static const char *const members[] = {"name", "password", "role", NULL};
+    static const char *const members[] = {"name", "password", "role", "quota", NULL};
     struct user_change_wish *wish = arena_alloc(&call->req->arena, sizeof *wish);
     const char *password = NULL;
     bool ok = true;
@@ -176,7 +259,7 @@ static void users_create_json(struct call *call)
         return;
     }
     if (call_json_only(call, members) < 0 || role_read(call, &wish->role) < 0 ||
-        password_read(call, true, &password) < 0)
+        password_read(call, true, &password) < 0 || quota_read(call, wish) < 0)
         return;
     wish->name = call_json_text(call, "name", &ok);
     if (!ok || !wish->name || !is_user_name(wish->name)) {
@@ -223,7 +306,7 @@ void user_get(struct call *call)
 
 static void user_patch_json(struct call *call)
 {
-    static const char *const members[] = {"password", "role", NULL};
+    static const char *const members[] = {"password", "role", "quota", NULL};
     struct user_change_wish *wish = arena_alloc(&call->req->arena, sizeof *wish);
     const char *password = NULL;
     if (!wish) {
@@ -234,7 +317,8 @@ static void user_patch_json(struct call *call)
         return;
     wish->name = wish->before.name;
     wish->role = wish->before.own_role;
-    if (role_read(call, &wish->role) < 0 || password_read(call, false, &password) < 0)
+    if (role_read(call, &wish->role) < 0 || password_read(call, false, &password) < 0 ||
+        quota_read(call, wish) < 0)
         return;
     call->state = wish;
     if (password) {
@@ -243,8 +327,10 @@ static void user_patch_json(struct call *call)
     }
     int r = user_change(call->dms->store, wish->before.key, wish->role, wish->before.hash,
                         wish->before.must_change);
-    if (r == 0)
+    if (r == 0 && (wish->role != wish->before.own_role || !wish->has_quota))
         call_audit(call, "user-role", 0, wish->name, role_text(wish->role));
+    if (r == 0)
+        r = wish_quota_set(call, wish);
     if (r < 0)
         user_problem(call, r);
     else

@@ -328,6 +328,7 @@ void me_get(struct call *call)
     json_put_text(&json, "name", call->user.name);
     json_put_text(&json, "role", role_text(call->user.role));
     groups_json(call, &json, &call->user);
+    quota_json(call, &json, &call->user);
     json_put_bool(&json, "password_change_required", call->user.must_change);
     json_put_int(&json, "created_ms", call->user.created_ms);
     json_put_bool(&json, "second_factor",

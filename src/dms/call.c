@@ -172,6 +172,13 @@ void call_problem_errno(struct call *call, int error)
                      "hold. See /api/documents/{id}/retention.");
         return;
     }
+    if (error == -EQUOTA_BYTES || error == -EQUOTA_DOCUMENTS) {
+        bool bytes = error == -EQUOTA_BYTES;
+        call_problem(call, 507, bytes ? "quota-bytes" : "quota-documents",
+                     "This is more than your quota of %s allows; nothing was changed.",
+                     bytes ? "bytes" : "documents");
+        return;
+    }
     if (store_in_transaction(call->dms->store))
         loop_defer(call->dms->loop, &call->dms->commit_task, commit, call->dms);
     http_problem_errno(call->req, error);

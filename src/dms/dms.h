@@ -188,6 +188,9 @@ must_check int second_factor_pass(struct call *call, const char *code);
 
 /* upload.c: receives the body into call->draft, makes it durable, then runs `then`. */
 void upload_raw(struct call *call, call_fn *then);
+/* Before it: whether what the client says is coming fits into the user's quota. 0 or the call has been
+ * ended. */
+must_check int upload_quota_check(struct call *call);
 /* From multipart/form-data: `field` is told of each other field. */
 typedef int upload_field_fn(struct call *call, const char *name, const char *value);
 void upload_form(struct call *call, upload_field_fn *field, call_fn *then);
@@ -248,6 +251,9 @@ const char *role_text(enum role role);
 must_check int role_read(struct call *call, enum role *role);
 /* The names of a user's groups as the array "groups". */
 void groups_json(struct call *call, struct json *json, const struct user *user);
+
+/* What a user may store and stores, as the object "quota". */
+void quota_json(struct call *call, struct json *json, const struct user *user);
 
 /* tus.c: ends the part that the call receives; what is here is kept. */
 void tus_cancel(struct call *call);

@@ -18,11 +18,14 @@ static const struct {
                     "from string, current boolean"},
     {"SessionList", "items SessionNote[]"},
     {"PasswordChange", "old string, new string"},
-    {"User", "name string, role string, administrator? boolean, groups string[], "
+    {"User", "name string, role string, administrator? boolean, groups string[], quota Quota, "
              "password_change_required boolean, created_ms integer, second_factor? boolean"},
     {"UserPage", "items User[], next string|null"},
-    {"NewUser", "name string, password string, role? string"},
-    {"UserPatch", "password? string, role? string"},
+    {"Quota", "bytes integer|null, documents integer|null, bytes_used integer, "
+              "documents_used integer"},
+    {"NewQuota", "bytes? integer|null, documents? integer|null"},
+    {"NewUser", "name string, password string, role? string, quota? NewQuota"},
+    {"UserPatch", "password? string, role? string, quota? NewQuota"},
     {"Group", "name string, role string, members integer, created_ms integer"},
     {"GroupPage", "items Group[], next string|null"},
     {"NewGroup", "name string, role? string"},

@@ -64,7 +64,7 @@ const struct route dms_routes[] = {
     {GET, "/api/users", users_get, ACCESS_ADMIN, "List the users", PAGING, NULL, 200, "UserPage"},
     {POST, "/api/users", users_create, ACCESS_ADMIN, "Add a user with a one-time password", NULL, "NewUser", 201, "User"},
     {GET, "/api/users/{name}", user_get, ACCESS_ADMIN, "A user", NULL, NULL, 200, "User"},
-    {PATCH, "/api/users/{name}", user_patch, ACCESS_ADMIN, "Change a user's role, or give a new one-time password", NULL, "UserPatch", 200, "User"},
+    {PATCH, "/api/users/{name}", user_patch, ACCESS_ADMIN, "Change a user's role or quota, or give a new one-time password", NULL, "UserPatch", 200, "User"},
     {DELETE, "/api/users/{name}", user_delete, ACCESS_ADMIN, "Remove a user; documents stay", NULL, NULL, 204, NULL},
 
     {GET, "/api/groups", groups_get, ACCESS_ADMIN, "List the groups", PAGING, NULL, 200, "GroupPage"},

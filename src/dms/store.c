@@ -147,6 +147,8 @@ static const char *const schema_steps[] = {
     STORE_SESSION_SCHEMA,
 
     STORE_GROUP_SCHEMA,
+
+    STORE_QUOTA_SCHEMA,
 };
 
 /* The cache is given back at rest (store_rest()). No shared memory: this process is the only one.
@@ -166,8 +168,19 @@ static const char *const statement_texts[] = {
 #define STATEMENT_TEXT(id, sql) sql,
     STORE_STATEMENTS(STATEMENT_TEXT)};
 
+/* What a trigger refused, which is named by its message. */
+static int trigger_errno(struct store *store)
+{
+    const char *said = sqlite3_errmsg(store->db);
+    if (strcmp(said, "quota-bytes") == 0)
+        return -EQUOTA_BYTES;
+    return strcmp(said, "quota-documents") == 0 ? -EQUOTA_DOCUMENTS : -EIO;
+}
+
 int store_errno(struct store *store, int sqlite_code)
 {
+    if (sqlite_code == SQLITE_CONSTRAINT_TRIGGER)
+        return trigger_errno(store);
     switch (sqlite_code & 0xff) {
     case SQLITE_OK:
     case SQLITE_ROW:

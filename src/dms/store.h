@@ -16,13 +16,20 @@
  * not committed yet, so their answers wait for the commit too (store_in_transaction()).
  *
  * Errors: -ENOENT, -EEXIST (the name is taken), -EINVAL (a rule of names or trees), -ETXTBSY (the
- * document is checked out), -ENOSPC, -EIO, -ENOMEM. Texts of results live in the arena given. */
+ * document is checked out), -ENOSPC, -EQUOTA_... (what the user may store), -EIO, -ENOMEM. Texts of
+ * results live in the arena given. */
 #ifndef COFFER_DMS_STORE_H
 #define COFFER_DMS_STORE_H
 
 #include "base/arena.h"
 #include "base/buf.h"
 #include "base/error.h"
+
+#include <errno.h>
+
+/* No call of the system gives these to us. */
+#define EQUOTA_BYTES ENOSR
+#define EQUOTA_DOCUMENTS EUSERS
 
 #define STORE_ROOT 1 /* the root folder's key */
 #define STORE_INLINE_MAX ((size_t)32 << 10)

@@ -8,6 +8,7 @@
 #include "dms/store_group.h"
 #include "dms/store_marks.h"
 #include "dms/store_partial.h"
+#include "dms/store_quota.h"
 #include "dms/store_session.h"
 #include "dms/trust_statements.h"
 
@@ -39,7 +40,8 @@
       "SELECT " NODE_COLUMNS " FROM node WHERE parent = ?1 AND name = ?2 AND trash = 0")           \
     S(NODE_ADD, "INSERT INTO node(key, parent, kind, name, revision, created_ms, modified_ms, "    \
                 "created_by, modified_by, has_properties, trash, trashed_ms, version, content, "   \
-                "size, type) VALUES(?10, ?1, ?2, ?3, 1, ?4, ?4, ?5, ?5, 0, 0, 0, ?6, ?7, ?8, ?9)") \
+                "size, type, owner) VALUES(?10, ?1, ?2, ?3, 1, ?4, ?4, ?5, ?5, 0, 0, 0, ?6, ?7, "  \
+                "?8, ?9, " OWNER_OF("?5") ")")                                                     \
     S(NODE_CONTENT, "UPDATE node SET revision = revision + 1, modified_ms = ?2, "                  \
                     "modified_by = ?3, version = ?4, content = ?5, size = ?6, type = ?7 "          \
                     "WHERE key = ?1")                                                              \
@@ -80,8 +82,9 @@
                   "VALUES(?1, ?2, ?3, ?4)")                                                        \
     S(SEARCH_REMOVE, "INSERT INTO search(search, rowid, name, properties, content) "               \
                      "VALUES('delete', ?1, ?2, ?3, ?4)")                                           \
-    S(VERSION_ADD, "INSERT INTO version(node, number, content, size, type, created_ms, "           \
-                   "created_by, major) VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)")                    \
+    S(VERSION_ADD,                                                                                 \
+      "INSERT INTO version(node, number, content, size, type, created_ms, "                        \
+      "created_by, major, owner) VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, " OWNER_OF("?7") ")")      \
     S(VERSION_GET, "SELECT number, content, size, type, created_ms, created_by FROM version "      \
                    "WHERE node = ?1 AND number = ?2 AND pwc = 0")                                  \
     S(VERSION_LIST, "SELECT number, content, size, type, created_ms, created_by FROM version "     \
@@ -161,6 +164,7 @@
       "coalesce(sum(kind = 1 AND trash = 0), 0), coalesce(sum(trash <> 0), 0) FROM node")          \
     STORE_MARKS_STATEMENTS(S)                                                                      \
     STORE_GROUP_STATEMENTS(S)                                                                      \
+    STORE_QUOTA_STATEMENTS(S)                                                                      \
     STORE_SESSION_STATEMENTS(S) STORE_PARTIAL_STATEMENTS(S) TRUST_STATEMENTS(S) CMIS_STATEMENTS(S)
 
 #endif

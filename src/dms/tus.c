@@ -9,6 +9,7 @@
  * is taken). */
 #include "dms/dms.h"
 #include "dms/store_partial.h"
+#include "dms/store_quota.h"
 #include "server/base64.h"
 
 #include <assert.h>
@@ -225,6 +226,8 @@ static int creation_read(struct call *call, struct partial *partial)
         r = -ENOMEM;
     if (r == 0)
         r = place_check(call, partial);
+    if (r == 0)
+        r = quota_check(call->dms->store, call->user.key, partial->length);
     if (r < 0)
         tus_problem(call, r);
     return r;

@@ -2,6 +2,7 @@
 /* Bodies: JSON, raw contents and forms. A content is written as it comes, in constant memory; when
  * it is whole a large one is synced on the helper thread, and only then the handler goes on. */
 #include "dms/dms.h"
+#include "dms/store_quota.h"
 #include "dms/worker.h"
 #include "server/multipart.h"
 
@@ -156,6 +157,18 @@ static void body_end(struct http_request *req, int status, void *arg)
     struct call *call = arg;
     if (status == 0)
         upload_sync(call, call->then);
+}
+
+int upload_quota_check(struct call *call)
+{
+    struct slice length = http_request_header(call->req, "Content-Length");
+    int64_t size;
+    if (key_parse(length, &size) < 0)
+        return 0; /* not known: looked at when it is stored */
+    int r = quota_check(call->dms->store, call->user.key, size);
+    if (r < 0)
+        call_problem_errno(call, r);
+    return r;
 }
 
 void upload_raw(struct call *call, call_fn *then)

@@ -174,6 +174,11 @@ int cmis_fail_errno(struct cmis_call *cmis, int error)
         return cmis_fail(cmis, CMIS_CONSTRAINT, "A name or a place is not allowed.");
     case -ENOSPC:
         return cmis_fail(cmis, CMIS_STORAGE, "The storage is full; nothing was changed.");
+    case -EQUOTA_BYTES:
+    case -EQUOTA_DOCUMENTS:
+        return cmis_fail(cmis, CMIS_STORAGE,
+                         "This is more than your quota of %s allows; nothing was changed.",
+                         error == -EQUOTA_BYTES ? "bytes" : "documents");
     default:
         return cmis_fail(cmis, CMIS_RUNTIME, "The server failed; nothing was changed.");
     }

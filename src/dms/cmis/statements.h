@@ -35,8 +35,8 @@
                      "ORDER BY major DESC, minor DESC LIMIT 1")                                    \
     S(VERSION_INSERT, "INSERT INTO version(node, number, content, size, type, created_ms, "        \
                       "created_by, pwc, major, minor, comment, file_name, name, modified_ms, "     \
-                      "modified_by, revision) VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, "    \
-                      "?11, ?12, ?13, ?6, ?7, 1)")                                                 \
+                      "modified_by, revision, owner) VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, "  \
+                      "?10, ?11, ?12, ?13, ?6, ?7, 1, " OWNER_OF("?7") ")")                        \
     S(VERSION_CONTENT, "UPDATE version SET content = ?3, size = ?4, type = ?5, file_name = ?6 "    \
                        "WHERE node = ?1 AND number = ?2")                                          \
     S(VERSION_TOUCH, "UPDATE version SET name = ?3, modified_ms = ?4, modified_by = ?5, "          \

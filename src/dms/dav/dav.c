@@ -304,7 +304,7 @@ void dav_put(struct call *call)
     struct dav_place place;
     if (http_request_header(call->req, "Content-Range").bytes)
         call_problem(call, 400, "bad-range", "A part of a document cannot be written.");
-    else if (put_check(call, &place) == 0)
+    else if (put_check(call, &place) == 0 && upload_quota_check(call) == 0)
         upload_raw(call, put_store);
 }
 

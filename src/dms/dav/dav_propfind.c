@@ -3,6 +3,7 @@
  * folder of any size needs the same memory. */
 #include "dms/dav/dav.h"
 #include "dms/paged.h"
+#include "dms/store_quota.h"
 
 #include <errno.h>
 #include <limits.h>
@@ -91,20 +92,44 @@ static int live_locks(struct listing *listing, struct buf *out, const struct nod
     return dav_locks_write(listing->paged.call, out, node->key);
 }
 
+/* RFC 4331: told of folders to those who have a quota, and only when asked for by name. */
+
+static int live_quota(struct listing *listing, struct buf *out, const struct node *node)
+{
+    struct usage usage;
+    const struct call *call = listing->paged.call;
+    (void)node;
+    int r = usage_get(call->dms->store, call->user.key, &usage);
+    return r < 0 ? r : buf_printf(out, "%lld", (long long)MAX(0, usage.bytes_max - usage.bytes));
+}
+
+static int live_used(struct listing *listing, struct buf *out, const struct node *node)
+{
+    struct usage usage;
+    const struct call *call = listing->paged.call;
+    (void)node;
+    int r = usage_get(call->dms->store, call->user.key, &usage);
+    return r < 0 ? r : buf_printf(out, "%lld", (long long)usage.bytes);
+}
+
+enum live_of { LIVE_ALL, LIVE_DOCUMENTS, LIVE_QUOTA };
+
 static const struct live {
     const char *name;
     live_fn *write;
-    bool documents_only;
+    enum live_of of;
 } live_properties[] = {
-    {"creationdate", live_created, false},
-    {"displayname", live_display_name, false},
-    {"getcontentlength", live_length, true},
-    {"getcontenttype", live_type, true},
-    {"getetag", live_etag, true},
-    {"getlastmodified", live_modified, false},
-    {"resourcetype", live_resource_type, false},
-    {"supportedlock", live_supported_lock, false},
-    {"lockdiscovery", live_locks, false},
+    {"creationdate", live_created, LIVE_ALL},
+    {"displayname", live_display_name, LIVE_ALL},
+    {"getcontentlength", live_length, LIVE_DOCUMENTS},
+    {"getcontenttype", live_type, LIVE_DOCUMENTS},
+    {"getetag", live_etag, LIVE_DOCUMENTS},
+    {"getlastmodified", live_modified, LIVE_ALL},
+    {"resourcetype", live_resource_type, LIVE_ALL},
+    {"supportedlock", live_supported_lock, LIVE_ALL},
+    {"lockdiscovery", live_locks, LIVE_ALL},
+    {"quota-available-bytes", live_quota, LIVE_QUOTA},
+    {"quota-used-bytes", live_used, LIVE_QUOTA},
 };
 
 static const struct live *live_find(const struct dav_name *name)
@@ -115,9 +140,14 @@ static const struct live *live_find(const struct dav_name *name)
     return NULL;
 }
 
-static bool live_has(const struct live *live, const struct node *node)
+static bool live_has(struct listing *listing, const struct live *live, const struct node *node)
 {
-    return !live->documents_only || node->kind == NODE_DOCUMENT;
+    struct usage usage;
+    const struct call *call = listing->paged.call;
+    if (live->of != LIVE_QUOTA)
+        return live->of == LIVE_ALL || node->kind == NODE_DOCUMENT;
+    return node->kind == NODE_FOLDER && usage_get(call->dms->store, call->user.key, &usage) == 0 &&
+           usage.bytes_max >= 0;
 }
 
 static int live_write(struct listing *listing, struct buf *out, const struct live *live,
@@ -159,7 +189,7 @@ static int all_write(struct listing *listing, struct buf *out, const struct node
     int r = 0;
     for (size_t i = 0; r == 0 && i < ARRAY_COUNT(live_properties); i++) {
         const struct live *live = &live_properties[i];
-        if (!live_has(live, node))
+        if (live->of == LIVE_QUOTA || !live_has(listing, live, node))
             continue;
         r = names_only ? buf_printf(out, "<D:%s/>", live->name)
                        : live_write(listing, out, live, node);
@@ -182,7 +212,7 @@ static int some_write(struct listing *listing, struct buf *out, struct buf *miss
         const struct dav_name *name = &listing->wanted->names[i];
         const struct live *live = live_find(name);
         const struct dav_property *property = live ? NULL : dead_find(dead, name);
-        if (live && live_has(live, node))
+        if (live && live_has(listing, live, node))
             r = live_write(listing, out, live, node);
         else if (property)
             r = buf_append_text(out, property->value);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* A store that an earlier release wrote is opened and goes on. */
 #include "dms/store.h"
+#include "dms/store_quota.h"
 #include "tap.h"
 
 #include <sqlite3.h>
@@ -110,6 +111,9 @@ TEST(a_store_of_version_1_keeps_all_it_has)
     CHECK_EQ(found(store, "walrus blue"), 3);
     CHECK_EQ(found(store, "two"), 3); /* the words of its content are new */
     CHECK_EQ(found(store, "one"), 0);
+    struct usage usage;
+    CHECK_EQ(usage_get(store, 1, &usage), 0); /* counted: what ada made */
+    CHECK(usage.bytes == 6 && usage.documents == 2 && usage.bytes_max == -1);
     const struct actor actor = {"ada", 20, NULL};
     CHECK_EQ(version_restore(store, &actor, 3, 1), 0);
     CHECK_EQ(found(store, "one"), 3);
