@@ -18,6 +18,30 @@ void digest_sha256_parts(const struct slice *parts, size_t count, uint8_t digest
     secret_wipe(&ctx, sizeof ctx);
 }
 
+_Static_assert(sizeof(SHA256_CTX) <= sizeof(struct digest_state), "room for the state");
+
+void digest_begin(struct digest_state *state)
+{
+    SHA256_CTX ctx;
+    SHA256_Init(&ctx);
+    memcpy(state, &ctx, sizeof ctx);
+}
+
+void digest_add(struct digest_state *state, struct slice bytes)
+{
+    SHA256_CTX ctx;
+    memcpy(&ctx, state, sizeof ctx);
+    SHA256_Update(&ctx, bytes.bytes, bytes.size);
+    memcpy(state, &ctx, sizeof ctx);
+}
+
+void digest_end(const struct digest_state *state, uint8_t digest[DIGEST_SIZE])
+{
+    SHA256_CTX ctx;
+    memcpy(&ctx, state, sizeof ctx);
+    SHA256_Final(digest, &ctx);
+}
+
 void digest_sha256(struct slice bytes, uint8_t digest[DIGEST_SIZE])
 {
     digest_sha256_parts(&bytes, 1, digest);

@@ -14,6 +14,15 @@ void digest_sha256(struct slice bytes, uint8_t digest[DIGEST_SIZE]);
 /* Over several pieces, one after the other. */
 void digest_sha256_parts(const struct slice *parts, size_t count, uint8_t digest[DIGEST_SIZE]);
 
+/* The same bit by bit: begin, add, end. May be copied; it is a plain value. */
+struct digest_state {
+    uint64_t opaque[16];
+};
+void digest_begin(struct digest_state *state);
+void digest_add(struct digest_state *state, struct slice bytes);
+/* Leaves the state as it is: more may be added. */
+void digest_end(const struct digest_state *state, uint8_t digest[DIGEST_SIZE]);
+
 /* `key` of at most 64 bytes. */
 void hmac_sha1(struct slice key, struct slice message, uint8_t mac[HMAC_SHA1_SIZE]);
 

@@ -4,6 +4,7 @@
 #include "base/log.h"
 #include "dms/store_audit.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
@@ -149,6 +150,11 @@ static const char *const schema_steps[] = {
     STORE_GROUP_SCHEMA,
 
     STORE_QUOTA_SCHEMA,
+
+    /* The SHA-256 of contents; NULL: not known. Contents of the same bytes share a file. */
+    "ALTER TABLE content ADD COLUMN digest BLOB;"
+    "CREATE INDEX content_digest ON content(digest) WHERE file IS NOT NULL;"
+    "CREATE INDEX content_file ON content(file) WHERE file IS NOT NULL;",
 };
 
 /* The cache is given back at rest (store_rest()). No shared memory: this process is the only one.
@@ -367,8 +373,12 @@ int store_step_begin(struct store *store)
      * need any. */
     if (begins && store->audit && audit_settle(store) == -EIO)
         return -EIO;
-    store->step_mark = store->committing.size;
-    return store_run(store, STMT_SAVE, "");
+    int saved = store_run(store, STMT_SAVE, "");
+    if (saved < 0)
+        return saved;
+    assert(store->step_depth < STEP_DEPTH_MAX);
+    store->step_marks[store->step_depth++] = store->committing.size;
+    return 0;
 }
 
 /* The model reads it again when it needs it. */
@@ -380,9 +390,11 @@ static void model_forget(struct store *store)
 
 int store_step_end(struct store *store, int result)
 {
+    assert(store->step_depth > 0);
+    size_t mark = store->step_marks[--store->step_depth];
     if (result < 0) {
         model_forget(store);
-        committing_drop(store, store->step_mark);
+        committing_drop(store, mark);
         if (store_run(store, STMT_UNDO, "") < 0 || memory_reload(store) < 0)
             store->broken = true; /* so that the commit fails too */
     }

@@ -3,7 +3,8 @@
  * files under one directory. Knows nothing of HTTP. One thread only.
  *
  *     DIR/coffer.db (+ -wal)   metadata, and contents up to STORE_INLINE_MAX
- *     DIR/content/NAME         larger contents, immutable, one file each, named at random
+ *     DIR/content/NAME         larger contents, immutable, one file each, named at random; the
+ *                              same bytes once, though each upload is a content of its own
  *     DIR/incoming/NAME        the same before their commit
  *
  * Durability: a larger content is written to incoming/ and synced (content_sync()) before the
@@ -24,6 +25,7 @@
 #include "base/arena.h"
 #include "base/buf.h"
 #include "base/error.h"
+#include "dms/digest.h"
 
 #include <errno.h>
 
@@ -75,10 +77,12 @@ struct content_draft {
     char file[33];
     int64_t size;
     struct buf bytes; /* all of it while small, then what is not written yet */
+    struct digest_state digest;
+    int64_t digested; /* of so many bytes, from the first; content_sync() does the rest */
 };
 must_check int content_draft_write(struct store *store, struct content_draft *draft,
                                    struct slice bytes);
-/* Makes a file of incoming/ whole and durable: may be called on another thread. 0 or -errno. Always
+/* Makes a file of incoming/ whole and durable, and its digest too: may be called on another thread. 0 or -errno. Always
  * needed before the content is used; nothing to do for a small one. */
 must_check int content_sync(struct content_draft *draft, int incoming_fd);
 int store_incoming_fd(const struct store *store);

@@ -9,6 +9,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <sys/random.h>
 #include <unistd.h>
 
@@ -47,10 +48,46 @@ static int draft_flush(struct content_draft *draft)
     return r;
 }
 
+/* While the bytes are at hand. */
+static void draft_digest(struct content_draft *draft, struct slice bytes)
+{
+    if (draft->digested != draft->size)
+        return; /* it began elsewhere */
+    if (draft->digested == 0)
+        digest_begin(&draft->digest);
+    digest_add(&draft->digest, bytes);
+    draft->digested += (int64_t)bytes.size;
+}
+
+/* What came into the file on another way: an upload in parts. */
+static int draft_digest_file(struct content_draft *draft)
+{
+    static const size_t block_size = 64 << 10;
+    if (draft->digested == draft->size)
+        return 0;
+    uint8_t *block = malloc(block_size);
+    int r = block ? 0 : -ENOMEM;
+    digest_begin(&draft->digest);
+    for (int64_t at = 0; r == 0 && at < draft->size;) {
+        ssize_t n = pread(draft->fd, block, MIN(block_size, (uint64_t)(draft->size - at)), at);
+        if (n <= 0) {
+            r = n < 0 && errno == EINTR ? 0 : -EIO;
+            continue;
+        }
+        digest_add(&draft->digest, slice_of(block, (size_t)n));
+        at += n;
+    }
+    free(block);
+    if (r == 0)
+        draft->digested = draft->size;
+    return r;
+}
+
 /* Network pieces have 16 KiB under TLS; on an encrypted volume every write is an extent with a tag
  * of its own, so they are gathered. */
 int content_draft_write(struct store *store, struct content_draft *draft, struct slice bytes)
 {
+    draft_digest(draft, bytes);
     draft->size += (int64_t)bytes.size;
     if (draft->fd < 0 && (size_t)draft->size > STORE_INLINE_MAX) {
         int r = draft_open(store, draft);
@@ -78,6 +115,8 @@ int content_sync(struct content_draft *draft, int incoming_fd)
         return 0;
     int r = draft_flush(draft);
     buf_done(&draft->bytes);
+    if (r == 0)
+        r = draft_digest_file(draft);
     if (r < 0)
         return r;
     if (fdatasync(draft->fd) < 0 || fsync(incoming_fd) < 0)
@@ -95,28 +134,79 @@ void content_drop(struct store *store, struct content_draft *draft)
     *draft = (struct content_draft){.fd = -1};
 }
 
-int content_add(struct store *store, struct content_draft *draft, int64_t *ret_key)
+/* The file that has these bytes already; *ret_file NULL if there is none. */
+static int file_find(struct store *store, const struct content_draft *draft, struct slice digest,
+                     struct arena *arena, char **ret_file)
 {
-    bool in_file = draft->fd >= 0;
-    assert(!in_file || draft->bytes.size == 0); /* content_sync() came first */
-    struct slice data = draft->bytes.bytes ? buf_slice(&draft->bytes) : slice_of("", 0);
-    if (in_file && buf_append(&store->committing, draft->file, FILE_NAME_SIZE) < 0)
-        return -ENOMEM;
-    int r = store_run(store, STMT_CONTENT_ADD, "isbi", draft->size, in_file ? draft->file : NULL,
-                      in_file ? (struct slice){0} : data, store->content_next);
-    if (in_file && r < 0)
-        store->committing.size -= FILE_NAME_SIZE; /* the draft still owns it */
+    SCOPED(stmt_donep)
+    sqlite3_stmt *stmt = store_query(store, STMT_CONTENT_SAME, "bi", digest, draft->size);
+    int r = stmt ? store_step(store, stmt) : -EIO;
+    *ret_file = r == 1 ? column_text(stmt, 0, arena) : NULL;
+    return r < 0 ? r : r == 1 && !*ret_file ? -ENOMEM : 0;
+}
+
+/* The same bytes are in one file, but each upload is a content with a key of its own: nobody can see
+ * from it whether somebody else has them. The draft keeps its file then, and so drops it. */
+static int file_add(struct store *store, struct content_draft *draft, struct slice digest)
+{
+    SCOPED(arena_done) struct arena arena = {.size_max = 256};
+    char *file;
+    int r = file_find(store, draft, digest, &arena, &file);
     if (r < 0)
         return r;
-    *ret_key = store->content_next++;
-    draft->file[0] = 0; /* it is the transaction's now */
-    return 0;
+    if (file)
+        return store_run(store, STMT_CONTENT_ADD, "isbib", draft->size, file, (struct slice){0},
+                         store->content_next, digest);
+    if (buf_append(&store->committing, draft->file, FILE_NAME_SIZE) < 0)
+        return -ENOMEM;
+    r = store_run(store, STMT_CONTENT_ADD, "isbib", draft->size, draft->file, (struct slice){0},
+                  store->content_next, digest);
+    if (r < 0)
+        store->committing.size -= FILE_NAME_SIZE; /* the draft still owns it */
+    else
+        draft->file[0] = 0; /* it is the transaction's now */
+    return r;
+}
+
+int content_add(struct store *store, struct content_draft *draft, int64_t *ret_key)
+{
+    uint8_t bytes[DIGEST_SIZE];
+    const struct slice digest = slice_of(bytes, sizeof bytes);
+    struct slice data = draft->bytes.bytes ? buf_slice(&draft->bytes) : slice_of("", 0);
+    int r;
+    if (draft->fd >= 0) {
+        /* content_sync() came first */
+        assert(draft->bytes.size == 0 && draft->digested == draft->size);
+        digest_end(&draft->digest, bytes);
+        r = file_add(store, draft, digest);
+    } else {
+        if (draft->size > 0 && draft->digested == draft->size)
+            digest_end(&draft->digest, bytes);
+        else
+            digest_sha256(data, bytes);
+        r = store_run(store, STMT_CONTENT_ADD, "isbib", draft->size, NULL, data,
+                      store->content_next, digest);
+    }
+    if (r == 0)
+        *ret_key = store->content_next++;
+    return r;
+}
+
+/* Whether another content has its bytes in the same file. */
+static int file_shared(struct store *store, int64_t key, const char *file, bool *ret)
+{
+    SCOPED(stmt_donep)
+    sqlite3_stmt *stmt = store_query(store, STMT_CONTENT_BY_FILE, "si", file, key);
+    int r = stmt ? store_step(store, stmt) : -EIO;
+    *ret = r == 1;
+    return r < 0 ? r : 0;
 }
 
 static int content_remove(struct store *store, int64_t key, const char *file)
 {
-    int r = 0;
-    if (file) {
+    bool shared = false;
+    int r = file ? file_shared(store, key, file, &shared) : 0;
+    if (r == 0 && file && !shared) {
         r = store_run(store, STMT_DOOMED_ADD, "s", file);
         store->has_doomed = true;
     }
@@ -199,12 +289,14 @@ int content_grow(struct store *store, int64_t key, const struct content_draft *d
         refs = sqlite3_column_int64(stmt, 1);
         file = column_text(stmt, 2, &arena);
     }
-    if (!file || refs != 1)
-        return -EMLINK;
+    bool shared = false;
+    int r = file && refs == 1 ? file_shared(store, key, file, &shared) : -EMLINK;
+    if (r < 0 || shared)
+        return r < 0 ? r : -EMLINK;
     int fd = file_open(store, file, O_WRONLY);
     if (fd < 0)
         return fd;
-    int r = draft_append(fd, (off_t)size, draft);
+    r = draft_append(fd, (off_t)size, draft);
     if (r == 0 && fdatasync(fd) < 0)
         r = -errno;
     (void)close(fd);
@@ -269,7 +361,8 @@ void content_sweep(struct store *store)
 
 static int incoming_settle(struct store *store, const char *name)
 {
-    SCOPED(stmt_donep) sqlite3_stmt *stmt = store_query(store, STMT_CONTENT_BY_FILE, "s", name);
+    SCOPED(stmt_donep)
+    sqlite3_stmt *stmt = store_query(store, STMT_CONTENT_BY_FILE, "si", name, (int64_t)0);
     int r = stmt ? store_step(store, stmt) : -EIO;
     if (r < 0)
         return r;

@@ -13,6 +13,8 @@
 #define STATEMENT_ID(id, sql) STMT_##id,
 enum statement { STORE_STATEMENTS(STATEMENT_ID) STMT_COUNT };
 
+#define STEP_DEPTH_MAX 8
+
 struct store {
     sqlite3 *db;
     int dir_fd, content_fd, incoming_fd;
@@ -24,8 +26,10 @@ struct store {
     bool has_doomed;                 /* files to delete after the commit */
     bool broken;                     /* a step could not be undone */
     struct store_audit *audit;
-    int64_t factors;  /* second factors there are; -1: to be counted */
-    size_t step_mark; /* of `committing`, when the present step began */
+    int64_t factors; /* second factors there are; -1: to be counted */
+    /* Of `committing`, when each step that is open began. */
+    size_t step_marks[STEP_DEPTH_MAX];
+    size_t step_depth;
     /* Type definitions, kept by the CMIS model; forgotten at rest and when a change is undone. */
     void *types;
     void (*types_forget)(struct store *store);
@@ -64,7 +68,8 @@ must_check int content_add(struct store *store, struct content_draft *draft, int
 must_check int content_ref(struct store *store, int64_t key, int by);
 /* The content `key` with the draft's bytes behind it, under a new key, without copying what is
  * there: for a file that one version alone refers to; -EMLINK for any other. What a crash or an undone
- * step leaves behind the file's end does not count: the row has the size. */
+ * step leaves behind the file's end does not count: the row has the size. The digest is not known
+ * then. */
 must_check int content_grow(struct store *store, int64_t key, const struct content_draft *draft,
                             int64_t *ret_key);
 /* Deletes the files whose rows are gone. */

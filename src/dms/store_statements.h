@@ -25,13 +25,16 @@
     S(SAVE, "SAVEPOINT step")                                                                      \
     S(RELEASE, "RELEASE step")                                                                     \
     S(UNDO, "ROLLBACK TO step")                                                                    \
-    S(CONTENT_ADD, "INSERT INTO content(key, size, refs, file, data) VALUES(?4, ?1, 0, ?2, ?3)")   \
+    S(CONTENT_ADD, "INSERT INTO content(key, size, refs, file, data, digest) "                     \
+                   "VALUES(?4, ?1, 0, ?2, ?3, ?5)")                                                \
+    S(CONTENT_SAME, "SELECT file FROM content WHERE digest = ?1 AND size = ?2 AND file IS NOT "    \
+                    "NULL LIMIT 1")                                                                \
     S(CONTENT_GET, "SELECT size, file, data FROM content WHERE key = ?1")                          \
     S(CONTENT_REF, "UPDATE content SET refs = refs + ?2 WHERE key = ?1 RETURNING refs, file")      \
     S(CONTENT_FACTS, "SELECT size, refs, file FROM content WHERE key = ?1")                        \
-    S(CONTENT_GROW, "UPDATE content SET key = ?2, size = ?3 WHERE key = ?1")                       \
+    S(CONTENT_GROW, "UPDATE content SET key = ?2, size = ?3, digest = NULL WHERE key = ?1")        \
     S(CONTENT_REMOVE, "DELETE FROM content WHERE key = ?1")                                        \
-    S(CONTENT_BY_FILE, "SELECT 1 FROM content WHERE file = ?1")                                    \
+    S(CONTENT_BY_FILE, "SELECT 1 FROM content WHERE file = ?1 AND key <> ?2 LIMIT 1")              \
     S(DOOMED_ADD, "INSERT OR IGNORE INTO doomed(file) VALUES(?1)")                                 \
     S(DOOMED_LIST, "SELECT file FROM doomed")                                                      \
     S(DOOMED_REMOVE, "DELETE FROM doomed WHERE file = ?1")                                         \

@@ -29,6 +29,11 @@ def raw(server):
     return socket.create_connection(("127.0.0.1", port), timeout=30)
 
 
+def distinct(name, size, seed=1):
+    """A content that no other name has: the same bytes would be stored once."""
+    return name.encode().ljust(16) + dms_server.noise(size - 16, seed)
+
+
 def files(directory):
     return {folder: os.listdir(f"{directory}/{folder}") for folder in ("content", "incoming")}
 
@@ -44,7 +49,7 @@ def acknowledged_documents_survive_kill_9_and_the_others_leave_nothing():
                 for count in range(1000):
                     name = f"r{round_number}-{worker}-{count}"
                     size = (100, 5000, 40_000, 700_000)[(worker + count) % 4]
-                    content = dms_server.noise(size, worker + 1)
+                    content = distinct(name, size, worker + 1)
                     try:
                         if server.put(f"kill/{name}", content).status == 201:
                             stored[name] = content
@@ -114,7 +119,8 @@ def small_disk():
 def fill(server):
     """Stores until the storage is full; how many went in and the refusal."""
     for count in range(200):
-        answer = server.put(f"full/{count}", dms_server.noise(300_000 if count % 2 else 20_000))
+        size = 300_000 if count % 2 else 20_000
+        answer = server.put(f"full/{count}", distinct(str(count), size))
         if answer.status != 201:
             return count, answer
     raise AssertionError("the storage never became full")
@@ -129,7 +135,7 @@ def full_storage_is_survived(server):
     tap.equal(sorted(names, key=int), [str(n) for n in range(count)])
     for name in names:
         size = 300_000 if int(name) % 2 else 20_000
-        tap.true(server.get(f"full/{name}").body == dms_server.noise(size), f"{name} is whole")
+        tap.true(server.get(f"full/{name}").body == distinct(name, size), f"{name} is whole")
     return count
 
 

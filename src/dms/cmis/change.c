@@ -234,12 +234,13 @@ static int draft_join(struct cmis_call *cmis, int64_t old)
     int r = content_load(cmis->store, old, &bytes, &fd, &size);
     if (r == 0 && fd < 0)
         r = content_draft_write(cmis->store, &whole, buf_slice(&bytes));
-    while (r == 0 && fd >= 0 && (n = read(fd, block, sizeof block)) > 0)
-        r = content_draft_write(cmis->store, &whole, slice_of(block, (size_t)n));
+    /* Not to the file's end: bytes that were undone may stand behind the content. */
+    while (r == 0 && fd >= 0 && whole.size < size) {
+        n = read(fd, block, MIN(sizeof block, (uint64_t)(size - whole.size)));
+        r = n <= 0 ? -EIO : content_draft_write(cmis->store, &whole, slice_of(block, (size_t)n));
+    }
     if (fd >= 0)
         (void)close(fd);
-    if (r == 0 && n < 0)
-        r = -EIO;
     struct content_draft *added = cmis->draft;
     if (r == 0 && added->fd < 0)
         r = content_draft_write(cmis->store, &whole, buf_slice(&added->bytes));

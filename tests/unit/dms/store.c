@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "dms/store.h"
+#include "dms/store_internal.h"
 #include "tap.h"
 
 #include <dirent.h>
@@ -225,6 +225,91 @@ TEST(copies_and_versions_share_contents_and_the_last_reference_deletes_the_file)
     CHECK_EQ(node_purge(store, &actor, copy), 0);
     CHECK_EQ(store_commit(store), 0);
     CHECK_EQ(files_in("content"), 0);
+    stop();
+}
+
+static int64_t content_of(int64_t key)
+{
+    struct node node;
+    REQUIRE(node_get(store, &arena, key, &node) == 0);
+    return node.content;
+}
+
+static void purge(int64_t key)
+{
+    CHECK_EQ(node_trash(store, &actor, key), 0);
+    CHECK_EQ(node_purge(store, &actor, key), 0);
+    CHECK_EQ(store_commit(store), 0);
+}
+
+TEST(the_same_bytes_are_in_one_file_until_the_last_is_gone)
+{
+    start();
+    int64_t one = document(STORE_ROOT, "one", 100000, 'a');
+    int64_t two = document(STORE_ROOT, "two", 100000, 'a'); /* within the same commit */
+    CHECK_EQ(store_commit(store), 0);
+    CHECK(files_in("content") == 1 && files_in("incoming") == 0);
+    int64_t three = document(STORE_ROOT, "three", 100000, 'a');
+    int64_t other = document(STORE_ROOT, "other", 100001, 'a');
+    CHECK_EQ(store_commit(store), 0);
+    CHECK(files_in("content") == 2 && files_in("incoming") == 0);
+    /* Nothing that is shown tells that somebody had the bytes already. */
+    CHECK(content_of(one) < content_of(two) && content_of(two) < content_of(three));
+    reopen();
+    CHECK_EQ(files_in("content"), 2);
+    purge(one);
+    purge(three);
+    CHECK(files_in("content") == 2 && has_content(two, 100000, 'a'));
+    purge(two);
+    CHECK(files_in("content") == 1 && has_content(other, 100001, 'a'));
+    int64_t again = document(STORE_ROOT, "one", 100000, 'a');
+    CHECK_EQ(store_commit(store), 0);
+    CHECK(files_in("content") == 2 && has_content(again, 100000, 'a'));
+    stop();
+}
+
+TEST(bytes_that_were_undone_are_shared_with_nobody)
+{
+    start();
+    CHECK_EQ(store_step_begin(store), 0);
+    CHECK(document(STORE_ROOT, "undone", 100000, 'a') > 0);
+    CHECK_EQ(store_step_end(store, -EINVAL), -EINVAL);
+    int64_t key = document(STORE_ROOT, "here", 100000, 'a');
+    CHECK_EQ(store_commit(store), 0);
+    CHECK_EQ(files_in("content"), 1);
+    CHECK(has_content(key, 100000, 'a'));
+    CHECK_EQ(store_step_begin(store), 0); /* shares the file, and is undone */
+    CHECK(document(STORE_ROOT, "too", 100000, 'a') > 0);
+    CHECK_EQ(store_step_end(store, -EINVAL), -EINVAL);
+    CHECK_EQ(store_commit(store), 0);
+    CHECK_EQ(files_in("content"), 1);
+    CHECK(has_content(key, 100000, 'a'));
+    CHECK(document(STORE_ROOT, "lost", 100000, 'b') > 0);
+    store_spoil(store);
+    CHECK_EQ(store_commit(store), -EIO);
+    key = document(STORE_ROOT, "found", 100000, 'b');
+    CHECK_EQ(store_commit(store), 0);
+    CHECK(files_in("content") == 2 && has_content(key, 100000, 'b'));
+    stop();
+}
+
+TEST(a_file_that_grows_is_shared_with_nobody)
+{
+    int64_t grown;
+    start();
+    int64_t one = document(STORE_ROOT, "one", 100000, 'a');
+    int64_t two = document(STORE_ROOT, "two", 100000, 'a');
+    CHECK_EQ(store_commit(store), 0);
+    struct content_draft more = draft_of(10, 'b');
+    CHECK_EQ(content_grow(store, content_of(one), &more, &grown), -EMLINK);
+    purge(two);
+    CHECK_EQ(store_step_begin(store), 0);
+    CHECK_EQ(store_step_end(store, content_grow(store, content_of(one), &more, &grown)), 0);
+    content_drop(store, &more);
+    /* Its digest was that of other bytes. */
+    int64_t key = document(STORE_ROOT, "two", 100000, 'a');
+    CHECK_EQ(store_commit(store), 0);
+    CHECK(files_in("content") == 2 && has_content(key, 100000, 'a'));
     stop();
 }
 
