@@ -6,6 +6,7 @@
 #include "crypto/base64.h"
 #include "kbs/call.h"
 #include "kbs/front.h"
+#include "kbs/keeper.h"
 #include "platform/linux/sim_device.h"
 #include "server/address.h"
 
@@ -278,9 +279,11 @@ static pid_t serve(uint16_t *ret_port)
         return pid;
     }
     struct loop *loop = NULL;
-    struct front *front = NULL;
+    struct keeper *keeper = NULL;
+    pid_t network;
+    REQUIRE(front_start(fd, false, &network, &fd, &e) == 0);
     broker_open();
-    REQUIRE(loop_new(&loop) == 0 && front_new(loop, g_kbs, fd, evidence, NULL, &front, &e) == 0);
+    REQUIRE(loop_new(&loop) == 0 && keeper_new(loop, g_kbs, fd, evidence, NULL, &keeper, &e) == 0);
     _exit(loop_run(loop) < 0);
 }
 

@@ -2,205 +2,328 @@
 #include "kbs/front.h"
 
 #include "attest/json_memory.h"
+#include "base/log.h"
+#include "base/writer.h"
+#include "kbs/confine.h"
+#include "kbs/link.h"
 #include "kbs/openapi.h"
+#include "server/http.h"
+#include "server/tls.h"
 
 #include <errno.h>
+#include <openssl/rand.h>
+#include <signal.h>
 #include <stdlib.h>
+#include <sys/prctl.h>
+#include <sys/socket.h>
+#include <unistd.h>
 
-enum { BODY_SIZE_MAX = 512 << 10, PEER_BODY_SIZE_MAX = 17 << 20 };
+enum {
+    BODY_SIZE_MAX = 512 << 10,
+    PEER_BODY_SIZE_MAX = 17 << 20,
+    CONNECTIONS_MAX = 4096,
+    CALLS_MAX = CONNECTIONS_MAX, /* one request of a connection at a time */
+};
 
-/* An answer that waits for the turn's commit. Lives in its request's arena. */
-struct pending {
-    struct http_request *req;
-    json_t *out;
-    int status;
-    struct pending *next;
+/* A question to the keeper that has no answer yet. */
+struct call {
+    struct http_request *req; /* NULL: it was lost meanwhile, or the place is free */
+    const char *type;
+    uint32_t id; /* 0: the place is free */
 };
 
 struct front {
     struct loop *loop;
-    struct kbs *kbs;
+    struct link *link;
     struct tls_server *tls;
     struct http_server *http;
-    struct loop_task commit;
-    struct pending *first, **last;
+    int listen_fd;
+    uint32_t asked; /* calls so far */
+    struct call calls[CALLS_MAX];
+    int result;
 };
 
-static void json_respond(struct http_request *req, int status, const json_t *json)
+/* ---- the keeper's part of a handshake ---- */
+
+static int keeper_certificate(void *ctx, uint32_t connection,
+                              const uint8_t random[RATLS_NONCE_SIZE], struct buf *ret_der)
 {
-    char *text = json ? json_dumps(json, JSON_COMPACT) : NULL;
-    if (text)
-        http_respond(req, status, "application/json", slice_of_text(text));
-    else
-        http_respond_text(req, 500, "application/json", "{\"code\":\"INTERNAL\"}");
-    json_memory_free(text);
+    struct front *front = ctx;
+    return link_ask(front->link, MESSAGE_HELLO, connection, slice_of(random, RATLS_NONCE_SIZE),
+                    MESSAGE_CERTIFICATE, ret_der);
 }
 
-/* Nothing was done: whoever asked may ask again. */
-static void standby_respond(struct http_request *req)
+static int keeper_sign(void *ctx, uint32_t connection, struct slice hash, struct buf *ret_signature)
 {
-    json_t *out = json_pack("{s:s, s:s, s:s}", "code", refusal_code(REFUSAL_PEER_ABSENT), "message",
-                            refusal_message(REFUSAL_PEER_ABSENT), "remedy",
-                            refusal_remedy(REFUSAL_PEER_ABSENT));
-    json_respond(req, 503, out);
-    json_decref(out);
+    struct front *front = ctx;
+    return link_ask(front->link, MESSAGE_SIGN, connection, hash, MESSAGE_SIGNATURE, ret_signature);
 }
 
-/* The end of the turn: one commit for all, then all the answers. */
-static void turn_commit(void *arg)
+static void keeper_closed(void *ctx, uint32_t connection)
 {
-    struct front *front = arg;
-    int r = kbs_commit(front->kbs);
-    struct pending *p = front->first;
-    front->first = NULL;
-    front->last = &front->first;
-    while (p) {
-        struct pending *next = p->next;
-        json_t *out = p->out;
-        int status = p->status;
-        p->out = NULL;
-        if (r == -EHOSTDOWN)
-            standby_respond(p->req);
-        else
-            json_respond(p->req, r < 0 ? 500 : status, r < 0 ? NULL : out);
-        json_decref(out);
-        p = next;
+    struct front *front = ctx;
+    link_send(front->link, MESSAGE_CLOSED, connection, (struct slice){0});
+}
+
+/* ---- calls ---- */
+
+/* Numbers are not used again soon: an answer to a call that was lost meets no other. */
+static struct call *call_new(struct front *front, struct http_request *req, const char *type)
+{
+    for (uint32_t i = 0; i < CALLS_MAX; i++) {
+        struct call *call = &front->calls[++front->asked % CALLS_MAX];
+        if (front->asked == 0 || call->id != 0)
+            continue;
+        *call = (struct call){req, type, front->asked};
+        req->user = call;
+        return call;
     }
+    return NULL;
 }
 
 static void request_done(struct http_request *req, int status, void *arg)
 {
-    struct front *front = arg;
-    struct pending *p = req->user;
+    struct call *call = req->user;
     (void)status;
-    if (!p || !p->out)
-        return;
-    /* Lost before its commit: its arena goes now, so it leaves the list. */
-    for (struct pending **at = &front->first; *at; at = &(*at)->next) {
-        if (*at != p)
-            continue;
-        *at = p->next;
-        if (!*at)
-            front->last = at;
-        json_decref(p->out);
-        p->out = NULL;
-        return;
-    }
+    (void)arg;
+    if (call && call->req == req)
+        call->req = NULL;
 }
 
-static void call_answer(struct front *front, struct http_request *req, struct kbs_call *call)
+static void invalid_respond(struct http_request *req, int status)
 {
-    struct pending *p = arena_alloc(&req->arena, sizeof *p);
-    if (!p || !call->out) {
-        json_decref(call->out);
-        http_respond_text(req, 500, "application/json", "{\"code\":\"INTERNAL\"}");
+    http_respond_text(req, status, "application/json", "{\"code\":\"REQUEST_INVALID\"}");
+}
+
+static void failed_respond(struct http_request *req)
+{
+    http_respond_text(req, 500, "application/json", "{\"code\":\"INTERNAL\"}");
+}
+
+static void call_send(struct front *front, struct http_request *req, const char *type,
+                      enum message_kind kind, struct slice body)
+{
+    struct call *call = call_new(front, req, type);
+    if (!call) {
+        failed_respond(req);
         return;
     }
-    *p = (struct pending){.req = req, .out = call->out, .status = call->status};
-    req->user = p;
     http_request_on_done(req, request_done, front);
-    *front->last = p;
-    front->last = &p->next;
-    loop_defer(front->loop, &front->commit, turn_commit, front);
+    link_send(front->link, kind, call->id, body);
+}
+
+/* The keeper judges who the client is, before the first call of a connection. */
+static void peer_tell(struct front *front, struct http_transport *transport)
+{
+    SCOPED(buf_done) struct buf messages = {0};
+    tls_transport_transcript(transport, &messages);
+    if (messages.size > 0 && !messages.failed)
+        link_send(front->link, MESSAGE_PEER, tls_transport_connection(transport),
+                  buf_slice(&messages));
+}
+
+static bool is_of_peer(struct slice path)
+{
+    static const char peer[] = "/v1/peer/";
+    return path.size > sizeof peer - 1 && memcmp(path.bytes, peer, sizeof peer - 1) == 0;
 }
 
 static void body_received(struct http_request *req, struct slice body, void *arg)
 {
     struct front *front = arg;
-    char path[64];
+    SCOPED(buf_done) struct buf message = {0};
+    struct http_transport *transport = http_request_transport(req);
+    char path[MESSAGE_PATH_SIZE_MAX + 1];
+    json_t *in = NULL;
     if (req->path.size >= sizeof path) {
-        http_respond_text(req, 404, "application/json", "{\"code\":\"REQUEST_INVALID\"}");
+        invalid_respond(req, 404);
         return;
     }
     memcpy(path, req->path.bytes, req->path.size);
     path[req->path.size] = '\0';
-    struct kbs_call call = {
-        .kbs = front->kbs, .peer = tls_transport_peer(http_request_transport(req)), .path = path};
     if (body.size > 0)
-        call.in = json_loadb((const char *)body.bytes, body.size, JSON_REJECT_DUPLICATES, NULL);
-    kbs_call_run(&call);
-    json_decref(call.in);
-    call_answer(front, req, &call);
+        in = json_loadb((const char *)body.bytes, body.size, JSON_REJECT_DUPLICATES, NULL);
+    int r = message_call_write(tls_transport_connection(transport), path, in, &message);
+    json_decref(in);
+    if (r < 0) {
+        invalid_respond(req, r == -EINVAL ? 404 : 400);
+        return;
+    }
+    peer_tell(front, transport);
+    call_send(front, req, "application/json",
+              body.size > BODY_SIZE_MAX ? MESSAGE_PEER_CALL : MESSAGE_CALL, buf_slice(&message));
 }
 
-static void metrics_respond(struct front *front, struct http_request *req)
+static void metrics_ask(struct front *front, struct http_request *req)
 {
-    struct buf text = {0};
     const struct tls_server_stats *tls = tls_server_stats(front->tls);
-    metric_set(&front->kbs->metrics[KBS_METRIC_HANDSHAKES], (int64_t)tls->handshakes);
-    metric_set(&front->kbs->metrics[KBS_METRIC_HANDSHAKES_FAILED], (int64_t)tls->handshakes_failed);
-    if (metrics_write(&text, kbs_metric_infos, front->kbs->metrics, KBS_METRIC_COUNT) < 0)
-        text.failed = true;
-    http_respond_buf(req, 200, "text/plain; version=0.0.4", &text);
+    uint8_t counters[16];
+    struct writer wr = writer_over(counters, sizeof counters);
+    writer_u64(&wr, tls->handshakes);
+    writer_u64(&wr, tls->handshakes_failed);
+    call_send(front, req, "text/plain; version=0.0.4", MESSAGE_METRICS, writer_done(&wr));
+}
+
+static void openapi_respond(struct http_request *req)
+{
+    json_t *document = openapi_document();
+    char *text = document ? json_dumps(document, JSON_COMPACT) : NULL;
+    if (text)
+        http_respond(req, 200, "application/json", slice_of_text(text));
+    else
+        failed_respond(req);
+    json_memory_free(text);
+    json_decref(document);
 }
 
 static void request_handle(struct http_request *req, void *arg)
 {
     struct front *front = arg;
-    if (req->method == HTTP_METHOD_POST) {
-        static const char peer[] = "/v1/peer/";
-        bool large = front->kbs->peer && req->path.size > sizeof peer - 1 &&
-                     memcmp(req->path.bytes, peer, sizeof peer - 1) == 0;
-        http_request_collect(req, large ? PEER_BODY_SIZE_MAX : BODY_SIZE_MAX, body_received, front);
-    } else if (req->method == HTTP_METHOD_GET && slice_is_text(req->path, "/healthz")) {
+    if (req->method == HTTP_METHOD_POST)
+        http_request_collect(req, is_of_peer(req->path) ? PEER_BODY_SIZE_MAX : BODY_SIZE_MAX,
+                             body_received, front);
+    else if (req->method == HTTP_METHOD_GET && slice_is_text(req->path, "/healthz"))
         http_respond_text(req, 200, "text/plain", "ok\n");
-    } else if (req->method == HTTP_METHOD_GET && slice_is_text(req->path, "/metrics")) {
-        metrics_respond(front, req);
-    } else if (req->method == HTTP_METHOD_GET && slice_is_text(req->path, "/openapi.json")) {
-        json_t *document = openapi_document();
-        json_respond(req, 200, document);
-        json_decref(document);
-    } else if (req->method == HTTP_METHOD_GET && slice_is_text(req->path, "/v1/info")) {
+    else if (req->method == HTTP_METHOD_GET && slice_is_text(req->path, "/metrics"))
+        metrics_ask(front, req);
+    else if (req->method == HTTP_METHOD_GET && slice_is_text(req->path, "/openapi.json"))
+        openapi_respond(req);
+    else if (req->method == HTTP_METHOD_GET && slice_is_text(req->path, "/v1/info"))
         body_received(req, (struct slice){0}, front);
-    } else {
-        http_respond_text(req, 404, "application/json", "{\"code\":\"REQUEST_INVALID\"}");
-    }
+    else
+        invalid_respond(req, 404);
 }
 
-int front_new(struct loop *loop, struct kbs *kbs, int fd, ratls_evidence_fn *evidence,
-              void *evidence_ctx, struct front **ret_front, struct error *e)
+/* ---- the line ---- */
+
+static void stop(struct front *front, int result)
 {
-    const struct http_settings settings = {.connections_max = 4096,
-                                           .idle_timeout_ns = 10ull * 1000000000};
-    struct front *front = calloc(1, sizeof *front);
-    if (!front)
-        return error_set(e, -ENOMEM, "no memory for the front");
-    front->loop = loop;
-    front->kbs = kbs;
-    front->last = &front->first;
-    int r = tls_server_new(evidence, evidence_ctx, &front->tls);
-    if (r == 0 && kbs->collateral)
-        tls_server_set_verifier(front->tls, collateral_verifier(kbs->collateral));
-    if (r == 0)
-        r = http_server_new(loop, &settings, request_handle, front, &front->http);
-    if (r == 0) {
-        http_server_set_transport(front->http, tls_transport_open, front->tls);
-        r = http_server_listen(front->http, fd);
-    }
-    if (r < 0) {
-        front_free(front);
-        return error_set(e, r, "cannot serve HTTPS");
-    }
-    *ret_front = front;
-    return 0;
+    front->result = result;
+    loop_stop(front->loop);
 }
 
-void front_free(struct front *front)
+static void answer_take(struct front *front, const struct message *m)
 {
-    if (!front)
+    struct call *call = &front->calls[m->id % CALLS_MAX];
+    struct message_answer answer;
+    if (m->id == 0 || call->id != m->id || message_answer_parse(m->body, &answer) < 0) {
+        stop(front, -EBADMSG);
         return;
-    http_server_free(front->http);
-    loop_defer_stop(front->loop, &front->commit);
-    tls_server_free(front->tls);
-    free(front);
+    }
+    struct http_request *req = call->req;
+    const char *type = call->type;
+    *call = (struct call){0};
+    if (!req)
+        return;
+    req->user = NULL;
+    if (answer.closes)
+        http_response_close(req);
+    http_respond(req, answer.status, type, answer.text);
 }
 
 static void drained(void *arg)
 {
-    loop_stop(arg);
+    struct front *front = arg;
+    link_send(front->link, MESSAGE_DRAINED, 0, (struct slice){0});
 }
 
-void front_drain(struct front *front)
+static void message_take(void *arg, const struct message *m)
 {
-    http_server_drain(front->http, drained, front->loop);
+    struct front *front = arg;
+    switch (m->kind) {
+    case MESSAGE_READY:
+        if (front->listen_fd >= 0 && http_server_listen(front->http, front->listen_fd) < 0)
+            stop(front, -EIO);
+        front->listen_fd = -1;
+        return;
+    case MESSAGE_ANSWER:
+        answer_take(front, m);
+        return;
+    case MESSAGE_DRAIN:
+        http_server_drain(front->http, drained, front);
+        return;
+    default:
+        stop(front, -EBADMSG);
+    }
+}
+
+static void link_ended(void *arg, int why)
+{
+    stop(arg, why);
+}
+
+/* ---- the process ---- */
+
+static int front_open(struct front *front, int link_fd)
+{
+    const struct http_settings settings = {.connections_max = CONNECTIONS_MAX,
+                                           .idle_timeout_ns = 10ull * 1000000000};
+    const struct tls_keeper keeper = {keeper_certificate, keeper_sign, keeper_closed, front};
+    int r = loop_new(&front->loop);
+    if (r == 0)
+        r = link_new(front->loop, link_fd, false, message_take, link_ended, front, &front->link);
+    if (r == 0)
+        r = tls_server_new_kept(&keeper, &front->tls);
+    if (r == 0)
+        r = http_server_new(front->loop, &settings, request_handle, front, &front->http);
+    if (r == 0)
+        http_server_set_transport(front->http, tls_transport_open, front->tls);
+    return r;
+}
+
+/* Its end is the keeper's to cause: by a message, or by ending itself. */
+static void signals_leave(void)
+{
+    signal(SIGINT, SIG_IGN);
+    signal(SIGTERM, SIG_IGN);
+    signal(SIGHUP, SIG_IGN);
+    signal(SIGPIPE, SIG_IGN);
+}
+
+static _Noreturn void front_run(int listen_fd, int link_fd, bool shielded)
+{
+    static struct front front;
+    struct error e = {0};
+    uint8_t first[1];
+    prctl(PR_SET_NAME, "kbs-network", 0, 0, 0);
+    signals_leave();
+    front.listen_fd = listen_fd;
+    int r = front_open(&front, link_fd);
+    /* What OpenSSL opens at its first use it opens now. */
+    if (r == 0 && RAND_bytes(first, sizeof first) != 1)
+        r = -EIO;
+    if (r == 0)
+        r = confine_enter(shielded, &e);
+    if (r == 0)
+        r = loop_run(front.loop);
+    if (r == 0)
+        r = front.result;
+    if (r < 0)
+        LOG_ERROR("the network process ends", LOG_TEXT("why", error_text(&e, r)));
+    _exit(r < 0);
+}
+
+int front_start(int listen_fd, bool shielded, pid_t *ret_pid, int *ret_fd, struct error *e)
+{
+    int pair[2];
+    if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair) < 0) {
+        int r = -errno;
+        close(listen_fd);
+        return error_set(e, r, "cannot make a socket pair");
+    }
+    pid_t pid = fork();
+    if (pid == 0) {
+        close(pair[0]);
+        front_run(listen_fd, pair[1], shielded);
+    }
+    int r = pid < 0 ? -errno : 0;
+    close(listen_fd);
+    close(pair[1]);
+    if (r < 0) {
+        close(pair[0]);
+        return error_set(e, r, "cannot start the network process");
+    }
+    *ret_pid = pid;
+    *ret_fd = pair[0];
+    return 0;
 }

@@ -1,19 +1,22 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* kbs/front.h: HTTPS in front of the key broker. Calls that come in one turn of the loop share one
- * durable commit, and no answer leaves before it. */
+/* kbs/front.h: the network process of the key broker: sockets, TLS, HTTP and JSON, and nothing worth
+ * stealing. Holds no key, no state and no policy; every decision and every signature is the keeper's
+ * (kbs/keeper.h), which it asks over a line. Whoever takes it over can do what clients do that are
+ * connected through it, and no more (docs/decisions/019). */
 #ifndef COFFER_KBS_FRONT_H
 #define COFFER_KBS_FRONT_H
 
-#include "kbs/kbs.h"
+#include "base/error.h"
+#include "base/macros.h"
 
-struct front;
+#include <stdbool.h>
+#include <sys/types.h>
 
-/* Serves on `fd`, which it owns. `kbs` and `loop` are borrowed. 0 or -errno. */
-must_check int front_new(struct loop *loop, struct kbs *kbs, int fd, ratls_evidence_fn *evidence,
-                         void *evidence_ctx, struct front **ret_front, struct error *e);
-void front_free(struct front *front);
-
-/* Finishes what has begun, then stops the loop. */
-void front_drain(struct front *front);
+/* Forks the process, which serves on `listen_fd` when the keeper says so, and ends when the line does.
+ * Before any key is in memory, and with one thread only. Closes `listen_fd` here, also on failure.
+ * *ret_fd, the keeper's end of the line, is the caller's. `shielded`: under our runtime, where a
+ * program cannot have a system call filter of its own. 0 or -errno. */
+must_check int front_start(int listen_fd, bool shielded, pid_t *ret_pid, int *ret_fd,
+                           struct error *e);
 
 #endif

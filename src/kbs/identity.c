@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #define SEAL_LABEL "coffer-kbs state"
+#define EVIDENCE_FILE "/dev/coffer/evidence"
 
 enum { EVIDENCE_SIZE_MAX = 32 << 10 };
 
@@ -17,13 +18,23 @@ static void fd_close(const int *fd)
         close(*fd);
 }
 
+static int not_here(const char *path, struct error *e)
+{
+    return error_set(e, -errno, "cannot open '%s': not under the runtime?", path);
+}
+
+int identity_runtime_here(struct error *e)
+{
+    return access(EVIDENCE_FILE, F_OK) < 0 ? not_here(EVIDENCE_FILE, e) : 0;
+}
+
 /* Writes a question into a file of the runtime's and reads the answer back. */
 static int device_ask(const char *path, struct slice question, void *answer, size_t size,
                       size_t *ret_size, struct error *e)
 {
     SCOPED(fd_close) int fd = open(path, O_RDWR | O_CLOEXEC);
     if (fd < 0)
-        return error_set(e, -errno, "cannot open '%s': not under the runtime?", path);
+        return not_here(path, e);
     ssize_t n = write(fd, question.bytes, question.size);
     if (n >= 0 && (size_t)n != question.size)
         return error_set(e, -EIO, "'%s' did not take the question", path);
@@ -43,7 +54,7 @@ static int runtime_evidence(void *ctx, const uint8_t report_data[EVIDENCE_REPORT
     (void)ctx;
     if (!to)
         return error_set(e, -ENOMEM, "no memory for evidence");
-    int r = device_ask("/dev/coffer/evidence", slice_of(report_data, EVIDENCE_REPORT_DATA_SIZE), to,
+    int r = device_ask(EVIDENCE_FILE, slice_of(report_data, EVIDENCE_REPORT_DATA_SIZE), to,
                        EVIDENCE_SIZE_MAX, &size, e);
     if (r == 0)
         ret_evidence->size += size;

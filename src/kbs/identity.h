@@ -15,6 +15,9 @@ struct identity {
     struct evidence self; /* verified */
 };
 
+/* Is this under the runtime? Reads nothing. 0 or -errno with a text. */
+must_check int identity_runtime_here(struct error *e);
+
 /* Under the runtime. 0; -ENOENT there is no /dev/coffer; -EKEYREJECTED the runtime measured another
  * manifest than `manifest_hash`; what the files return. */
 must_check int identity_from_runtime(const uint8_t manifest_hash[32], struct identity *ret,

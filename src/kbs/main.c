@@ -5,6 +5,7 @@
 #include "base/options.h"
 #include "kbs/front.h"
 #include "kbs/identity.h"
+#include "kbs/keeper.h"
 #include "kbs/peer.h"
 #include "kbs/recovery.h"
 #include "server/address.h"
@@ -17,10 +18,15 @@
 #include <string.h>
 #include <sys/prctl.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
 
 #define PULSE_NS 1000000000ull
 #define SHARES_MAX 16
+/* How long the network process of a key broker that was killed may still hold its port. */
+#define LISTEN_TRIES 200
+#define LISTEN_PAUSE_NS 10000000
 
 struct settings {
     const char *bootstrap, *state, *listen, *port_file, *native, *check, *log_level, *collateral,
@@ -163,7 +169,7 @@ static int port_write(const char *path, uint16_t port, struct error *e)
 
 static void stop(void *arg)
 {
-    front_drain(arg);
+    keeper_drain(arg);
 }
 
 /* Once a second, while there are two key brokers. */
@@ -183,34 +189,74 @@ static void pulse_beat(void *arg)
         LOG_ERROR("no timer: the standby will not see that this key broker lives");
 }
 
+/* The other half of the key broker, and what is said with it. */
+struct network {
+    pid_t pid; /* 0: not started */
+    int fd;    /* the line; -1: given away */
+    uint16_t port;
+};
+
+static int listen_on(const char *address, uint16_t *ret_port, struct error *e)
+{
+    const struct timespec pause = {.tv_nsec = LISTEN_PAUSE_NS};
+    for (unsigned i = 0;; i++) {
+        *e = (struct error){0};
+        int fd = address_listen(address, "--listen", ret_port, e);
+        if (fd != -EADDRINUSE || i == LISTEN_TRIES)
+            return fd;
+        (void)nanosleep(&pause, NULL);
+    }
+}
+
+/* Before there is any key in memory. */
+static int network_start(const struct settings *s, struct network *ret, struct error *e)
+{
+    int fd = listen_on(s->listen, &ret->port, e);
+    return fd < 0 ? fd : front_start(fd, s->native == NULL, &ret->pid, &ret->fd, e);
+}
+
+/* Its line is closed by now, which is its end. */
+static void network_done(struct network *network)
+{
+    if (network->fd >= 0)
+        close(network->fd);
+    if (network->pid > 0)
+        (void)waitpid(network->pid, NULL, 0);
+}
+
 static int serve(const struct settings *s, struct kbs *kbs, struct identity *identity,
-                 struct error *e)
+                 struct network *network, struct error *e)
 {
     struct pulse pulse = {.kbs = kbs};
     SCOPED(loop_freep) struct loop *loop = NULL;
-    struct front *front = NULL;
-    uint16_t port = 0;
-    int fd = -1;
+    struct keeper *keeper = NULL;
     int r = loop_new(&loop);
-    if (r == 0)
-        r = fd = address_listen(s->listen, "--listen", &port, e);
-    if (r > 0)
-        r = 0;
-    if (r == 0 && s->port_file)
-        r = port_write(s->port_file, port, e);
-    if (r == 0)
-        r = front_new(loop, kbs, fd, identity->evidence, identity->ctx, &front, e);
-    if (r == 0)
-        r = loop_on_stop_signal(loop, stop, front);
+    int fd = network->fd;
     if (r < 0)
+        return error_set(e, r, "cannot make an event loop");
+    network->fd = -1;
+    r = keeper_new(loop, kbs, fd, identity->evidence, identity->ctx, &keeper, e);
+    if (r == 0)
+        r = loop_on_stop_signal(loop, stop, keeper);
+    if (r == 0 && s->port_file)
+        r = port_write(s->port_file, network->port, e);
+    if (r < 0) {
+        keeper_free(keeper);
         return r;
+    }
     pulse.loop = loop;
     if (kbs->peer)
         pulse_beat(&pulse);
-    LOG_NOTICE("ready", LOG_INT("port", port), LOG_TEXT("domain", kbs->manifest->domain));
+    LOG_NOTICE("ready", LOG_INT("port", network->port), LOG_TEXT("domain", kbs->manifest->domain));
     r = loop_run(loop);
     loop_timer_stop(loop, &pulse.timer);
-    front_free(front);
+    if (r == 0)
+        r = keeper_result(keeper);
+    if (r == -EPIPE)
+        error_set(e, r, "the network process has ended by itself: so does the key broker");
+    else if (r == -EBADMSG)
+        error_set(e, r, "the network process said what it never says: it is not trusted any more");
+    keeper_free(keeper);
     return r;
 }
 
@@ -285,41 +331,63 @@ static int peer_start(const struct settings *s, struct identity *identity, struc
     return peer_open(kbs, &settings, &kbs->peer, e);
 }
 
-static int run(const struct settings *s, struct error *e)
+/* Everything that has keys. */
+static int broker_run(const struct settings *s, struct manifest *manifest, struct network *network,
+                      struct error *e)
 {
-    SCOPED(manifest_freep) struct manifest *manifest = NULL;
+    SCOPED(manifest_freep) struct manifest *owned = manifest;
     SCOPED(kbs_freep) struct kbs *kbs = NULL;
     SCOPED(identity_done) struct identity identity = {0};
-    if (!s->bootstrap)
-        return error_set(e, -EINVAL, "--bootstrap MANIFEST is missing; --help lists all flags");
-    int r = manifest_load(s->bootstrap, &manifest, e);
-    if (r == 0)
-        r = identity_load(s, manifest, &identity, e);
-    if (r < 0)
-        return r;
-    if (s->print_pin)
-        return pin_print(&identity);
-    if (!s->state)
-        return error_set(e, -EINVAL, "--state DIR is missing");
-    if (mkdir(s->state, 0700) < 0 && errno != EEXIST)
-        return error_set(e, -errno, "cannot make the state directory '%s'", s->state);
-    if (s->shares || s->restore)
+    int r = identity_load(s, manifest, &identity, e);
+    if (r == 0 && (s->shares || s->restore))
         r = state_recover(s, &identity.seal_key, e);
     if (r < 0)
         return r;
-    if ((manifest->freshness == FRESHNESS_PEER) != (s->peer != NULL))
-        return error_set(e, -EINVAL,
-                         s->peer ? "--peer goes with `freshness: peer` in the manifest"
-                                 : "`freshness: peer` in the manifest needs --peer");
-    r = s->peer ? kbs_prepare(TAKE(manifest), s->state, &identity.seal_key, &identity.self, &kbs, e)
-                : kbs_open(TAKE(manifest), s->state, &identity.seal_key, &identity.self, &kbs, e);
+    r = s->peer ? kbs_prepare(TAKE(owned), s->state, &identity.seal_key, &identity.self, &kbs, e)
+                : kbs_open(TAKE(owned), s->state, &identity.seal_key, &identity.self, &kbs, e);
     if (r == 0 && s->peer)
         r = peer_start(s, &identity, kbs, e);
     key256_wipe(&identity.seal_key);
     if (r == 0 && kbs->manifest->tees != 1u << TEE_SIM)
         r = collateral_open(s->collateral, dcap_intel_root, &snp_amd_roots, kbs->now_s,
                             &kbs->collateral, e);
-    return r < 0 ? r : serve(s, kbs, &identity, e);
+    return r < 0 ? r : serve(s, kbs, &identity, network, e);
+}
+
+static int who_print(const struct settings *s, const struct manifest *manifest, struct error *e)
+{
+    SCOPED(identity_done) struct identity identity = {0};
+    int r = identity_load(s, manifest, &identity, e);
+    return r < 0 ? r : pin_print(&identity);
+}
+
+static int run(const struct settings *s, struct error *e)
+{
+    SCOPED(manifest_freep) struct manifest *manifest = NULL;
+    struct network network = {.fd = -1};
+    if (!s->bootstrap)
+        return error_set(e, -EINVAL, "--bootstrap MANIFEST is missing; --help lists all flags");
+    int r = manifest_load(s->bootstrap, &manifest, e);
+    if (r < 0)
+        return r;
+    if (s->print_pin)
+        return who_print(s, manifest, e);
+    r = s->native ? 0 : identity_runtime_here(e);
+    if (r < 0)
+        return r;
+    if (!s->state)
+        return error_set(e, -EINVAL, "--state DIR is missing");
+    if (mkdir(s->state, 0700) < 0 && errno != EEXIST)
+        return error_set(e, -errno, "cannot make the state directory '%s'", s->state);
+    if ((manifest->freshness == FRESHNESS_PEER) != (s->peer != NULL))
+        return error_set(e, -EINVAL,
+                         s->peer ? "--peer goes with `freshness: peer` in the manifest"
+                                 : "`freshness: peer` in the manifest needs --peer");
+    r = network_start(s, &network, e);
+    if (r == 0)
+        r = broker_run(s, TAKE(manifest), &network, e);
+    network_done(&network);
+    return r;
 }
 
 int main(int argc, char **argv)

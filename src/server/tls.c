@@ -1,6 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "server/tls.h"
 
+#include "server/kept_key.h"
+#include "server/transcript.h"
+
 #include <errno.h>
 #include <limits.h>
 #include <openssl/err.h>
@@ -16,6 +19,12 @@ struct tls_server {
     ratls_evidence_fn *evidence;
     void *evidence_ctx;
     const struct evidence_verifier *verifier; /* NULL: `sim` only */
+    struct tls_keeper keeper;                 /* instead of key, certificate, evidence, verifier */
+    bool kept;
+    struct kept_key *kept_key; /* its public half; known from the first handshake on */
+    struct tls_transport *now; /* whose handshake OpenSSL is in */
+    struct tls_transport *connections[TLS_CONNECTIONS_MAX]; /* of a kept one */
+    uint32_t next;                                          /* where to look for a free number */
     struct tls_server_stats stats;
 };
 
@@ -25,6 +34,9 @@ struct tls_transport {
     SSL *ssl;
     bool established;
     struct tls_peer peer;
+    uint32_t connection;
+    bool asked;            /* the keeper knows the connection */
+    struct buf transcript; /* for the keeper; until it has been given away */
 };
 
 static const struct http_transport_ops tls_ops;
@@ -32,6 +44,58 @@ static const struct http_transport_ops tls_ops;
 static struct tls_transport *transport_of(struct http_transport *http)
 {
     return container_of(http, struct tls_transport, http);
+}
+
+/* OpenSSL has hashed what is to be signed already. The keeper hashes it again from the transcript, so
+ * that it never signs anything but a handshake. */
+static int kept_sign(void *ctx, struct slice digest, struct buf *ret_signature)
+{
+    struct tls_server *server = ctx;
+    struct tls_transport *t = server->now;
+    uint8_t hash[TRANSCRIPT_HASH_SIZE_MAX], ours[SHA256_SIZE];
+    const SSL_CIPHER *cipher = t ? SSL_get_pending_cipher(t->ssl) : NULL;
+    const EVP_MD *md = cipher ? SSL_CIPHER_get_handshake_digest(cipher) : NULL;
+    if (!md)
+        return -EIO;
+    struct slice transcript_hash_bytes = slice_of(hash, (size_t)EVP_MD_get_size(md));
+    int r = transcript_hash(buf_slice(&t->transcript), transcript_hash_bytes.size, hash);
+    if (r == 0)
+        r = transcript_server_digest(transcript_hash_bytes, ours);
+    if (r == 0 && !slice_equals(digest, slice_of(ours, sizeof ours)))
+        r = -EBADMSG;
+    return r < 0 ? r
+                 : server->keeper.sign(server->keeper.ctx, t->connection, transcript_hash_bytes,
+                                       ret_signature);
+}
+
+static int kept_certificate(struct tls_server *server, struct tls_transport *t, SSL *ssl,
+                            const uint8_t random[RATLS_NONCE_SIZE])
+{
+    SCOPED(buf_done) struct buf der = {0};
+    t->asked = true;
+    int r = server->keeper.certificate(server->keeper.ctx, t->connection, random, &der);
+    const uint8_t *at = der.bytes;
+    X509 *certificate = r == 0 ? d2i_X509(NULL, &at, (long)der.size) : NULL;
+    if (certificate && !server->kept_key)
+        r = kept_key_new(certificate, kept_sign, server, &server->kept_key);
+    int ok = certificate && r == 0 && SSL_use_certificate(ssl, certificate) == 1 &&
+             SSL_use_PrivateKey(ssl, kept_key_pkey(server->kept_key)) == 1;
+    X509_free(certificate);
+    return ok ? 0 : -EIO;
+}
+
+/* Every handshake message as it is sent or has come, but for the client's Finished, which ends it. */
+static void message_seen(int sent, int version, int type, const void *bytes, size_t size, SSL *ssl,
+                         void *arg)
+{
+    struct tls_transport *t = arg;
+    (void)ssl;
+    (void)version;
+    static const uint8_t finished = 20;
+    if (type != SSL3_RT_HANDSHAKE || t->established || size == 0 ||
+        (!sent && *(const uint8_t *)bytes == finished))
+        return;
+    buf_append(&t->transcript, bytes, size); /* over its limit it is of no use: kept_sign() fails */
 }
 
 /* The client's random is here, no certificate chosen yet: make one that answers it. OpenSSL writes it
@@ -44,6 +108,10 @@ static int hello_answer(SSL *ssl, int *alert, void *arg)
     *alert = SSL_AD_INTERNAL_ERROR;
     if (SSL_client_hello_get0_random(ssl, &random) != RATLS_NONCE_SIZE)
         return SSL_CLIENT_HELLO_ERROR;
+    if (server->kept)
+        return server->now && kept_certificate(server, server->now, ssl, random) == 0
+                   ? SSL_CLIENT_HELLO_SUCCESS
+                   : SSL_CLIENT_HELLO_ERROR;
     int r = ratls_certificate(server->key, random, server->evidence, server->evidence_ctx,
                               &server->certificate, &e);
     int ok = r == 0 && SSL_use_certificate(ssl, server->certificate) == 1 &&
@@ -60,29 +128,57 @@ static int peer_accept(X509_STORE_CTX *store, void *arg)
     return 1;
 }
 
-int tls_server_new(ratls_evidence_fn *evidence, void *evidence_ctx, struct tls_server **ret_server)
+static int server_new(struct tls_server **ret_server)
 {
     struct tls_server *server = calloc(1, sizeof *server);
     if (!server)
         return -ENOMEM;
     if (OPENSSL_init_ssl(OPENSSL_INIT_NO_LOAD_CONFIG, NULL) == 1)
         server->ctx = SSL_CTX_new(TLS_server_method());
-    server->evidence = evidence;
-    server->evidence_ctx = evidence_ctx;
-    if (!server->ctx || p256_generate(&server->key) < 0 ||
-        SSL_CTX_set_min_proto_version(server->ctx, TLS1_3_VERSION) != 1 ||
-        SSL_CTX_set_num_tickets(server->ctx, 0) != 1) {
+    if (!server->ctx || SSL_CTX_set_min_proto_version(server->ctx, TLS1_3_VERSION) != 1 ||
+        SSL_CTX_set_num_tickets(server->ctx, 0) != 1 ||
+        SSL_CTX_set1_groups_list(server->ctx, "P-256:X25519:P-384") != 1 ||
+        SSL_CTX_set1_client_sigalgs_list(server->ctx, TRANSCRIPT_SIGNATURES) != 1) {
         tls_server_free(server);
         return -EIO;
     }
     SSL_CTX_set_session_cache_mode(server->ctx, SSL_SESS_CACHE_OFF);
-    SSL_CTX_set_options(server->ctx, SSL_OP_NO_TICKET | SSL_OP_NO_RENEGOTIATION);
+    SSL_CTX_set_options(server->ctx,
+                        SSL_OP_NO_TICKET | SSL_OP_NO_RENEGOTIATION | SSL_OP_CLEANSE_PLAINTEXT);
     SSL_CTX_set_mode(server->ctx, SSL_MODE_ENABLE_PARTIAL_WRITE |
                                       SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER |
                                       SSL_MODE_RELEASE_BUFFERS);
     SSL_CTX_set_verify(server->ctx, SSL_VERIFY_PEER, NULL);
     SSL_CTX_set_cert_verify_callback(server->ctx, peer_accept, NULL);
     SSL_CTX_set_client_hello_cb(server->ctx, hello_answer, server);
+    *ret_server = server;
+    return 0;
+}
+
+int tls_server_new(ratls_evidence_fn *evidence, void *evidence_ctx, struct tls_server **ret_server)
+{
+    struct tls_server *server = NULL;
+    int r = server_new(&server);
+    if (r < 0)
+        return r;
+    server->evidence = evidence;
+    server->evidence_ctx = evidence_ctx;
+    if (p256_generate(&server->key) < 0) {
+        tls_server_free(server);
+        return -EIO;
+    }
+    *ret_server = server;
+    return 0;
+}
+
+int tls_server_new_kept(const struct tls_keeper *keeper, struct tls_server **ret_server)
+{
+    struct tls_server *server = NULL;
+    int r = server_new(&server);
+    if (r < 0)
+        return r;
+    server->keeper = *keeper;
+    server->kept = true;
     *ret_server = server;
     return 0;
 }
@@ -98,6 +194,7 @@ void tls_server_free(struct tls_server *server)
         return;
     SSL_CTX_free(server->ctx);
     X509_free(server->certificate);
+    kept_key_free(server->kept_key);
     p256_free(server->key);
     free(server);
 }
@@ -107,18 +204,41 @@ const struct tls_server_stats *tls_server_stats(const struct tls_server *server)
     return &server->stats;
 }
 
+/* -EMFILE: all numbers are taken. */
+static int connection_number(struct tls_server *server, struct tls_transport *t)
+{
+    for (uint32_t i = 0; i < TLS_CONNECTIONS_MAX; i++) {
+        uint32_t number = (server->next + i) % TLS_CONNECTIONS_MAX;
+        if (server->connections[number])
+            continue;
+        server->connections[number] = t;
+        server->next = number + 1;
+        t->connection = number;
+        return 0;
+    }
+    return -EMFILE;
+}
+
 int tls_transport_open(int fd, void *arg, struct http_transport **ret_transport)
 {
     struct tls_server *server = arg;
     struct tls_transport *t = calloc(1, sizeof *t);
     if (t)
         t->ssl = SSL_new(server->ctx);
-    if (!t || !t->ssl || SSL_set_fd(t->ssl, fd) != 1) {
+    int r = t && t->ssl && SSL_set_fd(t->ssl, fd) == 1 ? 0 : -ENOMEM;
+    if (r == 0 && server->kept)
+        r = connection_number(server, t);
+    if (r < 0) {
         if (t)
             SSL_free(t->ssl);
         free(t);
         close(fd);
-        return -ENOMEM;
+        return r;
+    }
+    if (server->kept) {
+        t->transcript.size_max = TRANSCRIPT_SIZE_MAX;
+        SSL_set_msg_callback(t->ssl, message_seen);
+        SSL_set_msg_callback_arg(t->ssl, t);
     }
     SSL_set_accept_state(t->ssl);
     t->server = server;
@@ -128,26 +248,33 @@ int tls_transport_open(int fd, void *arg, struct http_transport **ret_transport)
     return 0;
 }
 
-static void peer_judge(struct tls_transport *t)
+void tls_peer_judge(X509 *certificate, const uint8_t *nonce,
+                    const struct evidence_verifier *verifier, struct tls_peer *ret_peer)
 {
-    struct tls_peer *peer = &t->peer;
-    uint8_t nonce[SSL3_RANDOM_SIZE];
-    peer->certificate = SSL_get1_peer_certificate(t->ssl);
-    if (!peer->certificate)
+    struct tls_peer *peer = ret_peer;
+    *peer = (struct tls_peer){.certificate = certificate};
+    if (!certificate)
         return;
     peer->kind = TLS_PEER_REFUSED;
-    int r = ratls_key_hash(peer->certificate, peer->key_hash);
-    if (r == 0 && SSL_get_server_random(t->ssl, nonce, sizeof nonce) != sizeof nonce)
-        r = -EIO; /* nothing to judge it by: refused below */
+    int r = ratls_key_hash(certificate, peer->key_hash);
     if (r == 0)
-        r = ratls_verify(peer->certificate, nonce, t->server->verifier, &peer->evidence,
-                         &peer->refusal);
+        r = nonce ? ratls_verify(certificate, nonce, verifier, &peer->evidence, &peer->refusal)
+                  : -EIO; /* nothing to judge it by: refused below */
     if (r == 0)
         peer->kind = TLS_PEER_ATTESTED;
     else if (r == -ENODATA)
         peer->kind = TLS_PEER_KEY;
     else if (peer->refusal.reason == REFUSAL_NONE)
         refusal_set(&peer->refusal, REFUSAL_INTERNAL, NULL, 0, NULL, NULL);
+}
+
+static void peer_judge(struct tls_transport *t)
+{
+    uint8_t nonce[SSL3_RANDOM_SIZE];
+    bool known = SSL_get_server_random(t->ssl, nonce, sizeof nonce) == sizeof nonce;
+    if (!t->server->kept)
+        tls_peer_judge(SSL_get1_peer_certificate(t->ssl), known ? nonce : NULL, t->server->verifier,
+                       &t->peer);
 }
 
 /* What to tell the loop after OpenSSL has returned `n`. */
@@ -175,7 +302,9 @@ static ssize_t ssl_wait(struct tls_transport *t, int n, uint32_t *ret_waits)
 static ssize_t handshake(struct tls_transport *t, uint32_t *ret_waits)
 {
     ERR_clear_error();
+    t->server->now = t;
     int n = SSL_do_handshake(t->ssl);
+    t->server->now = NULL;
     if (n == 1) {
         t->established = true;
         t->server->stats.handshakes++;
@@ -224,6 +353,13 @@ static void tls_shutdown(struct http_transport *http)
 static void tls_close(struct http_transport *http)
 {
     struct tls_transport *t = transport_of(http);
+    struct tls_server *server = t->server;
+    if (server->kept) {
+        server->connections[t->connection] = NULL;
+        if (t->asked)
+            server->keeper.closed(server->keeper.ctx, t->connection);
+    }
+    buf_done(&t->transcript);
     X509_free(t->peer.certificate);
     SSL_free(t->ssl);
     close(http->fd);
@@ -237,4 +373,17 @@ const struct tls_peer *tls_transport_peer(const struct http_transport *http)
 {
     const struct tls_transport *t = container_of(http, struct tls_transport, http);
     return &t->peer;
+}
+
+uint32_t tls_transport_connection(const struct http_transport *http)
+{
+    const struct tls_transport *t = container_of(http, struct tls_transport, http);
+    return t->connection;
+}
+
+void tls_transport_transcript(struct http_transport *http, struct buf *ret_messages)
+{
+    struct tls_transport *t = transport_of(http);
+    *ret_messages = t->transcript;
+    t->transcript = (struct buf){0};
 }

@@ -29,12 +29,32 @@ struct tls_server_stats {
     uint64_t handshakes_failed;
 };
 
+/* Whoever holds the server's key, in another process: what a server asks it for. `connection` numbers
+ * a connection as long as it lives, below TLS_CONNECTIONS_MAX; the next to have that number begins
+ * with another certificate(). All return 0 or -errno, which ends the handshake. */
+#define TLS_CONNECTIONS_MAX 8192u
+struct tls_keeper {
+    /* A certificate (DER) for the holder's P-256 key that answers ClientHello.random. */
+    int (*certificate)(void *ctx, uint32_t connection, const uint8_t random[RATLS_NONCE_SIZE],
+                       struct buf *ret_der);
+    /* The signature (ECDSA, DER) of the server's CertificateVerify for that hash of the transcript. */
+    int (*sign)(void *ctx, uint32_t connection, struct slice transcript_hash,
+                struct buf *ret_signature);
+    /* The connection is over. */
+    void (*closed)(void *ctx, uint32_t connection);
+    void *ctx;
+};
+
 struct tls_server;
 
 /* A server that proves itself with `evidence` for its own fresh key. 0, -ENOMEM or -EIO. Outlives
  * its connections. */
 must_check int tls_server_new(ratls_evidence_fn *evidence, void *evidence_ctx,
                               struct tls_server **ret_server);
+/* A server whose key another process holds. Who its peers are is for that one to find, from their
+ * handshakes' transcripts (server/transcript.h); tls_transport_peer() says TLS_PEER_NONE. `keeper` is
+ * copied. 0, -ENOMEM or -EIO. */
+must_check int tls_server_new_kept(const struct tls_keeper *keeper, struct tls_server **ret_server);
 /* From now on peers may show evidence that `verifier` verifies, which outlives the server. */
 void tls_server_set_verifier(struct tls_server *server, const struct evidence_verifier *verifier);
 void tls_server_free(struct tls_server *server);
@@ -46,5 +66,16 @@ must_check int tls_transport_open(int fd, void *arg, struct http_transport **ret
 /* The peer of a connection made by tls_transport_open(), once a request has come over it. Lives as
  * long as the connection. */
 const struct tls_peer *tls_transport_peer(const struct http_transport *transport);
+
+/* For a server whose key another process holds: the connection's number, and the messages of its
+ * handshake, which are given once. */
+uint32_t tls_transport_connection(const struct http_transport *transport);
+void tls_transport_transcript(struct http_transport *transport, struct buf *ret_messages);
+
+/* What a proved certificate and its evidence say about who the peer is, in a handshake in which the
+ * peer had to answer `nonce` (NULL: it could not be had). Fills all of *ret_peer and takes
+ * `certificate`, which may be NULL: the peer showed none. */
+void tls_peer_judge(X509 *certificate, const uint8_t *nonce,
+                    const struct evidence_verifier *verifier, struct tls_peer *ret_peer);
 
 #endif

@@ -126,10 +126,16 @@ class System:
         port_file = self.directory + "/port"
         with contextlib.suppress(FileNotFoundError):
             os.unlink(port_file)
-        self.process = subprocess.Popen(
-            self.command("--listen", f"127.0.0.1:{self.port}", "--port-file", port_file),
-            stderr=self.log)
-        tap.until(lambda: os.path.exists(port_file), "the key broker is ready")
+        command = self.command("--listen", f"127.0.0.1:{self.port}", "--port-file", port_file)
+        self.process = subprocess.Popen(command, stderr=self.log)
+
+        def ready():
+            """Started again like a supervisor does: one that was killed may still be ending."""
+            if self.process.poll() is not None:
+                self.process = subprocess.Popen(command, stderr=self.log)
+            return os.path.exists(port_file)
+
+        tap.until(ready, "the key broker is ready")
         with open(port_file, encoding="utf-8") as f:
             self.port = int(f.read())
         tap.until(lambda: self.get("/healthz") == "ok\n", "the key broker answers")

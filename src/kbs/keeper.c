@@ -1,0 +1,337 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "kbs/keeper.h"
+
+#include "attest/json_memory.h"
+#include "base/reader.h"
+#include "server/transcript.h"
+
+#include <errno.h>
+#include <openssl/evp.h>
+#include <openssl/x509.h>
+#include <stdlib.h>
+
+/* What is known of a client's connection. */
+struct connection {
+    bool certified; /* a certificate was made for this handshake */
+    uint8_t hash[TRANSCRIPT_HASH_SIZE_MAX];
+    size_t hash_size; /* 0: nothing was signed, or it has served its purpose */
+    uint8_t signature[TRANSCRIPT_SIGNATURE_SIZE_MAX];
+    size_t signature_size;
+    struct tls_peer peer;
+    uint64_t proved_ms;
+};
+
+/* An answer that waits for the turn's commit. */
+struct pending {
+    uint32_t id;
+    int status;
+    bool closes;
+    json_t *out;
+    struct pending *next;
+};
+
+struct keeper {
+    struct loop *loop;
+    struct kbs *kbs;
+    struct link *link;
+    struct p256_key *key; /* of the TLS server */
+    X509 *certificate;    /* of `key`; changed for each handshake */
+    ratls_evidence_fn *evidence;
+    void *evidence_ctx;
+    struct loop_task commit;
+    struct pending *first, **last;
+    bool draining;
+    int result;
+    struct connection *connections[TLS_CONNECTIONS_MAX];
+};
+
+static const struct tls_peer nobody = {.kind = TLS_PEER_NONE};
+
+static void stop(struct keeper *k, int result)
+{
+    k->result = result;
+    loop_stop(k->loop);
+}
+
+/* ---- connections ---- */
+
+static void connection_free(struct keeper *k, uint32_t id)
+{
+    struct connection *c = k->connections[id];
+    if (!c)
+        return;
+    X509_free(c->peer.certificate);
+    free(c);
+    k->connections[id] = NULL;
+}
+
+static struct connection *connection_new(struct keeper *k, uint32_t id)
+{
+    connection_free(k, id);
+    k->connections[id] = calloc(1, sizeof(struct connection));
+    return k->connections[id];
+}
+
+static void hello_answer(struct keeper *k, uint32_t id, struct slice random)
+{
+    struct connection *c = connection_new(k, id);
+    struct error e = {0};
+    uint8_t *der = NULL;
+    int r = c ? ratls_certificate(k->key, random.bytes, k->evidence, k->evidence_ctx,
+                                  &k->certificate, &e)
+              : -ENOMEM;
+    int size = r == 0 ? i2d_X509(k->certificate, &der) : 0;
+    if (size <= 0)
+        LOG_ERROR("no certificate for a handshake", LOG_TEXT("why", error_text(&e, r)));
+    if (c)
+        c->certified = size > 0;
+    link_send(k->link, MESSAGE_CERTIFICATE, id, slice_of(der, size > 0 ? (size_t)size : 0));
+    OPENSSL_free(der);
+}
+
+/* ECDSA over a digest that was made here. Returns its size, 0 if the library failed. */
+static size_t digest_sign(const struct p256_key *key, const uint8_t digest[SHA256_SIZE],
+                          uint8_t ret_der[TRANSCRIPT_SIGNATURE_SIZE_MAX])
+{
+    size_t size = TRANSCRIPT_SIGNATURE_SIZE_MAX;
+    EVP_PKEY_CTX *ctx = EVP_PKEY_CTX_new_from_pkey(NULL, p256_pkey(key), NULL);
+    int ok = ctx && EVP_PKEY_sign_init(ctx) == 1 &&
+             EVP_PKEY_sign(ctx, ret_der, &size, digest, SHA256_SIZE) == 1;
+    EVP_PKEY_CTX_free(ctx);
+    return ok ? size : 0;
+}
+
+/* Once for each certificate: what is signed is a server's CertificateVerify and nothing else. */
+static void sign_answer(struct keeper *k, uint32_t id, struct slice hash)
+{
+    struct connection *c = k->connections[id];
+    struct slice signature = {0};
+    uint8_t digest[SHA256_SIZE];
+    if (c && c->certified && hash.size <= sizeof c->hash &&
+        transcript_server_digest(hash, digest) == 0) {
+        c->certified = false;
+        c->signature_size = digest_sign(k->key, digest, c->signature);
+        c->hash_size = c->signature_size > 0 ? hash.size : 0;
+        memcpy(c->hash, hash.bytes, c->hash_size);
+        signature = slice_of(c->signature, c->signature_size);
+    }
+    link_send(k->link, MESSAGE_SIGNATURE, id, signature);
+}
+
+/* The handshake as the network process has seen it, which proves itself or is refused. */
+static void peer_take(struct keeper *k, uint32_t id, struct slice messages)
+{
+    struct connection *c = k->connections[id];
+    struct transcript_peer shown = {0};
+    const struct collateral *collateral = k->kbs->collateral;
+    if (!c || c->hash_size == 0)
+        return;
+    int r = transcript_verify(messages, slice_of(c->hash, c->hash_size),
+                              slice_of(c->signature, c->signature_size), &shown);
+    c->hash_size = 0; /* one handshake proves one connection */
+    c->proved_ms = k->kbs->now_ms();
+    if (r < 0) {
+        c->peer.kind = TLS_PEER_REFUSED;
+        refusal_set(&c->peer.refusal, REFUSAL_INTERNAL, NULL, 0, NULL, NULL);
+        LOG_WARNING("a handshake does not prove its client", LOG_INT("error", -r));
+        return;
+    }
+    tls_peer_judge(shown.certificate, shown.server_random,
+                   collateral ? collateral_verifier(k->kbs->collateral) : NULL, &c->peer);
+}
+
+/* ---- calls ---- */
+
+static void answer_send(struct keeper *k, const struct pending *p, int status, json_t *out)
+{
+    SCOPED(buf_done) struct buf body = {0};
+    char *text = out ? json_dumps(out, JSON_COMPACT) : NULL;
+    int r = text ? message_answer_write((uint16_t)status, p->closes, slice_of_text(text), &body)
+                 : -ENOMEM;
+    json_memory_free(text);
+    if (r < 0) {
+        buf_clear(&body);
+        r = message_answer_write(500, true, slice_of_text("{\"code\":\"INTERNAL\"}"), &body);
+    }
+    if (r == 0)
+        link_send(k->link, MESSAGE_ANSWER, p->id, buf_slice(&body));
+}
+
+/* Nothing was done: whoever asked may ask again. */
+static json_t *standby_answer(void)
+{
+    return json_pack("{s:s, s:s, s:s}", "code", refusal_code(REFUSAL_PEER_ABSENT), "message",
+                     refusal_message(REFUSAL_PEER_ABSENT), "remedy",
+                     refusal_remedy(REFUSAL_PEER_ABSENT));
+}
+
+/* The end of the turn: one commit for all, then all the answers. */
+static void turn_commit(void *arg)
+{
+    struct keeper *k = arg;
+    int r = kbs_commit(k->kbs);
+    struct pending *p = k->first;
+    k->first = NULL;
+    k->last = &k->first;
+    while (p) {
+        struct pending *next = p->next;
+        json_t *instead = r == -EHOSTDOWN ? standby_answer() : NULL;
+        if (r == 0)
+            answer_send(k, p, p->status, p->out);
+        else
+            answer_send(k, p, instead ? 503 : 500, instead);
+        json_decref(instead);
+        json_decref(p->out);
+        free(p);
+        p = next;
+    }
+}
+
+static void call_run(struct keeper *k, uint32_t id, const struct message_call *message)
+{
+    struct connection *c = k->connections[message->connection];
+    struct pending *p = calloc(1, sizeof *p);
+    if (!p) {
+        stop(k, -ENOMEM);
+        return;
+    }
+    struct kbs_call call = {
+        .kbs = k->kbs, .peer = c ? &c->peer : &nobody, .path = message->path, .in = message->in};
+    kbs_call_run(&call);
+    *p = (struct pending){.id = id, .status = call.status, .out = call.out};
+    if (c && c->peer.kind != TLS_PEER_NONE && k->kbs->now_ms() >= c->proved_ms + KEEPER_PROOF_MS) {
+        p->closes = true;
+        connection_free(k, message->connection);
+    }
+    *k->last = p;
+    k->last = &p->next;
+    loop_defer(k->loop, &k->commit, turn_commit, k);
+}
+
+static void metrics_answer(struct keeper *k, uint32_t id, struct slice counters)
+{
+    SCOPED(buf_done) struct buf text = {0}, body = {0};
+    struct reader rd = reader_over(counters);
+    metric_value *metrics = k->kbs->metrics;
+    metric_set(&metrics[KBS_METRIC_HANDSHAKES], (int64_t)reader_u64(&rd));
+    metric_set(&metrics[KBS_METRIC_HANDSHAKES_FAILED], (int64_t)reader_u64(&rd));
+    int r = metrics_write(&text, kbs_metric_infos, metrics, KBS_METRIC_COUNT);
+    r = message_answer_write(r < 0 ? 500 : 200, false, buf_slice(&text), &body);
+    if (r == 0)
+        link_send(k->link, MESSAGE_ANSWER, id, buf_slice(&body));
+}
+
+/* ---- the line ---- */
+
+static void call_take(struct keeper *k, const struct message *m)
+{
+    struct message_call call = {0};
+    bool stray = m->kind == MESSAGE_PEER_CALL && !k->kbs->peer;
+    int r = stray ? -EBADMSG : message_call_parse(m->body, &call);
+    if (r == 0 && call.connection >= TLS_CONNECTIONS_MAX)
+        r = -EBADMSG;
+    if (r == 0)
+        call_run(k, m->id, &call);
+    else
+        stop(k, r);
+    json_decref(call.in);
+}
+
+static void message_take(void *arg, const struct message *m)
+{
+    struct keeper *k = arg;
+    bool of_connection = m->kind == MESSAGE_HELLO || m->kind == MESSAGE_SIGN ||
+                         m->kind == MESSAGE_PEER || m->kind == MESSAGE_CLOSED;
+    if (k->result < 0)
+        return;
+    if (of_connection && m->id >= TLS_CONNECTIONS_MAX) {
+        stop(k, -EBADMSG);
+        return;
+    }
+    switch (m->kind) {
+    case MESSAGE_HELLO:
+        hello_answer(k, m->id, m->body);
+        return;
+    case MESSAGE_SIGN:
+        sign_answer(k, m->id, m->body);
+        return;
+    case MESSAGE_PEER:
+        peer_take(k, m->id, m->body);
+        return;
+    case MESSAGE_CLOSED:
+        connection_free(k, m->id);
+        return;
+    case MESSAGE_CALL:
+    case MESSAGE_PEER_CALL:
+        call_take(k, m);
+        return;
+    case MESSAGE_METRICS:
+        metrics_answer(k, m->id, m->body);
+        return;
+    case MESSAGE_DRAINED:
+        stop(k, k->draining ? 0 : -EBADMSG);
+        return;
+    default:
+        stop(k, -EBADMSG);
+    }
+}
+
+static void link_ended(void *arg, int why)
+{
+    struct keeper *k = arg;
+    turn_commit(k); /* what was done stays done, though nobody hears of it */
+    if (k->result == 0)
+        stop(k, why < 0 ? why : k->draining ? 0 : -EPIPE);
+}
+
+int keeper_new(struct loop *loop, struct kbs *kbs, int fd, ratls_evidence_fn *evidence,
+               void *evidence_ctx, struct keeper **ret_keeper, struct error *e)
+{
+    struct keeper *k = calloc(1, sizeof *k);
+    if (!k)
+        return error_set(e, -ENOMEM, "no memory for the keeper");
+    k->loop = loop;
+    k->kbs = kbs;
+    k->evidence = evidence;
+    k->evidence_ctx = evidence_ctx;
+    k->last = &k->first;
+    int r = p256_generate(&k->key);
+    if (r == 0)
+        r = link_new(loop, fd, true, message_take, link_ended, k, &k->link);
+    if (r < 0) {
+        keeper_free(k);
+        return error_set(e, r, "cannot talk to the network process");
+    }
+    link_send(k->link, MESSAGE_READY, 0, (struct slice){0});
+    *ret_keeper = k;
+    return 0;
+}
+
+void keeper_free(struct keeper *k)
+{
+    if (!k)
+        return;
+    link_free(k->link);
+    loop_defer_stop(k->loop, &k->commit);
+    for (struct pending *p = k->first, *next; p; p = next) {
+        next = p->next;
+        json_decref(p->out);
+        free(p);
+    }
+    for (uint32_t id = 0; id < TLS_CONNECTIONS_MAX; id++)
+        connection_free(k, id);
+    X509_free(k->certificate);
+    p256_free(k->key);
+    free(k);
+}
+
+void keeper_drain(struct keeper *k)
+{
+    k->draining = true;
+    link_send(k->link, MESSAGE_DRAIN, 0, (struct slice){0});
+}
+
+int keeper_result(const struct keeper *k)
+{
+    return k->result;
+}
