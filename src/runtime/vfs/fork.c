@@ -11,6 +11,7 @@
 #include "runtime/vfs/static_file.h"
 #include "runtime/vfs/vfs.h"
 #include "runtime/vfs/volume_client.h"
+#include "runtime/vfs/volume_kept.h"
 #include "runtime/vfs/volume_server.h"
 #include "runtime/vfs/write_behind.h"
 
@@ -123,6 +124,7 @@ static int move_to_server(void)
 static int second_client(uint32_t *ret_client, uint32_t *ret_serial)
 {
     struct request rq = {.op = REQUEST_CLIENT_FORK};
+    volume_file_share_all();
     int64_t r = fs_request_ungated(&rq);
     if (r < 0)
         return (int)r;
@@ -183,6 +185,7 @@ void vfs_fork_parent(long pid)
 void vfs_fork_child(void)
 {
     volume_file_after_fork();
+    volume_kept_forget();
     static_file_after_fork();
     mapping_after_fork();
     write_behind_after_fork();

@@ -96,6 +96,7 @@ int64_t volume_file_flock(struct file *f, int operation)
 {
     struct volume_file *vf = volume_file_of(f);
     struct request rq = {.op = REQUEST_LOCK, .handle = vf->handle};
+    vf->locked = true;
     rq.lock = (struct lock_want){.kind = LOCK_KIND_FLOCK, .end = LOCK_END_MAX};
     switch (operation & ~LOCK_NB) {
     case LOCK_SH:
@@ -237,6 +238,7 @@ int64_t volume_file_fcntl(struct file *f, int cmd, unsigned long arg)
     if ((rq.lock.type == F_RDLCK && access == O_WRONLY) ||
         (rq.lock.type == F_WRLCK && access == O_RDONLY))
         return -EBADF;
+    vf->locked = true;
     if (!ofd)
         note_locked(vf);
     return lock_until(&rq, waits);

@@ -20,6 +20,7 @@ struct owner *owner_new(void)
         return NULL;
     pthread_mutex_init(&owner->lock, NULL);
     pthread_mutex_init(&owner->publish_lock, NULL);
+    pthread_mutex_init(&owner->pages_lock, NULL);
     owner->arena_fd = -1;
     owner->open_count = 1;
     owner->clients[0].live = true;
@@ -44,6 +45,7 @@ static void free_tables(struct owner *owner)
     }
     for (unsigned i = 0; i < ARRAY_COUNT(owner->opens); i++)
         free(owner->opens[i]);
+    pthread_mutex_destroy(&owner->pages_lock);
     pthread_mutex_destroy(&owner->publish_lock);
     pthread_mutex_destroy(&owner->lock);
     free(owner);
@@ -161,6 +163,7 @@ void owner_inode_put(struct owner *owner, struct owner_inode *inode)
     while (*at != inode)
         at = &(*at)->next;
     *at = inode->next;
+    owner_pages_gone(owner, inode);
     owner_publish_end(owner, inode);
     volume_release(owner->volumes[inode->volume], inode->ino);
     shared_map_free(owner, atomic_load(&inode->map));
@@ -195,6 +198,8 @@ static int64_t open_inode(struct owner *owner, struct volume *volume, struct req
     uint32_t handle = 0;
     pthread_mutex_lock(&owner->lock);
     struct owner_open *open = open_new(owner, &handle);
+    if (!open && owner_kept_end(owner, NULL))
+        open = open_new(owner, &handle);
     struct owner_inode *inode = open ? inode_get(owner, rq->volume, rq->ino) : NULL;
     if (inode) {
         open->inode = inode;
@@ -254,7 +259,37 @@ static void close_for(struct owner *owner, uint32_t handle, struct owner_open *o
     open->next_free = owner->free_open;
     owner->free_open = handle;
     owner_publish_handle(owner, handle, NULL);
+    if (owner->kept)
+        atomic_store(&owner->kept[handle], 0);
     owner_inode_put(owner, inode);
+}
+
+static bool is_kept_by_any(struct owner *owner, uint32_t handle)
+{
+    return owner->kept && atomic_load(&owner->kept[handle]) != 0;
+}
+
+bool owner_kept_end(struct owner *owner, const struct owner_inode *inode)
+{
+    bool any = false;
+    for (uint32_t handle = 1; owner->kept && handle < owner->open_count; handle++) {
+        uint32_t word = atomic_load_explicit(&owner->kept[handle], memory_order_relaxed);
+        if (word == 0)
+            continue;
+        struct owner_open *open = open_at(owner, handle);
+        if (!open || !open->inode || (inode && open->inode != inode) ||
+            !client_has(open, word - 1) ||
+            !atomic_compare_exchange_strong(&owner->kept[handle], &word, 0))
+            continue;
+        if (!any)
+            owner_publish_changed(owner); /* nobody takes what is published of it any more */
+        any = true;
+        bool last = inode && inode->references == 1;
+        close_for(owner, handle, open, word - 1);
+        if (last)
+            break;
+    }
+    return any;
 }
 
 static int64_t do_close(struct owner *owner, struct request *rq)
@@ -373,7 +408,8 @@ static int64_t do_client_fork(struct owner *owner, struct request *rq)
         owner->clients[child] = (struct owner_client){.live = true};
         for (uint32_t handle = 1; handle < owner->open_count; handle++) {
             struct owner_open *open = open_at(owner, handle);
-            if (!open || !open->inode || !client_has(open, rq->client))
+            if (!open || !open->inode || !client_has(open, rq->client) ||
+                is_kept_by_any(owner, handle))
                 continue;
             open->clients[child / 64] |= UINT64_C(1) << (child % 64);
             open->client_count++;
@@ -418,7 +454,7 @@ void owner_client_end(struct owner *owner, uint32_t client)
     pthread_mutex_unlock(&owner->lock);
 }
 
-static bool is_kept(const struct request *rq, uint32_t handle)
+static bool stays_open(const struct request *rq, uint32_t handle)
 {
     for (size_t at = 0; at + sizeof handle <= rq->in.size; at += sizeof handle)
         if (memcmp(rq->in.bytes + at, &handle, sizeof handle) == 0)
@@ -433,7 +469,7 @@ static int64_t do_client_keep(struct owner *owner, struct request *rq)
     shared_map_client_end(owner, rq->client);
     for (uint32_t handle = 1; handle < owner->open_count; handle++) {
         struct owner_open *open = open_at(owner, handle);
-        if (open && open->inode && client_has(open, rq->client) && !is_kept(rq, handle))
+        if (open && open->inode && client_has(open, rq->client) && !stays_open(rq, handle))
             close_for(owner, handle, open, rq->client);
     }
     pthread_mutex_unlock(&owner->lock);
@@ -457,6 +493,28 @@ static int purge(struct owner *owner, struct volume *v, const struct request *rq
     if (rq->op == REQUEST_RENAME && !(rq->flags & (RENAME_EXCHANGE | RENAME_NOREPLACE)))
         return purge_mark(v, patterns, rq->more, rq->in2);
     return 0;
+}
+
+/* The inode that a name is about to lose, if anybody keeps a file; 0 otherwise. */
+static uint64_t losing_its_name(struct owner *owner, struct volume *v, const struct request *rq)
+{
+    bool renames = rq->op == REQUEST_RENAME;
+    uint64_t ino = 0;
+    if (!owner->kept || (!renames && rq->op != REQUEST_UNLINK))
+        return 0;
+    int r = volume_lookup(v, renames ? rq->more : rq->dir, renames ? rq->in2 : rq->in, &ino);
+    return r < 0 ? 0 : ino;
+}
+
+/* A file without a name takes no room because somebody may open it again. */
+static void end_if_nameless(struct owner *owner, const struct request *rq, uint64_t ino)
+{
+    struct volume_attr attr;
+    pthread_mutex_lock(&owner->lock);
+    struct owner_inode *inode = owner_inode_find(owner, rq->volume, ino);
+    if (inode && volume_getattr(owner->volumes[rq->volume], ino, &attr) == 0 && attr.nlink == 0)
+        (void)owner_kept_end(owner, inode);
+    pthread_mutex_unlock(&owner->lock);
 }
 
 static int64_t on_volume(struct volume *v, struct request *rq)
@@ -564,9 +622,12 @@ int64_t owner_execute(struct owner *owner, struct request *rq)
     int r = owner_volume(owner, rq->volume, &volume);
     if (r < 0)
         return r;
+    uint64_t losing = losing_its_name(owner, volume, rq);
     r = purge(owner, volume, rq);
     int64_t result = r < 0 ? r : on_volume(volume, rq);
     if (changes_attributes(rq->op))
         owner_publish_changed(owner);
+    if (losing != 0)
+        end_if_nameless(owner, rq, losing);
     return result;
 }

@@ -28,7 +28,9 @@ struct owner_inode {
     uint32_t volume;
     uint32_t references; /* open files and a live shared map */
     uint32_t slot;       /* in owner_public; 0: none */
+    bool has_pages;      /* some were published under `content` */
     uint64_t ino;
+    uint64_t content; /* what its published pages go by; 0: none are, for it is or was mapped */
     struct lock_table locks;
     _Atomic(struct shared_map *) map; /* NULL while nobody has it mapped shared */
 };
@@ -60,16 +62,29 @@ struct owner_mount {
 /* What an inode's attributes were after the last request that changed them. */
 struct owner_public_inode {
     _Atomic uint32_t sequence; /* odd while it is being written; 0: nothing is there */
-    uint32_t generation;       /* of `owner_public` when they were taken */
+    uint64_t generation;       /* of `owner_public` when they were taken */
+    uint64_t content;          /* owner_inode.content */
     struct volume_attr attr;
+};
+
+#define OWNER_PAGE_SIZE 4096
+#define OWNER_PAGES 2048 /* 8 MiB; memory for as many as were ever used */
+#define OWNER_PAGE_WAYS 4
+
+/* A page of some file's contents. */
+struct owner_page {
+    _Atomic uint32_t sequence; /* odd while it is being written; 0: nothing is there */
+    uint64_t content, index;
 };
 
 /* Published for the clients of a volume server: answers to their most frequent questions. Written
  * by the server alone. */
 struct owner_public {
-    _Atomic uint32_t generation;            /* counts what may change attributes of any inode */
+    _Atomic uint64_t generation;            /* counts what may change names, or attributes of any */
     _Atomic uint32_t slots[OWNER_OPEN_MAX]; /* by handle; 0: none */
     struct owner_public_inode inodes[OWNER_OPEN_MAX];
+    struct owner_page pages[OWNER_PAGES];
+    uint8_t page_bytes[OWNER_PAGES][OWNER_PAGE_SIZE] __attribute__((aligned(4096)));
 };
 
 struct owner {
@@ -95,9 +110,14 @@ struct owner {
      * are several processes. */
     _Atomic uint32_t *unlock_count;
     _Atomic uint32_t own_unlock_count;
-    struct owner_public *published;             /* NULL: nobody else would read it */
+    struct owner_public *published; /* NULL: nobody else would read it */
+    /* By handle, with `published`: the client that closed it but keeps it for its next open, + 1; 0:
+     * none. Only who turns it back to 0 may use or close it. In memory that clients write. */
+    _Atomic uint32_t *kept;
     pthread_mutex_t publish_lock;               /* one writer at a time; taken last */
     uint64_t public_slots[OWNER_OPEN_MAX / 64]; /* bits of those in use */
+    pthread_mutex_t pages_lock; /* one writer of published pages at a time; before publish_lock */
+    _Atomic uint64_t last_content;
 };
 
 /* NULL without memory. Client 0 exists from the start. */
@@ -128,7 +148,8 @@ void owner_client_end(struct owner *owner, uint32_t client);
 void owner_wake_lockers(struct owner *owner);
 
 /* owner_publish.c. Nothing is open yet that has a slot; the clients are none but client 0. */
-void owner_publish_start(struct owner *owner, struct owner_public *published);
+void owner_publish_start(struct owner *owner, struct owner_public *published,
+                         _Atomic uint32_t *kept);
 /* `inode` is in use from now on; `inode` is no more. Owner lock held. */
 void owner_publish_inode(struct owner *owner, struct owner_inode *inode);
 void owner_publish_end(struct owner *owner, struct owner_inode *inode);
@@ -141,6 +162,28 @@ void owner_publish_changed(struct owner *owner);
 /* In a client: what was published. `size_only`: the rest may be old. False: ask the owner. */
 must_check bool owner_published(const struct owner_public *published, uint32_t handle,
                                 struct volume_attr *ret_attr, bool size_only);
+/* Publishes what a walk has found, if somebody has it open and what is published is old. */
+void owner_publish_found(struct owner *owner, uint32_t volume, uint64_t ino);
+
+/* owner_pages.c: published contents of files, so that reading again what was read needs no request.
+ * Reads through them where that may be; false: read from the volume. */
+must_check bool owner_pages_read(struct owner *owner, struct owner_inode *inode,
+                                 const struct request *rq, int64_t *ret_result);
+/* Before bytes change: all of the file's, or those of a write (`offset` UINT64_MAX: an append). */
+void owner_pages_end(struct owner *owner, struct owner_inode *inode);
+void owner_pages_write(struct owner *owner, struct owner_inode *inode, uint64_t offset,
+                       uint64_t size);
+/* Nobody has it open any more: nothing stays of what has no name either. Owner lock held. */
+void owner_pages_gone(struct owner *owner, struct owner_inode *inode);
+/* Before it is mapped shared: others write it then without our knowing. Owner lock held. */
+void owner_pages_stop(struct owner *owner, struct owner_inode *inode);
+/* In a client: reads as much as is published, at most to the end of the file. How much, or -EFAULT;
+ * `*ret_whole`: there is no more to read, or no memory to read into. */
+must_check int64_t owner_pages_published(const struct owner_public *published, uint32_t handle,
+                                         uint64_t offset, void *out, size_t size, bool *ret_whole);
+
+/* Closes what clients only keep of `inode` (NULL: of any). Owner lock held. True if there was any. */
+bool owner_kept_end(struct owner *owner, const struct owner_inode *inode);
 
 int64_t owner_walk(struct owner *owner, struct request *rq);
 int64_t owner_path(struct owner *owner, struct request *rq);

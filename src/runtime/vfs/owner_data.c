@@ -40,9 +40,12 @@ int64_t owner_read(struct owner *owner, struct request *rq)
         return -EBADF;
     struct volume *volume = owner->volumes[inode->volume];
     struct shared_map *map = shared_map_live(inode);
+    int64_t n;
     if (!map)
-        return volume_read(volume, inode->ino, rq->offset, rq->out, rq->out_size);
-    int64_t n = read_mapped(owner, volume, map, inode->ino, rq);
+        return owner_pages_read(owner, inode, rq, &n)
+                   ? n
+                   : volume_read(volume, inode->ino, rq->offset, rq->out, rq->out_size);
+    n = read_mapped(owner, volume, map, inode->ino, rq);
     shared_map_unlock(map);
     return n;
 }
@@ -103,6 +106,8 @@ int64_t owner_write(struct owner *owner, struct request *rq)
     struct volume *volume = owner->volumes[inode->volume];
     if (rq->flags & REQUEST_ORDINARY)
         drop_rights(volume, inode->ino);
+    owner_pages_write(owner, inode, rq->flags & REQUEST_APPEND ? UINT64_MAX : rq->offset,
+                      rq->in.size);
     struct shared_map *map = shared_map_live(inode);
     int64_t n = map ? write_mapped(owner, volume, inode, map, rq) : write_bytes(volume, inode, rq);
     if (map)
@@ -158,6 +163,8 @@ int64_t owner_setattr(struct owner *owner, struct request *rq)
     struct shared_map *map = inode ? shared_map_live(inode) : NULL;
     if (rq->flags & REQUEST_ORDINARY)
         drop_rights(volume, rq->ino);
+    if (inode)
+        owner_pages_end(owner, inode);
     r = volume_setattr(volume, rq->ino, rq->mask, &rq->attr);
     if (map) {
         if (r == 0)
@@ -197,6 +204,8 @@ int64_t owner_allocate(struct owner *owner, struct request *rq)
         return -EFBIG;
     struct owner_inode *inode = inode_in_use(owner, rq);
     struct shared_map *map = inode ? shared_map_live(inode) : NULL;
+    if (inode)
+        owner_pages_end(owner, inode);
     r = volume_allocate(volume, rq->ino, (int)rq->flags, rq->offset, rq->size);
     if (map) {
         bool zeroes = rq->flags & (uint32_t)~1; /* more than FALLOC_FL_KEEP_SIZE */

@@ -28,6 +28,7 @@ void owner_publish_inode(struct owner *owner, struct owner_inode *inode)
     if (!owner->published)
         return;
     inode->slot = slot_new(owner);
+    inode->content = atomic_load(&inode->map) ? 0 : atomic_fetch_add(&owner->last_content, 1) + 1;
     if (inode->slot != 0)
         owner_publish(owner, inode);
 }
@@ -53,13 +54,14 @@ void owner_publish(struct owner *owner, const struct owner_inode *inode)
     struct owner_public_inode *slot = &owner->published->inodes[inode->slot];
     struct volume_attr attr;
     pthread_mutex_lock(&owner->publish_lock);
-    uint32_t generation = atomic_load(&owner->published->generation);
+    uint64_t generation = atomic_load(&owner->published->generation);
     uint32_t sequence = atomic_load(&slot->sequence) | 1;
     atomic_store(&slot->sequence, sequence);
     atomic_thread_fence(memory_order_seq_cst);
     if (volume_getattr(owner->volumes[inode->volume], inode->ino, &attr) == 0) {
         slot->attr = attr;
         slot->generation = generation;
+        slot->content = inode->content;
         sequence = sequence + 1 == 0 ? 2 : sequence + 1;
         atomic_store(&slot->sequence, sequence);
     } /* else it stays odd: nobody reads it */
@@ -72,9 +74,23 @@ void owner_publish_changed(struct owner *owner)
         atomic_fetch_add(&owner->published->generation, 1);
 }
 
-void owner_publish_start(struct owner *owner, struct owner_public *published)
+void owner_publish_found(struct owner *owner, uint32_t volume, uint64_t ino)
+{
+    if (!owner->published)
+        return;
+    pthread_mutex_lock(&owner->lock);
+    const struct owner_inode *inode = owner_inode_find(owner, volume, ino);
+    if (inode && owner->published->inodes[inode->slot].generation !=
+                     atomic_load(&owner->published->generation))
+        owner_publish(owner, inode);
+    pthread_mutex_unlock(&owner->lock);
+}
+
+void owner_publish_start(struct owner *owner, struct owner_public *published,
+                         _Atomic uint32_t *kept)
 {
     owner->published = published;
+    owner->kept = kept;
     for (unsigned i = 0; i < OWNER_BUCKETS; i++)
         for (struct owner_inode *inode = owner->buckets[i]; inode; inode = inode->next)
             owner_publish_inode(owner, inode);
@@ -92,11 +108,11 @@ bool owner_published(const struct owner_public *published, uint32_t handle,
         return false;
     const struct owner_public_inode *slot = &published->inodes[index];
     uint32_t before = atomic_load(&slot->sequence);
-    uint32_t now = atomic_load(&published->generation);
+    uint64_t now = atomic_load(&published->generation);
     if (before == 0 || (before & 1))
         return false;
     memcpy(ret_attr, &slot->attr, sizeof *ret_attr);
-    uint32_t generation = slot->generation;
+    uint64_t generation = slot->generation;
     atomic_thread_fence(memory_order_acquire);
     return atomic_load(&slot->sequence) == before && (size_only || generation == now);
 }

@@ -20,7 +20,7 @@ enum request_op {
     REQUEST_PATH,     /* the path of directory `ino` below its volume's root, into `out` */
     REQUEST_OPEN,     /* `ino` -> *handle; `attr` filled */
     REQUEST_OPEN_UNNAMED,
-    REQUEST_CLOSE,   /* this client's last reference to `handle` */
+    REQUEST_CLOSE,   /* this client's last reference to `handle`, which is `ino` */
     REQUEST_READ,    /* `handle`, `offset`, `out` */
     REQUEST_WRITE,   /* `handle`, `offset` or the end with REQUEST_APPEND, `in` */
     REQUEST_GETATTR, /* `ino`; `handle` if it is open, 0 otherwise */
@@ -60,6 +60,7 @@ enum request_flag {
     REQUEST_DATA_ONLY = 1 << 2,      /* SYNC: as fdatasync(2) */
     REQUEST_ORDINARY = 1 << 4, /* WRITE, SETATTR of the size: by somebody without privilege, so
                                       * set-user and set-group bits go */
+    REQUEST_KEEP = 1 << 5,     /* CLOSE: nobody shares it, nothing is locked: see volume_kept.h */
 };
 
 /* Who asks, for permission checks. `privileged` passes them all (CAP_DAC_OVERRIDE). */

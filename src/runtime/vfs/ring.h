@@ -4,7 +4,8 @@
  * Slots, each with room for one request and its data. A client claims a free slot, fills it, sets
  * its bit and waits; the server answers in place. Who waits does so on a futex in this memory. The
  * server copies what it judges out of a slot first; a client that is killed leaves a slot behind,
- * which the server takes back. It can spoil nothing but its own request.
+ * which the server takes back. It can spoil nothing but its own request, and what processes share
+ * anyway: positions, and which files are kept open (struct owner).
  *
  * Two that share a processor hand it to each other by sleeping: spinning would only keep the other
  * from its work. On two processors, where waking an idle one can take 20 microseconds, either side
@@ -48,6 +49,7 @@ struct ring {
     _Atomic uint32_t unlock_count;
     struct ring_slot slots[RING_SLOTS];
     struct file_position positions[OWNER_OPEN_MAX];
+    _Atomic uint32_t kept[OWNER_OPEN_MAX];                        /* see struct owner */
     struct owner_public published __attribute__((aligned(4096))); /* the clients only read it */
     uint8_t data[RING_SLOTS][RING_DATA_SIZE] __attribute__((aligned(4096)));
 };

@@ -297,6 +297,7 @@ int64_t owner_map(struct owner *owner, struct request *rq)
     int64_t r = !inode ? -EBADF : arena < 0 ? arena : !map ? -ENOMEM : 0;
     if (r == 0) {
         struct volume_attr attr;
+        owner_pages_stop(owner, inode);
         pthread_mutex_lock(&map->lock);
         r = volume_getattr(owner->volumes[inode->volume], inode->ino, &attr);
         uint64_t end = round_up(attr.size, SHARED_MAP_PAGE);

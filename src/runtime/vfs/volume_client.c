@@ -5,6 +5,7 @@
 #include "platform/host.h"
 #include "runtime/guest.h"
 #include "runtime/vfs/ring.h"
+#include "runtime/vfs/volume_kept.h"
 
 #include <errno.h>
 #include <limits.h>
@@ -219,14 +220,47 @@ static int64_t write_in_pieces(struct volume_client *client, struct request *rq)
     return done;
 }
 
+/* What is published first; the server gives the rest. */
+static int64_t read_all(struct volume_client *client, struct request *rq)
+{
+    bool whole;
+    int64_t done = owner_pages_published(&client->ring->published, rq->handle, rq->offset, rq->out,
+                                         rq->out_size, &whole);
+    if (whole)
+        return done;
+    struct request rest = *rq;
+    rest.offset += (uint64_t)done;
+    rest.out = (uint8_t *)rq->out + done;
+    rest.out_size -= (size_t)done;
+    int64_t n = read_in_pieces(client, &rest);
+    return n < 0 && done == 0 ? n : done + MAX(n, (int64_t)0);
+}
+
+static int64_t walk(struct volume_client *client, struct request *rq)
+{
+    if (volume_kept_walk(client->ring, rq))
+        return WALK_DONE;
+    uint64_t generation = atomic_load(&client->ring->published.generation);
+    struct request asked = *rq;
+    int64_t r = call_once(client, rq);
+    if (r == WALK_DONE)
+        volume_kept_note_walk(&asked, rq, generation);
+    return r;
+}
+
 int64_t volume_client_call(struct volume_client *client, struct request *rq)
 {
-    if (rq->op == REQUEST_READ && rq->out_size > REQUEST_DATA_MAX)
-        return read_in_pieces(client, rq);
+    if (rq->op == REQUEST_READ)
+        return read_all(client, rq);
     if (rq->op == REQUEST_WRITE && rq->in.size > REQUEST_DATA_MAX)
         return write_in_pieces(client, rq);
     if (rq->in.size + rq->in2.size + 64 + rq->out_size > RING_DATA_SIZE)
         return -E2BIG;
+    if (rq->op == REQUEST_WALK)
+        return walk(client, rq);
+    if ((rq->op == REQUEST_OPEN && volume_kept_open(client->ring, rq)) ||
+        (rq->op == REQUEST_CLOSE && volume_kept_close(client->ring, rq)))
+        return 0;
     return call_once(client, rq);
 }
 

@@ -100,6 +100,8 @@ int volume_file_adopt(const struct mount *mount, const struct request *opened, u
     vf->dir = opened->dir;
     vf->type = mode & S_IFMT;
     vf->linkable = vf->dir == 0;
+    vf->shared = true;
+    vf->locked = false;
     vf->own_position = (struct file_position){0};
     vf->position = fs_position(vf->handle, &vf->own_position);
     set_name(vf, name);
@@ -117,6 +119,7 @@ int volume_file_wrap(const struct mount *mount, const struct request *opened, ui
         (void)fs_request(&rq);
         return r;
     }
+    (*ret_file)->shared = false;
     struct file_position *position = (*ret_file)->position;
     atomic_store(&position->offset, 0);
     atomic_store(&position->lock, 0); /* who held it died with the file that had this handle */
@@ -139,10 +142,21 @@ int volume_file_open(const struct mount *mount, uint32_t volume, uint64_t ino, u
     return 0;
 }
 
+/* As if it were opened anew. */
+static bool may_be_kept(const struct volume_file *vf)
+{
+    return vf->file.ops == &volume_regular_ops && S_ISREG(vf->type) && !vf->shared && !vf->locked &&
+           (atomic_load(&vf->file.flags) & O_ACCMODE) == O_RDONLY;
+}
+
 void volume_file_release(struct file *f)
 {
     struct volume_file *vf = volume_file_of(f);
-    struct request rq = {.op = REQUEST_CLOSE, .handle = vf->handle};
+    struct request rq = {.op = REQUEST_CLOSE,
+                         .flags = may_be_kept(vf) ? REQUEST_KEEP : 0,
+                         .volume = vf->volume,
+                         .ino = vf->ino,
+                         .handle = vf->handle};
     (void)fs_request(&rq);
     file_free(vf);
 }
@@ -163,6 +177,14 @@ void volume_file_each(void (*each)(struct volume_file *vf, void *ctx), void *ctx
 {
     for (struct volume_file *vf = g_files; vf; vf = vf->next)
         each(vf, ctx);
+}
+
+void volume_file_share_all(void)
+{
+    lock_acquire(&g_lock);
+    for (struct volume_file *vf = g_files; vf; vf = vf->next)
+        vf->shared = true;
+    lock_release(&g_lock);
 }
 
 void volume_file_after_fork(void)

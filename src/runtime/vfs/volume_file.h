@@ -20,6 +20,8 @@ struct volume_file {
     uint64_t ino;
     uint64_t dir;  /* where it was opened; 0: unnamed */
     bool linkable; /* unnamed, and may be given a name: O_TMPFILE without O_EXCL */
+    bool shared;   /* another process may have the same open file */
+    bool locked;   /* it was asked to lock something */
     uint32_t type; /* S_IFMT bits */
     struct file_position own_position;
     struct file_position *position;
@@ -55,6 +57,8 @@ void volume_file_moved(uint32_t volume, uint64_t ino, uint64_t dir, uint64_t new
 
 /* Calls `each` on every open file of this process. For forks: nothing else runs. */
 void volume_file_each(void (*each)(struct volume_file *vf, void *ctx), void *ctx);
+/* Every open file of this process will be another's as well. */
+void volume_file_share_all(void);
 /* After fork(), in the child: the list's lock is free. */
 void volume_file_after_fork(void);
 

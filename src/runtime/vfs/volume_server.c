@@ -495,7 +495,7 @@ static _Noreturn void server_main(struct owner *owner, struct ring *ring, int pa
     pthread_mutex_init(&s->lock, NULL);
     s->client_count = 1;
     owner->unlock_count = &ring->unlock_count;
-    owner_publish_start(owner, &ring->published);
+    owner_publish_start(owner, &ring->published, ring->kept);
     s->pidfds[0] = (int)syscall(SYS_pidfd_open, parent_pid, 0);
     atomic_store(&ring->server_pid, getpid());
     atomic_store(&ring->away, 1);

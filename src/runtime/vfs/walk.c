@@ -58,6 +58,8 @@ static int64_t finish(struct walk *w)
     w->rq->dir = w->dir;
     w->rq->ino = w->ino;
     w->rq->attr = w->attr;
+    if (w->ino != 0)
+        owner_publish_found(w->owner, w->rq->volume, w->ino);
     return stop(w, WALK_DONE);
 }
 

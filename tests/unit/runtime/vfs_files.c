@@ -10,6 +10,7 @@
 #include "runtime/vfs/handlers.h"
 #include "runtime/vfs/vfs.h"
 #include "runtime/vfs/volume_client.h"
+#include "volume/backend.h"
 
 #include <dirent.h>
 #include <errno.h>
@@ -480,6 +481,86 @@ TEST(parent_and_child_see_one_volume_and_share_positions)
     CHECK_TEXT(get_text("/data/by-child"), "new");
     CHECK_TEXT(get_text("/data/map"), "xyz345678!");
     do_close(fd);
+}
+
+static uint64_t inodes_in_use(void)
+{
+    struct volume_stats stats = {0};
+    struct request rq = {.op = REQUEST_STATFS,
+                         .volume = fs_mount_at("/data", 5)->volume,
+                         .out = &stats,
+                         .out_size = sizeof stats};
+    return fs_request(&rq) == 0 ? stats.inode_count : 0;
+}
+
+static int child_unlinks(void *arg)
+{
+    uint64_t before = inodes_in_use();
+    (void)arg;
+    if (call(sys_unlink, SYS_unlink, P("/data/kept"), 0, 0, 0, 0) != 0 ||
+        inodes_in_use() != before - 1)
+        return 1;
+    return do_open("/data/kept", O_RDONLY, 0) == -ENOENT ? 0 : 2;
+}
+
+static int child_takes_the_name(void *arg)
+{
+    uint64_t before = inodes_in_use();
+    (void)arg;
+    if (call(sys_rename, SYS_rename, P("/data/kept2"), P("/data/kept"), 0, 0, 0) != 0 ||
+        inodes_in_use() != before - 1)
+        return 1;
+    return strcmp(get_text("/data/kept"), "other") == 0 ? 0 : 2;
+}
+
+static int child_does_nothing(void *arg)
+{
+    (void)arg;
+    return 0;
+}
+
+TEST(a_file_that_was_closed_takes_no_room_without_a_name)
+{
+    CHECK_EQ(in_child(child_does_nothing, NULL), 0); /* there is a volume server from now on */
+    put_text("/data/kept", "kept");
+    put_text("/data/kept2", "other");
+    for (int turn = 0; turn < 3; turn++)
+        CHECK_TEXT(get_text("/data/kept"), "kept");
+    CHECK_EQ(in_child(child_takes_the_name, NULL), 0);
+    for (int turn = 0; turn < 3; turn++)
+        CHECK_TEXT(get_text("/data/kept"), "other");
+    CHECK_EQ(in_child(child_unlinks, NULL), 0);
+    CHECK_EQ(do_open("/data/kept", O_RDONLY, 0), -ENOENT);
+}
+
+/* Files that are only kept are closed before anybody is told that there are too many. */
+TEST(kept_files_make_room_for_open_ones)
+{
+    static const struct key256 key = {{1}};
+    struct volume_backend *backend;
+    struct error e;
+    REQUIRE(volume_mem_new(&backend) == 0);
+    struct volume_options options = {.backend = backend, .key = &key};
+    struct owner *owner = owner_new();
+    static struct owner_public published;
+    static _Atomic uint32_t kept[OWNER_OPEN_MAX];
+    REQUIRE(owner && volume_create(&options, 0, 0, &e) == 0 &&
+            volume_open(&options, &owner->volumes[0], &e) == 0);
+    owner_publish_start(owner, &published, kept);
+    struct request rq = {.op = REQUEST_OPEN, .ino = VOLUME_ROOT_INO};
+    uint32_t count = 0;
+    while (owner_execute(owner, &rq) == 0)
+        count++;
+    CHECK_EQ(count, OWNER_OPEN_MAX - 1);
+    CHECK_EQ(owner_execute(owner, &rq), -ENFILE);
+    atomic_store(&kept[7], 1);
+    atomic_store(&kept[8], 2); /* nobody's who has it open */
+    CHECK_EQ(owner_execute(owner, &rq), 0);
+    CHECK_EQ(rq.handle, 7);
+    CHECK_EQ(atomic_load(&kept[7]), 0);
+    CHECK_EQ(owner_execute(owner, &rq), -ENFILE);
+    owner_abandon(owner);
+    volume_mem_free(backend);
 }
 
 static int child_locks_and_dies(void *arg)
