@@ -5,7 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { SECTOR = 512, KINDS = FAULT_RESERVE + 1 };
+enum { SECTOR = 512, KINDS = FAULT_RESERVE + 1, PIECES_MAX = 62 };
 
 struct entry {
     enum fault_op op;
@@ -420,4 +420,205 @@ int volume_fault_image(const struct volume_backend *backend, size_t count, enum 
     }
     *ret_mem = image.mem;
     return 0;
+}
+
+/* --- all images of a crash --- */
+
+/* What may be on the disk or not: some sectors of a write. */
+struct piece {
+    size_t entry;
+    uint64_t offset;
+    size_t size; /* 0: all of the write that changes nothing but the file's size */
+};
+
+struct choices {
+    struct image image;
+    struct piece *pieces;
+    size_t count, capacity;
+    size_t names[64]; /* where the names may end */
+    size_t name_count;
+};
+
+bool volume_fault_syncs(const struct volume_backend *backend, size_t at)
+{
+    const struct fault_backend *f = fault_of(backend);
+    return at >= f->count || f->entries[at].op == FAULT_SYNC ||
+           f->entries[at].op == FAULT_SYNC_NAMES;
+}
+
+size_t volume_fault_count_of(const struct volume_backend *backend, enum fault_op op)
+{
+    const struct fault_backend *f = fault_of(backend);
+    size_t count = 0;
+    for (size_t i = 0; i < f->count; i++)
+        count += f->entries[i].op == op;
+    return count;
+}
+
+static int names_list(struct choices *c)
+{
+    size_t sure = 0;
+    for (size_t i = 0; i < c->image.count; i++)
+        if (c->image.f->entries[i].op == FAULT_SYNC_NAMES)
+            sure = i;
+    c->names[c->name_count++] = sure;
+    for (size_t i = sure; i < c->image.count; i++) {
+        if (!is_name_op(&c->image.f->entries[i]))
+            continue;
+        if (c->name_count == ARRAY_COUNT(c->names))
+            return -E2BIG;
+        c->names[c->name_count++] = i + 1;
+    }
+    return 0;
+}
+
+static int piece_add(struct choices *c, struct piece piece)
+{
+    if (c->count == c->capacity) {
+        size_t capacity = c->capacity ? c->capacity * 2 : 64;
+        struct piece *grown = realloc(c->pieces, capacity * sizeof *grown);
+        if (!grown)
+            return -ENOMEM;
+        c->pieces = grown;
+        c->capacity = capacity;
+    }
+    c->pieces[c->count++] = piece;
+    return 0;
+}
+
+/* Is there a piece before entry `end` that changes bytes of this sector? */
+static bool is_touched(const struct choices *c, size_t end, uint64_t sector)
+{
+    for (size_t i = 0; i < c->count; i++) {
+        const struct piece *p = &c->pieces[i];
+        if (p->entry < end && p->size > 0 && p->offset / SECTOR == sector &&
+            c->image.f->entries[p->entry].inode == c->image.f->entries[end].inode)
+            return true;
+    }
+    return false;
+}
+
+/* `disk` has what is surely there, each file under the number of its inode. */
+static int write_split(struct choices *c, struct volume_backend *disk, size_t at)
+{
+    const struct entry *e = &c->image.f->entries[at];
+    uint64_t size = 0;
+    int r = disk->ops->size(disk, e->inode, &size);
+    bool grows = false;
+    for (size_t done = 0; r == 0 && done < e->size;) {
+        uint64_t offset = e->offset + done;
+        size_t n = MIN(e->size - done, SECTOR - (size_t)(offset % SECTOR));
+        uint8_t old[SECTOR] = {0};
+        ssize_t got = disk->ops->read(disk, e->inode, offset, old, n);
+        if (got < 0)
+            return (int)got;
+        if (memcmp(old, e->bytes + done, n) != 0 || is_touched(c, at, offset / SECTOR))
+            r = piece_add(c, (struct piece){at, offset, n});
+        else if (offset + n > size)
+            grows = true;
+        done += n;
+    }
+    return r == 0 && grows ? piece_add(c, (struct piece){.entry = at}) : r;
+}
+
+static int pieces_list(struct choices *c)
+{
+    const struct fault_backend *f = c->image.f;
+    struct volume_backend *disk;
+    int r = volume_mem_new(&disk);
+    for (size_t i = 0; r == 0 && i < c->image.count; i++) {
+        const struct entry *e = &f->entries[i];
+        if (e->op == FAULT_CREATE)
+            r = disk->ops->create(disk, e->inode);
+        else if (e->op == FAULT_WRITE && is_synced(&c->image, i))
+            r = disk->ops->write(disk, e->inode, e->offset, e->bytes, e->size);
+        else if (e->op == FAULT_RESERVE && is_synced(&c->image, i))
+            r = disk->ops->reserve(disk, e->inode, e->to);
+    }
+    for (size_t i = 0; r == 0 && i < c->image.count; i++)
+        if (f->entries[i].op == FAULT_WRITE && !is_synced(&c->image, i))
+            r = write_split(c, disk, i);
+    volume_mem_free(disk);
+    return r;
+}
+
+static bool is_chosen(struct choices *c, uint64_t bits, size_t piece)
+{
+    return piece < PIECES_MAX ? bits >> piece & 1 : image_random(&c->image) & 1;
+}
+
+/* The sectors of write `at` that are there. What changes nothing is written where its piece is chosen. */
+static int choice_write(struct choices *c, uint64_t bits, size_t at, uint64_t file)
+{
+    const struct entry *e = &c->image.f->entries[at];
+    struct volume_backend *mem = c->image.mem;
+    int r = 0;
+    for (size_t i = 0; r == 0 && i < c->count; i++) {
+        const struct piece *p = &c->pieces[i];
+        if (p->entry != at || !is_chosen(c, bits, i))
+            continue;
+        if (p->size == 0)
+            r = mem->ops->reserve(mem, file, e->offset + e->size);
+        else
+            r = mem->ops->write(mem, file, p->offset, e->bytes + (p->offset - e->offset), p->size);
+    }
+    return r;
+}
+
+static int choice_fill(struct choices *c, size_t names, uint64_t bits)
+{
+    struct volume_backend *mem = c->image.mem;
+    int r = 0;
+    for (size_t i = 0; r == 0 && i < c->image.count; i++) {
+        const struct entry *e = &c->image.f->entries[i];
+        uint64_t file = 0;
+        if (!name_at_end(&c->image, names, e->inode, &file))
+            continue;
+        if (e->op == FAULT_CREATE)
+            r = mem->ops->create(mem, file);
+        else if (e->op == FAULT_WRITE && is_synced(&c->image, i))
+            r = mem->ops->write(mem, file, e->offset, e->bytes, e->size);
+        else if (e->op == FAULT_RESERVE && is_synced(&c->image, i))
+            r = mem->ops->reserve(mem, file, e->to);
+        else if (e->op == FAULT_WRITE)
+            r = choice_write(c, bits, i, file);
+    }
+    return r;
+}
+
+static int choice_show(struct choices *c, size_t names, uint64_t bits, volume_fault_image_fn *each,
+                       void *ctx)
+{
+    int r = volume_mem_new(&c->image.mem);
+    if (r < 0)
+        return r;
+    r = choice_fill(c, names, bits);
+    if (r == 0)
+        r = each(ctx, c->image.mem);
+    volume_mem_free(c->image.mem);
+    return r;
+}
+
+int volume_fault_images(const struct volume_backend *backend, size_t count, uint64_t max,
+                        uint64_t seed, volume_fault_image_fn *each, void *ctx, uint64_t *ret_all,
+                        uint64_t *ret_done)
+{
+    const struct fault_backend *f = fault_of(backend);
+    struct choices c = {.image = {.f = f, .count = MIN(count, f->count), .random = seed}};
+    uint64_t all = UINT64_MAX, done = 0;
+    int r = names_list(&c);
+    if (r == 0)
+        r = pieces_list(&c);
+    if (r == 0 && (c.count >= PIECES_MAX ||
+                   __builtin_mul_overflow((uint64_t)c.name_count, 1ull << c.count, &all)))
+        all = UINT64_MAX;
+    for (; r == 0 && done < MIN(all, max); done++) {
+        bool picks = all > max;
+        uint64_t nth = picks ? image_random(&c.image) : done;
+        r = choice_show(&c, c.names[nth % c.name_count], nth / c.name_count, each, ctx);
+    }
+    free(c.pieces);
+    *ret_all = all;
+    *ret_done = done;
+    return r;
 }
