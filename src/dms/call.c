@@ -65,6 +65,11 @@ static void commit(void *arg)
     }
 }
 
+void dms_commit_later(struct dms *dms)
+{
+    loop_defer(dms->loop, &dms->commit_task, commit, dms);
+}
+
 static void audit_settle_now(void *arg)
 {
     struct dms *dms = arg;

@@ -27,6 +27,9 @@
     M(COMMITS_FAILED, COUNTER, "coffer_dms_commits_failed_total", "Transactions that failed")     \
     M(SIGN_INS_REFUSED, COUNTER, "coffer_dms_sign_ins_refused_total", "Wrong names or passwords") \
     M(SIGN_INS_LIMITED, COUNTER, "coffer_dms_sign_ins_limited_total", "Sign-ins answered 429")    \
+    M(CONTENTS_CHECKED, COUNTER, "coffer_dms_contents_checked_total",                             \
+      "Contents read again and compared")                                                         \
+    M(CONTENTS_DAMAGED, GAUGE, "coffer_dms_contents_damaged", "Contents known to be damaged")     \
     M(SOAP_CALLS, COUNTER, "coffer_dms_soap_calls_total", "SOAP operations begun")
 
 #define DMS_METRIC_ID(id, kind, name, help) DMS_##id,
@@ -41,6 +44,7 @@ struct dms_settings {
     uint64_t upload_size_max;
     uint64_t connections_max;
     uint64_t session_s;
+    uint64_t fixity_rate;
     bool keep_first_password;
     bool https; /* addresses in answers begin so */
 };
@@ -53,6 +57,7 @@ struct dms {
     struct worker *sync_worker;
     struct worker *password_worker;
     struct passwords *passwords;
+    struct fixity *fixity;
     struct call *waiting, **waiting_end; /* for the commit */
     struct loop_task commit_task;
     struct tus_write *tus_writes;  /* parts on their way in */
@@ -67,6 +72,8 @@ void dms_handle(struct http_request *req, void *arg);
 
 /* Writes down within a second what the audit trail has noted. */
 void dms_audit_later(struct dms *dms);
+/* What was changed outside a call becomes durable at the end of the turn. */
+void dms_commit_later(struct dms *dms);
 
 enum access { ACCESS_ANYONE, ACCESS_USER, ACCESS_ADMIN, ACCESS_EVEN_ONE_TIME };
 
@@ -273,6 +280,7 @@ call_fn session_create, session_delete, me_get, my_password_set;
 call_fn users_get, users_create, user_get, user_patch, user_delete;
 call_fn groups_get, groups_create, group_get, group_patch, group_delete;
 call_fn members_get, member_put, member_delete, node_acl_get, node_acl_put;
+call_fn fixity_get, fixity_post, damage_get;
 call_fn folder_post, folder_get, folder_children, node_patch, node_delete;
 call_fn document_post, document_get, document_content_get, document_content_put, document_copy_post;
 call_fn versions_get, version_get_one, version_content_get, version_restore_post;

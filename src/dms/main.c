@@ -4,6 +4,7 @@
 #include "base/options.h"
 #include "dms/dms.h"
 #include "dms/first_user.h"
+#include "dms/fixity.h"
 #include "dms/worker.h"
 #include "server/log_stderr.h"
 
@@ -36,6 +37,9 @@ static const struct option_row rows[] = {
      "Connections at once", 1, 10000},
     {"session-seconds", OPTION_UINT, SETTING(settings.session_s), "43200", "SECONDS",
      "How long a session lasts", 1, 31536000},
+    {"fixity-rate", OPTION_UINT, SETTING(settings.fixity_rate), "8388608", "BYTES",
+     "Contents are read again and checked at so many bytes per second; 0: only when asked to", 0,
+     INT64_MAX >> 8},
     {"https", OPTION_FLAG, SETTING(settings.https), NULL, NULL,
      "Clients come over TLS: addresses in answers begin with https", 0, 0},
     {"keep-first-password", OPTION_FLAG, SETTING(settings.keep_first_password), NULL, NULL,
@@ -134,6 +138,8 @@ static int dms_open(struct dms *dms, struct error *e)
     r = store_open(settings->data, &dms->store, e);
     if (r == 0)
         r = first_user_settle(dms, e);
+    if (r == 0)
+        r = fixity_new(dms, &dms->fixity);
     if (r < 0)
         return r;
     r = http_listen(settings->listen, (uint16_t)settings->port, &fd);
@@ -155,6 +161,7 @@ static void dms_close(struct dms *dms)
     worker_free(dms->sync_worker);
     worker_free(dms->password_worker);
     passwords_free(dms->passwords);
+    fixity_free(dms->fixity);
     store_close(dms->store);
     loop_free(dms->loop);
 }

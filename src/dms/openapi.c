@@ -79,6 +79,11 @@ static const struct {
                    "id string|null, name string, detail string, hash string"},
     {"AuditPage", "items AuditEntry[], next string|null"},
     {"AuditHead", "sequence integer, hash string"},
+    {"Fixity", "running boolean, begun_ms integer|null, ended_ms integer|null, contents integer, "
+               "bytes integer, damaged integer"},
+    {"Damage", "id string, name string, version integer, in_trash boolean, etag string, "
+               "kind string, found_ms integer"},
+    {"DamagePage", "items Damage[], next string|null"},
     {"AuditCheck", "ok boolean, entries integer, hash string, broken_at? integer"},
 };
 

@@ -155,6 +155,8 @@ static const char *const schema_steps[] = {
     "ALTER TABLE content ADD COLUMN digest BLOB;"
     "CREATE INDEX content_digest ON content(digest) WHERE file IS NOT NULL;"
     "CREATE INDEX content_file ON content(file) WHERE file IS NOT NULL;",
+
+    STORE_FIXITY_SCHEMA,
 };
 
 /* The cache is given back at rest (store_rest()). No shared memory: this process is the only one.

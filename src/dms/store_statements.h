@@ -5,6 +5,7 @@
 #define COFFER_DMS_STORE_STATEMENTS_H
 
 #include "dms/cmis/statements.h"
+#include "dms/store_fixity.h"
 #include "dms/store_group.h"
 #include "dms/store_marks.h"
 #include "dms/store_partial.h"
@@ -28,7 +29,8 @@
     S(CONTENT_ADD, "INSERT INTO content(key, size, refs, file, data, digest) "                     \
                    "VALUES(?4, ?1, 0, ?2, ?3, ?5)")                                                \
     S(CONTENT_SAME, "SELECT file FROM content WHERE digest = ?1 AND size = ?2 AND file IS NOT "    \
-                    "NULL LIMIT 1")                                                                \
+                    "NULL AND NOT EXISTS (SELECT 1 FROM damage WHERE damage.content = "            \
+                    "content.key) LIMIT 1")                                                        \
     S(CONTENT_GET, "SELECT size, file, data FROM content WHERE key = ?1")                          \
     S(CONTENT_REF, "UPDATE content SET refs = refs + ?2 WHERE key = ?1 RETURNING refs, file")      \
     S(CONTENT_FACTS, "SELECT size, refs, file FROM content WHERE key = ?1")                        \
@@ -168,6 +170,7 @@
     STORE_MARKS_STATEMENTS(S)                                                                      \
     STORE_GROUP_STATEMENTS(S)                                                                      \
     STORE_QUOTA_STATEMENTS(S)                                                                      \
+    STORE_FIXITY_STATEMENTS(S)                                                                     \
     STORE_SESSION_STATEMENTS(S) STORE_PARTIAL_STATEMENTS(S) TRUST_STATEMENTS(S) CMIS_STATEMENTS(S)
 
 #endif

@@ -8,6 +8,7 @@ start, kill or limit the server are skipped then.
 import contextlib
 import json
 import os
+import random
 import re
 import signal
 import subprocess
@@ -156,11 +157,7 @@ def own_server(program, *options, **named):
 
 def noise(size, seed=1):
     """Repeatable bytes that do not compress."""
-    out, value = bytearray(), seed * 2654435761 & 0xffffffff
-    while len(out) < size:
-        value = zlib.crc32(value.to_bytes(4, "little"), value ^ 0x9e3779b9)
-        out += value.to_bytes(4, "little")
-    return bytes(out[:size])
+    return random.Random(seed).randbytes(size)
 
 
 def pdf(text="Hello"):
