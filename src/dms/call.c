@@ -3,6 +3,7 @@
 #include "base/log.h"
 #include "dms/dms.h"
 #include "dms/store_audit.h"
+#include "dms/sweep.h"
 #include "server/problem.h"
 
 #include <errno.h>
@@ -38,16 +39,53 @@ static void reply_send(struct call *call)
         http_respond_empty(call->req, call->status);
 }
 
-static struct call *waiting_take(struct dms *dms)
+void call_list_init(struct call_list *list)
 {
-    struct call *call = dms->waiting;
+    *list = (struct call_list){.end = &list->first};
+}
+
+static void call_list_add(struct call_list *list, struct call *call)
+{
+    call->waits_in = list;
+    call->next_waiting = NULL;
+    *list->end = call;
+    list->end = &call->next_waiting;
+}
+
+static struct call *call_list_take(struct call_list *list)
+{
+    struct call *call = list->first;
     if (!call)
         return NULL;
-    dms->waiting = call->next_waiting;
-    if (!dms->waiting)
-        dms->waiting_end = &dms->waiting;
-    call->waits = false;
+    list->first = call->next_waiting;
+    if (!list->first)
+        list->end = &list->first;
+    call->waits_in = NULL;
     return call;
+}
+
+static void call_list_remove(struct call *call)
+{
+    struct call_list *list = call->waits_in;
+    struct call **link = &list->first;
+    while (*link != call)
+        link = &(*link)->next_waiting;
+    *link = call->next_waiting;
+    if (!*link)
+        list->end = link;
+    call->waits_in = NULL;
+}
+
+void call_list_move(struct call_list *from, struct call_list *to)
+{
+    for (struct call *call; (call = call_list_take(from)) != NULL;)
+        call_list_add(to, call);
+}
+
+void calls_answer(struct call_list *list)
+{
+    for (struct call *call; (call = call_list_take(list)) != NULL;)
+        reply_send(call);
 }
 
 static void commit(void *arg)
@@ -55,14 +93,15 @@ static void commit(void *arg)
     struct dms *dms = arg;
     int r = store_commit(dms->store);
     metric_add(&dms->metrics[r < 0 ? DMS_COMMITS_FAILED : DMS_COMMITS], 1);
-    for (struct call *call; (call = waiting_take(dms)) != NULL;) {
-        if (r == 0) {
-            reply_send(call);
-        } else {
-            reply_drop(call);
-            http_problem_errno(call->req, r);
-        }
+    if (r == 0 && store_has_doomed(dms->store))
+        sweep_wait(dms); /* what is answered as purged is gone from the disk */
+    else if (r == 0)
+        calls_answer(&dms->waiting);
+    for (struct call *call; (call = call_list_take(&dms->waiting)) != NULL;) {
+        reply_drop(call);
+        http_problem_errno(call->req, r);
     }
+    sweep_start(dms);
 }
 
 void dms_commit_later(struct dms *dms)
@@ -96,10 +135,7 @@ static void reply(struct call *call)
         reply_send(call);
         return;
     }
-    call->waits = true;
-    call->next_waiting = NULL;
-    *dms->waiting_end = call;
-    dms->waiting_end = &call->next_waiting;
+    call_list_add(&dms->waiting, call);
     loop_defer(dms->loop, &dms->commit_task, commit, dms);
 }
 
@@ -194,14 +230,8 @@ static void call_done(struct http_request *req, int status, void *arg)
     (void)req;
     struct call *call = arg;
     struct dms *dms = call->dms;
-    if (call->waits) { /* the client is gone before the commit */
-        struct call **link = &dms->waiting;
-        while (*link != call)
-            link = &(*link)->next_waiting;
-        *link = call->next_waiting;
-        if (!*link)
-            dms->waiting_end = link;
-    }
+    if (call->waits_in) /* the client is gone before the commit */
+        call_list_remove(call);
     if (status < 0 && call->draft.size > 0)
         metric_add(&dms->metrics[DMS_UPLOADS_FAILED], 1);
     reply_drop(call);

@@ -30,12 +30,19 @@
     M(CONTENTS_CHECKED, COUNTER, "coffer_dms_contents_checked_total",                             \
       "Contents read again and compared")                                                         \
     M(CONTENTS_DAMAGED, GAUGE, "coffer_dms_contents_damaged", "Contents known to be damaged")     \
+    M(CONTENTS_NOT_ERASED, COUNTER, "coffer_dms_contents_not_erased_total",                       \
+      "Contents deleted that the volume could not erase")                                         \
     M(SOAP_CALLS, COUNTER, "coffer_dms_soap_calls_total", "SOAP operations begun")
 
 #define DMS_METRIC_ID(id, kind, name, help) DMS_##id,
 enum dms_metric { DMS_METRICS(DMS_METRIC_ID) DMS_METRIC_COUNT };
 
 struct call;
+
+/* Calls whose answers wait. */
+struct call_list {
+    struct call *first, **end;
+};
 
 struct dms_settings {
     const char *data;
@@ -58,7 +65,8 @@ struct dms {
     struct worker *password_worker;
     struct passwords *passwords;
     struct fixity *fixity;
-    struct call *waiting, **waiting_end; /* for the commit */
+    struct call_list waiting; /* for the commit */
+    struct sweep *sweep;
     struct loop_task commit_task;
     struct tus_write *tus_writes;  /* parts on their way in */
     struct loop_timer audit_timer; /* until what was read is written down */
@@ -137,9 +145,15 @@ struct call {
     int fd;
     uint64_t offset, size;
     struct http_source source;
-    bool waits; /* for the commit */
+    struct call_list *waits_in;
     struct call *next_waiting;
 };
+
+/* Answers all of them, in their order. */
+void calls_answer(struct call_list *list);
+void call_list_init(struct call_list *list);
+/* Moves all of them behind those of `to`. */
+void call_list_move(struct call_list *from, struct call_list *to);
 
 /* Ends a call. `type` lives for ever. The buffer is taken; `fd` is owned. */
 void call_reply_buf(struct call *call, int status, const char *type, struct buf *body);

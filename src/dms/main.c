@@ -5,6 +5,7 @@
 #include "dms/dms.h"
 #include "dms/first_user.h"
 #include "dms/fixity.h"
+#include "dms/sweep.h"
 #include "dms/worker.h"
 #include "server/log_stderr.h"
 
@@ -121,7 +122,7 @@ static int dms_open(struct dms *dms, struct error *e)
     struct http_settings http = {.connections_max = settings->connections_max,
                                  .target_size_max = 12 << 10};
     int fd = -1;
-    dms->waiting_end = &dms->waiting;
+    call_list_init(&dms->waiting);
     int r = loop_new(&dms->loop);
     if (r == 0)
         r = loop_on_stop_signal(dms->loop, stop, dms);
@@ -140,6 +141,8 @@ static int dms_open(struct dms *dms, struct error *e)
         r = first_user_settle(dms, e);
     if (r == 0)
         r = fixity_new(dms, &dms->fixity);
+    if (r == 0)
+        r = sweep_new(dms, &dms->sweep);
     if (r < 0)
         return r;
     r = http_listen(settings->listen, (uint16_t)settings->port, &fd);
@@ -162,6 +165,7 @@ static void dms_close(struct dms *dms)
     worker_free(dms->password_worker);
     passwords_free(dms->passwords);
     fixity_free(dms->fixity);
+    sweep_free(dms->sweep);
     store_close(dms->store);
     loop_free(dms->loop);
 }

@@ -432,7 +432,7 @@ static void committed(struct store *store)
         (void)renameat(store->incoming_fd, name, store->content_fd, name);
     }
     buf_done(&store->committing);
-    if (store->has_doomed)
+    if (store->has_doomed && !store->sweeps_later)
         content_sweep(store);
 }
 

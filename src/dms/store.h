@@ -88,6 +88,21 @@ must_check int content_sync(struct content_draft *draft, int incoming_fd);
 int store_incoming_fd(const struct store *store);
 void content_drop(struct store *store, struct content_draft *draft);
 
+/* Files whose contents are gone wait to be deleted; each change's commit deletes them, or with
+ * store_sweep_later() whoever asks for them here, so that it can be done on another thread. A file is
+ * erased as it is deleted: on a volume of ours nobody can read it again, not from old copies either
+ * (docs/volume.md); elsewhere, or where the volume cannot, it is just deleted. */
+void store_sweep_later(struct store *store);
+bool store_has_doomed(const struct store *store);
+#define DOOMED_NAME_SIZE 33
+/* At most `max` names, DOOMED_NAME_SIZE bytes each with their 0. Until more are doomed
+ * store_has_doomed() is false then. */
+must_check int doomed_list(struct store *store, struct buf *ret_names, size_t max);
+/* Deletes the files: on any thread. How many could not be erased though the volume has the means. */
+size_t doomed_erase(const struct store *store, const struct buf *names);
+/* They are gone: a change of its own, to be committed. */
+must_check int doomed_forget(struct store *store, const struct buf *names);
+
 /* Fills *bytes with an inline content, or opens the file: exactly one of both (*ret_fd is -1). A
  * negative key is minus a document's: the text that the full-text index has of it. */
 must_check int content_load(struct store *store, int64_t key, struct buf *bytes, int *ret_fd,

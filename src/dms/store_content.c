@@ -11,6 +11,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/random.h>
+#include <sys/xattr.h>
 #include <unistd.h>
 
 enum { FILE_NAME_SIZE = 32 };
@@ -338,23 +339,93 @@ int content_load(struct store *store, int64_t key, struct buf *bytes, int *ret_f
     return 0;
 }
 
+/* Deleting */
+
+#define ERASE_ATTRIBUTE \
+    "user.coffer.erase" /* volume/volume.h; other file systems keep or refuse it */
+
+static int attribute_change(int dir_fd, const char *name, bool set)
+{
+    int fd = openat(dir_fd, name, O_WRONLY | O_NOFOLLOW | O_CLOEXEC);
+    if (fd < 0)
+        return -errno;
+    int r = set ? fsetxattr(fd, ERASE_ATTRIBUTE, "", 0, 0) : fremovexattr(fd, ERASE_ATTRIBUTE);
+    r = r < 0 ? -errno : 0;
+    (void)close(fd);
+    return r;
+}
+
+/* False: it was to be erased, and could only be deleted. */
+static bool file_erase(int dir_fd, const char *name)
+{
+    int marked = attribute_change(dir_fd, name, true);
+    if (unlinkat(dir_fd, name, 0) == 0 || errno == ENOENT)
+        return marked != -ENOSPC;
+    /* No erase key is kept, or a snapshot holds the contents: nothing has happened. */
+    if (marked == 0 && (errno == EOPNOTSUPP || errno == EBUSY) &&
+        attribute_change(dir_fd, name, false) == 0)
+        (void)unlinkat(dir_fd, name, 0);
+    return false;
+}
+
+void store_sweep_later(struct store *store)
+{
+    store->sweeps_later = true;
+}
+
+bool store_has_doomed(const struct store *store)
+{
+    return store->has_doomed;
+}
+
+int doomed_list(struct store *store, struct buf *ret_names, size_t max)
+{
+    SCOPED(stmt_donep) sqlite3_stmt *stmt = store_query(store, STMT_DOOMED_LIST, "");
+    int r = stmt ? 0 : -EIO;
+    while (r == 0 && ret_names->size < max * DOOMED_NAME_SIZE &&
+           (r = store_step(store, stmt)) == 1) {
+        const char *name = (const char *)sqlite3_column_text(stmt, 0);
+        bool fits = name && strlen(name) + 1 == DOOMED_NAME_SIZE;
+        r = fits ? buf_append(ret_names, name, DOOMED_NAME_SIZE) : -EIO;
+    }
+    if (r == 0)
+        store->has_doomed = false; /* the caller has them */
+    return r;
+}
+
+size_t doomed_erase(const struct store *store, const struct buf *names)
+{
+    size_t left = 0;
+    for (size_t at = 0; at < names->size; at += DOOMED_NAME_SIZE) {
+        const char *name = (const char *)names->bytes + at;
+        bool erased = file_erase(store->content_fd, name);
+        erased &= file_erase(store->incoming_fd, name);
+        left += !erased;
+    }
+    return left;
+}
+
+int doomed_forget(struct store *store, const struct buf *names)
+{
+    int r = store_step_begin(store);
+    if (r < 0)
+        return r;
+    for (size_t at = 0; r == 0 && at < names->size; at += DOOMED_NAME_SIZE)
+        r = store_run(store, STMT_DOOMED_REMOVE, "s", (const char *)names->bytes + at);
+    return store_step_end(store, r);
+}
+
+/* What cannot be done now, the next start tries again. */
 void content_sweep(struct store *store)
 {
-    SCOPED(arena_done) struct arena arena = {0};
-    store->has_doomed = false;
-    for (;;) {
-        char *file = NULL;
-        {
-            SCOPED(stmt_donep) sqlite3_stmt *stmt = store_query(store, STMT_DOOMED_LIST, "");
-            if (!stmt || store_step(store, stmt) != 1)
-                return;
-            file = column_text(stmt, 0, &arena);
-        }
-        if (!file)
-            return; /* the next start tries again */
-        (void)unlinkat(store->content_fd, file, 0);
-        (void)unlinkat(store->incoming_fd, file, 0);
-        if (store_run(store, STMT_DOOMED_REMOVE, "s", file) < 0)
+    enum { AT_ONCE = 100 };
+    for (size_t count = AT_ONCE; count == AT_ONCE;) {
+        SCOPED(buf_done) struct buf names = {0};
+        if (doomed_list(store, &names, AT_ONCE) < 0)
+            return;
+        count = names.size / DOOMED_NAME_SIZE;
+        (void)doomed_erase(store, &names);
+        if (count > 0 && (doomed_forget(store, &names) < 0 || store_commit(store) < 0))
             return;
     }
 }

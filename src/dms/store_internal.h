@@ -24,6 +24,7 @@ struct store {
     int64_t indexed;                 /* nodes up to this key are in the full-text index */
     bool purged;                     /* the index still holds words of what was purged */
     bool has_doomed;                 /* files to delete after the commit */
+    bool sweeps_later;               /* by who asks for them */
     bool broken;                     /* a step could not be undone */
     struct store_audit *audit;
     int64_t factors; /* second factors there are; -1: to be counted */
