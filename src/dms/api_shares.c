@@ -6,6 +6,7 @@
 #include "dms/dms.h"
 #include "dms/store_share.h"
 #include "server/base64.h"
+#include "server/markup.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -230,16 +231,6 @@ static void page_headers(struct call *call)
     http_response_header(call->req, "Cache-Control", "no-store");
 }
 
-static void text_html(struct buf *out, const char *text)
-{
-    for (const char *c = text; *c; c++) {
-        if (strchr("&<>\"'", *c))
-            (void)buf_printf(out, "&#%d;", *c);
-        else
-            (void)buf_append_byte(out, (uint8_t)*c);
-    }
-}
-
 static void page_reply(struct call *call, int status, const char *title, const char *inside)
 {
     struct buf body = {0};
@@ -248,9 +239,9 @@ static void page_reply(struct call *call, int status, const char *title, const c
                                  "<meta name=\"viewport\" content=\"width=device-width\">"
                                  "<meta name=\"robots\" content=\"noindex\">"
                                  "<link rel=\"stylesheet\" href=\"/s/style.css\"><title>");
-    text_html(&body, title);
+    markup_text(&body, slice_of_text(title));
     (void)buf_append_text(&body, "</title><main><h1>");
-    text_html(&body, title);
+    markup_text(&body, slice_of_text(title));
     (void)buf_printf(&body, "</h1>%s</main></html>\n", inside);
     call_reply_buf(call, status, "text/html; charset=utf-8", &body);
 }
@@ -316,7 +307,7 @@ static void form_reply(struct call *call, int status, const struct share *share,
     if (!secret) {
         size_text(&inside, node->size);
         (void)buf_append_text(&inside, ", shared by ");
-        text_html(&inside, share->user);
+        markup_text(&inside, slice_of_text(share->user));
     } else {
         (void)buf_append_text(&inside, "Who shared it gave you a password too.");
     }

@@ -1,50 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "dms/cmis/xml_write.h"
+#include "server/markup.h"
 
 #include <stdio.h>
-
-static const char *escape_of(uint8_t c, bool attribute)
-{
-    switch (c) {
-    case '&':
-        return "&amp;";
-    case '<':
-        return "&lt;";
-    case '>':
-        return "&gt;";
-    case '"':
-        return attribute ? "&quot;" : NULL;
-    case '\r':
-        return "&#13;"; /* a bare one would be read as a line feed */
-    case '\n':
-        return attribute ? "&#10;" : NULL;
-    case '\t':
-        return attribute ? "&#9;" : NULL;
-    default:
-        return c < 0x20 ? "\xef\xbf\xbd" : NULL;
-    }
-}
-
-static void escaped(struct buf *out, const char *text, bool attribute)
-{
-    const char *from = text;
-    for (const char *c = text; *c; c++) {
-        const char *escape = escape_of((uint8_t)*c, attribute);
-        size_t size = 1;
-        /* U+FFFE and U+FFFF, which XML 1.0 has not */
-        if (c[0] == '\xef' && c[1] == '\xbf' && (c[2] == '\xbe' || c[2] == '\xbf')) {
-            escape = "\xef\xbf\xbd";
-            size = 3;
-        }
-        if (!escape)
-            continue;
-        (void)buf_append(out, from, (size_t)(c - from));
-        (void)buf_append_text(out, escape);
-        c += size - 1;
-        from = c + 1;
-    }
-    (void)buf_append_text(out, from);
-}
 
 void xml_declaration(struct xml *xml)
 {
@@ -73,7 +31,7 @@ void xml_put_attribute(struct xml *xml, const char *name, const char *value)
     (void)buf_append_byte(xml->out, ' ');
     (void)buf_append_text(xml->out, name);
     (void)buf_append_text(xml->out, "=\"");
-    escaped(xml->out, value, true);
+    markup_attribute(xml->out, slice_of_text(value));
     (void)buf_append_byte(xml->out, '"');
 }
 
@@ -94,7 +52,7 @@ void xml_put_attributef(struct xml *xml, const char *name, const char *format, .
 void xml_put_text(struct xml *xml, const char *text)
 {
     xml_content(xml);
-    escaped(xml->out, text, false);
+    markup_text(xml->out, slice_of_text(text));
 }
 
 void xml_close(struct xml *xml, const char *name)

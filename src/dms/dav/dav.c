@@ -100,16 +100,6 @@ int dav_href(struct store *store, int64_t key, struct buf *out)
     return out->failed ? -ENOMEM : 0;
 }
 
-void dav_text(struct buf *out, const char *text)
-{
-    for (const char *c = text; *c; c++) {
-        if (strchr("&<>\"", *c))
-            (void)buf_printf(out, "&#%d;", *c);
-        else
-            (void)buf_append_byte(out, (uint8_t)*c);
-    }
-}
-
 /* Refusals */
 
 void dav_error(struct call *call, int status, const char *condition, int64_t node)

@@ -34,9 +34,6 @@ must_check int dav_place_reload(struct call *call, struct dav_place *place);
 /* "/dav/a%20b/" of a node; folders end in '/'. */
 must_check int dav_href(struct store *store, int64_t key, struct buf *out);
 
-/* Text for XML. */
-void dav_text(struct buf *out, const char *text);
-
 /* Ends the call with a body that names the precondition that failed (RFC 4918 section 16), and the
  * node it is about (0: none). */
 void dav_error(struct call *call, int status, const char *condition, int64_t node);

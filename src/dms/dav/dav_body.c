@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "base/buf.h"
 #include "dms/dav/dav_parse.h"
+#include "server/markup.h"
 
 #include <errno.h>
 #include <expat.h>
@@ -54,17 +55,6 @@ static int name_copy(struct body_parser *parser, const char *name, struct dav_na
 
 /* Capturing: the element is written anew, each element with the namespaces it needs. */
 
-static void escape(struct buf *out, struct slice text)
-{
-    for (size_t i = 0; i < text.size; i++) {
-        uint8_t c = text.bytes[i];
-        if (strchr("&<>\"\r\n\t", c))
-            (void)buf_printf(out, "&#%d;", c);
-        else
-            (void)buf_append_byte(out, c);
-    }
-}
-
 static void attribute_write(struct buf *out, unsigned number, const char *name, const char *value)
 {
     struct slice ns = ns_of(name);
@@ -72,12 +62,12 @@ static void attribute_write(struct buf *out, unsigned number, const char *name, 
         (void)buf_printf(out, " xml:%s=\"", local_of(name));
     } else if (ns.size > 0) {
         (void)buf_printf(out, " xmlns:a%u=\"", number);
-        escape(out, ns);
+        markup_attribute(out, ns);
         (void)buf_printf(out, "\" a%u:%s=\"", number, local_of(name));
     } else {
         (void)buf_printf(out, " %s=\"", local_of(name));
     }
-    escape(out, slice_of_text(value));
+    markup_attribute(out, slice_of_text(value));
     (void)buf_append_byte(out, '"');
 }
 
@@ -85,7 +75,7 @@ static void capture_start(struct body_parser *parser, const char *name, const ch
 {
     struct buf *out = &parser->capture;
     (void)buf_printf(out, "<%s xmlns=\"", local_of(name));
-    escape(out, ns_of(name));
+    markup_attribute(out, ns_of(name));
     (void)buf_append_byte(out, '"');
     for (unsigned i = 0; attributes[i]; i += 2)
         attribute_write(out, i / 2, attributes[i], attributes[i + 1]);
@@ -241,7 +231,7 @@ static void XMLCALL on_text(void *arg, const char *bytes, int size)
 {
     struct body_parser *parser = arg;
     if (parser->capture_depth)
-        escape(&parser->capture, slice_of(bytes, (size_t)size));
+        markup_text(&parser->capture, slice_of(bytes, (size_t)size));
 }
 
 static void XMLCALL on_doctype(void *arg, const char *name, const char *system, const char *public,

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Locks, and the If header that shows a client's tokens. */
 #include "dms/dav/dav.h"
+#include "server/markup.h"
 
 #include <errno.h>
 #include <limits.h>
@@ -174,7 +175,7 @@ static int active_lock(struct call *call, struct buf *out, const struct dav_lock
                      "<D:locktoken><D:href>",
                      lock->is_shared ? "shared" : "exclusive", lock->is_deep ? "infinity" : "0",
                      lock->owner, (long long)left);
-    dav_text(out, lock->token);
+    markup_text(out, slice_of_text(lock->token));
     (void)buf_append_text(out, "</D:href></D:locktoken><D:lockroot><D:href>");
     int r = dav_href(call->dms->store, lock->node, out);
     (void)buf_append_text(out, "</D:href></D:lockroot></D:activelock>");

@@ -4,6 +4,7 @@
 #include "dms/dav/dav.h"
 #include "dms/paged.h"
 #include "dms/store_quota.h"
+#include "server/markup.h"
 
 #include <errno.h>
 #include <limits.h>
@@ -38,7 +39,7 @@ static int live_created(struct listing *listing, struct buf *out, const struct n
 static int live_display_name(struct listing *listing, struct buf *out, const struct node *node)
 {
     (void)listing;
-    dav_text(out, node->name);
+    markup_text(out, slice_of_text(node->name));
     return 0;
 }
 
@@ -51,7 +52,7 @@ static int live_length(struct listing *listing, struct buf *out, const struct no
 static int live_type(struct listing *listing, struct buf *out, const struct node *node)
 {
     (void)listing;
-    dav_text(out, node->type ? node->type : "application/octet-stream");
+    markup_text(out, slice_of_text(node->type ? node->type : "application/octet-stream"));
     return 0;
 }
 
@@ -60,7 +61,7 @@ static int live_etag(struct listing *listing, struct buf *out, const struct node
     (void)listing;
     char etag[32];
     content_etag(etag, sizeof etag, node->content);
-    dav_text(out, etag);
+    markup_text(out, slice_of_text(etag));
     return 0;
 }
 
@@ -164,7 +165,7 @@ static int live_write(struct listing *listing, struct buf *out, const struct liv
 static void name_write(struct buf *out, const struct dav_name *name)
 {
     (void)buf_printf(out, "<%s xmlns=\"", name->local);
-    dav_text(out, name->ns);
+    markup_attribute(out, slice_of_text(name->ns));
     (void)buf_append_text(out, "\"/>");
 }
 

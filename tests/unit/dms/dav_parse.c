@@ -42,8 +42,8 @@ TEST(proppatch)
           body.kind == DAV_PROPPATCH && body.change_count == 2 &&
           !body.changes[1].value); /* a change and a removal, in order */
     CHECK_TEXT(body.changes[0].value,
-               "<a xmlns=\"u&#60;\" q=\"1&#34;\" xmlns:a1=\"u&#60;\" a1:r=\"2\" xml:lang=\"de\">"
-               "x&#38;y<b xmlns=\"\">&#13;</b></a>");
+               "<a xmlns=\"u&lt;\" q=\"1&quot;\" xmlns:a1=\"u&lt;\" a1:r=\"2\" xml:lang=\"de\">"
+               "x&amp;y<b xmlns=\"\">&#13;</b></a>");
     CHECK(parse("<propertyupdate xmlns='DAV:'><set><prop/></set></propertyupdate>") == 0 &&
           body.change_count == 0); /* nothing to change */
 }
