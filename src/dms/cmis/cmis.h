@@ -161,7 +161,7 @@ struct cmis_property_definition {
     bool has_min, has_max; /* integer, decimal */
     union cmis_value min, max;
     int64_t max_length;     /* string, html, uri, id; 0: none */
-    int precision;          /* decimal: 32 or 64; 0: none */
+    int64_t precision;      /* decimal: 32 or 64; 0: none */
     const char *resolution; /* datetime: "year", "date", "time", or NULL */
 };
 

@@ -126,6 +126,8 @@ static int own_type(struct cmis_call *cmis, const struct cmis_type *sent,
         ret->local_namespace = CMIS_NAMESPACE;
     if (!ret->display_name)
         ret->display_name = ret->id;
+    if (!ret->description)
+        ret->description = ret->display_name;
     ret->fileable = parent->fileable;
     ret->controllable_acl = parent->controllable_acl;
     ret->controllable_policy = parent->controllable_policy;

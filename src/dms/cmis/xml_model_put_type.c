@@ -1,128 +1,125 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Type definitions and the repository's description, written. */
+#include "dms/cmis/type_fields.h"
 #include "dms/cmis/xml_model.h"
 
 #include <stdio.h>
 
-static void put_value(struct xml *xml, const char *name, enum cmis_property_type type,
+/* A type on its way into XML. */
+struct type_out {
+    struct xml *xml;
+    enum cmis_version version;
+    const struct cmis_property_definition *property; /* the one at hand */
+};
+
+static const char *prefixed(const char *name, char text[64])
+{
+    (void)snprintf(text, 64, "cmis:%s", name);
+    return text;
+}
+
+/* CMIS 1.0 has no type mutability, and the schema a maxLength for strings alone. */
+static bool wants(void *to, const char *name)
+{
+    const struct type_out *out = to;
+    return !(out->version == CMIS_1_0 && strcmp(name, "typeMutability") == 0) &&
+           !(out->property && out->property->type != CMIS_STRING && strcmp(name, "maxLength") == 0);
+}
+
+static void put_text(void *to, const char *name, const char *text)
+{
+    char full[64];
+    xml_put(((struct type_out *)to)->xml, prefixed(name, full), text);
+}
+
+static void put_value(void *to, const char *name, enum cmis_property_type type,
                       const union cmis_value *value)
 {
-    char text[CMIS_DECIMAL_SIZE];
+    struct xml *xml = ((struct type_out *)to)->xml;
+    char full[64], text[CMIS_DECIMAL_SIZE];
+    (void)prefixed(name, full);
     switch (type) {
     case CMIS_INTEGER:
-        xml_put_int(xml, name, value->integer);
+        xml_put_int(xml, full, value->integer);
         break;
     case CMIS_BOOLEAN:
-        xml_put_bool(xml, name, value->boolean);
+        xml_put_bool(xml, full, value->boolean);
         break;
     case CMIS_DATETIME:
-        xml_put_date(xml, name, value->integer);
+        xml_put_date(xml, full, value->integer);
         break;
     case CMIS_DECIMAL:
         cmis_decimal_format(value->decimal, text);
-        xml_put(xml, name, text);
+        xml_put(xml, full, text);
         break;
     case CMIS_STRING:
     case CMIS_ID:
     case CMIS_HTML:
     case CMIS_URI:
     case CMIS_PROPERTY_TYPE_COUNT:
-        xml_put(xml, name, value->text);
+        xml_put(xml, full, value->text);
         break;
     }
 }
 
-static void put_choice(struct xml *xml, enum cmis_property_type type,
-                       const struct cmis_choice *choice)
+static void put_defaults(void *to, const struct cmis_property_definition *property)
 {
-    xml_open(xml, "cmis:choice");
-    xml_put_attribute(xml, "displayName", choice->display_name ? choice->display_name : "");
-    for (size_t i = 0; i < choice->count; i++)
-        put_value(xml, "cmis:value", type, &choice->values[i]);
-    for (size_t i = 0; i < choice->choice_count; i++)
-        put_choice(xml, type, &choice->choices[i]);
-    xml_close(xml, "cmis:choice");
-}
-
-static void put_default(struct xml *xml, const struct cmis_property_definition *definition)
-{
-    if (definition->default_count == 0)
-        return;
+    struct xml *xml = ((struct type_out *)to)->xml;
     xml_open(xml, "cmis:defaultValue");
-    xml_put_attribute(xml, "propertyDefinitionId", definition->id);
-    for (size_t i = 0; i < definition->default_count; i++)
-        put_value(xml, "cmis:value", definition->type, &definition->defaults[i]);
+    xml_put_attribute(xml, "propertyDefinitionId", property->id);
+    for (size_t i = 0; i < property->default_count; i++)
+        put_value(to, "value", property->type, &property->defaults[i]);
     xml_close(xml, "cmis:defaultValue");
 }
 
-static void put_limits(struct xml *xml, const struct cmis_property_definition *definition)
+static void put_choices(void *to, enum cmis_property_type type, size_t count,
+                        const struct cmis_choice *choices)
 {
-    enum cmis_property_type type = definition->type;
-    if (type == CMIS_INTEGER || type == CMIS_DECIMAL) {
-        if (definition->has_max)
-            put_value(xml, "cmis:maxValue", type, &definition->max);
-        if (definition->has_min)
-            put_value(xml, "cmis:minValue", type, &definition->min);
+    struct xml *xml = ((struct type_out *)to)->xml;
+    for (size_t i = 0; i < count; i++) {
+        xml_open(xml, "cmis:choice");
+        xml_put_attribute(xml, "displayName", choices[i].display_name);
+        for (size_t v = 0; v < choices[i].count; v++)
+            put_value(to, "value", type, &choices[i].values[v]);
+        put_choices(to, type, choices[i].choice_count, choices[i].choices);
+        xml_close(xml, "cmis:choice");
     }
-    if (type == CMIS_DECIMAL && definition->precision > 0)
-        xml_put_int(xml, "cmis:precision", definition->precision);
-    if (type == CMIS_DATETIME)
-        xml_put(xml, "cmis:resolution", definition->resolution);
-    if (type == CMIS_STRING && definition->max_length > 0)
-        xml_put_int(xml, "cmis:maxLength", definition->max_length);
 }
 
-static void put_definition(struct xml *xml, const struct cmis_property_definition *definition)
-{
-    char name[48];
-    (void)snprintf(name, sizeof name, "cmis:property%sDefinition",
-                   xml_property_kind(definition->type));
-    xml_open(xml, name);
-    xml_put(xml, "cmis:id", definition->id);
-    xml_put(xml, "cmis:localName",
-            definition->local_name ? definition->local_name : definition->id);
-    xml_put(xml, "cmis:localNamespace", definition->local_namespace);
-    xml_put(xml, "cmis:displayName", definition->display_name);
-    xml_put(xml, "cmis:queryName", definition->query_name);
-    xml_put(xml, "cmis:description", definition->description);
-    xml_put(xml, "cmis:propertyType", cmis_property_type_name(definition->type));
-    xml_put(xml, "cmis:cardinality", definition->multi ? "multi" : "single");
-    xml_put(xml, "cmis:updatability", cmis_updatability_name(definition->updatability));
-    xml_put_bool(xml, "cmis:inherited", definition->inherited);
-    xml_put_bool(xml, "cmis:required", definition->required);
-    xml_put_bool(xml, "cmis:queryable", definition->queryable);
-    xml_put_bool(xml, "cmis:orderable", definition->orderable);
-    if (definition->choice_count > 0)
-        xml_put_bool(xml, "cmis:openChoice", definition->open_choice);
-    put_default(xml, definition);
-    put_limits(xml, definition);
-    for (size_t i = 0; i < definition->choice_count; i++)
-        put_choice(xml, definition->type, &definition->choices[i]);
-    xml_close(xml, name);
-}
-
-static void put_flags(struct xml *xml, const struct cmis_type *type, enum cmis_version version)
-{
-    xml_put_bool(xml, "cmis:creatable", type->creatable);
-    xml_put_bool(xml, "cmis:fileable", type->fileable);
-    xml_put_bool(xml, "cmis:queryable", type->queryable);
-    xml_put_bool(xml, "cmis:fulltextIndexed", type->fulltext_indexed);
-    xml_put_bool(xml, "cmis:includedInSupertypeQuery", type->in_supertype_query);
-    xml_put_bool(xml, "cmis:controllablePolicy", type->controllable_policy);
-    xml_put_bool(xml, "cmis:controllableACL", type->controllable_acl);
-    if (version == CMIS_1_0)
-        return;
-    xml_open(xml, "cmis:typeMutability");
-    xml_put_bool(xml, "cmis:create", type->can_create);
-    xml_put_bool(xml, "cmis:update", type->can_update);
-    xml_put_bool(xml, "cmis:delete", type->can_delete);
-    xml_close(xml, "cmis:typeMutability");
-}
-
-static void put_ids(struct xml *xml, const char *name, const struct cmis_ids *ids)
+static void put_ids(void *to, const char *name, const struct cmis_ids *ids)
 {
     for (size_t i = 0; i < ids->count; i++)
-        xml_put(xml, name, ids->ids[i]);
+        put_text(to, name, ids->ids[i]);
+}
+
+static void put_open(void *to, const char *name)
+{
+    char full[64];
+    xml_open(((struct type_out *)to)->xml, prefixed(name, full));
+}
+
+static void put_close(void *to, const char *name)
+{
+    char full[64];
+    xml_close(((struct type_out *)to)->xml, prefixed(name, full));
+}
+
+static void put_properties(void *to, bool begin)
+{
+    (void)to, (void)begin; /* they stand among the other fields */
+}
+
+static void put_property(void *to, const struct cmis_property_definition *property, bool begin)
+{
+    struct type_out *out = to;
+    char name[64];
+    (void)snprintf(name, sizeof name, "cmis:property%sDefinition",
+                   xml_property_kind(property->type));
+    if (begin)
+        xml_open(out->xml, name);
+    else
+        xml_close(out->xml, name);
+    out->property = begin ? property : NULL;
 }
 
 void xml_put_type(struct xml *xml, const char *name, const char *id_attribute,
@@ -136,29 +133,15 @@ void xml_put_type(struct xml *xml, const char *name, const char *id_attribute,
         [CMIS_BASE_ITEM] = "Item",
         [CMIS_BASE_SECONDARY] = "Secondary",
     };
+    struct type_out out = {xml, version, NULL};
+    const struct type_sink sink = {&out,         wants,          put_text,    put_value,
+                                   put_defaults, put_choices,    put_ids,     put_open,
+                                   put_close,    put_properties, put_property};
     xml_open(xml, name);
     xml_put_attributef(xml, "xsi:type", "cmis:cmisType%sDefinitionType", kinds[type->base]);
     if (id_attribute)
         xml_put_attribute(xml, id_attribute, type->id);
-    xml_put(xml, "cmis:id", type->id);
-    xml_put(xml, "cmis:localName", type->local_name ? type->local_name : type->id);
-    xml_put(xml, "cmis:localNamespace", type->local_namespace ? type->local_namespace : "");
-    xml_put(xml, "cmis:displayName", type->display_name);
-    xml_put(xml, "cmis:queryName", type->query_name);
-    xml_put(xml, "cmis:description", type->description);
-    xml_put(xml, "cmis:baseId", cmis_base_id(type->base));
-    xml_put(xml, "cmis:parentId", type->parent);
-    put_flags(xml, type, version);
-    for (size_t i = 0; with_properties && i < type->property_count; i++)
-        put_definition(xml, &type->properties[i]);
-    if (type->base == CMIS_BASE_DOCUMENT) {
-        xml_put_bool(xml, "cmis:versionable", type->versionable);
-        xml_put(xml, "cmis:contentStreamAllowed", cmis_stream_rule_name(type->stream_rule));
-    }
-    if (type->base == CMIS_BASE_RELATIONSHIP) {
-        put_ids(xml, "cmis:allowedSourceTypes", &type->sources);
-        put_ids(xml, "cmis:allowedTargetTypes", &type->targets);
-    }
+    type_fields_write(&sink, type, with_properties);
     xml_close(xml, name);
 }
 
