@@ -349,6 +349,7 @@ def bindings_agree_on_every_object(g):
             tap.equal([shown(o) for o in other.children(folder, **LISTED)[0]], mine, other.name)
     g.client.cancel(pwc)
     g.client.delete(related)
+    g.client.remove_policy(policy, inner)
     g.client.delete(policy)
 
 

@@ -406,8 +406,21 @@ def policies_are_applied_and_removed(g):
         tap.equal([p.id for p in g.client.policies(item)], [policy])
         tap.equal(g.client.get(item, includePolicyIds="true").policies, [policy])
         faults.judge_object(g.client.get(item, **ALL))
+        refused("constraint", g.client.delete, policy)
+        tap.equal(g.client.allowable_actions(policy)["canDeleteObject"], False)
         g.client.remove_policy(policy, item)
         tap.equal(g.client.policies(item), [])
+    g.client.apply_policy(policy, number)
+    number = g.client.check_in(g.client.check_out(number), "true")
+    tap.equal([p.id for p in g.client.policies(number)], [policy], "of the new version, too")
+    copy = g.client.copy(number, cb.named("cmis:document", g.fresh("copy")), g.folder)
+    tap.equal(g.client.policies(copy), [], "a copy is an object of its own")
+    g.client.delete(number) # what is in the trash keeps no policy
+    number = copy
+    tap.equal(g.client.allowable_actions(policy)["canDeleteObject"], True)
+    about = g.client.type("cmis:policy")
+    tap.true("enforces nothing" in (about["description"] if isinstance(about, dict) else
+                                    about.values["description"]), "it is said what policies do")
     faults.judge_object(g.client.get(policy, **ALL))
     faults.judge()
     refused("invalidArgument", g.client.apply_policy, number, number)

@@ -133,8 +133,12 @@ int cmis_deleteObject(struct cmis_call *cmis)
         return folder_delete(cmis, &row);
     case CMIS_BASE_ITEM:
         return trashed(cmis, &row);
-    case CMIS_BASE_RELATIONSHIP:
     case CMIS_BASE_POLICY:
+        if (policy_is_applied(cmis, row.node.key))
+            return cmis_fail(cmis, CMIS_CONSTRAINT,
+                             "The policy is applied; take it away from its objects first.");
+        break;
+    case CMIS_BASE_RELATIONSHIP:
     case CMIS_BASE_SECONDARY:
     case CMIS_BASE_COUNT:
         break;

@@ -187,6 +187,7 @@ must_check int rendition_stream(struct cmis_call *cmis, struct row *row, const c
                                 struct cmis_stream *ret);
 
 /* What several services do */
+bool policy_is_applied(struct cmis_call *cmis, int64_t key); /* or cannot be told not to be */
 must_check int policy_apply(struct cmis_call *cmis, const char *id, const struct row *row);
 must_check int filing_remove(struct cmis_call *cmis, const struct row *row, int64_t folder);
 must_check int properties_update(struct cmis_call *cmis, struct row *row,

@@ -431,7 +431,9 @@ uint64_t row_actions(struct cmis_call *cmis, const struct row *row)
     if (base == CMIS_BASE_FOLDER)
         return actions | folder_actions(row, read, write);
     bool filed = base == CMIS_BASE_ITEM;
-    return actions | can(write, CMIS_CAN_UPDATE_PROPERTIES) | can(write, CMIS_CAN_DELETE_OBJECT) |
+    bool applied = base == CMIS_BASE_POLICY && policy_is_applied(cmis, row->node.key);
+    return actions | can(write, CMIS_CAN_UPDATE_PROPERTIES) |
+           can(write && !applied, CMIS_CAN_DELETE_OBJECT) |
            can(read && filed, CMIS_CAN_GET_OBJECT_PARENTS) |
            can(write && filed, CMIS_CAN_ADD_OBJECT_TO_FOLDER) |
            can(write && filed && row->node.parent > 0, CMIS_CAN_MOVE_OBJECT) |

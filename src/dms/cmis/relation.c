@@ -184,6 +184,12 @@ int policy_ids_of(struct cmis_call *cmis, const struct row *row, struct cmis_ids
     return ids && r >= 0 ? 0 : -1;
 }
 
+bool policy_is_applied(struct cmis_call *cmis, int64_t key)
+{
+    SCOPED(stmt_donep) sqlite3_stmt *stmt = store_query(cmis->store, STMT_APPLIED_BY, "i", key);
+    return !stmt || store_step(cmis->store, stmt) != 0;
+}
+
 int policy_apply(struct cmis_call *cmis, const char *id, const struct row *row)
 {
     struct row policy;

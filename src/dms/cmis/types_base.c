@@ -62,10 +62,10 @@ static const struct cmis_property_definition policy_properties[] = {
 static const struct cmis_property_definition item_properties[] = {COMMON};
 /* clang-format on */
 
-#define BASE(id_, name, base_, list, count, create, file, text, control)                          \
+#define BASE(id_, name, about, base_, list, count, create, file, text, control)                   \
     {                                                                                             \
         .id = (id_), .local_name = (id_), .local_namespace = CMIS_NAMESPACE,                      \
-        .display_name = (name), .query_name = (id_), .description = (name), .base = (base_),      \
+        .display_name = (name), .query_name = (id_), .description = (about), .base = (base_),     \
         .creatable = (create), .fileable = (file), .queryable = true, .fulltext_indexed = (text), \
         .in_supertype_query = true, .controllable_policy = (control),                             \
         .controllable_acl = (control), .can_create = true,                                        \
@@ -74,18 +74,21 @@ static const struct cmis_property_definition item_properties[] = {COMMON};
     }
 
 const struct cmis_type cmis_base_types[CMIS_BASE_COUNT] = {
-    BASE("cmis:document", "Document", CMIS_BASE_DOCUMENT, document_properties,
+    BASE("cmis:document", "Document", "Document", CMIS_BASE_DOCUMENT, document_properties,
          ARRAY_COUNT(document_properties), true, true, true, true),
-    BASE("cmis:folder", "Folder", CMIS_BASE_FOLDER, folder_properties,
+    BASE("cmis:folder", "Folder", "Folder", CMIS_BASE_FOLDER, folder_properties,
          ARRAY_COUNT(folder_properties), true, true, false, true),
-    BASE("cmis:relationship", "Relationship", CMIS_BASE_RELATIONSHIP, relationship_properties,
-         ARRAY_COUNT(relationship_properties), true, false, false, true),
-    BASE("cmis:policy", "Policy", CMIS_BASE_POLICY, policy_properties,
-         ARRAY_COUNT(policy_properties), true, false, false, true),
-    BASE("cmis:item", "Item", CMIS_BASE_ITEM, item_properties, ARRAY_COUNT(item_properties), true,
-         true, false, true),
-    BASE("cmis:secondary", "Secondary type", CMIS_BASE_SECONDARY, NULL, 0, false, false, false,
-         false),
+    BASE("cmis:relationship", "Relationship", "Relationship", CMIS_BASE_RELATIONSHIP,
+         relationship_properties, ARRAY_COUNT(relationship_properties), true, false, false, true),
+    BASE("cmis:policy", "Policy",
+         "What people agreed for the objects it is applied to; the server shows it and enforces "
+         "nothing by it",
+         CMIS_BASE_POLICY, policy_properties, ARRAY_COUNT(policy_properties), true, false, false,
+         true),
+    BASE("cmis:item", "Item", "Item", CMIS_BASE_ITEM, item_properties, ARRAY_COUNT(item_properties),
+         true, true, false, true),
+    BASE("cmis:secondary", "Secondary type", "Secondary type", CMIS_BASE_SECONDARY, NULL, 0, false,
+         false, false, false),
 };
 
 const char *cmis_base_id(enum cmis_base base)
