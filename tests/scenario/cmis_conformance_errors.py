@@ -9,7 +9,7 @@ import urllib.parse
 
 import cmis_bindings as cb
 import tap
-from cmis_three import ROOT, main, over, refused
+from cmis_three import ROOT, main, over, refused, type_item, type_xml
 
 NOWHERE = "987654321"
 # 5.2.9, 3.2.4.1: the statuses of the Browser binding and AtomPub. SOAP always says 500.
@@ -117,6 +117,19 @@ def constraints_are_named(g):
             continue
         if g.binding != "atom" or exception != "constraint": # entries say themselves what they are
             raise AssertionError(f"no {exception}")
+
+
+@over()
+def filters_of_renditions_follow_the_grammar(g):
+    number, empty = g.document(b"words"), g.make("empty")
+    for good, count in (("*", 1), ("cmis:none", 0), ("text/*", 1), ("text/plain", 1), ("image/*", 0),
+                        ("coffer:text", 1), ("cmis:thumbnail, text/plain", 1), ("", 0)):
+        tap.equal(len(g.client.get(number, renditionFilter=good).renditions), count, good)
+    for wrong in (",", "text/plain,", ",text/plain", "text/plain,,image/*", "foo bar"):
+        in_form(g, refused("filterNotValid", g.client.get, number, renditionFilter=wrong))
+        in_form(g, refused("filterNotValid", g.client.children, empty, renditionFilter=wrong))
+        if g.binding != "atom": # which has no operation for them
+            in_form(g, refused("filterNotValid", g.client.renditions, number, wrong))
 
 
 # The Browser binding's forms
@@ -258,6 +271,32 @@ def entries_and_feeds_have_what_atom_wants(g):
     for collection in workspace.findall("app:collection", cb.NS):
         tap.true(cb.text(collection, "atom:title"), "a collection's title")
         tap.true(collection.findall("app:accept", cb.NS), "what a collection accepts")
+
+
+@over("atom")
+def a_content_is_never_dropped_in_silence(g):
+    """The type says what an entry is; one with a content is meant to be a document."""
+    target = g.client.follow(g.folder, "down", cb.FEED)
+    for kind in ("folder", "item"):
+        body = g.client.object_xml(cb.named("cmis:" + kind, g.fresh()), (b"x", "text/plain", "x"))
+        refused("constraint", g.client.ask, "POST", target, body, cb.ENTRY)
+        g.client.ask("POST", target, g.client.object_xml(cb.named("cmis:" + kind, g.fresh())), cb.ENTRY)
+    tap.equal(len(g.client.children(g.folder)[0]), 2, "what was refused is not there")
+
+
+@over("atom")
+def types_are_made_below_their_parent(g):
+    """Apache's clients post a new type to the feed of its parent's children."""
+    number = "ce:" + g.fresh("posted")
+    inner, kind = type_xml(type_item(number))
+    body = g.client.entry_xml(f'<cmisra:type xsi:type="{kind}">{inner}</cmisra:type>')
+    down = g.client.type_entry("cmis:document").link("down", cb.FEED)
+    made = g.client.ask("POST", down, body, cb.ENTRY)
+    tap.equal((made.status, cb.Entry(cb.tree.fromstring(made.body)).type.id), (201, number))
+    tap.equal(g.client.entry("GET", made.getheader("Location")).type.id, number)
+    refused("constraint", g.client.ask, "POST", down, body, cb.ENTRY)
+    g.client.delete_type(number)
+    refused("objectNotFound", g.client.type, number)
 
 
 @over("atom")

@@ -61,8 +61,8 @@ def type_xml(item):
     return inner, f"cmis:cmisType{base}DefinitionType"
 
 
-def new_type(client, number, parent="cmis:document", properties=(), **more):
-    """Makes a type; what the binding answers."""
+def type_item(number, parent="cmis:document", properties=(), **more):
+    """A type's definition with everything that a client says."""
     item = {"id": number, "localName": number + "-l", "localNamespace": "urn:test",
             "displayName": "The " + number, "queryName": number, "description": "of " + number,
             "baseId": more.pop("base", parent), "parentId": parent, "creatable": True,
@@ -77,7 +77,12 @@ def new_type(client, number, parent="cmis:document", properties=(), **more):
     if base == "cmis:secondary":
         item.update(creatable=False, controllablePolicy=False, controllableACL=False)
     item.update(more)
-    return send_type(client, item)
+    return item
+
+
+def new_type(client, number, parent="cmis:document", properties=(), **more):
+    """Makes a type; what the binding answers."""
+    return send_type(client, type_item(number, parent, properties, **more))
 
 
 def send_type(client, item, change=False):

@@ -98,6 +98,9 @@ static void created_in_folder(struct atom *atom)
                                 "The entry needs cmis:objectTypeId, or cmis:objectId.");
     if (r == 0 && base == CMIS_BASE_SECONDARY)
         r = cmis_fail(&atom->cmis, CMIS_CONSTRAINT, "No object has a secondary type alone.");
+    if (r == 0 && base != CMIS_BASE_DOCUMENT && cmis_args_has(&atom->cmis, CMIS_IN_CONTENT_STREAM))
+        r = cmis_fail(&atom->cmis, CMIS_CONSTRAINT,
+                      "Objects of type '%.100s' have no content: it would be lost.", type_id);
     if (r < 0)
         atom_fail(atom);
     else

@@ -177,6 +177,7 @@ uint64_t row_actions(struct cmis_call *cmis, const struct row *row);
 must_check int policy_ids_of(struct cmis_call *cmis, const struct row *row, struct cmis_ids *ret);
 must_check int relationships_of(struct cmis_call *cmis, const struct row *row, int direction,
                                 struct cmis_object *object);
+must_check int rendition_filter_check(struct cmis_call *cmis, const char *filter);
 must_check int renditions_of(struct cmis_call *cmis, struct row *row, const char *filter,
                              const struct cmis_rendition **ret, size_t *ret_count);
 

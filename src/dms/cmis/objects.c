@@ -34,6 +34,8 @@ static bool filter_next(const char **at, struct slice *ret)
 int view_check(struct cmis_call *cmis, const struct object_view *view)
 {
     struct slice name;
+    if (rendition_filter_check(cmis, view->rendition_filter) < 0)
+        return -1;
     if (!view->filter || !*view->filter)
         return 0;
     for (const char *at = view->filter; filter_next(&at, &name);) {

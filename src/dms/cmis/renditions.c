@@ -16,13 +16,13 @@ static int filter_check(struct cmis_call *cmis, const char *filter, bool *ret_wa
     *ret_wanted = false;
     if (!filter || !*filter || strcmp(filter, "cmis:none") == 0)
         return 0;
-    while (*filter) {
+    while (filter) {
         size_t blank = strspn(filter, " "), size = strcspn(filter + blank, ",");
         struct slice term = slice_of(filter + blank, size);
-        filter += blank + size + (filter[blank + size] == ',');
+        filter = filter[blank + size] ? filter + blank + size + 1 : NULL;
         while (term.size > 0 && term.bytes[term.size - 1] == ' ')
             term.size--;
-        if (term.size == 0)
+        if (term.size == 0 || memchr(term.bytes, ' ', term.size))
             return cmis_fail(cmis, CMIS_FILTER_NOT_VALID,
                              "renditionFilter is '*', 'cmis:none', or kinds and media types with "
                              "commas between.");
@@ -30,6 +30,12 @@ static int filter_check(struct cmis_call *cmis, const char *filter, bool *ret_wa
                       slice_is_text(term, TEXT_TYPE) || slice_is_text(term, "text/*");
     }
     return 0;
+}
+
+int rendition_filter_check(struct cmis_call *cmis, const char *filter)
+{
+    bool wanted;
+    return filter_check(cmis, filter, &wanted);
 }
 
 /* How long the text is; 0: there is none. The index takes in what is new first. */
