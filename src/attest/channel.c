@@ -198,6 +198,11 @@ int channel_open(const struct channel_options *options, const struct channel_io 
     return 0;
 }
 
+X509 *channel_peer_certificate(const struct channel *ch)
+{
+    return SSL_get0_peer_certificate(ch->ssl);
+}
+
 const struct evidence *channel_peer(const struct channel *ch)
 {
     return &ch->peer;

@@ -52,6 +52,9 @@ must_check int channel_exchange(struct channel *channel, const char *method, con
 /* What the peer has proved to be. Lives as long as the channel. */
 const struct evidence *channel_peer(const struct channel *channel);
 
+/* The certificate it was in. Borrowed, lives as long. */
+X509 *channel_peer_certificate(const struct channel *channel);
+
 /* Says goodbye as well as it can and frees. The descriptor under `io` is the caller's. */
 void channel_close(struct channel *channel);
 /* Frees without a byte: the other end of a fork uses this connection. */

@@ -24,6 +24,22 @@ static int peer_only(struct kbs_call *call)
     return appraise(peer_pin(call->kbs->peer), &peer->evidence, &call->refusal);
 }
 
+/* Said by the other's keeper itself, now: a network process that was taken over, ours or the other's, has
+ * no word in this. */
+static int keeper_only(struct kbs_call *call)
+{
+    struct kbs *kbs = call->kbs;
+    int r = peer_only(call);
+    if (r == 0)
+        r = pair_begin(&kbs->asked_by, kbs->served_key, call->peer->certificate, false);
+    if (r == 0)
+        r = pair_request_open(&kbs->asked_by, call->path, call->in);
+    return r == -EKEYREJECTED || r == -EOPNOTSUPP
+               ? call_refuse(call, REFUSAL_PEER_STALE, "mac", NULL,
+                             "no message of the other key broker's keeper, or an old one")
+               : r;
+}
+
 static int stale(struct kbs_call *call, int r)
 {
     char seen[64];
@@ -80,13 +96,8 @@ static int base64_member(struct kbs_call *call, const char *name, size_t max, st
 
 static int root_member(struct kbs_call *call, struct key256 *ret)
 {
-    SCOPED(buf_done) struct buf bytes = {0};
-    int r = base64_member(call, "root", KEY256_SIZE, &bytes);
-    if (r == 0 && bytes.size != sizeof ret->bytes)
-        return call_bad_request(call, "root", "a key");
-    if (r == 0)
-        memcpy(ret->bytes, bytes.bytes, sizeof ret->bytes);
-    return r;
+    int r = pair_key_open(&call->kbs->asked_by, json_object_get(call->in, "root"), ret);
+    return r == -EBADMSG || r == -EKEYREJECTED ? call_bad_request(call, "root", "a sealed key") : r;
 }
 
 /* Parts in order; the last makes it ours. */
@@ -159,8 +170,11 @@ static int call_fetch(struct kbs_call *call)
     if (r == 0)
         r = call_put(call->out, "base64", call_json_base64(part));
     if (r == 0 && offset == 0) {
+        json_t *sealed = NULL;
         store_root(kbs->store, &root);
-        r = call_put(call->out, "root", call_json_base64(slice_of(root.bytes, sizeof root.bytes)));
+        r = pair_key_seal(&kbs->asked_by, &root, &sealed);
+        if (r == 0)
+            r = call_put(call->out, "root", sealed);
     }
     if (offset + part.size == kbs->outgoing.size)
         buf_done(&kbs->outgoing);
@@ -197,11 +211,13 @@ static int run(struct kbs_call *call)
     for (size_t i = 0; i < ARRAY_COUNT(calls); i++) {
         if (strcmp(calls[i].path, call->path) != 0)
             continue;
-        int r = calls[i].confirmer ? call_confirmer(call) : peer_only(call);
-        if (r < 0)
+        int r = calls[i].confirmer ? call_confirmer(call) : keeper_only(call);
+        if (r == 0 && calls[i].run)
+            r = calls[i].run(call);
+        if (r == 0 && calls[i].run)
+            r = pair_answer_seal(&kbs->asked_by, call->path, call->in, call->out);
+        if (r < 0 || calls[i].run)
             return r;
-        if (calls[i].run)
-            return calls[i].run(call);
         return changed(call, strcmp(call->path, "/v1/peer/promote") == 0 ? peer_promote(kbs->peer)
                                                                          : peer_release(kbs->peer));
     }

@@ -38,6 +38,7 @@ struct front {
     struct tls_server *tls;
     struct http_server *http;
     int listen_fd;
+    bool has_peer;  /* another key broker sends us more than a client may */
     uint32_t asked; /* calls so far */
     struct call calls[CALLS_MAX];
     int result;
@@ -179,9 +180,9 @@ static void openapi_respond(struct http_request *req)
 static void request_handle(struct http_request *req, void *arg)
 {
     struct front *front = arg;
+    bool large = front->has_peer && is_of_peer(req->path);
     if (req->method == HTTP_METHOD_POST)
-        http_request_collect(req, is_of_peer(req->path) ? PEER_BODY_SIZE_MAX : BODY_SIZE_MAX,
-                             body_received, front);
+        http_request_collect(req, large ? PEER_BODY_SIZE_MAX : BODY_SIZE_MAX, body_received, front);
     else if (req->method == HTTP_METHOD_GET && slice_is_text(req->path, "/healthz"))
         http_respond_text(req, 200, "text/plain", "ok\n");
     else if (req->method == HTTP_METHOD_GET && slice_is_text(req->path, "/metrics"))
@@ -232,6 +233,7 @@ static void message_take(void *arg, const struct message *m)
     struct front *front = arg;
     switch (m->kind) {
     case MESSAGE_READY:
+        front->has_peer = m->body.bytes[0] == 1;
         if (front->listen_fd >= 0 && http_server_listen(front->http, front->listen_fd) < 0)
             stop(front, -EIO);
         front->listen_fd = -1;

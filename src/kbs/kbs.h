@@ -9,6 +9,7 @@
 #include "kbs/ca.h"
 #include "kbs/collateral.h"
 #include "kbs/manifest.h"
+#include "kbs/pair.h"
 #include "kbs/store.h"
 #include "policy/policy.h"
 #include "server/tls.h"
@@ -37,7 +38,9 @@ struct kbs {
     struct evidence self;       /* what our own evidence says */
     struct peer *peer;          /* the other of two; owned; NULL: there is one key broker only */
     bool restored; /* CA and audit key are there; a standby has none until it is promoted */
-    struct buf incoming, outgoing; /* a state on its way from, or to, the other */
+    const struct p256_key *served_key; /* of our TLS server, borrowed; NULL: nothing is served */
+    struct pair asked_by;              /* with the other key broker's keeper, who asks */
+    struct buf incoming, outgoing;     /* a state on its way from, or to, the other */
     struct key256 incoming_root;
     bool locked;                   /* until the head has been confirmed: nothing is released */
     struct collateral *collateral; /* of vendors; owned, may be NULL: then only `sim` is known */

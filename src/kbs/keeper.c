@@ -187,6 +187,16 @@ static void turn_commit(void *arg)
     }
 }
 
+/* The other key broker's messages prove themselves, one by one (kbs/pair.h), and a commit that met the
+ * end of a connection would be undone. */
+static bool proof_is_over(const struct keeper *k, const struct connection *c, const char *path)
+{
+    if (c->peer.kind == TLS_PEER_NONE ||
+        (c->peer.kind == TLS_PEER_ATTESTED && strncmp(path, "/v1/peer/", 9) == 0))
+        return false;
+    return k->kbs->now_ms() >= c->proved_ms + KEEPER_PROOF_MS;
+}
+
 static void call_run(struct keeper *k, uint32_t id, const struct message_call *message)
 {
     struct connection *c = k->connections[message->connection];
@@ -199,7 +209,7 @@ static void call_run(struct keeper *k, uint32_t id, const struct message_call *m
         .kbs = k->kbs, .peer = c ? &c->peer : &nobody, .path = message->path, .in = message->in};
     kbs_call_run(&call);
     *p = (struct pending){.id = id, .status = call.status, .out = call.out};
-    if (c && c->peer.kind != TLS_PEER_NONE && k->kbs->now_ms() >= c->proved_ms + KEEPER_PROOF_MS) {
+    if (c && proof_is_over(k, c, message->path)) {
         p->closes = true;
         connection_free(k, message->connection);
     }
@@ -302,7 +312,9 @@ int keeper_new(struct loop *loop, struct kbs *kbs, int fd, ratls_evidence_fn *ev
         keeper_free(k);
         return error_set(e, r, "cannot talk to the network process");
     }
-    link_send(k->link, MESSAGE_READY, 0, (struct slice){0});
+    kbs->served_key = k->key;
+    const uint8_t has_peer = kbs->peer != NULL;
+    link_send(k->link, MESSAGE_READY, 0, slice_of(&has_peer, 1));
     *ret_keeper = k;
     return 0;
 }
@@ -321,6 +333,8 @@ void keeper_free(struct keeper *k)
     for (uint32_t id = 0; id < TLS_CONNECTIONS_MAX; id++)
         connection_free(k, id);
     X509_free(k->certificate);
+    if (k->kbs->served_key == k->key)
+        k->kbs->served_key = NULL;
     p256_free(k->key);
     free(k);
 }

@@ -34,11 +34,11 @@
     M(PEER_CALL, 6, MESSAGE_PEER_CALL_SIZE_MAX) /* c: the same, for a path of a peer's */     \
     M(METRICS, 16, 16)                          /* c: two counters; answered by ANSWER */     \
     M(DRAINED, 0, 0)                            /* nothing more will be asked */
-#define MESSAGES_TO_NETWORK(M)                                               \
-    M(READY, 0, 0)                        /* accept connections */           \
-    M(CERTIFICATE, 0, 128u << 10)         /* C: DER; empty: there is none */ \
-    M(SIGNATURE, 0, 80)                   /* C: DER; empty: there is none */ \
-    M(ANSWER, 3, MESSAGE_ANSWER_SIZE_MAX) /* c: struct message_answer */     \
+#define MESSAGES_TO_NETWORK(M)                                                             \
+    M(READY, 1, 1) /* accept connections; 1: PEER_CALL too, there is another key broker */ \
+    M(CERTIFICATE, 0, 128u << 10)         /* C: DER; empty: there is none */               \
+    M(SIGNATURE, 0, 80)                   /* C: DER; empty: there is none */               \
+    M(ANSWER, 3, MESSAGE_ANSWER_SIZE_MAX) /* c: struct message_answer */                   \
     M(DRAIN, 0, 0)                        /* finish what has begun, then say DRAINED */
 enum message_kind {
     MESSAGE_NONE,

@@ -31,6 +31,7 @@ struct peer {
     char *dir, *address;
     struct key256 platform_key;
     struct p256_key *key;
+    struct pair pair; /* with the other's keeper, whom we ask */
     struct who pin;
     enum peer_role role;
     uint64_t epoch;
@@ -154,35 +155,51 @@ static int connection(struct peer *p, struct error *e)
                                             .evidence_ctx = p->s.evidence_ctx};
     const struct channel_io io = {socket_read, socket_write, &p->fd};
     r = channel_open(&options, &io, &p->channel, e);
+    if (r == 0)
+        r = pair_begin(&p->pair, p->key, channel_peer_certificate(p->channel), true);
     if (r < 0)
         disconnect(p);
+    return r;
+}
+
+static int exchange(struct peer *p, const char *path, json_t *in, json_t **ret, struct error *e)
+{
+    SCOPED(buf_done) struct buf body = {0};
+    unsigned status = 0;
+    int r = connection(p, e);
+    if (r == 0)
+        r = pair_request_seal(&p->pair, path, in);
+    char *text = r == 0 ? json_dumps(in, JSON_COMPACT) : NULL;
+    if (r == 0 && !text)
+        r = -ENOMEM;
+    if (r == 0)
+        r = channel_exchange(p->channel, "POST", path, slice_of_text(text), &status, &body, e);
+    json_memory_free(text);
+    if (r < 0)
+        return r;
+    json_t *out = json_loadb((const char *)body.bytes, body.size, JSON_REJECT_DUPLICATES, NULL);
+    const char *code = json_string_value(json_object_get(out, "code"));
+    if (status != 200 || !out)
+        r = error_set(e, -ESTALE, "the peer refuses %s: %s", path, code ? code : "no reason given");
+    else
+        r = pair_answer_open(&p->pair, path, in, out);
+    if (r == -EKEYREJECTED)
+        error_set(e, r, "an answer to %s that the peer's keeper did not give", path);
+    if (r < 0)
+        json_decref(out);
+    else
+        *ret = out;
     return r;
 }
 
 /* Takes `in`. -ESTALE: the other has refused it; anything else negative: nobody knows. */
 static int ask(struct peer *p, const char *path, json_t *in, json_t **ret, struct error *e)
 {
-    SCOPED(buf_done) struct buf body = {0};
-    unsigned status = 0;
-    char *text = in ? json_dumps(in, JSON_COMPACT) : NULL;
+    int r = in ? exchange(p, path, in, ret, e) : -ENOMEM;
     json_decref(in);
-    int r = text ? connection(p, e) : -ENOMEM;
-    if (r == 0)
-        r = channel_exchange(p->channel, "POST", path, slice_of_text(text), &status, &body, e);
-    json_memory_free(text);
-    if (r < 0) {
+    if (r < 0 && r != -ESTALE)
         disconnect(p);
-        return r;
-    }
-    json_t *out = json_loadb((const char *)body.bytes, body.size, JSON_REJECT_DUPLICATES, NULL);
-    const char *code = json_string_value(json_object_get(out, "code"));
-    if (status != 200 || !out) {
-        error_set(e, -ESTALE, "the peer refuses %s: %s", path, code ? code : "no reason given");
-        json_decref(out);
-        return -ESTALE;
-    }
-    *ret = out;
-    return 0;
+    return r;
 }
 
 /* ---- bringing the two together ---- */
@@ -250,15 +267,23 @@ static int state_push(struct peer *p, struct error *e)
     SCOPED(key256_wipe) struct key256 root = {0};
     int r = store_serialize(p->kbs->store, &database);
     store_root(p->kbs->store, &root);
+    if (r == 0)
+        r = connection(p, e); /* whose pair the root key is sealed for */
     for (size_t at = 0; r == 0 && at < database.size; at += CHUNK) {
         struct slice part = slice_of(database.bytes + at, MIN(database.size - at, (size_t)CHUNK));
         json_t *out = NULL;
         json_t *in = json_pack("{s:I, s:I, s:I, s:o}", "epoch", (json_int_t)p->epoch, "offset",
                                (json_int_t)at, "total", (json_int_t)database.size, "base64",
                                base64_of(part));
+        json_t *sealed = NULL;
         if (in && at == 0)
-            json_object_set_new(in, "root", base64_of(slice_of(root.bytes, sizeof root.bytes)));
-        r = ask(p, "/v1/peer/state", in, &out, e);
+            r = pair_key_seal(&p->pair, &root, &sealed);
+        if (sealed && json_object_set_new(in, "root", sealed) != 0)
+            r = -ENOMEM;
+        if (r == 0)
+            r = ask(p, "/v1/peer/state", in, &out, e);
+        else
+            json_decref(in);
         json_decref(out);
     }
     if (r == 0)
@@ -275,7 +300,7 @@ static int decode_member(const json_t *object, const char *name, struct buf *ret
 /* The other way: the standby has agreed with something that we do not have any more. */
 static int state_fetch(struct peer *p, struct error *e)
 {
-    SCOPED(buf_done) struct buf database = {.size_max = STATE_MAX}, root_bytes = {0};
+    SCOPED(buf_done) struct buf database = {.size_max = STATE_MAX};
     SCOPED(key256_wipe) struct key256 root = {0};
     uint64_t total = 1;
     int r = 0;
@@ -286,17 +311,14 @@ static int state_fetch(struct peer *p, struct error *e)
         if (r == 0)
             r = decode_member(out, "base64", &database);
         if (r == 0 && before == 0)
-            r = decode_member(out, "root", &root_bytes);
+            r = pair_key_open(&p->pair, json_object_get(out, "root"), &root);
         total = (uint64_t)json_integer_value(json_object_get(out, "total"));
         json_decref(out);
         if (r == 0 && (database.size == before || total > STATE_MAX))
             r = -EBADMSG;
     }
-    if (r == 0 && (!root_bytes.bytes || root_bytes.size != sizeof root.bytes))
-        r = -EBADMSG;
     if (r < 0)
         return r;
-    memcpy(root.bytes, root_bytes.bytes, sizeof root.bytes);
     LOG_NOTICE("the standby knew more: its state is taken", LOG_INT("bytes", database.size));
     return peer_state_take(p, buf_slice(&database), &root);
 }
@@ -555,6 +577,7 @@ void peer_free(struct peer *p)
         return;
     disconnect(p);
     p256_free(p->key);
+    pair_done(&p->pair);
     key256_wipe(&p->platform_key);
     free(p->dir);
     free(p->address);

@@ -177,6 +177,25 @@ def clients_of_every_kind_of_key_are_known_by_it(broker):
 
 
 @tap.test
+def no_request_ends_the_service(broker):
+    """What a client may send, the network process says in a way that the keeper takes."""
+    deep = "[" * 17 + "]" * 17
+    bodies = ("", "x", "[1]", deep, '{"a":' * 15 + "1" + "}" * 15, '{"%s":1}' % ("k" * 300),
+              '{"a":1,"a":2}', '{"a":"\\u0000"}', '{"a":1e400}', '{"a":1.5}', "[" + "0," * 20000 + "0]",
+              '{"tenant":"' + "t" * 500000 + '"}', '{"tenant":"\xff"}')
+    for path in ("/v1/tenant/list", "/v1/peer/state", "/v1/" + "p" * 80, "/%00", "/v1/tenant/list?x"):
+        for body in bodies:
+            connection = connect(broker)
+            connection.request("POST", path, body.encode("latin-1"))
+            tap.true(400 <= connection.getresponse().status < 500, f"{path} {body[:50]}")
+            connection.close()
+    connection = connect(broker)
+    connection.request("POST", "/v1/peer/state", "x" * 600000)
+    tap.equal(connection.getresponse().status, 413)
+    tap.equal(tenants(broker), ["shop"])
+
+
+@tap.test
 def a_second_hello_is_part_of_what_is_signed(broker):
     """A client whose first share of a key is of another group than the server's."""
     request = b"POST /v1/tenant/list HTTP/1.1\r\nHost: k\r\nConnection: close\r\n" \

@@ -160,12 +160,14 @@ static struct buf handshake(uint32_t id, const struct person *who, EVP_PKEY *sig
     return out;
 }
 
-static int status_of_call(uint32_t connection, bool *ret_closes)
+static char g_code[64]; /* of the last refusal */
+
+static int status_of(uint32_t connection, const char *path, bool *ret_closes)
 {
     struct buf body = {0};
     struct message_answer answer = {0};
     json_t *in = json_object();
-    REQUIRE(message_call_write(connection, "/v1/tenant/list", in, &body) == 0);
+    REQUIRE(message_call_write(connection, path, in, &body) == 0);
     json_decref(in);
     say(MESSAGE_CALL, 77, buf_slice(&body));
     buf_done(&body);
@@ -174,7 +176,16 @@ static int status_of_call(uint32_t connection, bool *ret_closes)
     REQUIRE(message_answer_parse(m.body, &answer) == 0);
     if (ret_closes)
         *ret_closes = answer.closes;
+    json_t *out = json_loadb((const char *)answer.text.bytes, answer.text.size, 0, NULL);
+    const char *code = json_string_value(json_object_get(out, "code"));
+    snprintf(g_code, sizeof g_code, "%s", code ? code : "");
+    json_decref(out);
     return answer.status;
+}
+
+static int status_of_call(uint32_t connection, bool *ret_closes)
+{
+    return status_of(connection, "/v1/tenant/list", ret_closes);
 }
 
 TEST(who_signed_the_handshake_is_who_asks)
@@ -242,6 +253,49 @@ TEST(a_proof_has_its_time)
     CHECK(closes);
     CHECK_EQ(status_of_call(1, &closes), 403);
     buf_done(&messages);
+    stop();
+}
+
+/* A runtime, whose evidence answers `nonce`. The handshakes here have one ServerHello.random. */
+static struct person attested(const uint8_t nonce[RATLS_NONCE_SIZE])
+{
+    struct person p = {0};
+    struct p256_key *key = NULL;
+    REQUIRE(p256_generate(&key) == 0);
+    REQUIRE(ratls_certificate(key, nonce, evidence, NULL, &p.peer.certificate, NULL) == 0);
+    p.key = p256_pkey(key);
+    EVP_PKEY_up_ref(p.key);
+    p256_free(key);
+    return p;
+}
+
+TEST(evidence_is_judged_by_the_handshake_it_came_in)
+{
+    uint8_t nonce[RATLS_NONCE_SIZE] = {1}, other[RATLS_NONCE_SIZE] = {2};
+    bool closes = true;
+    start();
+    (void)heard();
+    struct person fresh = attested(nonce), stale = attested(other);
+    struct buf messages = handshake(1, &fresh, fresh.key);
+    CHECK_EQ(status_of(1, "/v1/provision", NULL), 403);
+    CHECK_TEXT(g_code, "EVIDENCE_ABSENT");
+    say(MESSAGE_PEER, 1, buf_slice(&messages));
+    CHECK_EQ(status_of(1, "/v1/provision", NULL), 400);
+    CHECK_TEXT(g_code, "REQUEST_INVALID"); /* so it is past the evidence */
+    buf_done(&messages);
+    messages = handshake(2, &stale, stale.key);
+    say(MESSAGE_PEER, 2, buf_slice(&messages));
+    CHECK_EQ(status_of(2, "/v1/provision", NULL), 403);
+    CHECK_TEXT(g_code, "EVIDENCE_STALE");
+    /* What proves itself needs no young connection; all else does. */
+    w_now_ms += KEEPER_PROOF_MS;
+    (void)status_of(1, "/v1/peer/status", &closes);
+    CHECK(!closes);
+    (void)status_of(1, "/v1/provision", &closes);
+    CHECK(closes);
+    buf_done(&messages);
+    person_done(&fresh);
+    person_done(&stale);
     stop();
 }
 
