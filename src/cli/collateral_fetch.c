@@ -3,6 +3,7 @@
 
 #include "attest/dcap/collateral.h"
 #include "attest/vendor.h"
+#include "attest/x509_check.h"
 #include "base/hex.h"
 #include "cli/owner_keys.h"
 
@@ -251,62 +252,150 @@ static int platform_fetch(const struct fetch_settings *s, const struct vendor_pl
     return 0;
 }
 
-static int amd_put(const struct fetch_settings *s, const char *folder, const char *url,
-                   const char *name, bool must, struct error *e)
+/* ---- AMD ---- */
+
+/* Certificates or a revocation list of AMD's, read but not yet believed. */
+struct amd {
+    struct answer answer;
+    struct snp_certificates all;
+};
+
+static void amd_done(struct amd *amd)
 {
-    SCOPED(answer_done) struct answer answer = {{0}, {0}};
-    SCOPED(snp_certificates_done) struct snp_certificates all = {0};
+    answer_done(&amd->answer);
+    snp_certificates_done(&amd->all);
+}
+
+static int amd_get(const struct fetch_settings *s, const char *url, struct amd *ret,
+                   struct error *e)
+{
     long status = 0;
-    int r = get(s, url, &answer, &status, e);
+    int r = get(s, url, &ret->answer, &status, e);
     if (r == 0 && status != 200)
         r = error_set(e, -EIO, "%s answered %ld", url, status);
-    if (r == 0 && snp_certificates_add(&all, buf_slice(&answer.body)) < 0)
+    if (r == 0 && snp_certificates_add(&ret->all, buf_slice(&ret->answer.body)) < 0)
         r = error_set(e, -EBADMSG, "%s gave neither a certificate nor a revocation list", url);
-    if (r < 0 && !must) {
-        fprintf(stderr, "coffer-collateral: %s (going on without)\n", e->text);
-        *e = (struct error){0};
-        return 0;
+    return r;
+}
+
+static int amd_doubt(const char *url, struct error *e)
+{
+    return error_set(e, -EKEYREJECTED, "%s gave what cannot be believed: AMD has not signed it",
+                     url);
+}
+
+/* The root of `product` in a chain that is that root and what it has issued; NULL: it is none. */
+static X509 *amd_root(const struct snp_certificates *chain, enum snp_product product)
+{
+    uint8_t hash[SHA256_SIZE];
+    X509 *root = NULL;
+    for (int i = 0; i < chain->count && !root; i++)
+        if (x509_key_hash(chain->certificate[i], hash) == 0 &&
+            memcmp(hash, snp_amd_roots.key_hash[product], sizeof hash) == 0 &&
+            x509_issued(chain->certificate[i], chain->certificate[i]) == 0)
+            root = chain->certificate[i];
+    for (int i = 0; i < chain->count && root; i++)
+        if (x509_issued(chain->certificate[i], root) < 0)
+            return NULL;
+    return chain->count > 1 && chain->crl_count == 0 ? root : NULL;
+}
+
+/* Each list must be the root's and of now: another would only put a good one out of use. */
+static int amd_lists_check(const struct amd *lists, X509 *root, const char *url, struct error *e)
+{
+    if (lists->all.crl_count == 0 || lists->all.count > 0)
+        return error_set(e, -EBADMSG, "%s gave no revocation list", url);
+    for (int i = 0; i < lists->all.crl_count; i++) {
+        if (x509_crl_issued(lists->all.crl[i], root) < 0)
+            return amd_doubt(url, e);
+        if (x509_crl_valid_at(lists->all.crl[i], (int64_t)time(NULL)) < 0)
+            return error_set(e, -ETIME, "%s gave a revocation list that is not of now", url);
     }
-    return r < 0 ? r : file_put(folder, name, &answer.body, e);
+    return 0;
+}
+
+/* Chain and revocation list of a product, for "vcek" or "vlek". A service without lists is gone on
+ * without: then the policy says whether that will do. *ret_chain is the caller's. */
+static int amd_kind_fetch(const struct fetch_settings *s, const char *folder,
+                          enum snp_product product, const char *kind, struct amd *ret_chain,
+                          struct error *e)
+{
+    SCOPED(amd_done) struct amd lists = {{{0}, {0}}, {{0}, 0, {0}, 0}};
+    struct error why = {0};
+    char url[URL_SIZE], name[32];
+    const char *product_name = snp_product_name(product);
+    snprintf(url, sizeof url, "%s/%s/v1/%s/cert_chain", s->kds, kind, product_name);
+    int r = amd_get(s, url, ret_chain, e);
+    X509 *root = r == 0 ? amd_root(&ret_chain->all, product) : NULL;
+    if (r == 0 && !root)
+        r = amd_doubt(url, e);
+    if (r < 0)
+        return r;
+    snprintf(url, sizeof url, "%s/%s/v1/%s/crl", s->kds, kind, product_name);
+    bool has_lists = amd_get(s, url, &lists, &why) == 0;
+    if (has_lists)
+        r = amd_lists_check(&lists, root, url, e);
+    else
+        fprintf(stderr, "coffer-collateral: %s (going on without)\n", why.text);
+    snprintf(name, sizeof name, "%s_chain.pem", kind);
+    if (r == 0)
+        r = file_put(folder, name, &ret_chain->answer.body, e);
+    snprintf(name, sizeof name, "%s_crl.der", kind);
+    return r < 0 || !has_lists ? r : file_put(folder, name, &lists.answer.body, e);
+}
+
+/* A chip's own certificate, which what is in `chain` has issued. */
+static int amd_chip_fetch(const struct fetch_settings *s, const char *folder, const char *url,
+                          const char *name, const struct amd *chain, struct error *e)
+{
+    SCOPED(amd_done) struct amd chip = {{{0}, {0}}, {{0}, 0, {0}, 0}};
+    int r = amd_get(s, url, &chip, e);
+    bool issued = false;
+    for (int i = 0; r == 0 && i < chain->all.count && chip.all.count == 1; i++) {
+        X509 *by = chain->all.certificate[i];
+        issued = issued || (x509_issued(by, by) < 0 && /* the root endorses no chip */
+                            x509_issued(chip.all.certificate[0], by) == 0);
+    }
+    if (r == 0 && !issued)
+        r = amd_doubt(url, e);
+    return r < 0 ? r : file_put(folder, name, &chip.answer.body, e);
+}
+
+static enum snp_product amd_product(const char *name)
+{
+    for (unsigned i = 1; i < SNP_PRODUCT_COUNT; i++)
+        if (strcmp(name, snp_product_name((enum snp_product)i)) == 0)
+            return (enum snp_product)i;
+    return SNP_PRODUCT_UNKNOWN;
 }
 
 static int report_fetch(const struct fetch_settings *s, const struct snp_report *report,
                         struct error *e)
 {
-    const char *product = s->product ? s->product : snp_product_name(report->product);
-    enum snp_product p = report->product;
+    SCOPED(amd_done) struct amd chain = {{{0}, {0}}, {{0}, 0, {0}, 0}};
+    enum snp_product p = s->product ? amd_product(s->product) : report->product;
     char folder[4096], url[URL_SIZE], chip[2 * SNP_CHIP_ID_SIZE + 1], name[160];
-    for (unsigned i = 1; s->product && i < SNP_PRODUCT_COUNT; i++)
-        if (strcmp(s->product, snp_product_name((enum snp_product)i)) == 0)
-            p = (enum snp_product)i;
     if (p == SNP_PRODUCT_UNKNOWN)
         return error_set(e, -EINVAL,
                          "the report does not say its product: give --product Milan, "
                          "Genoa or Turin");
     struct snp_tcb tcb = snp_tcb_of(p, report->tcb_reported);
     const char *kind = report->signing_key == SNP_VLEK ? "vlek" : "vcek";
-    snprintf(folder, sizeof folder, "%.3000s/amd-%.10s", s->dir, product);
+    snprintf(folder, sizeof folder, "%.3000s/amd-%.10s", s->dir, snp_product_name(p));
     if ((mkdir(s->dir, 0755) < 0 && errno != EEXIST) ||
         (mkdir(folder, 0755) < 0 && errno != EEXIST))
         return error_set(e, -errno, "cannot write into '%s'", s->dir);
-    snprintf(url, sizeof url, "%s/%s/v1/%s/cert_chain", s->kds, kind, product);
-    snprintf(name, sizeof name, "%s_chain.pem", kind);
-    int r = amd_put(s, folder, url, name, true, e);
-    snprintf(url, sizeof url, "%s/%s/v1/%s/crl", s->kds, kind, product);
-    snprintf(name, sizeof name, "%s_crl.der", kind);
-    if (r == 0)
-        r = amd_put(s, folder, url, name, false, e);
+    int r = amd_kind_fetch(s, folder, p, kind, &chain, e);
     if (r < 0 || report->signing_key == SNP_VLEK)
         return r; /* a VLEK comes from the provider, in the auxblob */
     hex_encode(slice_of(report->chip_id, p == SNP_TURIN ? 8 : SNP_CHIP_ID_SIZE), chip);
-    snprintf(url, sizeof url,
-             "%s/vcek/v1/%s/%s?%.0sblSPL=%02u&teeSPL=%02u&snpSPL=%02u&ucodeSPL=%02u", s->kds,
-             product, chip, "", tcb.boot_loader, tcb.tee, tcb.snp, tcb.microcode);
+    snprintf(url, sizeof url, "%s/vcek/v1/%s/%s?blSPL=%02u&teeSPL=%02u&snpSPL=%02u&ucodeSPL=%02u",
+             s->kds, snp_product_name(p), chip, tcb.boot_loader, tcb.tee, tcb.snp, tcb.microcode);
     if (p == SNP_TURIN)
         snprintf(url + strlen(url), sizeof url - strlen(url), "&fmcSPL=%02u", tcb.fmc);
     snprintf(name, sizeof name, "vcek_%.64s_%u_%u_%u_%u.der", chip, tcb.boot_loader, tcb.tee,
              tcb.snp, tcb.microcode);
-    r = amd_put(s, folder, url, name, true, e);
+    r = amd_chip_fetch(s, folder, url, name, &chain, e);
     if (r == 0)
         printf("%s/%s\n", folder, name);
     return r;
@@ -359,6 +448,32 @@ int fetch_for_platform(const struct fetch_settings *s, struct error *e)
     return platform_fetch(s, &platform, e);
 }
 
+/* "amd-Milan": as report_fetch() names its folders; what it has of, once more. A chip's certificate
+ * does not change: with a new TCB there is another. */
+static int amd_again(const struct fetch_settings *s, const char *name, bool *ret_known,
+                     struct error *e)
+{
+    static const char *const kinds[] = {"vcek", "vlek"};
+    enum snp_product product =
+        strncmp(name, "amd-", 4) == 0 ? amd_product(name + 4) : SNP_PRODUCT_UNKNOWN;
+    char folder[4096], path[4200];
+    int r = 0;
+    if (product == SNP_PRODUCT_UNKNOWN)
+        return 0;
+    snprintf(folder, sizeof folder, "%.3000s/%.60s", s->dir, name);
+    for (size_t i = 0; i < ARRAY_COUNT(kinds) && r == 0; i++) {
+        SCOPED(amd_done) struct amd chain = {{{0}, {0}}, {{0}, 0, {0}, 0}};
+        snprintf(path, sizeof path, "%s/%s_chain.pem", folder, kinds[i]);
+        if (access(path, F_OK) < 0)
+            continue;
+        *ret_known = true;
+        r = amd_kind_fetch(s, folder, product, kinds[i], &chain, e);
+        if (r == 0)
+            printf("%s\n", path);
+    }
+    return r;
+}
+
 /* "tdx-50806f000000-platform": as platform_fetch() names its folders. */
 static int folder_again(const struct fetch_settings *s, const char *name, bool *ret_known,
                         struct error *e)
@@ -367,6 +482,8 @@ static int folder_again(const struct fetch_settings *s, const char *name, bool *
     struct vendor_platform platform;
     if (strlen(name) >= sizeof copy)
         return 0;
+    if (strncmp(name, "amd-", 4) == 0)
+        return amd_again(s, name, ret_known, e);
     memcpy(copy, name, strlen(name) + 1);
     const char *tee = strtok_r(copy, "-", &save), *fmspc = strtok_r(NULL, "-", &save),
                *ca = strtok_r(NULL, "-", &save);

@@ -9,6 +9,7 @@ import http.server
 import json
 import os
 import shutil
+import ssl
 import subprocess
 import sys
 import tempfile
@@ -346,6 +347,103 @@ def collateral_is_fetched_checked_and_fetched_again(broker):
     tap.true(code == 1 and "another platform" in text, text)
     code, text = coffer(*base)
     tap.true(code == 2 and "--quote" in text, text)
+    server.shutdown()
+
+
+class Kds(http.server.BaseHTTPRequestHandler):
+    """AMD's service for one chip of the vectors, and for whatever list a test wants."""
+    answers, asked = {}, []
+
+    def log_message(self, format, *args):
+        pass
+
+    def do_GET(self):
+        path = urllib.parse.urlparse(self.path)
+        Kds.asked.append(self.path)
+        body = Kds.answers.get(path.path)
+        if body is None:
+            self.send_error(404)
+            return
+        self.send_response(200)
+        self.end_headers()
+        self.wfile.write(body)
+
+
+def openssl(*words):
+    subprocess.run(["openssl", *words], check=True, stdout=subprocess.DEVNULL,
+                   stderr=subprocess.DEVNULL)
+
+
+def list_of_a_stranger(directory):
+    """A revocation list with the name of AMD's root and the signature of somebody else."""
+    key, authority = directory + "/stranger.key", directory + "/stranger.pem"
+    with open(directory + "/stranger.cnf", "w", encoding="utf-8") as f:
+        f.write(f"[ca]\ndefault_ca=d\n[d]\ndatabase={directory}/index\ndefault_md=sha256\n"
+                "default_crl_days=30\n[req]\ndistinguished_name=n\n[n]\n")
+    with open(directory + "/index", "w", encoding="utf-8"):
+        pass
+    openssl("req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-384", "-nodes",
+            "-keyout", key, "-out", authority, "-subj", "/CN=ARK-Milan", "-config",
+            directory + "/stranger.cnf")
+    openssl("ca", "-gencrl", "-config", directory + "/stranger.cnf", "-keyfile", key, "-cert",
+            authority, "-out", directory + "/stranger.crl")
+    openssl("crl", "-in", directory + "/stranger.crl", "-outform", "DER", "-out",
+            directory + "/stranger.der")
+    with open(directory + "/stranger.der", "rb") as f:
+        return f.read()
+
+
+@tap.test
+def statements_of_amd_are_fetched_checked_and_fetched_again(broker):
+    ark, ask, vcek = (sample(name) for name in ("roots/ark_milan.der", "roots/ask_milan.der",
+                                                "snp/snp2-virtee_vcek.der"))
+    if ark is None or ask is None or vcek is None:
+        return
+    report = VECTORS + "/snp/virtee_milan_v2_report.hex"
+    chip = ("d49554ec717f4e5b0fe6b143bcf0405bd7ae304727edf46603f2a76aef6a3abc15d7af38db757039029f"
+            "0efacfd08e244324884738c72b082e2f87a44d541eb6")
+    chain = "".join(ssl.DER_cert_to_PEM_cert(one) for one in (ask, ark)).encode()
+    good = {"/vcek/v1/Milan/cert_chain": chain, "/vcek/v1/Milan/" + chip: vcek}
+    server = http.server.HTTPServer(("127.0.0.1", 0), Kds)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    place = broker.directory + "/kds/amd-Milan"
+    base = ["attest", "collateral", "--dir", broker.directory + "/kds", "--kds",
+            f"http://127.0.0.1:{server.server_port}"]
+    first = base + ["--quote", report, "--product", "Milan"]
+    # Nothing that AMD has not signed is put anywhere.
+    changed = bytearray(vcek)
+    changed[len(changed) // 2] ^= 1
+    for wrong in ({"/vcek/v1/Milan/cert_chain": ssl.DER_cert_to_PEM_cert(ark).encode()},
+                  {"/vcek/v1/Milan/cert_chain": chain.replace(b"A", b"B", 40)},
+                  {"/vcek/v1/Milan/" + chip: bytes(changed)},
+                  {"/vcek/v1/Milan/" + chip: ark}, {"/vcek/v1/Milan/" + chip: None},
+                  {"/vcek/v1/Milan/crl": list_of_a_stranger(broker.directory)},
+                  {"/vcek/v1/Milan/crl": chain}):
+        Kds.answers = {**good, **wrong}
+        code, text = coffer(*first)
+        tap.true(code == 1 and ("cannot be believed" in text or "gave n" in text
+                                or "404" in text), f"{list(wrong)}: {text}")
+        tap.true(not any(name.endswith((".der", "crl.der")) for name in os.listdir(place)), wrong)
+    Kds.answers, Kds.asked = good, []
+    code, text = coffer(*first)
+    tap.true(code == 0 and place in text and "going on without" in text, text)
+    tap.true(any("blSPL=03&teeSPL=00&snpSPL=08&ucodeSPL=115" in path for path in Kds.asked),
+             Kds.asked)
+    verify = ["attest", "verify", report, "--collateral", place, "--at", "2024-01-01T00:00:00Z"]
+    code, text = coffer(*verify)
+    tap.true(code == 0 and "not checked: no list" in text, text)
+    before = sorted(os.listdir(place))
+    Kds.asked = []
+    code, text = coffer(*base, "--refresh")
+    tap.true(code == 0 and "vcek_chain.pem" in text, text)
+    tap.equal(Kds.asked, ["/vcek/v1/Milan/cert_chain", "/vcek/v1/Milan/crl"])
+    for wrong in ({"/vcek/v1/Milan/cert_chain": b"nothing"},
+                  {"/vcek/v1/Milan/crl": list_of_a_stranger(broker.directory)}):
+        Kds.answers = {**good, **wrong}
+        code, text = coffer(*base, "--refresh")
+        tap.equal(code, 1, text)
+        tap.equal(sorted(os.listdir(place)), before)
+        tap.equal(coffer(*verify)[0], 0)
     server.shutdown()
 
 

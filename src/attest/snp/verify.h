@@ -11,7 +11,7 @@
 #include "attest/x509_check.h"
 
 #define SNP_CERTIFICATES_MAX 24
-#define SNP_CRLS_MAX 4
+#define SNP_CRLS_MAX 8 /* for VCEK and VLEK of each product */
 
 /* Why a report is refused. M(id, code, message) */
 #define SNP_FAULTS(M)                                                                           \
