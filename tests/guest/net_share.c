@@ -291,6 +291,17 @@ static void files(void)
     show("position", lseek(file, 0, SEEK_CUR));
     show_text("arrives", bytes, recv(server, bytes, 5, MSG_WAITALL));
     show("at the end", sendfile(client, file, NULL, 100));
+    at = 200;
+    show("sendfile behind the end", sendfile(client, file, &at, 10));
+    at = 190;
+    show("sendfile to the end", sendfile(client, file, &at, 100));
+    show("offset", at);
+    show_text("arrives", bytes, recv(server, bytes, 10, MSG_WAITALL));
+    int closed = open("/dev/null", O_WRONLY);
+    at = 0;
+    show("sendfile from what cannot be read", sendfile(client, closed, &at, 10));
+    close(closed);
+    show("sendfile of nothing", sendfile(client, file, &at, 0));
     at = -1;
     show("sendfile before the start", sendfile(client, file, &at, 1));
     show("sendfile from a socket", sendfile(file, server, NULL, 1));

@@ -4,6 +4,7 @@
 #include <fcntl.h>
 #include <linux/fs.h>
 #include <poll.h>
+#include <signal.h>
 #include <sys/epoll.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
@@ -246,6 +247,45 @@ static void holes(void)
     close(fd);
 }
 
+/* sendfile() to a socket, each way it may end. */
+static void to_socket(int pair[2], int a, int wo)
+{
+    off_t at = 1000000;
+    int size = 1 << 20;
+    T(sendfile(pair[0], a, &at, 10));
+    T(at);
+    at = 5;
+    T(sendfile(pair[0], wo, &at, 10));
+    T(sendfile(pair[0], a, &at, 0));
+    T(sendfile(pair[0], a, (off_t *)8, 10));
+    T(at);
+    T(fcntl(pair[0], F_SETFL, O_APPEND));
+    T(sendfile(pair[0], a, &at, 10));
+    T(fcntl(pair[0], F_SETFL, 0));
+    T(setsockopt(pair[0], SOL_SOCKET, SO_SNDBUF, &size, sizeof size));
+    T(sendfile(pair[0], a, &at, 45000));
+    T(at);
+    unsigned sum = 0;
+    for (int left = 45000; left > 0;) {
+        ssize_t n = read(pair[1], g_text, sizeof g_text);
+        for (ssize_t i = 0; i < n; i++)
+            sum = sum * 31 + (unsigned char)g_text[i];
+        left -= n > 0 ? (int)n : left;
+    }
+    T(sum);
+    T(fcntl(pair[0], F_SETFL, O_NONBLOCK));
+    ssize_t sent, all = 0;
+    while (at = 7, (sent = sendfile(pair[0], a, &at, 40000)) > 0)
+        all += at - 7 == sent ? sent : 1 << 30;
+    T(sent);
+    T(all > 40000 && all < 1 << 30);
+    T(at);
+    T(shutdown(pair[1], SHUT_RD));
+    signal(SIGPIPE, SIG_IGN);
+    T(sendfile(pair[0], a, &at, 10));
+    T(at);
+}
+
 static void copies(void)
 {
     off_t at, to;
@@ -300,6 +340,7 @@ static void copies(void)
     T(sendfile(pair[0], a, &at, 2000));
     T(read(pair[1], g_text, sizeof g_text));
     T(at);
+    to_socket(pair, a, wo);
     at = 0;
     T(splice(a, &at, pipes[1], NULL, 3000, 0));
     T(at);

@@ -252,6 +252,92 @@ static int sendfile_check(const struct end *from, const struct end *to, size_t s
     return (to->flags & O_APPEND) && !is_pipe(to) ? -EINVAL : 0;
 }
 
+/* --- sendfile(2) as servers call it: where one look will do ------------------------------------ */
+
+/* Sends a chunk to what may be a socket of the host; -ENOTSOCK if it is not. */
+static int64_t send_chunk(int fd, const char *bytes, size_t size, int flags)
+{
+    size_t done = 0;
+    int64_t n = 0;
+    while (done < size) {
+        n = rt_block(SYS_sendto, fd, bytes + done, size - done, flags, NULL, 0);
+        if (n <= 0 || (size_t)n > size - done)
+            break;
+        done += (size_t)n;
+    }
+    return done > 0 ? (int64_t)done : n;
+}
+
+/* From a shielded file to a socket of the host. False if it is something else, or if nothing was
+ * read: the long way says what that means. */
+static bool file_to_host(const struct copy *job, struct end *from, int64_t *ret)
+{
+    char buffer[CHUNK_SIZE];
+    size_t done = 0, size = MIN(job->size, (size_t)COPY_SIZE_MAX);
+    long flags = host_call(SYS_fcntl, job->out, F_GETFL);
+    if (from->type != S_IFREG || !end_allows(from, false) || flags < 0 ||
+        (flags & (O_PATH | O_APPEND)))
+        return false;
+    while (done < size) {
+        int64_t n = end_read(from, buffer, MIN(size - done, sizeof buffer));
+        if (n <= 0 && done == 0)
+            return false;
+        if (n <= 0)
+            break;
+        bool more = done + (size_t)n < size;
+        int64_t sent = send_chunk(job->out, buffer, (size_t)n, more ? MSG_MORE : 0);
+        *ret = sent;
+        if (sent <= 0 && done == 0)
+            return sent != -ENOTSOCK;
+        if (sent <= 0)
+            break;
+        advance(from, sent);
+        done += (size_t)sent;
+        if (sent < n)
+            break;
+    }
+    *ret = (int64_t)done;
+    return true;
+}
+
+/* From a file of the host, one chunk, to a socket of the network shield; as above. What can be read at
+ * an offset is a file, and open for reading. */
+static bool host_to_socket(const struct copy *job, struct end *from, struct end *to, int64_t *ret)
+{
+    char buffer[CHUNK_SIZE];
+    if (job->size > sizeof buffer || to->type != S_IFSOCK || (to->flags & O_APPEND) ||
+        !end_allows(to, true))
+        return false;
+    int64_t n = rt_block(SYS_pread64, from->fd, buffer, job->size, from->offset);
+    if (n <= 0 || n > (int64_t)job->size)
+        return false;
+    *ret = end_write(to, buffer, (size_t)n, 0);
+    advance(from, MAX(*ret, (int64_t)0));
+    return true;
+}
+
+/* False: nothing was done. */
+static bool sendfile_short(const struct copy *job, int64_t *ret)
+{
+    struct end from = {.fd = job->in}, to = {.fd = job->out};
+    bool from_file = fd_is_shielded(job->in), to_file = fd_is_shielded(job->out), done = false;
+    int64_t at;
+    if (from_file == to_file || !job->in_offset || job->size == 0 ||
+        guest_get(&at, job->in_offset) < 0 || at < 0)
+        return false;
+    int r = from_file ? end_open(&from, job->in) : end_open(&to, job->out);
+    from.offset = at;
+    if (r == 0 && from.file)
+        done = file_to_host(job, &from, ret);
+    else if (r == 0 && to.file)
+        done = host_to_socket(job, &from, &to, ret);
+    end_done(&from);
+    end_done(&to);
+    if (done && offset_put(job->in_offset, &from) < 0)
+        *ret = -EFAULT;
+    return done;
+}
+
 int64_t sys_sendfile(struct syscall_call *c)
 {
     struct copy job = {.out = (int)c->args[0],
@@ -261,7 +347,10 @@ int64_t sys_sendfile(struct syscall_call *c)
                        .check = sendfile_check};
     if (!fd_is_shielded(job.in) && !fd_is_shielded(job.out))
         return sys_pass(c);
-    int64_t at = 0, r = job.in_offset ? guest_get(&at, job.in_offset) : 0;
+    int64_t at = 0, r;
+    if (sendfile_short(&job, &r))
+        return r;
+    r = job.in_offset ? guest_get(&at, job.in_offset) : 0;
     if (r == 0)
         r = copy_run(&job);
     /* This call alone gives the offset back also where it fails. */
