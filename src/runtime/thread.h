@@ -7,6 +7,7 @@
 #define COFFER_RUNTIME_THREAD_H
 
 #include "base/macros.h"
+#include "runtime/creds.h"
 
 #include <signal.h>
 #include <stdatomic.h>
@@ -51,7 +52,8 @@ struct process {
     bool vfork_child;
     uint32_t vfs_client, vfs_serial; /* of a child of vfork(): see vfs/vfs.h */
     struct volume_file *vfs_cwd;     /* of a child of vfork(): its working directory on a volume */
-    _Atomic int thread_count;        /* guest threads alive */
+    _Atomic uint32_t vfs_umask;
+    _Atomic int thread_count;                 /* guest threads alive */
     struct limit_view descriptors, file_size; /* see process/limits.c */
     struct rlimit room_before;                /* see fd_room_enter() */
     unsigned room;
@@ -98,6 +100,7 @@ struct thread {
     uint64_t held_signals; /* signals blocked by the guest that the host does not block */
     siginfo_t held_info[THREAD_HELD_COUNT]; /* of them: see signal_held_info() */
     struct thread *next, *previous;         /* under the threads lock */
+    struct creds creds;                     /* see fs_creds() */
 };
 
 /* The calling thread. Only on guest threads (or after thread_adopt()). */

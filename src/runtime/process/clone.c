@@ -158,6 +158,7 @@ static struct start *start_new(struct thread *parent, const struct clone_request
                    .in_runtime = 1,
                    .signal_stack = {.ss_flags = SS_DISABLE},
                    .signal_mask = parent->signal_mask,
+                   .creds = parent->creds,
                    .guest_fs = request->flags & CLONE_SETTLS ? request->tls : parent->guest_fs,
                    .clear_tid = request->flags & CLONE_CHILD_CLEARTID ? request->child_tid : 0},
         .regs = *thread_regs(parent),

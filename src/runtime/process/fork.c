@@ -84,6 +84,7 @@ static void become_process(struct thread *t)
     g_process.fds = borrowed->fds;
     g_process.descriptors = borrowed->descriptors;
     g_process.file_size = borrowed->file_size;
+    atomic_store(&g_process.vfs_umask, atomic_load(&borrowed->vfs_umask));
     atomic_store(&g_process.hidden_reserved, atomic_load(&borrowed->hidden_reserved));
     t->process = &g_process;
     vfs_fork_child();
@@ -299,6 +300,7 @@ static int vfork_prepare(struct thread *t, const struct clone_request *request,
                                       .descriptors = t->process->descriptors,
                                       .file_size = t->process->file_size};
     atomic_init(&child->process.thread_count, 1);
+    atomic_init(&child->process.vfs_umask, atomic_load(&t->process->vfs_umask));
     atomic_init(&child->process.hidden_reserved, atomic_load(&t->process->hidden_reserved));
     for (int i = 0; i <= SIGNAL_COUNT; i++)
         child->actions.of[i] = t->process->actions->of[i];
@@ -308,6 +310,7 @@ static int vfork_prepare(struct thread *t, const struct clone_request *request,
         .in_runtime = 1,
         .xsave_size = t->xsave_size,
         .signal_mask = t->signal_mask,
+        .creds = t->creds,
         .signal_stack = t->signal_stack,
         .guest_fs = request->flags & CLONE_SETTLS ? request->tls : t->guest_fs,
     };

@@ -6,6 +6,7 @@
 #include "runtime/fd_table.h"
 #include "runtime/guest.h"
 #include "runtime/syscall/call.h"
+#include "runtime/thread.h"
 #include "runtime/vfs/vfs.h"
 
 #include <dirent.h>
@@ -435,6 +436,14 @@ static int64_t common_fcntl(struct file *f, int command, unsigned long arg)
     }
 }
 
+/* Of a file that says whose it is. */
+static bool is_owner(struct file *f, const struct creds *creds)
+{
+    struct statx stat;
+    return (creds->powers & POWER_OWNER) || !f->ops->stat || f->ops->stat(f, &stat) < 0 ||
+           stat.stx_uid == creds->uid;
+}
+
 #define FLAGS_SETTABLE (O_APPEND | O_NONBLOCK | O_DIRECT | O_NOATIME | O_ASYNC)
 
 int64_t sys_fcntl(struct syscall_call *c)
@@ -457,6 +466,8 @@ int64_t sys_fcntl(struct syscall_call *c)
         return atomic_load(&f->flags);
     case F_SETFL: {
         int flags = atomic_load(&f->flags);
+        if ((c->args[2] & O_NOATIME) && !(flags & O_NOATIME) && !is_owner(f, &c->thread->creds))
+            return -EPERM;
         atomic_store(&f->flags, (flags & ~FLAGS_SETTABLE) | ((int)c->args[2] & FLAGS_SETTABLE));
         return is_socket(f) ? sys_pass(c) : 0;
     }

@@ -144,21 +144,23 @@ int place_may_create(const struct place *place, struct volume_attr *ret_dir)
     int r = (int)ref_getattr(place->volume, place->dir, ret_dir);
     if (r < 0)
         return r;
-    struct creds creds = fs_creds();
-    return permission_check(ret_dir, &creds, PERMISSION_WRITE | PERMISSION_EXECUTE);
+    return permission_check(ret_dir, fs_creds(), PERMISSION_WRITE | PERMISSION_EXECUTE);
 }
 
 struct volume_attr attr_for_new(uint32_t mode, const struct volume_attr *dir)
 {
-    struct creds creds = fs_creds();
-    struct volume_attr attr = {.mode = mode, .uid = creds.uid, .gid = creds.gid};
-    if (!S_ISLNK(mode))
-        attr.mode &= ~atomic_load(&g_fs.umask);
+    const struct creds *creds = fs_creds();
+    struct volume_attr attr = {.mode = mode, .uid = creds->uid, .gid = creds->gid};
     if (dir->mode & S_ISGID) {
+        const uint32_t as_group = S_ISGID | S_IXGRP;
         attr.gid = dir->gid;
         if (S_ISDIR(mode))
             attr.mode |= S_ISGID;
+        else if ((mode & as_group) == as_group && !permission_keeps_group_bit(dir->gid, creds))
+            attr.mode &= ~(uint32_t)S_ISGID;
     }
+    if (!S_ISLNK(mode))
+        attr.mode &= ~fs_umask();
     return attr;
 }
 

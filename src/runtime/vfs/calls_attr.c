@@ -24,8 +24,8 @@ static int64_t set(const struct inode_ref *ref, unsigned mask, const struct volu
     struct request rq = {.op = REQUEST_SETATTR,
                          .volume = ref->volume,
                          .ino = ref->ino,
-                         .flags = mask & VOLUME_ATTR_SIZE ? atomic_load(&g_fs.ordinary) : 0,
                          .mask = mask,
+                         .creds = mask & VOLUME_ATTR_SIZE ? fs_writer() : NULL,
                          .attr = *attr};
     int64_t r = mask ? fs_request(&rq) : 0;
     if (r == 0 && mask && watch_any()) {
@@ -117,15 +117,15 @@ static bool flags_are_known(uint64_t flags)
 
 static int64_t chmod_ref(const struct inode_ref *ref, const void *arg)
 {
-    struct creds creds = fs_creds();
-    int r = permission_own(&ref->attr, &creds);
+    const struct creds *creds = fs_creds();
+    int r = permission_own(&ref->attr, creds);
     if (r < 0)
         return r;
     if (S_ISLNK(ref->attr.mode))
         return -EOPNOTSUPP;
     struct volume_attr attr = ref->attr;
     attr.mode = (attr.mode & S_IFMT) | (*(const uint32_t *)arg & 07777);
-    if (!creds.privileged && !permission_in_group(&creds, attr.gid))
+    if (!permission_keeps_group_bit(attr.gid, creds))
         attr.mode &= (uint32_t)~S_ISGID;
     return set(ref, VOLUME_ATTR_MODE, &attr);
 }
@@ -165,13 +165,13 @@ struct chown_arg {
 static int64_t chown_ref(const struct inode_ref *ref, const void *arg)
 {
     const struct chown_arg *want = arg;
-    struct creds creds = fs_creds();
+    const struct creds *creds = fs_creds();
     struct volume_attr attr = ref->attr;
     unsigned mask = 0;
     bool keeps_uid = want->uid == UINT32_MAX || want->uid == attr.uid;
     bool own_gid =
-        want->gid == UINT32_MAX || want->gid == attr.gid || permission_in_group(&creds, want->gid);
-    if (!creds.privileged && !(creds.uid == attr.uid && keeps_uid && own_gid) &&
+        want->gid == UINT32_MAX || want->gid == attr.gid || permission_in_group(creds, want->gid);
+    if (!(creds->powers & POWER_CHOWN) && !(creds->uid == attr.uid && keeps_uid && own_gid) &&
         !(want->uid == UINT32_MAX && want->gid == UINT32_MAX))
         return -EPERM;
     if (want->uid != UINT32_MAX) {
@@ -182,10 +182,10 @@ static int64_t chown_ref(const struct inode_ref *ref, const void *arg)
         attr.gid = want->gid;
         mask |= VOLUME_ATTR_GID;
     }
-    /* Rights that the old owner gave must not pass to the new one. */
-    uint32_t risky = attr.mode & (S_ISUID | (attr.mode & S_IXGRP ? S_ISGID : 0));
-    if (S_ISREG(attr.mode) && mask && risky) {
-        attr.mode &= ~risky;
+    /* Rights that the old owner gave must not pass to the new one; even where nothing changes. */
+    uint32_t lost = S_ISDIR(attr.mode) ? 0 : permission_bits_lost(&ref->attr, creds);
+    if (lost) {
+        attr.mode &= ~lost;
         mask |= VOLUME_ATTR_MODE;
     }
     return set(ref, mask, &attr);
@@ -238,10 +238,9 @@ static int64_t ns_of(const struct timespec *time)
 static int64_t times_ref(const struct inode_ref *ref, const void *arg)
 {
     const struct times_arg *want = arg;
-    struct creds creds = fs_creds();
-    int r = permission_own(&ref->attr, &creds);
+    int r = permission_own(&ref->attr, fs_creds());
     if (r < 0 && want->both_now)
-        r = permission_check(&ref->attr, &creds, PERMISSION_WRITE);
+        r = permission_check(&ref->attr, fs_creds(), PERMISSION_WRITE);
     if (r < 0)
         return r;
     struct volume_attr attr = ref->attr;
@@ -339,10 +338,9 @@ int64_t sys_utime(struct syscall_call *c)
 
 static int64_t truncate_ref(const struct inode_ref *ref, const void *arg)
 {
-    struct creds creds = fs_creds();
     if (!S_ISREG(ref->attr.mode))
         return S_ISDIR(ref->attr.mode) ? -EISDIR : -EINVAL;
-    int r = permission_check(&ref->attr, &creds, PERMISSION_WRITE);
+    int r = permission_check(&ref->attr, fs_creds(), PERMISSION_WRITE);
     if (r < 0)
         return r;
     struct volume_attr attr = ref->attr;

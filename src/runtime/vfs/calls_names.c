@@ -80,7 +80,7 @@ static int64_t mknod_place(struct path_job *job, struct place *p)
     else if (type != S_IFREG && type != S_IFIFO && type != S_IFSOCK && type != S_IFCHR &&
              type != S_IFBLK)
         return -EINVAL;
-    if ((type == S_IFCHR || type == S_IFBLK) && !fs_creds().privileged)
+    if ((type == S_IFBLK || (type == S_IFCHR && job->b != 0)) && !fs_may(POWER_MKNOD))
         return -EPERM;
     return make(p, mode, type == S_IFCHR || type == S_IFBLK ? job->b : 0, (struct slice){0});
 }
@@ -148,8 +148,7 @@ static int may_remove(const struct place *p)
     int r = (int)ref_getattr(p->volume, p->dir, &dir);
     if (r < 0)
         return r;
-    struct creds creds = fs_creds();
-    return permission_remove(&dir, &p->attr, &creds);
+    return permission_remove(&dir, &p->attr, fs_creds());
 }
 
 static struct watch_name watch_name_at(const struct place *p)
@@ -345,27 +344,27 @@ static int check_renamed(const struct place *from, const struct place *to, uint6
         return -ENOTDIR;
     if (from->mount->read_only || to->mount->read_only)
         return -EROFS;
-    return (flags & RENAME_WHITEOUT) && !fs_creds().privileged ? -EPERM : 0;
+    return 0;
 }
 
 static int check_rename_permission(const struct place *from, const struct place *to)
 {
-    struct creds creds = fs_creds();
-    if (creds.privileged)
+    const struct creds *creds = fs_creds();
+    if (!(~creds->powers & (POWER_OVERRIDE | POWER_OWNER)))
         return 0;
     struct volume_attr from_dir, to_dir;
     int r = (int)ref_getattr(from->volume, from->dir, &from_dir);
     if (r == 0)
         r = (int)ref_getattr(to->volume, to->dir, &to_dir);
     if (r == 0)
-        r = permission_remove(&from_dir, &from->attr, &creds);
+        r = permission_remove(&from_dir, &from->attr, creds);
     if (r == 0 && to->ino != 0)
-        r = permission_remove(&to_dir, &to->attr, &creds);
+        r = permission_remove(&to_dir, &to->attr, creds);
     else if (r == 0)
-        r = permission_check(&to_dir, &creds, PERMISSION_WRITE | PERMISSION_EXECUTE);
+        r = permission_check(&to_dir, creds, PERMISSION_WRITE | PERMISSION_EXECUTE);
     /* Moving a directory rewrites its "..". */
     if (r == 0 && S_ISDIR(from->attr.mode) && from->dir != to->dir)
-        r = permission_check(&from->attr, &creds, PERMISSION_WRITE);
+        r = permission_check(&from->attr, creds, PERMISSION_WRITE);
     return r;
 }
 
@@ -469,8 +468,10 @@ static int64_t link_places(struct two_paths *t, uint64_t flags)
         return -EPERM;
     if (t->to.trailing_slash)
         return -ENOENT;
+    r = t->to.ino == 0 ? permission_link(&ref.attr, fs_creds()) : 0;
     struct volume_attr dir;
-    r = may_make(&t->to, &dir);
+    if (r == 0)
+        r = may_make(&t->to, &dir);
     if (r < 0)
         return r;
     struct request rq = {.op = REQUEST_LINK,

@@ -166,11 +166,10 @@ int64_t sys_bind_path(struct syscall_call *c)
 
 static int64_t connect_to(struct syscall_call *c, const struct place *p)
 {
-    struct creds creds = fs_creds();
     struct sockaddr_un address;
     if (p->ino == 0)
         return -ENOENT;
-    int r = permission_check(&p->attr, &creds, PERMISSION_WRITE);
+    int r = permission_check(&p->attr, fs_creds(), PERMISSION_WRITE);
     if (r < 0)
         return r;
     if (!S_ISSOCK(p->attr.mode))

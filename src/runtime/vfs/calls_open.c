@@ -66,13 +66,11 @@ static int check_permission(const struct mount *mount, const struct volume_attr 
 {
     if (flags & O_PATH)
         return 0;
-    struct creds creds = fs_creds();
     if (wants_write(flags) && mount->read_only)
         return -EROFS;
-    if ((flags & O_NOATIME) && permission_own(attr, &creds) < 0)
-        return -EPERM;
     unsigned wanted = wanted_access(flags) | (flags & O_TRUNC ? PERMISSION_WRITE : 0);
-    return permission_check(attr, &creds, wanted);
+    int r = permission_check(attr, fs_creds(), wanted);
+    return r == 0 && (flags & O_NOATIME) ? permission_own(attr, fs_creds()) : r;
 }
 
 static int64_t finish(const struct mount *mount, const struct inode_ref *ref, int flags,
@@ -92,7 +90,8 @@ static int64_t finish(const struct mount *mount, const struct inode_ref *ref, in
             struct request rq = {.op = REQUEST_SETATTR,
                                  .volume = ref->volume,
                                  .ino = ref->ino,
-                                 .mask = VOLUME_ATTR_SIZE};
+                                 .mask = VOLUME_ATTR_SIZE,
+                                 .creds = fs_writer()};
             cut = fs_request(&rq);
         }
         if (cut < 0) {
@@ -126,10 +125,9 @@ static int64_t open_unnamed(struct place *p, int flags, uint32_t mode)
         return p->ino ? -ENOTDIR : -ENOENT;
     if (!((flags & O_ACCMODE) == O_WRONLY || (flags & O_ACCMODE) == O_RDWR))
         return -EINVAL;
-    struct creds creds = fs_creds();
     int r = p->mount->read_only
                 ? -EROFS
-                : permission_check(&p->attr, &creds, PERMISSION_WRITE | PERMISSION_EXECUTE);
+                : permission_check(&p->attr, fs_creds(), PERMISSION_WRITE | PERMISSION_EXECUTE);
     if (r < 0)
         return r;
     if (fd_is_full())

@@ -20,10 +20,9 @@
 static int64_t enter(const struct inode_ref *ref)
 {
     struct volume_file *vf;
-    struct creds creds = fs_creds();
     if (!S_ISDIR(ref->attr.mode))
         return -ENOTDIR;
-    int r = permission_check(&ref->attr, &creds, PERMISSION_EXECUTE);
+    int r = permission_check(&ref->attr, fs_creds(), PERMISSION_EXECUTE);
     if (r == 0)
         r = volume_file_open(ref->mount, ref->volume, ref->ino, ref->attr.mode,
                              O_PATH | O_DIRECTORY, 0, (struct slice){0}, &vf);
@@ -127,7 +126,7 @@ int64_t sys_getcwd(struct syscall_call *c)
 
 int64_t sys_umask(struct syscall_call *c)
 {
-    atomic_store(&g_fs.umask, (uint32_t)c->args[0] & 0777);
+    atomic_store(&process_self()->vfs_umask, (uint32_t)c->args[0] & 0777);
     return sys_pass(c);
 }
 
@@ -175,7 +174,6 @@ static int64_t watch_place(struct path_job *job, struct place *p)
 {
     char path[STAND_IN_PATH_MAX];
     struct inode_ref ref;
-    struct creds creds = fs_creds();
     int r = place_inode(p, &ref);
     if (r == -EROFS)
         return -ENOSPC; /* it never changes; this makes programs look themselves */
@@ -183,7 +181,7 @@ static int64_t watch_place(struct path_job *job, struct place *p)
         return r;
     if ((job->a & IN_ONLYDIR) && !S_ISDIR(ref.attr.mode))
         return -ENOTDIR;
-    r = permission_check(&ref.attr, &creds, PERMISSION_READ);
+    r = permission_check(&ref.attr, fs_creds(), PERMISSION_READ);
     if (r < 0)
         return r;
     struct watch_name what = watch_name_of_ref(&ref);

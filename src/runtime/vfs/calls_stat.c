@@ -97,15 +97,6 @@ int64_t sys_statx(struct syscall_call *c)
 
 /* --- access --- */
 
-static struct creds real_creds(void)
-{
-    struct creds creds = fs_creds();
-    creds.uid = (uint32_t)host_call(SYS_getuid);
-    creds.gid = (uint32_t)host_call(SYS_getgid);
-    creds.privileged = creds.uid == 0;
-    return creds;
-}
-
 static int64_t access_place(struct path_job *job, struct place *p)
 {
     struct statx stat;
@@ -117,8 +108,19 @@ static int64_t access_place(struct path_job *job, struct place *p)
         (p->kind == PLACE_STATIC || (p->mount && p->mount->read_only)))
         return -EROFS;
     struct volume_attr attr = {.mode = stat.stx_mode, .uid = stat.stx_uid, .gid = stat.stx_gid};
-    struct creds creds = job->b ? fs_creds() : real_creds();
-    return wanted ? permission_check(&attr, &creds, wanted) : 0;
+    return wanted ? permission_check(&attr, fs_creds(), wanted) : 0;
+}
+
+/* The way there too is walked as who the thread really is. */
+static int64_t access_really(struct path_job *job)
+{
+    struct creds *creds = &job->c->thread->creds, kept = *creds;
+    creds->uid = creds->real_uid;
+    creds->gid = creds->real_gid;
+    creds->powers = creds->real_powers;
+    int64_t r = path_run(job, access_place);
+    *creds = kept;
+    return r;
 }
 
 static int64_t do_access(struct syscall_call *c, int dir_arg, int path_arg, uint64_t mode,
@@ -126,13 +128,9 @@ static int64_t do_access(struct syscall_call *c, int dir_arg, int path_arg, uint
 {
     if (mode & ~(uint64_t)7)
         return -EINVAL;
-    struct path_job job = {.c = c,
-                           .dir_arg = dir_arg,
-                           .path_arg = path_arg,
-                           .flags = at_flags(flags),
-                           .a = mode,
-                           .b = flags & AT_EACCESS};
-    return path_run(&job, access_place);
+    struct path_job job = {
+        .c = c, .dir_arg = dir_arg, .path_arg = path_arg, .flags = at_flags(flags), .a = mode};
+    return flags & AT_EACCESS ? path_run(&job, access_place) : access_really(&job);
 }
 
 int64_t sys_access(struct syscall_call *c)

@@ -26,8 +26,8 @@ struct xattr_job {
 
 static int name_allowed(const char *name, const struct inode_ref *ref, bool writes)
 {
-    struct creds creds = fs_creds();
-    if (strncmp(name, "trusted.", 8) == 0 && writes && !creds.privileged)
+    bool admin = fs_may(POWER_ADMIN);
+    if (strncmp(name, "trusted.", 8) == 0 && writes && !admin)
         return -EPERM;
     if (strcmp(name, "user.") == 0 || strcmp(name, "trusted.") == 0 ||
         strcmp(name, "security.") == 0)
@@ -36,14 +36,15 @@ static int name_allowed(const char *name, const struct inode_ref *ref, bool writ
         if (!S_ISREG(ref->attr.mode) && !S_ISDIR(ref->attr.mode))
             return writes ? -EPERM : -ENODATA;
         if (writes && S_ISDIR(ref->attr.mode) && (ref->attr.mode & S_ISVTX) &&
-            permission_own(&ref->attr, &creds) < 0)
+            permission_own(&ref->attr, fs_creds()) < 0)
             return -EPERM;
-        return permission_check(&ref->attr, &creds, writes ? PERMISSION_WRITE : PERMISSION_READ);
+        return permission_check(&ref->attr, fs_creds(),
+                                writes ? PERMISSION_WRITE : PERMISSION_READ);
     }
     if (strncmp(name, "trusted.", 8) == 0 && name[8])
-        return creds.privileged ? 0 : writes ? -EPERM : -ENODATA;
+        return admin ? 0 : writes ? -EPERM : -ENODATA;
     if (strncmp(name, "security.", 9) == 0 && name[9])
-        return creds.privileged || !writes ? 0 : -EPERM;
+        return admin || !writes ? 0 : -EPERM;
     return -EOPNOTSUPP;
 }
 

@@ -191,7 +191,6 @@ void vfs_fork_child(void)
     write_behind_after_fork();
     locks_after_fork();
     atomic_store(&g_fs.cwd_lock, 0);
-    atomic_store(&g_fs.creds_lock, 0);
     g_fs.client = g_child;
     atomic_store(&g_fs.gate, 0);
     /* The parent says who we are as well; it may be dead by now. */

@@ -11,6 +11,7 @@
 
 #include <errno.h>
 #include <limits.h>
+#include <linux/capability.h>
 #include <string.h>
 #include <sys/syscall.h>
 
@@ -208,28 +209,44 @@ const char *vfs_class_of(const char *path)
 
 /* --- who asks --- */
 
+static uint32_t powers_of(const uint32_t sets[2])
+{
+    static const uint8_t numbers[] = {
+        CAP_DAC_OVERRIDE, CAP_DAC_READ_SEARCH, CAP_FOWNER,    CAP_FSETID,
+        CAP_CHOWN,        CAP_MKNOD,           CAP_SYS_ADMIN, CAP_LEASE};
+    uint32_t powers = 0;
+    for (unsigned i = 0; i < ARRAY_COUNT(numbers); i++)
+        if (sets[numbers[i] / 32] >> numbers[i] % 32 & 1)
+            powers |= 1u << i;
+    return powers;
+}
+
+/* access(2) asks for who the process really is: root with what it may have, others with nothing. */
+static uint32_t real_powers(const struct __user_cap_data_struct *data, uint32_t real_uid)
+{
+    const uint32_t permitted[2] = {data[0].permitted, data[1].permitted};
+    return real_uid == 0 ? powers_of(permitted) : 0;
+}
+
 void fs_creds_changed(void)
 {
-    struct creds creds = {0};
-    creds.uid = (uint32_t)host_call(SYS_geteuid);
-    creds.gid = (uint32_t)host_call(SYS_getegid);
+    struct __user_cap_header_struct head = {.version = _LINUX_CAPABILITY_VERSION_3};
+    struct __user_cap_data_struct data[2] = {{0}};
+    struct creds creds = {.real_uid = (uint32_t)host_call(SYS_getuid),
+                          .real_gid = (uint32_t)host_call(SYS_getgid)};
+    /* No identity: says what it is, and changes nothing. */
+    creds.uid = (uint32_t)host_call(SYS_setfsuid, -1);
+    creds.gid = (uint32_t)host_call(SYS_setfsgid, -1);
+    if (host_call(SYS_capget, &head, data) == 0) {
+        const uint32_t effective[2] = {data[0].effective, data[1].effective};
+        creds.powers = powers_of(effective);
+        creds.real_powers = real_powers(data, creds.real_uid);
+    }
     uint32_t groups[NGROUPS_MAX > 1024 ? 1024 : NGROUPS_MAX];
     long count = host_call(SYS_getgroups, ARRAY_COUNT(groups), groups);
     if (count > 0 && count <= (long)ARRAY_COUNT(groups)) {
         creds.group_count = (uint32_t)MIN(count, (long)CREDS_GROUPS_MAX);
         memcpy(creds.groups, groups, creds.group_count * sizeof creds.groups[0]);
     }
-    creds.privileged = creds.uid == 0;
-    atomic_store(&g_fs.ordinary, creds.privileged ? 0 : REQUEST_ORDINARY);
-    lock_acquire(&g_fs.creds_lock);
-    g_fs.creds = creds;
-    lock_release(&g_fs.creds_lock);
-}
-
-struct creds fs_creds(void)
-{
-    lock_acquire(&g_fs.creds_lock);
-    struct creds creds = g_fs.creds;
-    lock_release(&g_fs.creds_lock);
-    return creds;
+    thread_self()->creds = creds;
 }

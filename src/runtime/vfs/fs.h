@@ -8,6 +8,7 @@
 #include "runtime/config.h"
 #include "runtime/fd.h"
 #include "runtime/lock.h"
+#include "runtime/thread.h"
 #include "runtime/vfs/owner.h"
 #include "runtime/vfs/request.h"
 
@@ -57,11 +58,7 @@ struct fs {
     _Atomic int gate;        /* requests under way; FS_GATE_CLOSED while a fork goes on */
     lock_word cwd_lock;      /* protects: cwd, and vfs_cwd of struct process */
     struct volume_file *cwd; /* a directory on a volume; NULL: the host's */
-    _Atomic uint32_t umask;
-    _Atomic uint32_t ordinary; /* REQUEST_ORDINARY if the guest has no privilege, else 0 */
-    lock_word creds_lock;
-    struct creds creds;
-    char program[PATH_MAX]; /* what /proc/self/exe names */
+    char program[PATH_MAX];  /* what /proc/self/exe names */
 };
 
 extern struct fs g_fs;
@@ -93,7 +90,7 @@ void fs_gate_leave(void);
 void fs_gate_open(void);
 int64_t fs_request_ungated(struct request *rq);
 
-/* The guest's identity may have changed. */
+/* The calling thread's identity may have changed. */
 void fs_creds_changed(void);
 
 /* The working directory if it is on a volume, with a reference; NULL: the host's. And the other way
@@ -101,8 +98,26 @@ void fs_creds_changed(void);
 must_check struct volume_file *fs_cwd(void);
 void fs_set_cwd(struct volume_file *vf);
 
-/* Who the guest is now. */
-struct creds fs_creds(void);
+/* Who the calling thread is now, and whether it has one of these powers. */
+static inline const struct creds *fs_creds(void)
+{
+    return &thread_self()->creds;
+}
+static inline bool fs_may(uint32_t powers)
+{
+    return (fs_creds()->powers & powers) != 0;
+}
+
+/* Of a request that changes a file's bytes: see struct request. */
+static inline const struct creds *fs_writer(void)
+{
+    return fs_may(POWER_SET_ID) ? NULL : fs_creds();
+}
+
+static inline uint32_t fs_umask(void)
+{
+    return atomic_load(&process_self()->vfs_umask);
+}
 
 /* Explains a refusal: which path, why (NULL: no rule names it), and what would allow it. -EACCES. */
 int fs_refuse(const char *path, unsigned wishes, const struct mount *mount);

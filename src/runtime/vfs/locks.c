@@ -4,6 +4,7 @@
 #include "platform/host.h"
 #include "runtime/block.h"
 #include "runtime/guest.h"
+#include "runtime/vfs/calls.h"
 #include "runtime/vfs/file_ops.h"
 
 #include <errno.h>
@@ -189,12 +190,16 @@ static int64_t lock_get(struct volume_file *vf, unsigned long arg, struct reques
 /* Leases are never granted, as where somebody else always has the file open; hints change nothing. */
 static int64_t other_fcntl(const struct volume_file *vf, int cmd, unsigned long arg)
 {
+    struct volume_attr attr;
     uint64_t hint = 0;
     int64_t r;
     switch (cmd) {
     case F_GETLEASE:
         return F_UNLCK;
     case F_SETLEASE:
+        r = fs_may(POWER_LEASE) ? 0 : ref_getattr(vf->volume, vf->ino, &attr);
+        if (r < 0 || (!fs_may(POWER_LEASE) && attr.uid != fs_creds()->uid))
+            return r < 0 ? r : -EACCES;
         if (!S_ISREG(vf->type) || (arg != F_RDLCK && arg != F_WRLCK && arg != F_UNLCK))
             return -EINVAL;
         return -EAGAIN;

@@ -4,6 +4,7 @@
  * and may change or vanish underneath: they are copied once, with guest_copy_some(). */
 #include "runtime/guest.h"
 #include "runtime/vfs/owner.h"
+#include "runtime/vfs/permission.h"
 
 #include <errno.h>
 #include <limits.h>
@@ -86,15 +87,15 @@ static int64_t write_mapped(struct owner *owner, struct volume *volume, struct o
 }
 
 /* Who changes a program that runs with its owner's rights must not thereby get them. */
-static void drop_rights(struct volume *volume, uint64_t ino)
+static void drop_rights(struct volume *volume, uint64_t ino, const struct creds *creds)
 {
     struct volume_attr attr;
     if (volume_getattr(volume, ino, &attr) < 0)
         return;
-    uint32_t risky = attr.mode & (S_ISUID | (attr.mode & S_IXGRP ? S_ISGID : 0));
-    if (!risky)
+    uint32_t lost = S_ISREG(attr.mode) ? permission_bits_lost(&attr, creds) : 0;
+    if (!lost)
         return;
-    attr.mode &= ~risky;
+    attr.mode &= ~lost;
     (void)!volume_setattr(volume, ino, VOLUME_ATTR_MODE, &attr);
 }
 
@@ -104,8 +105,8 @@ int64_t owner_write(struct owner *owner, struct request *rq)
     if (!inode)
         return -EBADF;
     struct volume *volume = owner->volumes[inode->volume];
-    if (rq->flags & REQUEST_ORDINARY)
-        drop_rights(volume, inode->ino);
+    if (rq->creds)
+        drop_rights(volume, inode->ino, rq->creds);
     owner_pages_write(owner, inode, rq->flags & REQUEST_APPEND ? UINT64_MAX : rq->offset,
                       rq->in.size);
     struct shared_map *map = shared_map_live(inode);
@@ -161,8 +162,8 @@ int64_t owner_setattr(struct owner *owner, struct request *rq)
     }
     struct owner_inode *inode = inode_in_use(owner, rq);
     struct shared_map *map = inode ? shared_map_live(inode) : NULL;
-    if (rq->flags & REQUEST_ORDINARY)
-        drop_rights(volume, rq->ino);
+    if (rq->creds)
+        drop_rights(volume, rq->ino, rq->creds);
     if (inode)
         owner_pages_end(owner, inode);
     r = volume_setattr(volume, rq->ino, rq->mask, &rq->attr);
@@ -204,6 +205,8 @@ int64_t owner_allocate(struct owner *owner, struct request *rq)
         return -EFBIG;
     struct owner_inode *inode = inode_in_use(owner, rq);
     struct shared_map *map = inode ? shared_map_live(inode) : NULL;
+    if (rq->creds)
+        drop_rights(volume, rq->ino, rq->creds);
     if (inode)
         owner_pages_end(owner, inode);
     r = volume_allocate(volume, rq->ino, (int)rq->flags, rq->offset, rq->size);

@@ -148,13 +148,12 @@ static uint32_t walk_flags(unsigned flags)
 static int step_on_volume(struct journey *j)
 {
     char link[PATH_MAX];
-    struct creds creds = fs_creds();
     struct request rq = {
         .op = REQUEST_WALK,
         .volume = j->volume,
         .ino = j->ino,
         .flags = walk_flags(j->flags),
-        .creds = creds.privileged ? NULL : &creds,
+        .creds = fs_may(POWER_OVERRIDE | POWER_SEARCH) ? NULL : fs_creds(),
         .more = (j->flags & PLACE_SCOPED) && j->root_on_volume ? j->root_ino : 0,
         .in = slice_of_text(j->rest),
         .out = link,

@@ -170,7 +170,8 @@ static int64_t write_all(struct volume_file *vf, const struct iovec *iov, int co
         struct request rq = {.op = REQUEST_WRITE,
                              .handle = vf->handle,
                              .offset = (uint64_t)*offset,
-                             .flags = (append ? REQUEST_APPEND : 0) | atomic_load(&g_fs.ordinary),
+                             .flags = append ? REQUEST_APPEND : 0,
+                             .creds = fs_writer(),
                              .in = slice_of(iov[i].iov_base, MIN(iov[i].iov_len, (size_t)INT_MAX))};
         if (!append && *offset >= FS_FILE_SIZE_MAX)
             return done > 0 ? done : -EFBIG;
@@ -302,8 +303,8 @@ static int64_t regular_truncate(struct file *f, uint64_t size)
     struct request rq = {.op = REQUEST_SETATTR,
                          .volume = vf->volume,
                          .ino = vf->ino,
-                         .flags = atomic_load(&g_fs.ordinary),
                          .mask = VOLUME_ATTR_SIZE,
+                         .creds = fs_writer(),
                          .attr = {.size = size}};
     r = fs_request(&rq);
     (void)told(vf, r == 0);
@@ -331,7 +332,8 @@ static int64_t regular_allocate(struct file *f, int mode, int64_t offset, int64_
                          .ino = vf->ino,
                          .flags = (uint32_t)mode,
                          .offset = (uint64_t)offset,
-                         .size = (uint64_t)size};
+                         .size = (uint64_t)size,
+                         .creds = fs_writer()};
     r = fs_request(&rq);
     (void)told(vf, r == 0);
     return r;

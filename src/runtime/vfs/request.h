@@ -9,11 +9,11 @@
 
 #include "base/macros.h"
 #include "base/slice.h"
+#include "runtime/creds.h"
 #include "volume/volume.h"
 
 #define REQUEST_DATA_MAX ((size_t)128 << 10) /* in or out, per request to a server */
 #define REQUEST_TEXT_MAX 4096
-#define CREDS_GROUPS_MAX 32
 
 enum request_op {
     REQUEST_WALK = 1, /* a path inside a volume, not above directory `more` if any: see walk.c */
@@ -58,17 +58,7 @@ enum request_flag {
     REQUEST_APPEND = 1 << 1,
     REQUEST_NO_FOLLOW_EVER = 1 << 3, /* WALK: not even before a trailing slash */
     REQUEST_DATA_ONLY = 1 << 2,      /* SYNC: as fdatasync(2) */
-    REQUEST_ORDINARY = 1 << 4, /* WRITE, SETATTR of the size: by somebody without privilege, so
-                                      * set-user and set-group bits go */
-    REQUEST_KEEP = 1 << 5,     /* CLOSE: nobody shares it, nothing is locked: see volume_kept.h */
-};
-
-/* Who asks, for permission checks. `privileged` passes them all (CAP_DAC_OVERRIDE). */
-struct creds {
-    uint32_t uid, gid;
-    uint32_t group_count;
-    uint32_t groups[CREDS_GROUPS_MAX];
-    bool privileged;
+    REQUEST_KEEP = 1 << 4, /* CLOSE: nobody shares it, nothing is locked: see volume_kept.h */
 };
 
 enum walk_status {
@@ -101,7 +91,8 @@ struct request {
     uint32_t last;               /* enum walk_last */
     struct volume_attr attr;
     struct lock_want lock;
-    const struct creds *creds; /* WALK: NULL passes */
+    const struct creds *creds; /* WALK: NULL passes; WRITE, ALLOCATE, SETATTR of the size: whom
+                                * set-id bits go for, NULL: nobody */
     struct slice in, in2;      /* data or a name; a second name */
     void *out;
     size_t out_size;

@@ -242,7 +242,7 @@ static int open_volume(const struct runtime_config *config, unsigned index, stru
     volume_order_key(rv, &options);
     if (rv->create) {
         struct error ignored = {0};
-        r = volume_create(&options, g_fs.creds.uid, g_fs.creds.gid, &ignored);
+        r = volume_create(&options, fs_creds()->uid, fs_creds()->gid, &ignored);
         if (r < 0 && r != -EEXIST) {
             *e = ignored;
             return error_prefix(e, r, "making volume '%s'", rv->name);
@@ -286,7 +286,7 @@ int vfs_init(const struct runtime_config *config, struct error *e)
     fs_creds_changed();
     long mask = host_call(SYS_umask, 0);
     (void)host_call(SYS_umask, mask);
-    atomic_store(&g_fs.umask, (uint32_t)mask & 0777);
+    atomic_store(&process_self()->vfs_umask, (uint32_t)mask & 0777);
     int r = learn_rules(config, e);
     if (r == 0 && restore_pending())
         return restore_apply(e);
@@ -355,13 +355,12 @@ static int program_on_volume(struct place *p, struct file **ret_file)
 {
     struct inode_ref ref;
     struct volume_file *vf;
-    struct creds creds = fs_creds();
     int r = place_inode(p, &ref);
     if (r < 0)
         return r == -EROFS ? -EACCES : r;
     if (!S_ISREG(ref.attr.mode))
         return S_ISLNK(ref.attr.mode) ? -ELOOP : -EACCES;
-    r = permission_check(&ref.attr, &creds, PERMISSION_EXECUTE);
+    r = permission_check(&ref.attr, fs_creds(), PERMISSION_EXECUTE);
     struct volume_file *known = p->kind == PLACE_FILE ? volume_file_of(p->file) : NULL;
     if (r == 0)
         r = volume_file_open(ref.mount, ref.volume, ref.ino, ref.attr.mode, O_RDONLY,

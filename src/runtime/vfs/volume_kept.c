@@ -59,7 +59,7 @@ static struct kept_walk *walk_for(const struct request *rq)
 
 static bool same_creds(const struct creds *a, const struct creds *b)
 {
-    return a->uid == b->uid && a->gid == b->gid && a->privileged == b->privileged &&
+    return a->uid == b->uid && a->gid == b->gid && a->powers == b->powers &&
            a->group_count == b->group_count && a->group_count <= CREDS_GROUPS_MAX &&
            memcmp(a->groups, b->groups, a->group_count * sizeof a->groups[0]) == 0;
 }

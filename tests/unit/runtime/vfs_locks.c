@@ -112,7 +112,7 @@ TEST(the_owners_bits_decide_for_the_owner_even_if_others_may_more)
 TEST(root_passes_but_executes_only_what_somebody_may_execute)
 {
     struct volume_attr attr = {.mode = S_IFREG | 0600, .uid = 10};
-    struct creds root = {.privileged = true};
+    struct creds root = {.powers = POWER_ALL};
     CHECK_EQ(permission_check(&attr, &root, PERMISSION_READ | PERMISSION_WRITE), 0);
     CHECK_EQ(permission_check(&attr, &root, PERMISSION_EXECUTE), -EACCES);
     attr.mode |= 0001;
