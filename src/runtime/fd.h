@@ -12,6 +12,7 @@
 
 #include "base/macros.h"
 
+#include <fcntl.h>
 #include <stdatomic.h>
 #include <stdint.h>
 #include <sys/stat.h>
@@ -71,6 +72,21 @@ static inline void file_init(struct file *f, const struct file_ops *ops, int fla
     *f = (struct file){.ops = ops, .flags = flags};
     atomic_init(&f->references, 1);
     atomic_init(&f->host_fd, -1);
+}
+
+/* May its bytes be read, written? Access 3 of open(2) and O_PATH are neither. */
+static inline bool file_moves(const struct file *f, int access)
+{
+    int flags = atomic_load(&f->flags), own = flags & O_ACCMODE;
+    return !(flags & O_PATH) && (own == O_RDWR || own == access);
+}
+static inline bool file_is_readable(const struct file *f)
+{
+    return file_moves(f, O_RDONLY);
+}
+static inline bool file_is_writable(const struct file *f)
+{
+    return file_moves(f, O_WRONLY);
 }
 
 /* The file behind guest descriptor `fd` with a reference taken, or NULL: a plain host one. */

@@ -244,10 +244,10 @@ static int64_t copy_run(const struct copy *c)
 
 static int sendfile_check(const struct end *from, const struct end *to, size_t size, unsigned flags)
 {
-    (void)size, (void)flags;
+    (void)flags;
     if (!end_allows(from, false) || !end_allows(to, true))
         return -EBADF;
-    if (from->type != S_IFREG && from->type != S_IFCHR)
+    if (size > INT64_MAX || (from->type != S_IFREG && from->type != S_IFCHR))
         return -EINVAL;
     return (to->flags & O_APPEND) && !is_pipe(to) ? -EINVAL : 0;
 }
@@ -381,7 +381,8 @@ static int range_check(const struct end *from, const struct end *to, size_t size
         return -EINVAL;
     if (!end_allows(from, false) || !end_allows(to, true) || (to->flags & O_APPEND))
         return -EBADF;
-    if (size > (uint64_t)INT64_MAX - (uint64_t)MAX(from->offset, to->offset))
+    int64_t far = MAX(from->offset, to->offset);
+    if (far > 0 && size > UINT64_MAX - (uint64_t)far)
         return -EOVERFLOW;
     bool same = from->inode == to->inode && from->dev == to->dev;
     return same && overlaps(from, to, size) ? -EINVAL : 0;

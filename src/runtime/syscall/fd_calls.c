@@ -12,6 +12,7 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <linux/fs.h>
 #include <stdlib.h>
 #include <string.h>
@@ -41,12 +42,6 @@ static void limit_iov(struct iovec *iov, int count)
     }
 }
 
-static bool may_move(const struct file *f, bool write)
-{
-    int flags = atomic_load(&f->flags), access = flags & O_ACCMODE;
-    return !(flags & O_PATH) && (access == O_RDWR || access == (write ? O_WRONLY : O_RDONLY));
-}
-
 static int64_t move(struct file *f, struct iovec *iov, int count, int64_t offset, int flags,
                     bool write)
 {
@@ -60,7 +55,7 @@ static int64_t move_one(struct syscall_call *c, int64_t offset, bool write)
 {
     SCOPED_FILE(f, c->args[0]);
     struct iovec iov = {(void *)c->args[1], c->args[2]};
-    if (!f || !may_move(f, write))
+    if (!f || !(write ? file_is_writable(f) : file_is_readable(f)))
         return -EBADF;
     if (!guest_may_be(c->args[1], c->args[2]))
         return -EFAULT;
@@ -73,7 +68,7 @@ static int64_t move_vector(struct syscall_call *c, int64_t offset, int flags, bo
 {
     SCOPED_FILE(f, c->args[0]);
     struct iovec iov[GUEST_IOV_MAX];
-    if (!f || !may_move(f, write))
+    if (!f || !(write ? file_is_writable(f) : file_is_readable(f)))
         return -EBADF;
     ssize_t size = guest_iov(iov, c->args[1], c->args[2]);
     if (size <= 0)
@@ -188,7 +183,7 @@ int64_t sys_ftruncate(struct syscall_call *c)
         return -EINVAL;
     if (atomic_load(&f->flags) & O_PATH)
         return -EBADF;
-    if ((atomic_load(&f->flags) & O_ACCMODE) == O_RDONLY)
+    if (!file_is_writable(f))
         return -EINVAL;
     return f->ops->truncate ? f->ops->truncate(f, c->args[1]) : -EINVAL;
 }
@@ -197,7 +192,7 @@ int64_t sys_fallocate(struct syscall_call *c)
 {
     SCOPED_FILE(f, c->args[0]);
     int64_t offset = (int64_t)c->args[2], size = (int64_t)c->args[3], end;
-    if (!f || (atomic_load(&f->flags) & O_ACCMODE) == O_RDONLY)
+    if (!f || !file_is_writable(f))
         return -EBADF;
     if (offset < 0 || size <= 0)
         return -EINVAL;
@@ -246,7 +241,7 @@ int64_t sys_sync_file_range(struct syscall_call *c)
 int64_t sys_readahead(struct syscall_call *c)
 {
     SCOPED_FILE(f, c->args[0]);
-    if (!f || is_path_only(f) || (atomic_load(&f->flags) & O_ACCMODE) == O_WRONLY)
+    if (!f || !file_is_readable(f))
         return -EBADF;
     return f->ops->mmap ? 0 : -EINVAL;
 }
@@ -256,7 +251,9 @@ int64_t sys_fadvise64(struct syscall_call *c)
     SCOPED_FILE(f, c->args[0]);
     if (!f || is_path_only(f))
         return -EBADF;
-    return (int)c->args[3] < 0 || (int)c->args[3] > POSIX_FADV_NOREUSE ? -EINVAL : 0;
+    return (int64_t)c->args[2] < 0 || (int)c->args[3] < 0 || (int)c->args[3] > POSIX_FADV_NOREUSE
+               ? -EINVAL
+               : 0;
 }
 
 int64_t sys_flock(struct syscall_call *c)
@@ -390,6 +387,20 @@ static int64_t duplicated(int64_t fd, struct file *f)
     return r < 0 ? r : fd;
 }
 
+/* Who shall get signals: nobody, or somebody that there is. */
+static int64_t set_owner(struct file *f, int type, int id)
+{
+    int64_t r = 0;
+    if (id != 0 && type == F_OWNER_PGRP)
+        r = host_call(SYS_kill, -id, 0);
+    else if (id != 0)
+        r = type == F_OWNER_PID ? host_call(SYS_kill, id, 0) : host_call(SYS_tkill, id, 0);
+    if (r == -ESRCH || r == -EINVAL)
+        return -ESRCH;
+    atomic_store(&f->owner, type == F_OWNER_PGRP ? -id : id);
+    return 0;
+}
+
 /* F_GETOWN_EX and F_SETOWN_EX know threads, processes and groups; a group is a negative number. */
 static int64_t owner_ex(struct file *f, int command, unsigned long arg)
 {
@@ -405,8 +416,7 @@ static int64_t owner_ex(struct file *f, int command, unsigned long arg)
         return r;
     if (ex.type < F_OWNER_TID || ex.type > F_OWNER_PGRP)
         return -EINVAL;
-    atomic_store(&f->owner, ex.type == F_OWNER_PGRP ? -ex.pid : ex.pid);
-    return 0;
+    return set_owner(f, ex.type, ex.pid);
 }
 
 /* What every kind of file but sockets keeps, and what only pipes have. 1: another command. */
@@ -416,8 +426,9 @@ static int64_t common_fcntl(struct file *f, int command, unsigned long arg)
     case F_GETOWN:
         return atomic_load(&f->owner);
     case F_SETOWN:
-        atomic_store(&f->owner, (int)arg);
-        return 0;
+        if ((int)arg == INT_MIN)
+            return -EINVAL;
+        return set_owner(f, (int)arg < 0 ? F_OWNER_PGRP : F_OWNER_PID, abs((int)arg));
     case F_GETOWN_EX:
     case F_SETOWN_EX:
         return owner_ex(f, command, arg);

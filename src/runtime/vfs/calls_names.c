@@ -344,7 +344,8 @@ static int check_renamed(const struct place *from, const struct place *to, uint6
         return -ENOTDIR;
     if (from->mount->read_only || to->mount->read_only)
         return -EROFS;
-    return 0;
+    bool onto_parent = to->ino != 0 && to->ino == from->dir;
+    return onto_parent && !(flags & RENAME_EXCHANGE) ? -ENOTEMPTY : 0;
 }
 
 static int check_rename_permission(const struct place *from, const struct place *to)
@@ -396,9 +397,9 @@ static int64_t rename_places(struct two_paths *t, uint64_t flags)
         return -EXDEV;
     int r = check_renamed(from, to, flags);
     if (r == 0)
-        r = check_rename_permission(from, to);
-    if (r < 0)
-        return r;
+        r = from->ino == to->ino ? 1 : check_rename_permission(from, to);
+    if (r != 0)
+        return r < 0 ? r : 0; /* two names of one file both stay */
     struct request rq = {.op = REQUEST_RENAME,
                          .volume = from->volume,
                          .dir = from->dir,

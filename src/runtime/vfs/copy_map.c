@@ -189,8 +189,7 @@ static int64_t put_again(struct file *f, uintptr_t from, uintptr_t to, uint64_t 
 int64_t file_mmap_private(struct file *f, void *addr, size_t size, int prot, int flags,
                           uint64_t offset)
 {
-    int access = atomic_load(&f->flags) & O_ACCMODE;
-    if (access == O_WRONLY)
+    if (!file_is_readable(f))
         return -EACCES;
     if (offset % PAGE != 0 || offset > INT64_MAX - size)
         return offset % PAGE ? -EINVAL : -EOVERFLOW;

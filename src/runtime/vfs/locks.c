@@ -204,7 +204,9 @@ static int64_t other_fcntl(const struct volume_file *vf, int cmd, unsigned long 
             return -EINVAL;
         return -EAGAIN;
     case F_NOTIFY:
-        return S_ISDIR(vf->type) ? -EINVAL : -ENOTDIR;
+        if (!S_ISDIR(vf->type))
+            return -ENOTDIR;
+        return (arg & ~(unsigned long)DN_MULTISHOT) == 0 ? 0 : -EINVAL;
     case F_GET_RW_HINT:
         return guest_put(arg, &hint);
     case F_SET_RW_HINT:
@@ -239,9 +241,8 @@ int64_t volume_file_fcntl(struct file *f, int cmd, unsigned long arg)
         return r;
     if (gets)
         return lock_get(vf, arg, &rq, &want);
-    int access = atomic_load(&f->flags) & O_ACCMODE;
-    if ((rq.lock.type == F_RDLCK && access == O_WRONLY) ||
-        (rq.lock.type == F_WRLCK && access == O_RDONLY))
+    if ((rq.lock.type == F_RDLCK && !file_is_readable(f)) ||
+        (rq.lock.type == F_WRLCK && !file_is_writable(f)))
         return -EBADF;
     vf->locked = true;
     if (!ofd)

@@ -151,7 +151,7 @@ static int64_t map_shared(struct volume_file *vf, void *addr, size_t size, int p
 int64_t volume_file_mmap(struct file *f, void *addr, size_t size, int prot, int flags,
                          uint64_t offset)
 {
-    int type = flags & MAP_TYPE, access = atomic_load(&f->flags) & O_ACCMODE;
+    int type = flags & MAP_TYPE;
     if (size == 0 || offset % PAGE != 0)
         return -EINVAL;
     if (type == MAP_PRIVATE)
@@ -162,7 +162,7 @@ int64_t volume_file_mmap(struct file *f, void *addr, size_t size, int prot, int 
      * cache, as MariaDB does with its log. */
     if (flags & MAP_SYNC)
         return -EOPNOTSUPP;
-    if (access == O_WRONLY || (access == O_RDONLY && (prot & PROT_WRITE)))
+    if (!file_is_readable(f) || ((prot & PROT_WRITE) && !file_is_writable(f)))
         return -EACCES;
     return map_shared(volume_file_of(f), addr, size, prot, flags, offset);
 }

@@ -107,7 +107,7 @@ static int64_t regular_read(struct file *f, const struct iovec *iov, int count, 
 {
     struct volume_file *vf = volume_file_of(f);
     (void)flags; /* RWF_NOWAIT and RWF_HIPRI change nothing here */
-    if ((atomic_load(&f->flags) & O_ACCMODE) == O_WRONLY)
+    if (!file_is_readable(f))
         return -EBADF;
     if (offset >= 0)
         return seen(f, read_at(vf, iov, count, offset));
@@ -227,7 +227,7 @@ static int64_t regular_write(struct file *f, const struct iovec *iov, int count,
 {
     struct volume_file *vf = volume_file_of(f);
     int own = atomic_load(&f->flags);
-    if ((own & O_ACCMODE) == O_RDONLY)
+    if (!file_is_writable(f))
         return -EBADF;
     bool append = ((own & O_APPEND) && !(flags & RWF_NOAPPEND_BIT)) || (flags & RWF_APPEND);
     if (offset >= 0)
@@ -279,11 +279,6 @@ static int64_t regular_seek(struct file *f, int64_t offset, int whence)
     return target;
 }
 
-static bool is_writable(struct file *f)
-{
-    return (atomic_load(&f->flags) & O_ACCMODE) != O_RDONLY;
-}
-
 static int64_t may_grow(struct volume_file *vf, uint64_t size)
 {
     int64_t now = size_limit_any() ? size_of(vf) : 0;
@@ -293,7 +288,7 @@ static int64_t may_grow(struct volume_file *vf, uint64_t size)
 static int64_t regular_truncate(struct file *f, uint64_t size)
 {
     struct volume_file *vf = volume_file_of(f);
-    if (!is_writable(f))
+    if (!file_is_writable(f))
         return -EINVAL;
     if (size > FS_FILE_SIZE_MAX)
         return -EFBIG;
@@ -314,7 +309,7 @@ static int64_t regular_truncate(struct file *f, uint64_t size)
 static int64_t regular_allocate(struct file *f, int mode, int64_t offset, int64_t size)
 {
     struct volume_file *vf = volume_file_of(f);
-    if (!is_writable(f))
+    if (!file_is_writable(f))
         return -EBADF;
     if (offset < 0 || size <= 0)
         return -EINVAL;
