@@ -294,7 +294,7 @@ call_fn session_create, session_delete, me_get, my_password_set;
 call_fn users_get, users_create, user_get, user_patch, user_delete;
 call_fn groups_get, groups_create, group_get, group_patch, group_delete;
 call_fn members_get, member_put, member_delete, node_acl_get, node_acl_put;
-call_fn fixity_get, fixity_post, damage_get;
+call_fn export_get, fixity_get, fixity_post, damage_get;
 call_fn folder_post, folder_get, folder_children, node_patch, node_delete;
 call_fn document_post, document_get, document_content_get, document_content_put, document_copy_post;
 call_fn versions_get, version_get_one, version_content_get, version_restore_post;

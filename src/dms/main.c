@@ -3,6 +3,7 @@
  * runtime its connections are TLS and its directory is an encrypted volume. */
 #include "base/options.h"
 #include "dms/dms.h"
+#include "dms/export_offline.h"
 #include "dms/first_user.h"
 #include "dms/fixity.h"
 #include "dms/sweep.h"
@@ -22,6 +23,7 @@
 struct dms_options {
     struct dms_settings settings;
     const char *log_level;
+    bool export;
     bool help;
     bool version;
 };
@@ -45,6 +47,8 @@ static const struct option_row rows[] = {
      "Clients come over TLS: addresses in answers begin with https", 0, 0},
     {"keep-first-password", OPTION_FLAG, SETTING(settings.keep_first_password), NULL, NULL,
      "The first password need not be changed (for demonstrations)", 0, 0},
+    {"export", OPTION_FLAG, SETTING(export), NULL, NULL,
+     "Write all there is to standard output as a tar archive, and end", 0, 0},
     {"log-level", OPTION_TEXT, SETTING(log_level), "notice", "LEVEL",
      "error, warning, notice or debug", 0, 0},
     {"help", OPTION_FLAG, SETTING(help), NULL, NULL, "This text", 0, 0},
@@ -233,6 +237,12 @@ int main(int argc, char **argv)
         (void)fprintf(stderr, "coffer-dms: %s; see --help\n",
                       rest > 0 ? "there is an argument too many" : "--data DIR is needed");
         return 2;
+    }
+    if (options.export) {
+        int r = export_offline(options.settings.data, STDOUT_FILENO, &e);
+        if (r < 0)
+            LOG_ERROR("cannot export", LOG_TEXT("reason", error_text(&e, r)));
+        return r < 0 ? 1 : 0;
     }
     return dms_run(&options.settings);
 }

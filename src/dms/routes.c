@@ -126,6 +126,7 @@ const struct route dms_routes[] = {
     {GET, "/api/audit.csv", audit_csv_get, ACCESS_ADMIN, "All of it as CSV, oldest first", "after: only entries behind this one", NULL, 200, "text"},
     {GET, "/api/audit/head", audit_state_get, ACCESS_ADMIN, "Number and hash of the last entry: keep it elsewhere, and nobody can cut the trail unseen", NULL, NULL, 200, "AuditHead"},
     {GET, "/api/audit/check", audit_check_get, ACCESS_ADMIN, "Reads all of it and checks the chain of hashes", NULL, NULL, 200, "AuditCheck"},
+    {GET, "/api/export", export_get, ACCESS_ADMIN, "Everything as one tar archive: contents as files, the rest as JSON", NULL, NULL, 200, "content"},
     {GET, "/api/fixity", fixity_get, ACCESS_ADMIN, "How far the check of all contents is", NULL, NULL, 200, "Fixity"},
     {POST, "/api/fixity", fixity_post, ACCESS_ADMIN, "Check all contents now, from the first", NULL, NULL, 202, "Fixity"},
     {GET, "/api/fixity/damage", damage_get, ACCESS_ADMIN, "The versions whose contents are damaged", PAGING, NULL, 200, "DamagePage"},

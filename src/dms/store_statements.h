@@ -5,6 +5,7 @@
 #define COFFER_DMS_STORE_STATEMENTS_H
 
 #include "dms/cmis/statements.h"
+#include "dms/export.h"
 #include "dms/store_fixity.h"
 #include "dms/store_group.h"
 #include "dms/store_marks.h"
@@ -18,6 +19,18 @@
     "node.modified_ms, node.created_by, node.modified_by, node.has_properties, node.trash, " \
     "node.trashed_ms, node.version, node.content, node.size, node.type, node.cmis_type, "    \
     "node.checked_out, node.checked_out_by, node.numbers_used, node.acl"
+
+/* Those of each part, in its own header. */
+#define STORE_MORE_STATEMENTS(S) \
+    STORE_MARKS_STATEMENTS(S)    \
+    EXPORT_STATEMENTS(S)         \
+    STORE_GROUP_STATEMENTS(S)    \
+    STORE_QUOTA_STATEMENTS(S)    \
+    STORE_FIXITY_STATEMENTS(S)   \
+    STORE_SESSION_STATEMENTS(S)  \
+    STORE_PARTIAL_STATEMENTS(S)  \
+    TRUST_STATEMENTS(S)          \
+    CMIS_STATEMENTS(S)
 
 #define STORE_STATEMENTS(S)                                                                        \
     S(BEGIN, "BEGIN IMMEDIATE")                                                                    \
@@ -167,10 +180,6 @@
     S(COUNT_NODES,                                                                                 \
       "SELECT coalesce(sum(kind = 2 AND trash = 0), 0), "                                          \
       "coalesce(sum(kind = 1 AND trash = 0), 0), coalesce(sum(trash <> 0), 0) FROM node")          \
-    STORE_MARKS_STATEMENTS(S)                                                                      \
-    STORE_GROUP_STATEMENTS(S)                                                                      \
-    STORE_QUOTA_STATEMENTS(S)                                                                      \
-    STORE_FIXITY_STATEMENTS(S)                                                                     \
-    STORE_SESSION_STATEMENTS(S) STORE_PARTIAL_STATEMENTS(S) TRUST_STATEMENTS(S) CMIS_STATEMENTS(S)
+    STORE_MORE_STATEMENTS(S)
 
 #endif

@@ -1,0 +1,190 @@
+#!/usr/bin/python3
+# SPDX-License-Identifier: Apache-2.0
+"""Everything in an open layout, over REST and without a server: dms_export.py COFFER_DMS"""
+import hashlib
+import io
+import json
+import os
+import subprocess
+import sys
+import tarfile
+import tempfile
+import urllib.parse
+
+import dms_server
+import tap
+
+PROGRAM = sys.argv[1] if len(sys.argv) > 1 else ""
+LARGE = dms_server.noise(300_000)
+
+
+def good(answer, *statuses):
+    tap.true(answer.status in (statuses or (200, 201, 204)), repr(answer))
+    return answer.json if answer.body else None
+
+
+def send(server, method, path, value=None, auth=None):
+    body = () if value is None else ("-d", json.dumps(value))
+    return good(server.ask(path, "-X", method, *body, auth=auth))
+
+
+def folder(server, name, parent="root"):
+    return good(server.post("/api/folders", {"name": name, "parent": parent}))["id"]
+
+
+def document(server, name, content, parent="root"):
+    return good(server.ask(f"/api/documents?name={urllib.parse.quote(name)}&parent={parent}",
+                           "--data-binary", "@-", "-H", "Content-Type: text/plain",
+                           stdin=content))["id"]
+
+
+class Archive:
+    def __init__(self, data):
+        with tarfile.open(fileobj=io.BytesIO(data)) as tar:
+            self.members = {m.name: m for m in tar.getmembers()}
+            tap.equal(len(self.members), len(tar.getnames()), "no name twice")
+            self.files = {name: tar.extractfile(m).read() for name, m in self.members.items()
+                          if m.isfile()}
+
+    def json(self, name):
+        return json.loads(self.files[name])
+
+    def node(self, key):
+        return self.json(f"nodes/{key}.json")
+
+
+def fill(server):
+    """A little of everything; the keys by what they are."""
+    keys = {"folder": folder(server, "Verträge")}
+    keys["deep"] = keys["folder"]
+    for _ in range(6):
+        keys["deep"] = folder(server, "ein Ordner mit einem ziemlich langen Namen", keys["deep"])
+    keys["empty"] = folder(server, "empty")
+    keys["plain"] = document(server, "plain.txt", b"first")
+    good(server.ask(f"/api/documents/{keys['plain']}/content", "-X", "PUT", "-H",
+                    "Content-Type: text/plain", "--data-binary", "second"))
+    keys["large"] = document(server, "世界.bin", LARGE, keys["deep"])
+    keys["none"] = document(server, "none", b"")
+    keys["gone"] = document(server, "gone.txt", b"deleted")
+    send(server, "PATCH", f"/api/documents/{keys['plain']}", {"properties": {"customer": "Ä \"x\""}})
+    send(server, "PUT", f"/api/nodes/{keys['plain']}/tags", {"tags": ["urgent", "2024"]})
+    send(server, "POST", f"/api/nodes/{keys['plain']}/comments", {"text": "Please check."})
+    send(server, "POST", "/api/groups", {"name": "lawyers"})
+    send(server, "POST", "/api/users", {"name": "grace", "password": "one-time-secret",
+                                        "quota": {"bytes": 1000}})
+    send(server, "PUT", "/api/groups/lawyers/members/grace")
+    send(server, "PUT", f"/api/nodes/{keys['folder']}/acl", {
+        "inherits": False, "entries": [{"principal": "group:lawyers", "permission": "write"}]})
+    keys["hold"] = good(server.post("/api/holds", {"name": "case 7", "reason": "a dispute"}))["id"]
+    send(server, "PUT", f"/api/holds/{keys['hold']}/documents/{keys['large']}")
+    send(server, "PUT", f"/api/documents/{keys['large']}/retention", {"until_ms": 4102444800000})
+    send(server, "DELETE", f"/api/documents/{keys['gone']}")
+    return keys
+
+
+def holds_all(archive, keys):
+    head = archive.json("export.json")
+    tap.equal((head["format"], head["version"]), ("coffer-export", 1))
+    tap.true(head["audit_sequence"] > 10 and len(head["audit_hash"]) == 64, head)
+    users = archive.json("users.json")
+    grace = next(user for user in users["users"] if user["name"] == "grace")
+    tap.equal((grace["groups"], grace["quota_bytes"]), (["lawyers"], 1000))
+    tap.equal([group["name"] for group in users["groups"]], ["lawyers"])
+    tap.equal([hold["name"] for hold in archive.json("holds.json")["holds"]], ["case 7"])
+    plain = archive.node(keys["plain"])
+    tap.equal((plain["path"], plain["properties"], sorted(plain["tags"])),
+              ("plain.txt", {"customer": "Ä \"x\""}, ["2024", "urgent"]))
+    tap.equal([(c["user"], c["text"]) for c in plain["comments"]], [("admin", "Please check.")])
+    tap.equal([(v["version"], v["file"]) for v in plain["versions"]],
+              [(1, f"versions/{keys['plain']}/1"), (2, "files/plain.txt")])
+    tap.equal([archive.files[v["file"]] for v in plain["versions"]], [b"first", b"second"])
+    large = archive.node(keys["large"])
+    tap.true(large["versions"][0]["file"] == f"files/{large['path']}" and
+             archive.files[f"files/{large['path']}"] == LARGE, "the large one")
+    tap.true(large["path"].startswith("Verträge/ein Ordner") and len(large["path"]) > 200, large)
+    tap.equal((large["holds"], large["keep_until_ms"]), ([keys["hold"]], 4102444800000))
+    for number in (keys["plain"], keys["large"], keys["none"], keys["gone"]):
+        for version in archive.node(number)["versions"]:
+            tap.equal(hashlib.sha256(archive.files[version["file"]]).hexdigest(),
+                      version["sha256"])
+    gone = archive.node(keys["gone"])
+    tap.equal((gone["path"], gone["deleted_with"]), (None, keys["gone"]))
+    tap.equal(archive.files[gone["versions"][0]["file"]], b"deleted")
+    closed = archive.node(keys["folder"])
+    tap.equal((closed["inherits"], closed["acl"]),
+              (False, [{"principal": "group:lawyers", "permission": "write"}]))
+    tap.true(archive.members["files/empty"].isdir(), "an empty folder")
+    text = b"".join(archive.files.values())
+    for secret in (b"$argon2", dms_server.PASSWORD.encode(), b"one-time-secret"):
+        tap.true(secret not in text, "no secrets")
+
+
+@tap.test
+def an_archive_holds_everything():
+    with dms_server.own_server(PROGRAM) as server:
+        keys = fill(server)
+        answer = server.ask("/api/export")
+        tap.equal((answer.status, answer.headers["content-type"]), (200, "application/x-tar"))
+        tap.true("coffer-export.tar" in answer.headers["content-disposition"], answer.headers)
+        holds_all(Archive(answer.body), keys)
+        tap.equal(good(server.ask("/api/audit?limit=1"))["items"][0]["action"], "export")
+        # Without a server; and what is there stays as it is.
+        server.stop()
+        done = subprocess.run([PROGRAM, "--data", server.directory, "--export"],
+                              capture_output=True, check=True)
+        holds_all(Archive(done.stdout), keys)
+        # Debian's tar unpacks it, names and all.
+        with tempfile.TemporaryDirectory() as place:
+            subprocess.run(["tar", "-xf", "-", "-C", place], input=done.stdout, check=True,
+                           env={**os.environ, "LC_ALL": "C.UTF-8"})
+            with open(f"{place}/files/plain.txt", "rb") as file:
+                tap.equal(file.read(), b"second")
+        server.start()
+        tap.equal(server.get("plain.txt").body, b"second")
+
+
+@tap.test
+def a_content_that_cannot_be_opened_is_said_to_be_damaged():
+    with dms_server.own_server(PROGRAM) as server:
+        lost, whole = document(server, "lost", LARGE), document(server, "whole", b"w" * 40_000)
+        place = server.directory + "/content"
+        for name in os.listdir(place):
+            if os.path.getsize(f"{place}/{name}") == len(LARGE):
+                os.unlink(f"{place}/{name}")
+        archive = Archive(server.ask("/api/export").body)
+        version = archive.node(lost)["versions"][0]
+        tap.equal((version["file"], version["damaged"]), (None, True))
+        tap.true(archive.node(whole)["versions"][0]["file"] == "files/whole" and
+                 archive.files["files/whole"] == b"w" * 40_000, "the other")
+
+
+@tap.test
+def a_content_that_is_cut_off_breaks_the_archive_off():
+    with dms_server.own_server(PROGRAM) as server:
+        document(server, "short", LARGE)
+        place = server.directory + "/content"
+        os.truncate(f"{place}/{os.listdir(place)[0]}", 1000)
+        done = subprocess.run(server.command("/api/export"), capture_output=True, check=False)
+        tap.true(done.returncode != 0, "curl says that it is not whole")
+        server.stop()
+        done = subprocess.run([PROGRAM, "--data", server.directory, "--export"],
+                              capture_output=True, check=False)
+        tap.equal(done.returncode, 1)
+        tap.true(b"cannot export" in done.stderr, done.stderr)
+
+
+@tap.test
+def only_administrators_export_and_only_what_is_there():
+    with dms_server.own_server(PROGRAM) as server:
+        send(server, "POST", "/api/users", {"name": "eve", "password": "one-time-secret"})
+        send(server, "PUT", "/api/me/password", {"old": "one-time-secret", "new": "other-secret"},
+             "eve:one-time-secret")
+        tap.equal(server.ask("/api/export", auth="eve:other-secret").status, 403)
+        with tempfile.TemporaryDirectory() as place:
+            done = subprocess.run([PROGRAM, "--data", place, "--export"], capture_output=True,
+                                  check=False)
+            tap.equal((done.returncode, done.stdout, os.listdir(place)), (1, b"", []))
+            tap.true(b"there are no documents" in done.stderr, done.stderr)
+
+
+tap.main()
