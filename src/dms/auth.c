@@ -3,6 +3,7 @@
  * handlers for sessions and one's own password. */
 #include "dms/digest.h"
 #include "dms/dms.h"
+#include "dms/header_parse.h"
 #include "dms/store_token.h"
 #include "server/base64.h"
 
@@ -181,24 +182,6 @@ static struct slice scheme_cut(struct slice header, const char *scheme)
     return slice_of(header.bytes + size, header.size - size);
 }
 
-/* The value of our cookie; bytes == NULL without. */
-static struct slice cookie_cut(const struct call *call)
-{
-    struct slice rest = http_request_header(call->req, "Cookie");
-    const size_t size = strlen(COOKIE "=");
-    while (rest.size > 0) {
-        const uint8_t *end = memchr(rest.bytes, ';', rest.size);
-        size_t part = end ? (size_t)(end - rest.bytes) : rest.size;
-        if (part > size && memcmp(rest.bytes, COOKIE "=", size) == 0)
-            return slice_of(rest.bytes + size, part - size);
-        part += end != NULL;
-        while (part < rest.size && rest.bytes[part] == ' ')
-            part++;
-        rest = slice_of(rest.bytes + part, rest.size - part);
-    }
-    return (struct slice){0};
-}
-
 /* A browser sends the cookie by itself, so a change must also prove that our own page asked for it:
  * browsers name the page in Origin (is_foreign() compares it), and no form can send our header. */
 static void by_cookie(struct call *call, struct slice token)
@@ -215,7 +198,9 @@ static void by_cookie(struct call *call, struct slice token)
 void call_authenticate(struct call *call)
 {
     struct slice header = http_request_header(call->req, "Authorization");
-    struct slice cookie = header.bytes ? (struct slice){0} : cookie_cut(call);
+    struct slice cookie = header.bytes
+                              ? (struct slice){0}
+                              : cookie_find(http_request_header(call->req, "Cookie"), COOKIE);
     struct slice rest = scheme_cut(header, "Bearer");
     if (cookie.bytes) {
         by_cookie(call, cookie);

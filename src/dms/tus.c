@@ -8,9 +8,9 @@
  * absent), document (id: a new version of it), conflict (fail, version or rename: what if the name
  * is taken). */
 #include "dms/dms.h"
+#include "dms/header_parse.h"
 #include "dms/store_partial.h"
 #include "dms/store_quota.h"
-#include "server/base64.h"
 
 #include <assert.h>
 #include <errno.h>
@@ -103,57 +103,19 @@ void tus_options(struct call *call)
     call_reply_empty(call, 204);
 }
 
-/* Metadata: "key base64,key base64"; a value may be missing. */
-
-static int metadata_value(struct call *call, struct slice value, char **ret)
+static int metadata_take(struct call *call, struct partial *partial)
 {
-    SCOPED(buf_done) struct buf text = {0};
-    int r = value.size ? base64_decode(value, &text) : 0;
-    if (r == 0 && (!http_is_utf8(buf_slice(&text)) || text.size > 4096))
-        r = -EBADMSG;
-    if (r == 0)
-        *ret = arena_text(&call->req->arena, buf_slice(&text));
-    return r < 0 ? r : *ret ? 0 : -ENOMEM;
-}
-
-static int metadata_take(struct call *call, struct slice key, struct slice value,
-                         struct partial *partial)
-{
-    char *text = NULL;
-    int r = metadata_value(call, value, &text);
+    struct tus_metadata it;
+    int r = tus_metadata_parse(&call->req->arena, http_request_header(call->req, "Upload-Metadata"),
+                               &it);
     if (r < 0)
         return r;
-    if (slice_is_text(key, "filename") || slice_is_text(key, "name"))
-        partial->name = text;
-    else if (slice_is_text(key, "filetype") || slice_is_text(key, "type"))
-        partial->type = text;
-    else if (slice_is_text(key, "parent"))
-        return key_parse(slice_of_text(text), &partial->parent);
-    else if (slice_is_text(key, "document"))
-        return key_parse(slice_of_text(text), &partial->document);
-    else if (slice_is_text(key, "conflict"))
-        partial->conflict = text;
-    return 0;
-}
-
-static int metadata_parse(struct call *call, struct slice rest, struct partial *partial)
-{
-    while (rest.size > 0) {
-        const uint8_t *end = memchr(rest.bytes, ',', rest.size);
-        size_t size = end ? (size_t)(end - rest.bytes) : rest.size;
-        struct slice pair = slice_of(rest.bytes, size);
-        while (pair.size > 0 && pair.bytes[0] == ' ')
-            pair = slice_of(pair.bytes + 1, pair.size - 1);
-        const uint8_t *blank = pair.size ? memchr(pair.bytes, ' ', pair.size) : NULL;
-        size_t key = blank ? (size_t)(blank - pair.bytes) : pair.size;
-        struct slice value = blank ? slice_of(blank + 1, pair.size - key - 1) : (struct slice){0};
-        int r = metadata_take(call, slice_of(pair.bytes, key), value, partial);
-        if (r < 0)
-            return r;
-        size += end != NULL;
-        rest = slice_of(rest.bytes + size, rest.size - size);
-    }
-    return 0;
+    partial->name = it.name;
+    partial->type = it.type;
+    partial->conflict = it.conflict;
+    if (it.parent)
+        r = key_parse(slice_of_text(it.parent), &partial->parent);
+    return r == 0 && it.document ? key_parse(slice_of_text(it.document), &partial->document) : r;
 }
 
 /* Where it goes: refused early, before gigabytes have been sent. */
@@ -206,7 +168,7 @@ static int creation_read(struct call *call, struct partial *partial)
                      (unsigned long long)call->dms->settings.upload_size_max);
         return -EINVAL;
     }
-    int r = metadata_parse(call, http_request_header(call->req, "Upload-Metadata"), partial);
+    int r = metadata_take(call, partial);
     if (!partial->conflict)
         partial->conflict = arena_text(&call->req->arena, slice_of_text("fail"));
     if (!partial->type)
