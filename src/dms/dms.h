@@ -225,6 +225,8 @@ void upload_cancel(struct call *call);
 /* The media type to store: what the client says if it is well-formed and says something, or what
  * the name suggests. Lives as long as the request. */
 const char *upload_type(struct call *call, struct slice said, const char *name);
+/* What a name suggests; lives for ever. */
+const char *media_type_of(const char *name);
 bool upload_type_valid(struct slice type);
 /* The file name of the form's `file` part, or NULL. */
 const char *upload_file_name(const struct call *call);

@@ -6,6 +6,7 @@
 #include "dms/export_offline.h"
 #include "dms/first_user.h"
 #include "dms/fixity.h"
+#include "dms/import_offline.h"
 #include "dms/sweep.h"
 #include "dms/worker.h"
 #include "server/log_stderr.h"
@@ -24,6 +25,7 @@ struct dms_options {
     struct dms_settings settings;
     const char *log_level;
     bool export;
+    const char *import, *import_as;
     bool help;
     bool version;
 };
@@ -49,6 +51,9 @@ static const struct option_row rows[] = {
      "The first password need not be changed (for demonstrations)", 0, 0},
     {"export", OPTION_FLAG, SETTING(export), NULL, NULL,
      "Write all there is to standard output as a tar archive, and end", 0, 0},
+    {"import", OPTION_TEXT, SETTING(import), NULL, "FOLDER",
+     "Store the files in FOLDER as documents, and end", 0, 0},
+    {"import-as", OPTION_TEXT, SETTING(import_as), "admin", "USER", "Whose they are", 0, 0},
     {"log-level", OPTION_TEXT, SETTING(log_level), "notice", "LEVEL",
      "error, warning, notice or debug", 0, 0},
     {"help", OPTION_FLAG, SETTING(help), NULL, NULL, "This text", 0, 0},
@@ -193,6 +198,20 @@ static int dms_run(const struct dms_settings *settings)
     return r < 0 ? 1 : 0;
 }
 
+static int import_run(const struct dms_options *options)
+{
+    struct import_counts counts = {0};
+    struct error e = {0};
+    int r =
+        import_offline(options->settings.data, options->import, options->import_as, &counts, &e);
+    if (r < 0)
+        LOG_ERROR("cannot import", LOG_TEXT("reason", error_text(&e, r)));
+    LOG_NOTICE("imported", LOG_INT("documents", counts.documents),
+               LOG_INT("folders", counts.folders), LOG_INT("there_already", counts.there),
+               LOG_INT("left_out", counts.left_out));
+    return r < 0 || counts.left_out > 0 ? 1 : 0;
+}
+
 static int help_print(void)
 {
     SCOPED(buf_done) struct buf text = {0};
@@ -238,6 +257,8 @@ int main(int argc, char **argv)
                       rest > 0 ? "there is an argument too many" : "--data DIR is needed");
         return 2;
     }
+    if (options.import)
+        return import_run(&options);
     if (options.export) {
         int r = export_offline(options.settings.data, STDOUT_FILENO, &e);
         if (r < 0)

@@ -366,7 +366,7 @@ bool upload_type_valid(struct slice text)
     return slashes == 1 && size >= 3 && text.size <= 127;
 }
 
-const char *upload_type(struct call *call, struct slice said, const char *name)
+const char *media_type_of(const char *name)
 {
     static const char *const by_ending[][2] = {
         {".pdf", "application/pdf"},
@@ -389,15 +389,18 @@ const char *upload_type(struct call *call, struct slice said, const char *name)
         {".odt", "application/vnd.oasis.opendocument.text"},
         {".ods", "application/vnd.oasis.opendocument.spreadsheet"},
     };
-    bool says_something = upload_type_valid(said) &&
-                          !http_text_equals(said, "application/octet-stream") &&
-                          !http_text_equals(said, "application/x-www-form-urlencoded");
-    const char *type = says_something ? arena_text(&call->req->arena, said) : NULL;
-    if (type)
-        return type;
     const char *ending = strrchr(name, '.');
     for (size_t i = 0; ending && i < ARRAY_COUNT(by_ending); i++)
         if (http_text_equals(slice_of_text(ending), by_ending[i][0]))
             return by_ending[i][1];
     return "application/octet-stream";
+}
+
+const char *upload_type(struct call *call, struct slice said, const char *name)
+{
+    bool says_something = upload_type_valid(said) &&
+                          !http_text_equals(said, "application/octet-stream") &&
+                          !http_text_equals(said, "application/x-www-form-urlencoded");
+    const char *type = says_something ? arena_text(&call->req->arena, said) : NULL;
+    return type ? type : media_type_of(name);
 }

@@ -173,6 +173,53 @@ def a_content_that_is_cut_off_breaks_the_archive_off():
         tap.true(b"cannot export" in done.stderr, done.stderr)
 
 
+def imported(server, folder, *options):
+    done = subprocess.run([PROGRAM, "--data", server.directory, "--import", folder, *options],
+                          capture_output=True, check=False, text=True)
+    return done.returncode, done.stderr
+
+
+@tap.test
+def a_folder_is_imported_and_what_cannot_be_is_said():
+    with dms_server.own_server(PROGRAM) as server, tempfile.TemporaryDirectory() as place:
+        send(server, "POST", "/api/users", {"name": "grace", "password": "one-time-secret",
+                                            "quota": {"bytes": 10}})
+        contents = {"a.txt": b"a", "Verträge/b.pdf": b"", "Verträge/tief/c": LARGE}
+        for name, content in contents.items():
+            os.makedirs(os.path.dirname(f"{place}/{name}"), exist_ok=True)
+            with open(f"{place}/{name}", "wb") as file:
+                file.write(content)
+        server.stop()
+        status, said = imported(server, place)
+        tap.equal(status, 0, said)
+        tap.true("documents=3 folders=2 there_already=0 left_out=0" in said, said)
+        os.symlink("/etc/passwd", f"{place}/link")
+        os.mkfifo(f"{place}/pipe")
+        with open(os.fsencode(place) + b"/\xff", "wb"):
+            pass
+        os.mkdir(f"{place}/a-folder")
+        os.symlink(server.directory, f"{place}/a-folder/data")
+        status, said = imported(server, place)  # once more, with what is none
+        tap.equal(status, 1, said)
+        tap.true("documents=0 folders=1 there_already=3 left_out=4" in said, said)
+        status, said = imported(server, os.path.dirname(server.directory))
+        tap.true(status == 1 and "the documents themselves" in said, said)
+        for options, word in ((("--import-as", "nobody"), "there is no user"),
+                              (("--import-as", "grace"), "quota of 'grace'")):
+            with open(f"{place}/new", "wb") as file:
+                file.write(b"more than ten")
+            status, said = imported(server, place, *options)
+            tap.true(status == 1 and word in said, said)
+        tap.equal(imported(server, place + "/none")[0], 1)
+        server.start()
+        for name, content in contents.items():
+            got = server.get(urllib.parse.quote(name))
+            tap.true(got.body == content, name)
+        node = good(server.ask("/api/search?q=b"))["items"][0]
+        tap.equal((node["type"], node["created_by"]), ("application/pdf", "admin"))
+        tap.equal(good(server.ask("/api/audit/check"))["ok"], True)
+
+
 @tap.test
 def only_administrators_export_and_only_what_is_there():
     with dms_server.own_server(PROGRAM) as server:
