@@ -184,7 +184,7 @@ static void request_handle(struct http_request *req, void *arg)
     if (req->method == HTTP_METHOD_POST)
         http_request_collect(req, large ? PEER_BODY_SIZE_MAX : BODY_SIZE_MAX, body_received, front);
     else if (req->method == HTTP_METHOD_GET && slice_is_text(req->path, "/healthz"))
-        http_respond_text(req, 200, "text/plain", "ok\n");
+        call_send(front, req, "text/plain", MESSAGE_ALIVE, (struct slice){0});
     else if (req->method == HTTP_METHOD_GET && slice_is_text(req->path, "/metrics"))
         metrics_ask(front, req);
     else if (req->method == HTTP_METHOD_GET && slice_is_text(req->path, "/openapi.json"))

@@ -231,6 +231,14 @@ static void metrics_answer(struct keeper *k, uint32_t id, struct slice counters)
         link_send(k->link, MESSAGE_ANSWER, id, buf_slice(&body));
 }
 
+/* Whoever watches over the service wants to know of both processes. */
+static void alive_answer(struct keeper *k, uint32_t id)
+{
+    SCOPED(buf_done) struct buf body = {0};
+    if (message_answer_write(200, false, slice_of_text("ok\n"), &body) == 0)
+        link_send(k->link, MESSAGE_ANSWER, id, buf_slice(&body));
+}
+
 /* ---- the line ---- */
 
 static void call_take(struct keeper *k, const struct message *m)
@@ -277,6 +285,9 @@ static void message_take(void *arg, const struct message *m)
         return;
     case MESSAGE_METRICS:
         metrics_answer(k, m->id, m->body);
+        return;
+    case MESSAGE_ALIVE:
+        alive_answer(k, m->id);
         return;
     case MESSAGE_DRAINED:
         stop(k, k->draining ? 0 : -EBADMSG);

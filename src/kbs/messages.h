@@ -33,7 +33,8 @@
     M(CALL, 6, MESSAGE_CALL_SIZE_MAX) /* c: struct message_call; answered by ANSWER */        \
     M(PEER_CALL, 6, MESSAGE_PEER_CALL_SIZE_MAX) /* c: the same, for a path of a peer's */     \
     M(METRICS, 16, 16)                          /* c: two counters; answered by ANSWER */     \
-    M(DRAINED, 0, 0)                            /* nothing more will be asked */
+    M(DRAINED, 0, 0)                            /* nothing more will be asked */              \
+    M(ALIVE, 0, 0)                              /* c: answered by ANSWER */
 #define MESSAGES_TO_NETWORK(M)                                                             \
     M(READY, 1, 1) /* accept connections; 1: PEER_CALL too, there is another key broker */ \
     M(CERTIFICATE, 0, 128u << 10)         /* C: DER; empty: there is none */               \

@@ -10,6 +10,7 @@ import http.client
 import json
 import os
 import secrets
+import select
 import signal
 import ssl
 import subprocess
@@ -207,6 +208,28 @@ def a_second_hello_is_part_of_what_is_signed(broker):
         input=request, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, check=False)
     tap.true(b"200 OK" in run.stdout and run.stdout.count(b", ClientHello") == 2,
              run.stdout.decode(errors="replace")[-2000:])
+
+
+@tap.test
+def a_keeper_that_hangs_is_not_healthy(broker):
+    def healthy(patience):
+        connection = connect(broker)
+        connection.connect()
+        connection.sock.settimeout(patience)
+        connection.request("GET", "/healthz")
+        return connection.getresponse().read() == b"ok\n"
+
+    tap.true(healthy(20), "both live")
+    held = connect(broker)
+    held.connect()  # while the keeper still makes certificates
+    os.kill(broker.process.pid, signal.SIGSTOP)
+    try:
+        held.request("GET", "/healthz")
+        readable, _, _ = select.select([held.sock], [], [], 0.2)
+        tap.equal(readable, [], "an answer of the network process alone")
+    finally:
+        os.kill(broker.process.pid, signal.SIGCONT)
+    tap.equal(held.getresponse().read(), b"ok\n")
 
 
 def tenants(broker):
