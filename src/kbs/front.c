@@ -23,6 +23,7 @@ enum {
     PEER_BODY_SIZE_MAX = 17 << 20,
     CONNECTIONS_MAX = 4096,
     CALLS_MAX = CONNECTIONS_MAX, /* one request of a connection at a time */
+    QUEUED_SIZE_MAX = 16 << 20,  /* for a keeper that is busy; above it clients are sent away */
 };
 
 /* A question to the keeper that has no answer yet. */
@@ -68,6 +69,18 @@ static void keeper_closed(void *ctx, uint32_t connection)
 
 /* ---- calls ---- */
 
+/* Clients cannot make what waits for the keeper grow without end. */
+static void busy_respond(struct http_request *req)
+{
+    json_t *out = json_pack("{s:s, s:s, s:s, s:s}", "code", refusal_code(REFUSAL_LIMIT), "message",
+                            refusal_message(REFUSAL_LIMIT), "remedy", refusal_remedy(REFUSAL_LIMIT),
+                            "clause", "requests that wait");
+    char *text = out ? json_dumps(out, JSON_COMPACT) : NULL;
+    http_respond_text(req, 429, "application/json", text ? text : "{\"code\":\"LIMIT_REACHED\"}");
+    json_memory_free(text);
+    json_decref(out);
+}
+
 /* Numbers are not used again soon: an answer to a call that was lost meets no other. */
 static struct call *call_new(struct front *front, struct http_request *req, const char *type)
 {
@@ -104,9 +117,10 @@ static void failed_respond(struct http_request *req)
 static void call_send(struct front *front, struct http_request *req, const char *type,
                       enum message_kind kind, struct slice body)
 {
-    struct call *call = call_new(front, req, type);
+    bool fits = link_queued(front->link) <= QUEUED_SIZE_MAX;
+    struct call *call = fits ? call_new(front, req, type) : NULL;
     if (!call) {
-        failed_respond(req);
+        busy_respond(req);
         return;
     }
     http_request_on_done(req, request_done, front);

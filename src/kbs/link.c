@@ -183,6 +183,11 @@ void link_send(struct link *link, enum message_kind kind, uint32_t id, struct sl
     events_update(link);
 }
 
+size_t link_queued(const struct link *link)
+{
+    return link->out.size - link->sent;
+}
+
 static void wait(struct link *link)
 {
     struct pollfd pfd = {.fd = link->fd,

@@ -24,6 +24,9 @@ void link_free(struct link *link);
 /* Sent at once if it can be, else later, in order. What cannot be sent ends the link. */
 void link_send(struct link *link, enum message_kind kind, uint32_t id, struct slice body);
 
+/* What the other end has not taken yet, in bytes. */
+size_t link_queued(const struct link *link);
+
 /* Sends a question and waits for its answer, which is of `answer_kind` and has the same id; other
  * messages that come first are given to on_message() in a later turn. Appends the answer's body. 0;
  * -EPIPE the link has ended. */

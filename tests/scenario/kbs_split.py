@@ -232,6 +232,28 @@ def a_keeper_that_hangs_is_not_healthy(broker):
     tap.equal(held.getresponse().read(), b"ok\n")
 
 
+@tap.test
+def what_waits_for_a_busy_keeper_does_not_grow_without_end(broker):
+    body = ('{"tenant":"' + "t" * 500000 + '"}').encode()
+    connections = [connect(broker) for _ in range(50)]
+    for connection in connections:
+        connection.connect()
+    os.kill(broker.process.pid, signal.SIGSTOP)
+    try:
+        for connection in connections:
+            connection.request("POST", "/v1/tenant/list", body)
+        # Those that are sent away are so while it is stopped.
+        tap.until(lambda: select.select([c.sock for c in connections], [], [], 0)[0],
+                  "some are sent away")
+    finally:
+        os.kill(broker.process.pid, signal.SIGCONT)
+    answers = [connection.getresponse() for connection in connections]
+    codes = [json.loads(answer.read())["code"] for answer in answers]
+    tap.true(codes.count("NOT_OPERATOR") > 20 and "LIMIT_REACHED" in codes, codes)
+    tap.equal(len(codes), codes.count("NOT_OPERATOR") + codes.count("LIMIT_REACHED"))
+    tap.equal(tenants(broker), ["shop"])
+
+
 def tenants(broker):
     return good(broker, "kbs", "tenants", by="operator").split()
 
