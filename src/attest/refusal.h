@@ -134,6 +134,8 @@
       "ask again; bring the standby back, or promote it: `coffer kbs promote`")                    \
     M(PEER_STALE, "PEER_STALE", "a message of another epoch or role of two key brokers",           \
       "look at both with `coffer kbs info`; the one in the higher epoch is the active one")        \
+    M(CONNECTION_OLD, "CONNECTION_OLD",                                                            \
+      "this connection was proved too long ago: nothing was done", "connect again, and ask again") \
     M(NOT_CONFIRMER, "NOT_CONFIRMER", "only a confirmer may do this",                              \
       "use a client certificate whose key the manifest names in `confirmers`")                     \
     M(REQUEST, "REQUEST_INVALID", "the request makes no sense", "see docs/kbs-api.md")             \

@@ -281,6 +281,7 @@ static int status_of(enum refusal_reason reason)
     case REFUSAL_STATE_OLD:
     case REFUSAL_STANDBY:
     case REFUSAL_PEER_ABSENT:
+    case REFUSAL_CONNECTION_OLD:
         return 503;
     case REFUSAL_PEER_STALE:
         return 409;

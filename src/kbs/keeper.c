@@ -3,6 +3,7 @@
 
 #include "attest/json_memory.h"
 #include "base/reader.h"
+#include "kbs/call.h"
 #include "server/transcript.h"
 
 #include <errno.h>
@@ -187,19 +188,29 @@ static void turn_commit(void *arg)
     }
 }
 
-/* The other key broker's messages prove themselves, one by one (kbs/pair.h), and a commit that met the
- * end of a connection would be undone. */
-static bool proof_is_over(const struct keeper *k, const struct connection *c, const char *path)
+/* How long ago a client was proved; 0 for who needs no proof: nobody, and the other key broker, whose
+ * messages prove themselves one by one (kbs/pair.h) and whose commit would be undone at the end of a
+ * connection. */
+static uint64_t proof_age_ms(const struct keeper *k, const struct connection *c, const char *path)
 {
-    if (c->peer.kind == TLS_PEER_NONE ||
+    if (!c || c->peer.kind == TLS_PEER_NONE ||
         (c->peer.kind == TLS_PEER_ATTESTED && strncmp(path, "/v1/peer/", 9) == 0))
-        return false;
-    return k->kbs->now_ms() >= c->proved_ms + KEEPER_PROOF_MS;
+        return 0;
+    return k->kbs->now_ms() - c->proved_ms;
+}
+
+/* Whoever holds a connection that long may not be who proved it. */
+static void call_too_late(struct kbs_call *call)
+{
+    call->status = 200;
+    call->out = json_object();
+    kbs_call_finish(call, call_refuse(call, REFUSAL_CONNECTION_OLD, "connection", NULL, NULL));
 }
 
 static void call_run(struct keeper *k, uint32_t id, const struct message_call *message)
 {
     struct connection *c = k->connections[message->connection];
+    uint64_t age_ms = proof_age_ms(k, c, message->path);
     struct pending *p = calloc(1, sizeof *p);
     if (!p) {
         stop(k, -ENOMEM);
@@ -207,12 +218,12 @@ static void call_run(struct keeper *k, uint32_t id, const struct message_call *m
     }
     struct kbs_call call = {
         .kbs = k->kbs, .peer = c ? &c->peer : &nobody, .path = message->path, .in = message->in};
-    kbs_call_run(&call);
-    *p = (struct pending){.id = id, .status = call.status, .out = call.out};
-    if (c && proof_is_over(k, c, message->path)) {
-        p->closes = true;
-        connection_free(k, message->connection);
-    }
+    if (age_ms < KEEPER_PROOF_MS)
+        kbs_call_run(&call);
+    else
+        call_too_late(&call);
+    *p = (struct pending){
+        .id = id, .status = call.status, .closes = age_ms >= KEEPER_CLOSE_MS, .out = call.out};
     *k->last = p;
     k->last = &p->next;
     loop_defer(k->loop, &k->commit, turn_commit, k);

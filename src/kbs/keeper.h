@@ -10,8 +10,10 @@
 #include "kbs/kbs.h"
 #include "kbs/link.h"
 
-/* How long a proved client is believed on one connection; then the connection ends. */
+/* How long a proved client is believed on one connection: nothing is done for it later. A little before,
+ * the connection is to end with an answer, so that an honest client never meets the end. */
 #define KEEPER_PROOF_MS (10u * 60 * 1000)
+#define KEEPER_CLOSE_MS (9u * 60 * 1000)
 
 struct keeper;
 

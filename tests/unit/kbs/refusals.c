@@ -2,9 +2,8 @@
 /* Every refusal of docs/refusals.md, made to occur: by a call of the API, from whoever would cause it.
  * The last test finds the one that was forgotten. */
 #include "kbs/peer.h"
-#include "platform/linux/sim_device.h"
+#include "network_end.h"
 #include "vendor_scene.h"
-#include "world.h"
 
 static bool r_seen[REFUSAL_COUNT];
 
@@ -400,6 +399,22 @@ TEST(one_of_two_key_brokers)
     refused(&other, "/v1/peer/status", json_object(), "CONFIG_REFUSED");
     peer_start(false);
     provision_refused(&w_runtime, "data", "PEER_ABSENT");
+}
+
+TEST(a_connection_that_was_proved_long_ago)
+{
+    kbs_free(TAKE(w_kbs));
+    w_start(NULL);
+    start();
+    (void)heard();
+    struct buf messages = handshake(1, &w_operator, w_operator.key);
+    say(MESSAGE_PEER, 1, buf_slice(&messages));
+    w_now_ms += KEEPER_PROOF_MS;
+    CHECK_EQ(status_of(1, "/v1/tenant/list", NULL), 503);
+    CHECK_TEXT(g_code, "CONNECTION_OLD");
+    sees(g_code, g_message, g_remedy);
+    buf_done(&messages);
+    stop();
 }
 
 TEST(no_refusal_of_the_manual_was_forgotten)
