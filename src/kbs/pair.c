@@ -20,6 +20,26 @@ void pair_done(struct pair *pair)
     secret_wipe(pair, sizeof *pair);
 }
 
+/* Puts the present one aside. */
+static void earlier_keep(struct pair *pair)
+{
+    if (!pair->known)
+        return;
+    unsigned at = pair->next++ % PAIR_EARLIER_MAX;
+    memcpy(pair->earlier[at].theirs, pair->theirs, sizeof pair->theirs);
+    pair->earlier[at].count = pair->count;
+    pair->known = false;
+}
+
+static uint64_t earlier_count(const struct pair *pair, const uint8_t theirs[SHA256_SIZE])
+{
+    uint64_t count = 0;
+    for (unsigned i = 0; i < PAIR_EARLIER_MAX; i++)
+        if (memcmp(pair->earlier[i].theirs, theirs, SHA256_SIZE) == 0)
+            count = MAX(count, pair->earlier[i].count);
+    return count;
+}
+
 static int point_of(EVP_PKEY *key, uint8_t ret_point[P256_PUBLIC_SIZE])
 {
     size_t size = 0;
@@ -59,7 +79,7 @@ int pair_begin(struct pair *pair, const struct p256_key *ours, X509 *theirs, boo
     int r = ratls_key_hash(theirs, hash);
     if (r < 0 || (pair->known && memcmp(hash, pair->theirs, sizeof hash) == 0))
         return r;
-    pair_done(pair);
+    earlier_keep(pair);
     memcpy(info, label, sizeof label - 1);
     r = p256_public(ours, client ? first : second);
     if (r == 0)
@@ -68,6 +88,7 @@ int pair_begin(struct pair *pair, const struct p256_key *ours, X509 *theirs, boo
         r = agree(p256_pkey(ours), other, slice_of(info, sizeof info), &pair->key);
     if (r == 0) {
         memcpy(pair->theirs, hash, sizeof hash);
+        pair->count = earlier_count(pair, hash);
         pair->known = true;
     }
     return r;

@@ -17,17 +17,24 @@
 #include <jansson.h>
 #include <openssl/types.h>
 
+#define PAIR_EARLIER_MAX 8
+
 /* Starts as {0}; pair_done() wipes it. */
 struct pair {
     bool known;
     uint8_t theirs[SHA256_SIZE]; /* hash of the other's key */
     struct key256 key;
     uint64_t count; /* of the requests that were made, or taken */
+    struct {
+        uint8_t theirs[SHA256_SIZE];
+        uint64_t count;
+    } earlier[PAIR_EARLIER_MAX]; /* others before: who comes back goes on where he was */
+    unsigned next;
 };
 void pair_done(struct pair *pair);
 
 /* With the holder of the key of `theirs`, whose evidence has been appraised. Goes on if it is the one of
- * before. `client`: we ask. 0; -EOPNOTSUPP its key is not P-256; -EIO. */
+ * before, or one of the last few. `client`: we ask. 0; -EOPNOTSUPP its key is not P-256; -EIO. */
 must_check int pair_begin(struct pair *pair, const struct p256_key *ours, X509 *theirs,
                           bool client);
 

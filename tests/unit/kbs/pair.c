@@ -133,6 +133,22 @@ TEST(a_stranger_is_no_end_of_it)
     json_decref(json);
 }
 
+TEST(who_comes_back_after_another_goes_on_where_he_was)
+{
+    begin();
+    json_t *said = request(), *next = request();
+    CHECK_EQ(pair_request_open(&g_answers, PATH, said), 0);
+    for (int i = 0; i < PAIR_EARLIER_MAX; i++) {
+        X509 *other = i % 2 ? g_client.certificate : g_stranger.certificate;
+        REQUIRE(pair_begin(&g_answers, g_server.key, other, false) == 0);
+    }
+    REQUIRE(pair_begin(&g_answers, g_server.key, g_client.certificate, false) == 0);
+    CHECK_EQ(pair_request_open(&g_answers, PATH, said), -EKEYREJECTED);
+    CHECK_EQ(pair_request_open(&g_answers, PATH, next), 0);
+    json_decref(said);
+    json_decref(next);
+}
+
 TEST(a_root_key_is_for_the_other_keeper_alone)
 {
     const struct key256 key = {{7, 8, 9}};
