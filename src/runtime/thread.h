@@ -54,6 +54,7 @@ struct process {
     struct volume_file *vfs_cwd;     /* of a child of vfork(): its working directory on a volume */
     _Atomic uint32_t vfs_umask;
     _Atomic int thread_count;                 /* guest threads alive */
+    _Atomic bool thread_count_awaited;        /* somebody has waited for that to change */
     struct limit_view descriptors, file_size; /* see process/limits.c */
     struct rlimit room_before;                /* see fd_room_enter() */
     unsigned room;

@@ -351,11 +351,45 @@ static void exec_while_trapping(void)
     SAY(wrong);
 }
 
+static void *end_at_once(void *arg)
+{
+    return arg;
+}
+
+static void *start_others(void *arg)
+{
+    pthread_t t;
+    for (;;)
+        if (pthread_create(&t, NULL, end_at_once, NULL) == 0)
+            pthread_detach(t);
+    return arg;
+}
+
+/* The same of threads that end anyway. */
+static void exec_while_ending(void)
+{
+    int wrong = 0;
+    for (int i = 0; i < 40; i++) {
+        int status = -1;
+        pid_t child = fork();
+        if (child == 0) {
+            pthread_t t;
+            pthread_create(&t, NULL, start_others, NULL);
+            pthread_create(&t, NULL, exec_true, NULL);
+            start_others(NULL);
+        }
+        waitpid(child, &status, 0);
+        wrong += status != 0;
+    }
+    SAY(wrong);
+}
+
 int main(void)
 {
     vectors();
     raw_time();
     exec_while_trapping();
+    exec_while_ending();
     pthread_t t[4];
     struct sigaction action = {.sa_handler = tick, .sa_flags = SA_RESTART};
     struct sigaction fault = {.sa_sigaction = on_fault, .sa_flags = SA_SIGINFO};

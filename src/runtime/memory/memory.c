@@ -291,7 +291,8 @@ int64_t memory_advise(uint64_t address, uint64_t length, int advice)
 {
     uint64_t size = round_up(length, PAGE);
     /* Whether the host knows the advice; nothing lies at 0, and nothing of it is advised. */
-    if (address % PAGE || host_call(SYS_madvise, 0, 0, advice) < 0)
+    bool old = advice >= MADV_NORMAL && advice <= MADV_DONTNEED;
+    if (address % PAGE || (!old && host_call(SYS_madvise, 0, 0, advice) < 0))
         return -EINVAL;
     if (size == 0 || address + size < address)
         return length == 0 ? 0 : -EINVAL;

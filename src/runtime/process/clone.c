@@ -10,6 +10,7 @@
 #include "runtime/process/fork.h"
 #include "runtime/process/process.h"
 #include "runtime/process/signal.h"
+#include "runtime/process/thread_end.h"
 #include "runtime/syscall/call.h"
 #include "runtime/syscall/entry.h"
 
@@ -82,9 +83,9 @@ int thread_begin(struct thread *t, void *signal_stack)
     t->xsave_size = thread_xsave_size();
     signal_stack_install(t, signal_stack);
     /* The guest's libc registers its own; ours, made before this, has to go. */
-    if (__rseq_size > 0)
-        (void)host_call(SYS_rseq, (char *)__builtin_thread_pointer() + __rseq_offset, 32,
-                        RSEQ_FLAG_UNREGISTER, RSEQ_SIG);
+    const char *own_rseq = (const char *)__builtin_thread_pointer() + __rseq_offset;
+    if (__rseq_size > 0 && (int)((const struct rseq *)(const void *)own_rseq)->cpu_id >= 0)
+        (void)host_call(SYS_rseq, own_rseq, 32, RSEQ_FLAG_UNREGISTER, RSEQ_SIG);
     return dispatch_arm();
 }
 
@@ -126,12 +127,13 @@ static void *thread_main(void *arg)
     struct start *start = arg;
     struct thread *t = &start->thread;
     _Alignas(64) char signal_stack[SIGNAL_STACK_SIZE];
+    __asm__ volatile("wrgsbase %0" : : "r"(t) : "memory");
     if (await_creator(start) == START_CANCELLED) {
         free(start);
         return NULL;
     }
     /* The guest has been told that it is there: what fails now ends the process. */
-    if (host_call(SYS_arch_prctl, ARCH_SET_GS, t) != 0 || thread_begin(t, signal_stack) < 0)
+    if (thread_begin(t, signal_stack) < 0)
         signal_die(SIGKILL);
     signal_open_on_exit(t);
     int how = thread_enter_guest(t, &start->regs);
@@ -140,9 +142,12 @@ static void *thread_main(void *arg)
     struct process *process = t->process;
     thread_list_remove(t);
     signal_stack_remove();
-    if (atomic_fetch_sub(&process->thread_count, 1) >= 1)
+    atomic_fetch_sub(&process->thread_count, 1);
+    if (atomic_load(&process->thread_count_awaited))
         futex_wake(&process->thread_count, 1);
     libc_thread_ends();
+    if (t->clear_tid != 0)
+        thread_end_prepare(t);
     free(start);
     return NULL;
 }
@@ -212,10 +217,9 @@ static int64_t thread_create(struct thread *parent, const struct clone_request *
     /* Not even what is never blocked may reach the thread as long as its GS is its creator's. */
     (void)host_call(SYS_rt_sigprocmask, SIG_SETMASK, &every, 0, 8);
     int tid = libc_thread(&handle, start);
-    signal_block_all();
+    signal_open(parent);
     if (tid < 0) {
         free(start);
-        signal_open_on_exit(parent);
         return tid;
     }
     tid = tid_of(handle);
@@ -226,7 +230,6 @@ static int64_t thread_create(struct thread *parent, const struct clone_request *
         thread_list_add(&start->thread);
     }
     start_release(start, tid > 0 ? START_GO : START_CANCELLED);
-    signal_open_on_exit(parent);
     return tid;
 }
 
@@ -425,6 +428,10 @@ void robust_list_walk(struct thread *t)
         return;
     walk(t, t->robust_head);
     t->robust_head = 0;
-    if (kernel_knows_robust_list()) /* the list's memory may go before the host's thread does */
+}
+
+void robust_list_forget(void)
+{
+    if (kernel_knows_robust_list())
         (void)host_call(SYS_set_robust_list, NULL, sizeof(struct robust_list_head));
 }

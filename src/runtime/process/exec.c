@@ -9,6 +9,7 @@
 #include "runtime/process/fork.h"
 #include "runtime/process/process.h"
 #include "runtime/process/signal.h"
+#include "runtime/process/thread_end.h"
 #include "runtime/syscall/call.h"
 #include "runtime/syscall/entry.h"
 
@@ -194,6 +195,7 @@ struct program *exec_take(struct thread *t)
 {
     struct process *process = t->process;
     signal_block_all();
+    atomic_store(&process->thread_count_awaited, true);
     for (;;) {
         lock_acquire(&g_threads_lock);
         kick_others_locked(t,
@@ -209,11 +211,13 @@ struct program *exec_take(struct thread *t)
     ending_over();
     if (atomic_load(&g_signal_dying) != 0)
         process_exit(0);
+    thread_end_await_all(process->pid);
     atomic_store(&process->thread_count, 1);
     atomic_store(&t->work, 0);
     t->signal_mask = g_pending_mask;
     t->clear_tid = 0;
     robust_list_walk(t);
+    robust_list_forget();
     t->trap_site = 0;
     t->in_runtime = 1;
     rseq_forget(t);

@@ -12,6 +12,7 @@
 #include "runtime/process/ending.h"
 #include "runtime/process/exec.h"
 #include "runtime/process/signal.h"
+#include "runtime/process/thread_end.h"
 #include "runtime/syscall/call.h"
 #include "runtime/syscall/entry.h"
 #include "runtime/vfs/vfs.h"
@@ -80,6 +81,7 @@ void process_exit(int status)
 static void leader_park(struct thread *t)
 {
     struct process *process = t->process;
+    atomic_store(&process->thread_count_awaited, true);
     for (int count; (count = atomic_load(&process->thread_count)) > 0;) {
         if (atomic_fetch_and(&t->work, THREAD_WORK_KICK) & THREAD_WORK_KICK)
             return;
@@ -146,6 +148,14 @@ int process_start(void)
     return r;
 }
 
+void thread_tell_end(struct thread *t)
+{
+    const int zero = 0;
+    if (t->clear_tid != 0 && guest_put(t->clear_tid, &zero) == 0)
+        (void)host_call(SYS_futex, t->clear_tid, 1 /* FUTEX_WAKE */, 1);
+    t->clear_tid = 0;
+}
+
 void thread_exit(struct thread *t, int status)
 {
     struct process *process = t->process;
@@ -153,12 +163,10 @@ void thread_exit(struct thread *t, int status)
         process_exit(status);
     signal_block_all();
     robust_list_walk(t);
-    rseq_forget(t);
-    if (t->clear_tid != 0) {
-        const int zero = 0;
-        if (guest_put(t->clear_tid, &zero) == 0)
-            (void)host_call(SYS_futex, t->clear_tid, 1 /* FUTEX_WAKE */, 1);
-        t->clear_tid = 0;
+    if (t == g_leader || t->clear_tid == 0 || !thread_end_begin(t)) {
+        robust_list_forget(); /* its memory may go before the host's thread does */
+        rseq_forget(t);
+        thread_tell_end(t);
     }
     atomic_store(&g_exit_status, status);
     if (t == g_leader)

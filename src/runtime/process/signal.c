@@ -137,6 +137,12 @@ void signal_block_all(void)
     (void)host_call(SYS_rt_sigprocmask, SIG_SETMASK, &all, 0, 8);
 }
 
+void signal_open(const struct thread *t)
+{
+    const uint64_t mask = t->signal_mask & ~(SIGNALS_OURS | SIGNALS_UNBLOCKABLE);
+    (void)host_call(SYS_rt_sigprocmask, SIG_SETMASK, &mask, 0, 8);
+}
+
 void signal_open_on_exit(struct thread *t)
 {
     atomic_fetch_or(&t->work, THREAD_WORK_SIGNAL);

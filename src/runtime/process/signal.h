@@ -66,6 +66,8 @@ void signal_start(void);
 /* The host's alternate signal stack for the calling thread. */
 void signal_stack_install(struct thread *t, void *stack);
 void signal_stack_remove(void);
+/* Opens the guest's mask at the host: what comes waits for the end of the call. */
+void signal_open(const struct thread *t);
 
 /* Handlers become default, ignored signals stay ignored: `actions` are the calling process's. */
 void signal_actions_reset(struct signal_actions *actions);
