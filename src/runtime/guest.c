@@ -4,6 +4,7 @@
 
 #include <errno.h>
 #include <limits.h>
+#include <sys/sysmacros.h>
 
 #define PAGE_SIZE 4096ul
 #define ADDRESS_MAX 0x7ffffffff000ul /* user addresses of x86-64 end here */
@@ -122,4 +123,24 @@ size_t guest_iov_size(const struct iovec *iov, int count)
     for (int i = 0; i < count; i++)
         size += iov[i].iov_len;
     return size;
+}
+
+int guest_put_stat(unsigned long to, const struct statx *stat)
+{
+    struct stat st = {
+        .st_dev = makedev(stat->stx_dev_major, stat->stx_dev_minor),
+        .st_ino = stat->stx_ino,
+        .st_nlink = stat->stx_nlink,
+        .st_mode = stat->stx_mode,
+        .st_uid = stat->stx_uid,
+        .st_gid = stat->stx_gid,
+        .st_rdev = makedev(stat->stx_rdev_major, stat->stx_rdev_minor),
+        .st_size = (off_t)stat->stx_size,
+        .st_blksize = stat->stx_blksize,
+        .st_blocks = (blkcnt_t)stat->stx_blocks,
+        .st_atim = {stat->stx_atime.tv_sec, stat->stx_atime.tv_nsec},
+        .st_mtim = {stat->stx_mtime.tv_sec, stat->stx_mtime.tv_nsec},
+        .st_ctim = {stat->stx_ctime.tv_sec, stat->stx_ctime.tv_nsec},
+    };
+    return guest_put(to, &st);
 }

@@ -10,6 +10,7 @@
 
 #include <stdbool.h>
 #include <stdint.h>
+#include <sys/stat.h>
 #include <sys/uio.h>
 
 #define GUEST_IOV_MAX 1024
@@ -43,5 +44,8 @@ size_t guest_iov_size(const struct iovec *iov, int count);
 /* One value of any type: guest_get(&value, address). */
 #define guest_get(ret_, from_) guest_read((ret_), (from_), sizeof(*(ret_)))
 #define guest_put(to_, value_) guest_write((to_), (value_), sizeof(*(value_)))
+
+/* struct stat from struct statx, as stat(2) and its kin give it. 0 or -EFAULT. */
+must_check int guest_put_stat(unsigned long to, const struct statx *stat);
 
 #endif

@@ -24,6 +24,7 @@
 #include <sys/statfs.h>
 #include <sys/statvfs.h>
 #include <sys/syscall.h>
+#include <sys/sysmacros.h>
 #include <sys/time.h>
 #include <sys/uio.h>
 #include <sys/un.h>
@@ -869,6 +870,27 @@ static void names(void)
     SAY(fremovexattr(-1, "user.x"));
 }
 
+/* One file is one file whichever way one asks, by the old calls too. */
+static void numbers(void)
+{
+    int fd = make("number", "x"), dir = open(".", O_RDONLY);
+    struct stat by_fd, by_path, by_at;
+    struct statx by_statx;
+    SAY(syscall(SYS_fstat, fd, &by_fd));
+    SAY(syscall(SYS_stat, "number", &by_path));
+    SAY(syscall(SYS_newfstatat, dir, "number", &by_at, 0));
+    SAY(statx(dir, "number", 0, STATX_ALL, &by_statx));
+    SAY_TRUE(by_fd.st_dev == by_path.st_dev && by_fd.st_dev == by_at.st_dev &&
+             by_fd.st_dev == makedev(by_statx.stx_dev_major, by_statx.stx_dev_minor));
+    SAY_TRUE(by_fd.st_ino == by_path.st_ino && by_fd.st_ino == by_at.st_ino &&
+             by_fd.st_ino == by_statx.stx_ino);
+    SAY(syscall(SYS_fstat, dir, &by_fd));
+    SAY(syscall(SYS_lstat, ".", &by_path));
+    SAY_TRUE(by_fd.st_dev == by_path.st_dev && by_fd.st_ino == by_path.st_ino);
+    close(fd);
+    close(dir);
+}
+
 static void directories(void)
 {
     struct {
@@ -927,6 +949,7 @@ int main(int argc, char **argv)
     descriptors();
     controls();
     names();
+    numbers();
     directories();
     return 0;
 }

@@ -140,38 +140,16 @@ int64_t sys_lseek(struct syscall_call *c)
     return f->ops->seek ? f->ops->seek(f, (int64_t)c->args[1], (int)c->args[2]) : -ESPIPE;
 }
 
-static void stat_from_statx(const struct statx *x, struct stat *s)
-{
-    memset(s, 0, sizeof(*s));
-    s->st_dev = (dev_t)x->stx_dev_major << 8 | x->stx_dev_minor;
-    s->st_ino = x->stx_ino;
-    s->st_mode = x->stx_mode;
-    s->st_nlink = x->stx_nlink;
-    s->st_uid = x->stx_uid;
-    s->st_gid = x->stx_gid;
-    s->st_rdev = (dev_t)x->stx_rdev_major << 8 | x->stx_rdev_minor;
-    s->st_size = (off_t)x->stx_size;
-    s->st_blksize = x->stx_blksize;
-    s->st_blocks = (blkcnt_t)x->stx_blocks;
-    s->st_atim = (struct timespec){x->stx_atime.tv_sec, x->stx_atime.tv_nsec};
-    s->st_mtim = (struct timespec){x->stx_mtime.tv_sec, x->stx_mtime.tv_nsec};
-    s->st_ctim = (struct timespec){x->stx_ctime.tv_sec, x->stx_ctime.tv_nsec};
-}
-
 int64_t sys_fstat(struct syscall_call *c)
 {
     SCOPED_FILE(f, c->args[0]);
-    struct statx x = {0};
-    struct stat s;
+    struct statx stat = {0};
     if (!f)
         return -EBADF;
     if (!f->ops->stat)
         return sys_pass(c);
-    int64_t r = f->ops->stat(f, &x);
-    if (r < 0)
-        return r;
-    stat_from_statx(&x, &s);
-    return guest_put(c->args[1], &s);
+    int64_t r = f->ops->stat(f, &stat);
+    return r < 0 ? r : guest_put_stat(c->args[1], &stat);
 }
 
 int64_t sys_ftruncate(struct syscall_call *c)

@@ -14,7 +14,6 @@
 #include <linux/openat2.h>
 #include <string.h>
 #include <sys/syscall.h>
-#include <sys/sysmacros.h>
 
 int64_t path_copy(char path[PATH_MAX], unsigned long from)
 {
@@ -167,24 +166,4 @@ struct volume_attr attr_for_new(uint32_t mode, const struct volume_attr *dir)
 int64_t install(struct file *f, int flags)
 {
     return fd_install(f, flags & O_CLOEXEC ? FD_CLOEXEC : 0);
-}
-
-int64_t put_stat(unsigned long to, const struct statx *stat)
-{
-    struct stat st = {
-        .st_dev = makedev(stat->stx_dev_major, stat->stx_dev_minor),
-        .st_ino = stat->stx_ino,
-        .st_nlink = stat->stx_nlink,
-        .st_mode = stat->stx_mode,
-        .st_uid = stat->stx_uid,
-        .st_gid = stat->stx_gid,
-        .st_rdev = makedev(stat->stx_rdev_major, stat->stx_rdev_minor),
-        .st_size = (off_t)stat->stx_size,
-        .st_blksize = stat->stx_blksize,
-        .st_blocks = (blkcnt_t)stat->stx_blocks,
-        .st_atim = {stat->stx_atime.tv_sec, stat->stx_atime.tv_nsec},
-        .st_mtim = {stat->stx_mtime.tv_sec, stat->stx_mtime.tv_nsec},
-        .st_ctim = {stat->stx_ctime.tv_sec, stat->stx_ctime.tv_nsec},
-    };
-    return guest_put(to, &st);
 }

@@ -73,9 +73,6 @@ int64_t ref_getattr(uint32_t volume, uint64_t ino, struct volume_attr *ret_attr)
 /* A descriptor for `f`, whose reference it takes, also on failure. */
 int64_t install(struct file *f, int flags);
 
-/* struct stat from struct statx, to the guest. */
-int64_t put_stat(unsigned long to, const struct statx *stat);
-
 /* proc.c: recognises what must not go to the host as it is. 1: *ret_place is filled; 0: ordinary;
  * else -errno. */
 must_check int proc_find(const char *path, unsigned flags, struct place *ret_place);

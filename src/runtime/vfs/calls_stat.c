@@ -50,7 +50,7 @@ static int64_t stat_place(struct path_job *job, struct place *p)
         return sys_pass(job->c); /* a socket: what the host says of the descriptor */
     if (r < 0)
         return r;
-    return job->b ? guest_put(job->a, &stat) : put_stat(job->a, &stat);
+    return job->b ? guest_put(job->a, &stat) : guest_put_stat(job->a, &stat);
 }
 
 static unsigned at_flags(uint64_t flags)
