@@ -70,6 +70,19 @@ static void all(void)
            (int)bad, (int)ours);
 }
 
+/* Code that has run often is one mapping still. */
+static void code(void)
+{
+    struct line l, again;
+    for (int i = 0; i < 300; i++)
+        lseek(0, 0, SEEK_CUR);
+    T(find("/proc/self/maps", (void *)lseek, &l));
+    T(find("/proc/self/maps", (void *)read, &again));
+    T(l.from == again.from && l.to == again.to);
+    T(find("/proc/self/maps", (char *)l.to, &again) && strcmp(l.name, again.name) == 0 &&
+      strcmp(l.perms, again.perms) == 0);
+}
+
 int main(int argc, char **argv)
 {
     int local;
@@ -116,5 +129,6 @@ int main(int argc, char **argv)
     T(access("/proc/self/maps", R_OK));
     T(access("/proc/self/maps", X_OK));
     all();
+    code();
     return 0;
 }

@@ -93,12 +93,23 @@ static void note_range(void *ctx, uint64_t from, uint64_t to)
     seen->failed |= buf_append(&seen->buf, pair, sizeof pair) < 0;
 }
 
+struct entry {
+    uint64_t from, to, offset, ino;
+    unsigned major, minor;
+    char perms[5];
+    const char *name;
+};
+
 struct view {
     const uint64_t *pairs;
     size_t count;
     struct memory_names names;
     struct buf out;
     bool keeps; /* the lines that follow belong to a mapping that is shown */
+    bool joins; /* one line for mappings that only rewritten code pages keep apart */
+    struct entry
+        last; /* shown by the last line, which begins at `last_at`; no name: not to be joined */
+    size_t last_at;
 };
 
 /* The first of the guest's ranges that ends behind `at`. */
@@ -116,13 +127,6 @@ static const uint64_t *range_at(const struct view *v, uint64_t at)
 }
 
 /* --- lines --- */
-
-struct entry {
-    uint64_t from, to, offset, ino;
-    unsigned major, minor;
-    char perms[5];
-    const char *name;
-};
 
 /* A number that is followed by `end`, which is passed over. */
 static uint64_t parse_number(const char **at, int base, char end, bool *good)
@@ -158,12 +162,29 @@ static bool inside(uint64_t from, uint64_t to, uint64_t low, uint64_t high)
     return low <= from && to <= high;
 }
 
+/* Pages of a program's code that were changed are mappings of their own to the kernel. */
+static void join(struct view *v, struct entry *e)
+{
+    const struct entry *last = &v->last;
+    if (v->joins && last->name && last->to == e->from && memcmp(last->perms, e->perms, 4) == 0 &&
+        last->ino == e->ino && last->major == e->major && last->minor == e->minor &&
+        last->offset + (last->to - last->from) == e->offset && strcmp(last->name, e->name) == 0) {
+        v->out.size = v->last_at;
+        e->offset = last->offset;
+        e->from = last->from;
+    }
+    v->last = *e;
+    v->last_at = v->out.size;
+}
+
 /* One mapping, or the part of one that is the guest's. */
 static int put_entry(struct view *v, const struct entry *whole, uint64_t from, uint64_t to)
 {
     struct entry e = *whole;
     char text[PATH_MAX + 128], path[PATH_MAX];
     e.offset += e.ino != 0 ? from - e.from : 0;
+    e.from = from;
+    e.to = to;
     struct mapping_file file;
     if (inside(from, to, v->names.brk_start, v->names.brk_end))
         e.name = "[heap]";
@@ -175,9 +196,13 @@ static int put_entry(struct view *v, const struct entry *whole, uint64_t from, u
         e.major = major(file.device), e.minor = minor(file.device);
         e.name = path;
     }
+    if (e.ino != 0 && e.name != path)
+        join(v, &e);
+    else
+        v->last = (struct entry){0};
     int n = snprintf(text, sizeof text,
-                     "%08" PRIx64 "-%08" PRIx64 " %s %08" PRIx64 " %02x:%02x %" PRIu64 " ", from,
-                     to, e.perms, e.offset, e.major, e.minor, e.ino);
+                     "%08" PRIx64 "-%08" PRIx64 " %s %08" PRIx64 " %02x:%02x %" PRIu64 " ", e.from,
+                     e.to, e.perms, e.offset, e.major, e.minor, e.ino);
     if (e.name[0] != '\0')
         (void)snprintf(text + n, sizeof text - (size_t)n, "%*s%s", MAX(NAME_COLUMN - n, 0), "",
                        e.name);
@@ -255,7 +280,7 @@ static int filter(const char *what, struct buf *ret_out)
 {
     struct ranges_seen seen = {0};
     struct buf text = {0};
-    struct view v = {.keeps = false};
+    struct view v = {.joins = strcmp(what, "maps") == 0};
     int r = read_whole(what, &text);
     if (memory_each && memory_names) {
         memory_each(note_range, &seen);
