@@ -50,6 +50,7 @@ CASES = [
     ("who it is and may", guest("identity"), ""),
     ("terminals and jobs", guest("jobs"), ""),
     ("limits", guest("limits"), ""),
+    ("the kernel's small objects", guest("objects"), ""),
     ("locks of the dead", guest("robust"), ""),
     ("exec", guest("exec"), ""),
     ("system call sites", guest("sites"), ""),
