@@ -36,6 +36,7 @@ CASES = [
     ("address space", guest("address_space"), ""),
     ("memory, static", guest("memory-static"), ""),
     ("threads", guest("threads"), ""),
+    ("thousands of threads", guest("threads_many", os.environ.get("COFFER_TEST_THREADS", "1000")), ""),
     ("signals", guest("signals"), ""),
     ("queued signals", guest("sig_queue"), ""),
     ("signal contexts and faults", guest("sig_context"), ""),
