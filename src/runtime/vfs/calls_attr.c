@@ -281,7 +281,7 @@ int64_t sys_utimensat(struct syscall_call *c)
     if (!flags_are_known(c->args[3]) || (c->args[1] == 0 && (unsigned)c->args[3] != 0))
         return -EINVAL;
     if (c->args[1] == 0)
-        return on_fd(c, times_ref, &arg);
+        return (int)c->args[0] == AT_FDCWD ? -EFAULT : on_fd(c, times_ref, &arg);
     return on_path(c, 0, 1, follow_unless(c->args[3]), times_ref, &arg);
 }
 
@@ -316,7 +316,9 @@ int64_t sys_futimesat(struct syscall_call *c)
     int64_t r = timevals(c->args[2], &arg);
     if (r < 0)
         return r;
-    return c->args[1] ? on_path(c, 0, 1, PLACE_FOLLOW, times_ref, &arg) : on_fd(c, times_ref, &arg);
+    if (c->args[1] == 0)
+        return (int)c->args[0] == AT_FDCWD ? -EFAULT : on_fd(c, times_ref, &arg);
+    return on_path(c, 0, 1, PLACE_FOLLOW, times_ref, &arg);
 }
 
 int64_t sys_utime(struct syscall_call *c)
