@@ -1,8 +1,10 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: Apache-2.0
 """A directory that a rule denies: every way in that we know, by name, link, descriptor and neighbour, must
-fail, and nothing at the host may change. usage: denied.py COFFER-RUNTIME"""
+fail, and nothing at the host may change; and every call of the table that takes a path, on it and on a
+twin that no rule names. usage: denied.py COFFER-RUNTIME GUEST-DENIED-CALLS"""
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -74,6 +76,41 @@ print("tried")
 
 
 def main():
+    ways()
+    calls()
+
+
+def seen(folder):
+    return subprocess.run(["find", folder, "-printf", "%P %m %u %T@ %s\\n"], check=True,
+                          capture_output=True).stdout
+
+
+def calls():
+    runtime, program = map(os.path.abspath, sys.argv[1:3])
+    scratch = os.path.realpath(tempfile.mkdtemp(prefix="coffer-denied-"))
+    secret = os.path.join(scratch, "top", "secret")
+    os.makedirs(os.path.join(secret, "sub"))
+    os.mkdir(os.path.join(scratch, "top", "open"))
+    for name in ("secret", "open"):
+        os.symlink(os.path.join("top", name), os.path.join(scratch, "link-" + name))
+    with open(os.path.join(secret, "f"), "w", encoding="utf-8") as file:
+        file.write("#!/bin/true\n")
+    os.chmod(os.path.join(secret, "f"), 0o755)
+    os.symlink("f", os.path.join(secret, "ln"))
+    before = seen(secret)
+    done = subprocess.run([runtime, "--file-rule", secret + "=denied", "--", program, scratch],
+                          capture_output=True, text=True, timeout=100, check=False)
+    lines = [line for line in done.stdout.splitlines()
+             if not line.startswith("not judged") or not line.endswith(("EOPNOTSUPP", "ENODATA"))]
+    good = len(lines) == 1 and re.fullmatch(r"judged [23]\d\d", lines[0])
+    for line in [] if good else lines + done.stderr.splitlines()[-5:]:
+        print("#", line)
+    print("ok" if good else "not ok", f"3 - no call with a path leads into a denied directory: {lines[-1:]}")
+    print("ok" if seen(secret) == before else "not ok", "4 - the host's files are as they were")
+    shutil.rmtree(scratch)
+
+
+def ways():
     runtime, scratch = os.path.abspath(sys.argv[1]), os.path.realpath(tempfile.mkdtemp(prefix="coffer-denied-"))
     secret = os.path.join(scratch, "top", "secret")
     os.makedirs(os.path.join(secret, "sub"))
@@ -83,18 +120,15 @@ def main():
     os.symlink(secret, os.path.join(scratch, "link"))
     os.symlink("secret/f", os.path.join(scratch, "top", "rel"))
 
-    def seen():
-        return subprocess.run(["find", scratch, "-printf", "%P %m %u %T@ %s\\n"], check=True,
-                              capture_output=True).stdout
-    before = seen()
+    before = seen(scratch)
     done = subprocess.run([runtime, "--file-rule", secret + "=denied", "--", "/usr/bin/python3", "-c", TRIES,
                            scratch], capture_output=True, text=True, timeout=60, check=False)
-    print("TAP version 13\n1..2")
+    print("TAP version 13\n1..4")
     good = done.stdout == "tried\n"
     for line in [] if good else done.stdout.splitlines() + done.stderr.splitlines()[-5:]:
         print("#", line)
     print("ok" if good else "not ok", "1 - no way leads into a denied directory")
-    print("ok" if seen() == before else "not ok", "2 - the host's files are as they were")
+    print("ok" if seen(scratch) == before else "not ok", "2 - the host's files are as they were")
     shutil.rmtree(scratch)
 
 
