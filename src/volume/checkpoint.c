@@ -90,11 +90,10 @@ static int checkpoint_stage(struct volume *v)
     return 0;
 }
 
-int checkpoint_publish(struct volume *v)
+/* The superblock in memory points at the waiting checkpoint. */
+static void publish_begin(struct volume *v)
 {
     struct superblock *sb = &v->superblock;
-    if (v->stopped)
-        return -EROFS;
     memcpy(sb->id, v->id, sizeof sb->id);
     sb->generation++;
     sb->epoch = v->epoch;
@@ -104,12 +103,37 @@ int checkpoint_publish(struct volume *v)
     sb->durable_sequence = v->durable_sequence;
     sb->erase_epoch = v->erase_epoch;
     sb->closed = v->closing;
-    int r = superblock_write(v);
+}
+
+/* The superblock on the host points at the checkpoint of `sequence`, unless `r` says it failed. */
+static int publish_end(struct volume *v, uint64_t sequence, int r)
+{
     if (r < 0)
         return volume_stop(v, r);
-    v->pending_sequence = 0;
-    segments_release(v, sb->checkpoint_sequence);
+    if (v->pending_sequence == sequence)
+        v->pending_sequence = 0; /* no newer one was written meanwhile */
+    segments_release(v, sequence);
     return 0;
+}
+
+int checkpoint_publish(struct volume *v)
+{
+    if (v->stopped)
+        return -EROFS;
+    publish_begin(v);
+    uint64_t sequence = v->pending_sequence;
+    int r = publish_end(v, sequence, superblock_write(v));
+    gone_drain(v);
+    return r;
+}
+
+int checkpoint_publish_apart(struct volume *v)
+{
+    if (v->stopped)
+        return -EROFS;
+    publish_begin(v);
+    uint64_t sequence = v->pending_sequence;
+    return publish_end(v, sequence, superblock_write_apart(v));
 }
 
 int checkpoint_log(struct volume *v)

@@ -28,6 +28,8 @@ bool clean_due(const struct volume *v)
     if (v->segment_count < 2)
         return false;
     garbage_count(v, &garbage, &dead);
+    if (dead > v->tuning.garbage_size && v->pending_sequence == 0 && dead > v->live_size / 8)
+        return true; /* files to be used again, which is cheaper than new ones */
     return garbage > v->tuning.garbage_size && garbage > v->live_size;
 }
 
@@ -168,7 +170,7 @@ int clean_slice(struct volume *v, bool hard)
     int r = 0;
     if (dead > 0 && hard)
         r = checkpoint_write(v);
-    else if (dead > garbage / 2)
+    else if (dead > garbage / 2 || (dead > v->tuning.garbage_size && garbage <= v->live_size))
         return v->pending_sequence ? 0 : checkpoint_log(v);
     else if (hard && v->victim == 0)
         r = log_write(v); /* what waits in memory may free a segment */

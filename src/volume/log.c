@@ -163,6 +163,12 @@ static uint32_t segment_soft_size(const struct volume *v)
     return (uint32_t)size;
 }
 
+bool segment_is_full(struct volume *v)
+{
+    const struct segment *s = v->active ? segment_find(v, v->active) : NULL;
+    return s && s->state.used >= segment_soft_size(v);
+}
+
 static int batch_begin(struct volume *v)
 {
     struct batch *b = &v->batch;
@@ -219,6 +225,7 @@ int log_prepare(struct volume *v, size_t more, enum room room)
     if (r != -ENOSPC)
         return r;
     /* Give back what is dead, then see once more. */
+    gone_drain(v);
     r = clean_slice(v, true);
     if (r < 0 && r != -ENOSPC)
         return r;

@@ -515,6 +515,7 @@ static void garbage_remove(struct recovery *rc)
             segment_forget(v, s);
         segment_give_back(v, c->file);
     }
+    gone_drain(v);
 }
 
 /* The checkpoint was written before its segment had its last size. */

@@ -117,22 +117,16 @@ int segment_aead(struct volume *v, uint64_t id, struct aead **ret_aead)
 /* A file for a new segment: one that was given back, or a new one. *ret_size is its size. */
 static int file_take(struct volume *v, uint64_t id, uint64_t want, uint64_t *ret_size)
 {
-    const struct volume_backend_ops *ops = v->backend->ops;
     v->names_dirty = true;
-    if (v->free_count > 0) {
-        struct free_segment *f = &v->free[v->free_count - 1];
-        int r = ops->rename(v->backend, f->file, id);
-        if (r < 0)
-            return r;
-        *ret_size = f->size;
-        v->free_count--;
-        v->host_size -= f->size; /* counted again with the segment */
-        return 0;
-    }
+    int r = spare_take(v, id, ret_size);
+    if (r != -ENOENT)
+        return r;
     *ret_size = 0;
     if (v->size_max && v->host_size + want > v->size_max)
+        gone_drain(v);
+    if (v->size_max && v->host_size + want > v->size_max)
         return -ENOSPC;
-    return ops->create(v->backend, id);
+    return v->backend->ops->create(v->backend, id);
 }
 
 static int zeros_write(struct volume *v, uint64_t file, uint64_t from, uint64_t to)
@@ -254,11 +248,10 @@ int segment_grow(struct volume *v, uint64_t size, bool bulk)
         return 0;
     if (size > SEGMENT_SIZE_MAX)
         return -ENOSPC;
-    if (bulk)
-        want = round_up(size, SEGMENT_STEP_MIN);
     while (want < size)
         want += MIN(MAX(want, (uint64_t)SEGMENT_STEP_MIN), (uint64_t)SEGMENT_STEP_MAX);
     if (v->size_max && v->host_size + (want - have) > v->size_max) {
+        gone_drain(v);
         want = round_up(size, SEGMENT_STEP_MIN);
         if (v->host_size + (want - have) > v->size_max)
             return -ENOSPC;
@@ -283,23 +276,6 @@ int segment_grow(struct volume *v, uint64_t size, bool bulk)
 
 /* --- giving back --- */
 
-/* A file that nothing lives in: to be used again if it is not too large for that, else removed. One
- * that stays by mistake is garbage, and found as such by the next open. */
-void segment_give_back(struct volume *v, uint64_t file)
-{
-    uint64_t size, free_size = 0;
-    for (unsigned i = 0; i < v->free_count; i++)
-        free_size += v->free[i].size;
-    if (v->free_count < FREE_SEGMENTS_MAX && v->backend->ops->size(v->backend, file, &size) == 0 &&
-        size >= SEGMENT_STEP_MIN && free_size + size <= v->live_size / 2) {
-        v->free[v->free_count++] = (struct free_segment){file, size};
-        v->host_size += size;
-        return;
-    }
-    v->names_dirty = true;
-    (void)v->backend->ops->remove(v->backend, file);
-}
-
 void segments_release(struct volume *v, uint64_t sequence)
 {
     for (unsigned i = 0; i < v->segment_count;) {
@@ -315,30 +291,63 @@ void segments_release(struct volume *v, uint64_t sequence)
 
 /* --- superblock --- */
 
-int superblock_write(struct volume *v)
+/* The slot of this generation, as it goes to the host. */
+static int superblock_encode(struct volume *v, uint8_t slot[SUPERBLOCK_SLOT_SIZE])
 {
-    uint8_t slot[SUPERBLOCK_SLOT_SIZE] = {0};
     uint8_t secret[SUPERBLOCK_SECRET_SIZE];
     uint8_t nonce[AEAD_NONCE_SIZE];
-    uint64_t at = v->superblock.generation % SUPERBLOCK_SLOTS * SUPERBLOCK_SLOT_SIZE;
+    memset(slot, 0, SUPERBLOCK_SLOT_SIZE);
     int r = platform()->random(nonce, sizeof nonce);
     if (r < 0)
         return r;
     superblock_encode_clear(&v->superblock, nonce, slot);
     superblock_encode_secret(&v->superblock, secret);
     uint8_t *cipher = slot + SUPERBLOCK_CLEAR_SIZE;
-    r = aead_seal(v->super, nonce, slice_of(slot, SUPERBLOCK_CLEAR_SIZE), secret, sizeof secret,
-                  cipher, cipher + sizeof secret);
-    if (r == 0)
-        r = v->backend->ops->write(v->backend, VOLUME_SUPERBLOCK_FILE, at, slot, sizeof slot);
-    if (r == 0)
-        r = v->backend->ops->sync(v->backend, VOLUME_SUPERBLOCK_FILE);
+    return aead_seal(v->super, nonce, slice_of(slot, SUPERBLOCK_CLEAR_SIZE), secret, sizeof secret,
+                     cipher, cipher + sizeof secret);
+}
+
+/* With v->super_lock held. */
+static int slot_write(struct volume *v, uint64_t generation, const uint8_t *slot)
+{
+    uint64_t at = generation % SUPERBLOCK_SLOTS * SUPERBLOCK_SLOT_SIZE;
+    int r =
+        v->backend->ops->write(v->backend, VOLUME_SUPERBLOCK_FILE, at, slot, SUPERBLOCK_SLOT_SIZE);
+    return r < 0 ? r : v->backend->ops->sync(v->backend, VOLUME_SUPERBLOCK_FILE);
+}
+
+int superblock_write(struct volume *v)
+{
+    uint8_t slot[SUPERBLOCK_SLOT_SIZE];
+    int r = superblock_encode(v, slot);
+    if (r < 0)
+        return r;
+    (void)pthread_mutex_lock(&v->super_lock);
+    r = slot_write(v, v->superblock.generation, slot);
+    (void)pthread_mutex_unlock(&v->super_lock);
     if (r < 0 || !v->foreign_slot)
         return r;
     /* A change of keys was cut short, or a write torn: nothing of the other slot stays. */
     v->foreign_slot = false;
     v->superblock.generation++;
     return superblock_write(v);
+}
+
+int superblock_write_apart(struct volume *v)
+{
+    uint8_t slot[SUPERBLOCK_SLOT_SIZE];
+    uint64_t generation = v->superblock.generation;
+    if (v->foreign_slot)
+        return superblock_write(v);
+    int r = superblock_encode(v, slot);
+    if (r < 0)
+        return r;
+    (void)pthread_mutex_lock(&v->super_lock);
+    volume_unlock(v);
+    r = slot_write(v, generation, slot);
+    (void)pthread_mutex_unlock(&v->super_lock);
+    volume_lock(v);
+    return r;
 }
 
 /* A slot that verified, and the keys for it. */

@@ -38,7 +38,8 @@ enum {
     DIRTY_INODES_MAX = 1024,
     INODES_IDLE_MAX = 32,
     AEADS_MAX = 4,
-    FREE_SEGMENTS_MAX = 4,
+    SPARES_MAX = 4,
+    GONE_MAX = 32,
     BUCKETS_MIN = 64, /* of the hash tables, which grow with what is in them */
     HOLDS_MAX = 1 << 20,
 };
@@ -55,7 +56,8 @@ struct segment {
     bool unclean;       /* could not be cleaned */
 };
 
-struct free_segment {
+/* A file in which nothing lives; see spare.c. */
+struct spare {
     uint64_t file;
     uint64_t size;
 };
@@ -100,6 +102,9 @@ struct volume {
     pthread_mutex_t report_lock; /* heads go to the authority one by one, never an older after a
                                     newer; protects reported_*; taken after `lock` or alone */
 
+    pthread_mutex_t super_lock; /* the superblock is written by one at a time, in the order of
+                                   generations; taken with `lock` held, kept without it */
+
     struct volume_backend *backend;
     struct volume_authority authority;
     bool has_authority;
@@ -137,9 +142,11 @@ struct volume {
 
     struct segment *segments; /* ascending by id */
     unsigned segment_count, segment_capacity;
-    uint64_t active; /* segment that is appended to; 0: none yet in this opening */
-    struct free_segment free[FREE_SEGMENTS_MAX];
-    unsigned free_count;
+    uint64_t active;                 /* segment that is appended to; 0: none yet in this opening */
+    struct spare spares[SPARES_MAX]; /* to be used again */
+    unsigned spare_count;
+    struct spare gone[GONE_MAX]; /* to be removed, a piece at a time */
+    unsigned gone_count;
     bool names_dirty;
     uint64_t clock;
 
@@ -224,11 +231,23 @@ must_check int segment_grow(struct volume *v, uint64_t size, bool bulk);
 void segments_aead_drop(struct volume *v, unsigned keep);
 /* Gives back what the published checkpoint does not need. */
 void segments_release(struct volume *v, uint64_t sequence);
-void segment_give_back(struct volume *v, uint64_t file);
 void live_add(struct volume *v, uint64_t segment, int64_t size);
 must_check int superblock_write(struct volume *v);
+/* The same without v->lock, which it gives back meanwhile. */
+must_check int superblock_write_apart(struct volume *v);
 /* The newest slot that verifies, and its keys; with `older` the other one. */
 must_check int superblock_read(struct volume *v, bool older);
+
+/* --- spare.c --- */
+
+/* A file that nothing lives in: to be used again, or removed by the steps and drains that follow. */
+void segment_give_back(struct volume *v, uint64_t file);
+/* Renames a kept one to `id`; *ret_size is its size. -ENOENT: there is none. */
+must_check int spare_take(struct volume *v, uint64_t id, uint64_t *ret_size);
+/* Removes a piece of what is to be removed; without v->lock. */
+void gone_step(struct volume *v);
+/* All of it, with the lock: where the space is needed now. */
+void gone_drain(struct volume *v);
 
 /* --- log.c --- */
 
@@ -241,6 +260,8 @@ enum room { ROOM_BULK, ROOM_DATA, ROOM_FREEING, ROOM_CHECKPOINT };
  * process. Returns -EBADMSG. */
 int volume_damage(struct volume *v, uint64_t segment, uint32_t offset, const char *what);
 
+/* Will the next batch begin another segment? */
+bool segment_is_full(struct volume *v);
 /* Begins a mutating operation that will add about `more` bytes to the log. */
 must_check int log_prepare(struct volume *v, size_t more, enum room room);
 /* As log_prepare() for what happens inside a batch: never writes one or checkpoints. */
@@ -286,6 +307,8 @@ int volume_stop(struct volume *v, int r);
 must_check int checkpoint_log(struct volume *v);
 /* The waiting checkpoint is durable and reported: the superblock points at it from now on. */
 must_check int checkpoint_publish(struct volume *v);
+/* The same with the lock given back while the host writes. */
+must_check int checkpoint_publish_apart(struct volume *v);
 /* Both, with all that takes, while everybody waits: for closing and for a full disk. */
 must_check int checkpoint_write(struct volume *v);
 bool checkpoint_due(const struct volume *v);

@@ -111,7 +111,7 @@ static void pending_publish(struct volume *v)
     volume_lock(v);
     if (v->pending_sequence != 0 && v->durable_sequence >= v->pending_sequence &&
         reported >= v->pending_sequence) {
-        int r = checkpoint_publish(v);
+        int r = checkpoint_publish_apart(v);
         if (r < 0)
             LOG_ERROR("the superblock cannot be written", LOG_INT("error", r));
     }
@@ -155,6 +155,15 @@ int volume_push(struct volume *v)
     return r;
 }
 
+/* A segment is synced before the next begins. That it is full is known early enough for others to go
+ * on meanwhile. A failure stops the volume, and answers the next call. */
+static void full_sync(struct volume *v, const struct volume_head *head, uint64_t active)
+{
+    (void)pthread_mutex_lock(&v->sync_lock);
+    (void)disk_sync(v, head, active);
+    (void)pthread_mutex_unlock(&v->sync_lock);
+}
+
 void volume_finish(struct volume *v)
 {
     upkeep(v);
@@ -163,7 +172,12 @@ void volume_finish(struct volume *v)
     v->pending_tried = v->pending_sequence;
     struct volume_head head = head_now(v);
     uint64_t active = v->active;
+    bool gone = v->gone_count > 0, full = v->durable_sequence < v->sequence && segment_is_full(v);
     volume_unlock(v);
+    if (gone)
+        gone_step(v);
+    if (full && !waiting)
+        full_sync(v, &head, active);
     /* Once for each: failing, it waits for the next sync, which says what that means. */
     if (waiting && sync_all(v, &head, active, true) < 0)
         LOG_DEBUG("a checkpoint could not be published yet");

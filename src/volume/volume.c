@@ -36,6 +36,7 @@ static void volume_free(struct volume *v)
     (void)pthread_mutex_destroy(&v->lock);
     (void)pthread_mutex_destroy(&v->sync_lock);
     (void)pthread_mutex_destroy(&v->report_lock);
+    (void)pthread_mutex_destroy(&v->super_lock);
     secret_wipe(v, sizeof *v);
     free(v);
 }
@@ -55,6 +56,7 @@ static int volume_new(const struct volume_options *o, struct volume **ret_volume
     (void)pthread_mutex_init(&v->lock, NULL);
     (void)pthread_mutex_init(&v->sync_lock, NULL);
     (void)pthread_mutex_init(&v->report_lock, NULL);
+    (void)pthread_mutex_init(&v->super_lock, NULL);
     v->backend = o->backend;
     v->mode = o->mode;
     v->size_max = v->size_max_option = o->size_max;
@@ -274,6 +276,7 @@ int volume_close(struct volume *v)
         return 0;
     volume_lock(v);
     int r = close_locked(v);
+    gone_drain(v);
     volume_unlock(v);
     volume_free(v);
     return r;
@@ -398,6 +401,7 @@ void volume_rest(struct volume *v)
     inodes_trim(v, 0);
     tree_trim(&v->tree, v->tree.dirty);
     batch_trim(v);
+    gone_drain(v);
     v->backend->ops->idle(v->backend);
     volume_unlock(v);
 }

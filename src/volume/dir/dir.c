@@ -301,14 +301,15 @@ static int dir_reserve(struct volume_backend *b, uint64_t file, uint64_t size)
     return r;
 }
 
+/* By name, not by a descriptor that may be older than a new owner's name for the same file. */
 static int dir_truncate(struct volume_backend *b, uint64_t file, uint64_t size)
 {
-    struct slot *slot;
-    int fd = fd_get(dir_of(b), file, 0, &slot);
+    char name[NAME_SIZE];
+    int fd = open_high(dir_of(b)->dir_fd, file_name(file, name), O_RDWR | O_NOFOLLOW, 0);
     if (fd < 0)
         return fd;
     int r = host_ftruncate(fd, size);
-    fd_put(dir_of(b), fd, slot);
+    close_high(fd);
     return r;
 }
 

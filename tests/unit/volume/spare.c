@@ -1,0 +1,159 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Files in which nothing lives: used again, or taken off the host in pieces while others go on. The
+ * host is one in memory whose calls are watched. */
+#include "support.h"
+#include "tap.h"
+#include "volume/store.h"
+
+#include <stdlib.h>
+
+enum { MIB = 1 << 20 };
+
+static struct volume_backend *g_backend;
+static struct volume_backend_ops g_real, g_watched;
+static struct volume *g_volume;
+static unsigned g_created, g_renamed, g_removed, g_removed_large, g_pieces;
+static unsigned g_locked; /* slow calls that others had to wait for */
+
+static void is_locked(void)
+{
+    if (!g_volume)
+        return;
+    if (pthread_mutex_trylock(&g_volume->lock) == 0)
+        (void)pthread_mutex_unlock(&g_volume->lock);
+    else
+        g_locked++;
+}
+
+static int create(struct volume_backend *b, uint64_t file)
+{
+    g_created++;
+    return g_real.create(b, file);
+}
+
+static int rename_to(struct volume_backend *b, uint64_t from, uint64_t to)
+{
+    g_renamed++;
+    return g_real.rename(b, from, to);
+}
+
+static int remove_file(struct volume_backend *b, uint64_t file)
+{
+    uint64_t size = 0;
+    (void)g_real.size(b, file, &size);
+    g_removed++;
+    g_removed_large += size > MIB;
+    is_locked();
+    return g_real.remove(b, file);
+}
+
+static int truncate_file(struct volume_backend *b, uint64_t file, uint64_t size)
+{
+    /* Of a segment that lives, space is cut off that was made ready and never used. */
+    if (g_volume && segment_find(g_volume, file))
+        return g_real.truncate(b, file, size);
+    g_pieces++;
+    is_locked();
+    return g_real.truncate(b, file, size);
+}
+
+static int sync_file(struct volume_backend *b, uint64_t file)
+{
+    if (file == VOLUME_SUPERBLOCK_FILE)
+        is_locked();
+    return g_real.sync(b, file);
+}
+
+static uint64_t fresh(void)
+{
+    static const struct volume_attr attr = {.mode = S_IFREG | 0600};
+    uint64_t ino;
+    struct volume_options options;
+    platform_set(&platform_sim);
+    g_volume = NULL;
+    REQUIRE(volume_mem_new(&g_backend) == 0);
+    g_real = g_watched = *g_backend->ops;
+    g_watched.create = create;
+    g_watched.rename = rename_to;
+    g_watched.remove = remove_file;
+    g_watched.truncate = truncate_file;
+    g_watched.sync = sync_file;
+    g_backend->ops = &g_watched;
+    options = test_options(g_backend);
+    REQUIRE(volume_create(&options, 0, 0, NULL) == 0);
+    /* The first publishing writes both slots of the superblock, with the lock. */
+    struct volume *first;
+    REQUIRE(volume_open(&options, &first, NULL) == 0);
+    REQUIRE(volume_make(first, VOLUME_ROOT_INO, name_of("file"), &attr, (struct slice){0}, &ino) ==
+            0);
+    REQUIRE(volume_close(first) == 0);
+    REQUIRE(volume_open(&options, &g_volume, NULL) == 0);
+    return ino;
+}
+
+static void done(void)
+{
+    struct volume *v = g_volume;
+    g_volume = NULL;
+    REQUIRE(volume_close(v) == 0);
+    volume_mem_free(g_backend);
+}
+
+static void overwrite(uint64_t ino, unsigned mib, uint8_t byte)
+{
+    uint8_t *bytes = malloc(MIB);
+    REQUIRE(bytes);
+    memset(bytes, byte, MIB);
+    for (unsigned i = 0; i < mib; i++)
+        CHECK_EQ(volume_write(g_volume, ino, (uint64_t)i * MIB, bytes, MIB), MIB);
+    CHECK_EQ(volume_sync(g_volume, ino, true), 0);
+    free(bytes);
+}
+
+static void count_anew(void)
+{
+    g_created = g_renamed = g_removed = g_removed_large = g_pieces = g_locked = 0;
+}
+
+TEST(overwriting_a_file_again_and_again_makes_no_new_files)
+{
+    uint64_t ino = fresh();
+    struct volume_stats stats;
+    for (uint8_t k = 0; k < 4; k++)
+        overwrite(ino, 16, k);
+    count_anew();
+    for (uint8_t k = 0; k < 4; k++)
+        overwrite(ino, 16, k);
+    CHECK_EQ(g_created, 0);
+    CHECK(g_renamed >= 4 * 16 / 9); /* segments are of 8 MiB at most */
+    CHECK_EQ(g_locked, 0);
+    volume_statfs(g_volume, &stats);
+    CHECK(stats.host_size < 3 * 16 * (uint64_t)MIB);
+    done();
+}
+
+TEST(what_was_deleted_leaves_the_disk_in_pieces_while_others_go_on)
+{
+    uint64_t ino = fresh(), other;
+    static const struct volume_attr attr = {.mode = S_IFREG | 0600};
+    struct volume_stats before, after;
+    overwrite(ino, 64, 1);
+    volume_statfs(g_volume, &before);
+    count_anew();
+    CHECK_EQ(volume_unlink(g_volume, VOLUME_ROOT_INO, name_of("file")), 0);
+    CHECK_EQ(
+        volume_make(g_volume, VOLUME_ROOT_INO, name_of("other"), &attr, (struct slice){0}, &other),
+        0);
+    for (uint64_t i = 0; i < 300; i++) {
+        CHECK_EQ(volume_write(g_volume, other, i * 100, "some bytes", 10), 10);
+        if (i % 100 == 0)
+            CHECK_EQ(volume_sync(g_volume, other, true), 0);
+    }
+    CHECK_EQ(g_locked, 0);
+    CHECK_EQ(g_removed_large, 0);
+    CHECK(g_removed > 4 && g_pieces > 30);
+    volume_statfs(g_volume, &after);
+    CHECK(before.host_size > 64 * (uint64_t)MIB && after.host_size < 20 * (uint64_t)MIB);
+    done();
+}
+TAP_MAIN()
