@@ -154,6 +154,10 @@ void inner_insert(struct node *node, unsigned at, const struct child *child)
             (node->count - at) * sizeof(struct child));
     node->children[at] = *child;
     node->count++;
+    /* The first child covers all below the second, also what lay left of it before that was removed:
+     * its key may be above one that is split off from it. */
+    if (at == 1 && item_key_compare(&node->children[0].key, &child->key) >= 0)
+        node->children[0].key = (struct item_key){0};
 }
 
 void inner_remove(struct node *node, unsigned at)
@@ -216,7 +220,8 @@ static int inner_decode(struct reader *rd, unsigned count, struct node *node)
         child->ref.size = reader_u16(rd);
         if (!reader_ok(rd) || child->ref.segment == 0 || child->ref.size > NODE_SIZE_MAX)
             return -EBADMSG;
-        if (i > 0 && item_key_compare(&node->children[i - 1].key, &child->key) >= 0)
+        /* The first key means nothing, and older volumes have some that are not the smallest. */
+        if (i > 1 && item_key_compare(&node->children[i - 1].key, &child->key) >= 0)
             return -EBADMSG;
         node->count++;
     }
