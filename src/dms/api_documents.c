@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Documents by id and by path: contents in and out, versions, copies. */
 #include "dms/dms.h"
+#include "dms/store_derived.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -129,6 +130,43 @@ void document_content_get(struct call *call)
     struct node node;
     if (call_node(call, 0, NODE_DOCUMENT, &node) == 0)
         call_reply_content(call, node.key, node.name, node.type, node.content, node.modified_ms);
+}
+
+void document_thumbnail_get(struct call *call)
+{
+    struct node node;
+    struct thumbnail thumbnail;
+    if (call_node(call, 0, NODE_DOCUMENT, &node) < 0)
+        return;
+    int r = derived_thumbnail(call->dms->store, node.content, &thumbnail);
+    if (r == -ENOENT)
+        call_problem(call, 404, "no-thumbnail", "There is no thumbnail of this document.");
+    else if (r < 0)
+        call_problem_errno(call, r);
+    else
+        call_reply_content(call, node.key, node.name, "image/jpeg", thumbnail.content,
+                           node.modified_ms);
+}
+
+void document_text_get(struct call *call)
+{
+    struct node node;
+    struct buf text = {0};
+    if (call_node(call, 0, NODE_DOCUMENT, &node) < 0)
+        return;
+    int r = document_text(call->dms->store, &node, &text);
+    if (r == 0)
+        r = call_read_note(call, node.key, node.content, node.name);
+    if (r == 0) {
+        call_text_headers(call);
+        call_reply_buf(call, 200, "text/plain; charset=utf-8", &text);
+        return;
+    }
+    buf_done(&text);
+    if (r == -ENOENT)
+        call_problem(call, 404, "no-text", "No text is known of this document.");
+    else
+        call_problem_errno(call, r);
 }
 
 /* If-Match is looked at again when the body is here: somebody may have been faster. */

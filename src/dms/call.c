@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Calls: routing, waiting for the commit, answering. */
 #include "base/log.h"
+#include "dms/derive.h"
 #include "dms/dms.h"
 #include "dms/store_audit.h"
 #include "dms/sweep.h"
@@ -102,6 +103,8 @@ static void commit(void *arg)
         http_problem_errno(call->req, r);
     }
     sweep_start(dms);
+    if (r == 0)
+        derive_kick(dms->derive);
 }
 
 void dms_commit_later(struct dms *dms)

@@ -32,6 +32,9 @@
     M(CONTENTS_DAMAGED, GAUGE, "coffer_dms_contents_damaged", "Contents known to be damaged")     \
     M(CONTENTS_NOT_ERASED, COUNTER, "coffer_dms_contents_not_erased_total",                       \
       "Contents deleted that the volume could not erase")                                         \
+    M(DERIVED, COUNTER, "coffer_dms_derived_total", "Texts and thumbnails made of contents")      \
+    M(DERIVED_FAILED, COUNTER, "coffer_dms_derived_failed_total",                                 \
+      "Contents of which no text or thumbnail could be made")                                     \
     M(SOAP_CALLS, COUNTER, "coffer_dms_soap_calls_total", "SOAP operations begun")
 
 #define DMS_METRIC_ID(id, kind, name, help) DMS_##id,
@@ -53,7 +56,9 @@ struct dms_settings {
     uint64_t session_s;
     uint64_t fixity_rate;
     bool keep_first_password;
-    bool https; /* addresses in answers begin so */
+    bool https;        /* addresses in answers begin so */
+    const char *tools; /* see derive.h */
+    bool tools_unconfined;
 };
 
 struct dms {
@@ -67,6 +72,7 @@ struct dms {
     struct fixity *fixity;
     struct call_list waiting; /* for the commit */
     struct sweep *sweep;
+    struct derive *derive;
     struct loop_task commit_task;
     struct tus_write *tus_writes;  /* parts on their way in */
     struct loop_timer audit_timer; /* until what was read is written down */
@@ -253,6 +259,8 @@ void call_reply_content(struct call *call, int64_t node, const char *name, const
 must_check int call_read_note(struct call *call, int64_t node, int64_t content, const char *name);
 /* The headers of something made at the moment, to be saved as `name`. */
 void call_download_headers(struct call *call, const char *name);
+/* The headers of words from a document, to be shown. */
+void call_text_headers(struct call *call);
 /* An address of this server as the client calls it, in the call's model arena; NULL without memory.
  */
 const char *call_url(struct call *call, const char *path);
@@ -298,6 +306,7 @@ call_fn groups_get, groups_create, group_get, group_patch, group_delete;
 call_fn members_get, member_put, member_delete, node_acl_get, node_acl_put;
 call_fn export_get, fixity_get, fixity_post, damage_get;
 call_fn folder_post, folder_get, folder_children, node_patch, node_delete;
+call_fn document_thumbnail_get, document_text_get;
 call_fn document_post, document_get, document_content_get, document_content_put, document_copy_post;
 call_fn versions_get, version_get_one, version_content_get, version_restore_post;
 call_fn file_get, file_put, file_delete;

@@ -2,6 +2,7 @@
 /* coffer-dms: one client's document server. Plain HTTP; knows nothing of encryption: under the
  * runtime its connections are TLS and its directory is an encrypted volume. */
 #include "base/options.h"
+#include "dms/derive.h"
 #include "dms/dms.h"
 #include "dms/export_offline.h"
 #include "dms/first_user.h"
@@ -54,6 +55,10 @@ static const struct option_row rows[] = {
     {"import", OPTION_TEXT, SETTING(import), NULL, "FOLDER",
      "Store the files in FOLDER as documents, and end", 0, 0},
     {"import-as", OPTION_TEXT, SETTING(import_as), "admin", "USER", "Whose they are", 0, 0},
+    {"tools", OPTION_TEXT, SETTING(settings.tools), "/usr/bin", "DIR",
+     "Where pdftotext, pdftoppm and vipsthumbnail are; empty: none", 0, 0},
+    {"tools-unconfined", OPTION_FLAG, SETTING(settings.tools_unconfined), NULL, NULL,
+     "Run them also where the kernel cannot confine them", 0, 0},
     {"log-level", OPTION_TEXT, SETTING(log_level), "notice", "LEVEL",
      "error, warning, notice or debug", 0, 0},
     {"help", OPTION_FLAG, SETTING(help), NULL, NULL, "This text", 0, 0},
@@ -152,6 +157,8 @@ static int dms_open(struct dms *dms, struct error *e)
         r = fixity_new(dms, &dms->fixity);
     if (r == 0)
         r = sweep_new(dms, &dms->sweep);
+    if (r == 0)
+        r = derive_new(dms, settings->tools, settings->tools_unconfined, &dms->derive);
     if (r < 0)
         return r;
     r = http_listen(settings->listen, (uint16_t)settings->port, &fd);
@@ -163,6 +170,7 @@ static int dms_open(struct dms *dms, struct error *e)
     if (r < 0)
         return error_set(e, r, "cannot wait for connections");
     http_server_on_quiet(dms->server, quiet, dms);
+    derive_kick(dms->derive);
     LOG_NOTICE("listening", LOG_TEXT("address", settings->listen), LOG_INT("port", port));
     return 0;
 }
@@ -170,6 +178,7 @@ static int dms_open(struct dms *dms, struct error *e)
 static void dms_close(struct dms *dms)
 {
     http_server_free(dms->server);
+    derive_free(dms->derive);
     worker_free(dms->sync_worker);
     worker_free(dms->password_worker);
     passwords_free(dms->passwords);

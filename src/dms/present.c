@@ -199,6 +199,13 @@ void call_download_headers(struct call *call, const char *name)
     disposition_header(call, name, false);
 }
 
+void call_text_headers(struct call *call)
+{
+    http_response_header(call->req, "Cache-Control", "no-store");
+    http_response_header(call->req, "X-Content-Type-Options", "nosniff");
+    http_response_header(call->req, "Content-Security-Policy", "sandbox; default-src 'none'");
+}
+
 static bool not_modified(struct call *call, const char *etag, int64_t modified_ms)
 {
     struct slice match = http_request_header(call->req, "If-None-Match");

@@ -88,6 +88,8 @@ const struct route dms_routes[] = {
     {DELETE, "/api/documents/{id}", node_delete, ACCESS_USER, "To the trash", NULL, NULL, 204, NULL},
     {GET, "/api/documents/{id}/content", document_content_get, ACCESS_USER, "The content; one Range, conditions", NULL, NULL, 200, "content"},
     {PUT, "/api/documents/{id}/content", document_content_put, ACCESS_USER, "A new version; If-Match guards against overwriting", NULL, "content", 200, "Node"},
+    {GET, "/api/documents/{id}/thumbnail", document_thumbnail_get, ACCESS_USER, "A small picture of a PDF's first page or of an image, once it is made", NULL, NULL, 200, "content"},
+    {GET, "/api/documents/{id}/text", document_text_get, ACCESS_USER, "The words that the full-text index has of it", NULL, NULL, 200, "text"},
     {POST, "/api/documents/{id}/copy", document_copy_post, ACCESS_USER, "Copy the current version", NULL, "NodePlace", 201, "Node"},
     {GET, "/api/documents/{id}/versions", versions_get, ACCESS_USER, "The versions, newest first", PAGING, NULL, 200, "VersionPage"},
     {GET, "/api/documents/{id}/versions/{number}", version_get_one, ACCESS_USER, "A version's metadata", NULL, NULL, 200, "Version"},

@@ -157,6 +157,8 @@ static const char *const schema_steps[] = {
     "CREATE INDEX content_file ON content(file) WHERE file IS NOT NULL;",
 
     STORE_FIXITY_SCHEMA,
+
+    STORE_DERIVED_SCHEMA,
 };
 
 /* The cache is given back at rest (store_rest()). No shared memory: this process is the only one.
@@ -541,6 +543,7 @@ int store_open(const char *directory, struct store **ret_store, struct error *e)
         return error_set(e, -ENOMEM, "no memory");
     store->dir_fd = store->content_fd = store->incoming_fd = -1;
     store->factors = -1;
+    store->to_derive = true; /* perhaps */
     int r = directory_open(AT_FDCWD, directory, &store->dir_fd, e);
     if (r == 0)
         r = directory_open(store->dir_fd, "content", &store->content_fd, e);

@@ -182,6 +182,10 @@ struct property {
 };
 must_check int properties_get(struct store *store, struct arena *arena, int64_t key,
                               struct property **ret, size_t *ret_count);
+/* Appends the words that the full-text index has of a document's content, which takes in what is new
+ * first. -ENOENT: there are none, or not yet. */
+must_check int document_text(struct store *store, const struct node *node, struct buf *out);
+
 /* Replaces all of them. */
 must_check int properties_set(struct store *store, const struct actor *actor, int64_t key,
                               const struct property *properties, size_t count);

@@ -169,7 +169,7 @@ static int file_add(struct store *store, struct content_draft *draft, struct sli
     return r;
 }
 
-int content_add(struct store *store, struct content_draft *draft, int64_t *ret_key)
+int content_add_result(struct store *store, struct content_draft *draft, int64_t *ret_key)
 {
     uint8_t bytes[DIGEST_SIZE];
     const struct slice digest = slice_of(bytes, sizeof bytes);
@@ -203,6 +203,12 @@ static int file_shared(struct store *store, int64_t key, const char *file, bool 
     return r < 0 ? r : 0;
 }
 
+int content_add(struct store *store, struct content_draft *draft, int64_t *ret_key)
+{
+    int r = content_add_result(store, draft, ret_key);
+    return r < 0 ? r : derived_want(store, *ret_key, draft->fd, buf_slice(&draft->bytes));
+}
+
 static int content_remove(struct store *store, int64_t key, const char *file)
 {
     bool shared = false;
@@ -213,6 +219,8 @@ static int content_remove(struct store *store, int64_t key, const char *file)
     }
     if (r == 0)
         r = key_retire(store, "content_next", key, store->content_next);
+    if (r == 0)
+        r = derived_forget(store, key);
     return r < 0 ? r : store_run(store, STMT_CONTENT_REMOVE, "i", key);
 }
 
@@ -294,12 +302,16 @@ int content_grow(struct store *store, int64_t key, const struct content_draft *d
     int r = file && refs == 1 ? file_shared(store, key, file, &shared) : -EMLINK;
     if (r < 0 || shared)
         return r < 0 ? r : -EMLINK;
-    int fd = file_open(store, file, O_WRONLY);
+    int fd = file_open(store, file, O_RDWR);
     if (fd < 0)
         return fd;
     r = draft_append(fd, (off_t)size, draft);
     if (r == 0 && fdatasync(fd) < 0)
         r = -errno;
+    if (r == 0)
+        r = derived_forget(store, key);
+    if (r == 0)
+        r = derived_want(store, store->content_next, fd, (struct slice){0});
     (void)close(fd);
     if (r == 0)
         r = store_run(store, STMT_CONTENT_GROW, "iii", key, store->content_next,

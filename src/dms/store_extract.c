@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The words of contents, for the full-text index: plain text and what is close to it as it is, HTML
- * and XML without their markup, office documents by the XML in them. Bytes that are not UTF-8 count as blanks. The contents are
+ * and XML without their markup, office documents by the XML in them, PDF as a program of its own has
+ * made text of it (store_derived.h). Bytes that are not UTF-8 count as blanks. The contents are
  * anybody's: bounded in size, and nothing in them is followed. */
 #include "dms/office_text.h"
 #include "dms/store_internal.h"
@@ -12,7 +13,7 @@
 /* Of an office document's XML, most of which is markup. */
 #define OFFICE_XML_SIZE_MAX (4 * EXTRACT_SIZE_MAX)
 
-enum text_kind { TEXT_NONE, TEXT_PLAIN, TEXT_MARKUP, TEXT_OFFICE };
+enum text_kind { TEXT_NONE, TEXT_PLAIN, TEXT_MARKUP, TEXT_OFFICE, TEXT_PDF };
 
 static enum text_kind kind_of(const char *type)
 {
@@ -23,7 +24,7 @@ static enum text_kind kind_of(const char *type)
         {"text/html", TEXT_MARKUP},     {"application/xhtml+xml", TEXT_MARKUP},
         {"text/xml", TEXT_MARKUP},      {"application/xml", TEXT_MARKUP},
         {"image/svg+xml", TEXT_MARKUP}, {"application/json", TEXT_PLAIN},
-        {"message/rfc822", TEXT_PLAIN},
+        {"message/rfc822", TEXT_PLAIN}, {"application/pdf", TEXT_PDF},
     };
     static const char office[] = "application/vnd.openxmlformats-officedocument.",
                       open_document[] = "application/vnd.oasis.opendocument.";
@@ -39,10 +40,10 @@ static enum text_kind kind_of(const char *type)
                                                                             : TEXT_NONE;
 }
 
-/* One character of UTF-8, or a blank for a byte that is none. How many bytes it took. */
+/* One character of UTF-8 or an end of line, or a blank for a byte that is neither. How many bytes it took. */
 static size_t character_append(struct slice rest, struct buf *out)
 {
-    if (rest.bytes[0] >= 0x20 && rest.bytes[0] < 0x7f) {
+    if (rest.bytes[0] == '\n' || (rest.bytes[0] >= 0x20 && rest.bytes[0] < 0x7f)) {
         (void)buf_append_byte(out, rest.bytes[0]);
         return 1;
     }
@@ -192,6 +193,7 @@ int extract_update(struct store *store, const struct node *node)
         return 0;
     enum text_kind kind = node->type && node->content ? kind_of(node->type) : TEXT_NONE;
     int r = kind == TEXT_NONE     ? 0
+            : kind == TEXT_PDF    ? derived_text(store, node, &bytes)
             : kind == TEXT_OFFICE ? office_begin(store, node->content, &bytes)
                                   : content_begin(store, node->content, &bytes);
     text.size_max = EXTRACT_SIZE_MAX + 4;
@@ -203,6 +205,19 @@ int extract_update(struct store *store, const struct node *node)
         return r < 0 ? r : -ENOMEM;
     return *words ? store_run(store, STMT_EXTRACT_SET, "is", node->key, words)
                   : store_run(store, STMT_EXTRACT_CLEAR, "i", node->key);
+}
+
+int document_text(struct store *store, const struct node *node, struct buf *out)
+{
+    int r = 0;
+    if (node->key > store->indexed) {
+        r = store_step_begin(store);
+        if (r == 0)
+            r = store_step_end(store, search_settle(store));
+    }
+    if (r == 0)
+        r = extract_get(store, node->key, out);
+    return r < 0 ? r : out->size > 0 ? 0 : -ENOENT;
 }
 
 bool extract_knows(const char *type)

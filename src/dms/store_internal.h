@@ -4,6 +4,7 @@
 #define COFFER_DMS_STORE_INTERNAL_H
 
 #include "dms/store.h"
+#include "dms/store_derived.h"
 #include "dms/store_statements.h"
 
 #include <sqlite3.h>
@@ -23,6 +24,7 @@ struct store {
     int64_t node_next, content_next; /* keys are never used again: see keys_load() */
     int64_t indexed;                 /* nodes up to this key are in the full-text index */
     bool purged;                     /* the index still holds words of what was purged */
+    bool to_derive;                  /* something may be to be made: see store_derived.h */
     bool has_doomed;                 /* files to delete after the commit */
     bool sweeps_later;               /* by who asks for them */
     bool broken;                     /* a step could not be undone */
@@ -64,8 +66,11 @@ must_check int number_store(struct store *store, const char *name, int64_t numbe
 /* What the store keeps in memory of the database; again after a rollback. */
 must_check int keys_load(struct store *store);
 
-/* Adds a content with the draft's bytes, refs 0. */
+/* Adds a content with the draft's bytes, refs 0. The second: one that was made of another, of which
+ * nothing is made in turn. */
 must_check int content_add(struct store *store, struct content_draft *draft, int64_t *ret_key);
+must_check int content_add_result(struct store *store, struct content_draft *draft,
+                                  int64_t *ret_key);
 must_check int content_ref(struct store *store, int64_t key, int by);
 /* The content `key` with the draft's bytes behind it, under a new key, without copying what is
  * there: for a file that one version alone refers to; -EMLINK for any other. What a crash or an undone
@@ -137,5 +142,12 @@ must_check int search_content(struct store *store, const struct node *node);
 must_check int extract_get(struct store *store, int64_t key, struct buf *out);
 bool extract_knows(const char *type); /* whether there are words in such contents */
 must_check int extract_update(struct store *store, const struct node *node);
+
+/* store_derived.c, within a step: a new content, in `fd` or else in `bytes`, is looked at; one goes, or is
+ * another from now on. */
+must_check int derived_want(struct store *store, int64_t content, int fd, struct slice bytes);
+must_check int derived_forget(struct store *store, int64_t content);
+/* The text of a document's content; nothing if there is none, or not yet: then the document waits for it. */
+must_check int derived_text(struct store *store, const struct node *node, struct buf *bytes);
 
 #endif

@@ -6,6 +6,7 @@
 
 #include "dms/cmis/statements.h"
 #include "dms/export.h"
+#include "dms/store_derived.h"
 #include "dms/store_fixity.h"
 #include "dms/store_group.h"
 #include "dms/store_marks.h"
@@ -22,6 +23,7 @@
 
 /* Those of each part, in its own header. */
 #define STORE_MORE_STATEMENTS(S) \
+    STORE_DERIVED_STATEMENTS(S)  \
     STORE_MARKS_STATEMENTS(S)    \
     EXPORT_STATEMENTS(S)         \
     STORE_GROUP_STATEMENTS(S)    \
