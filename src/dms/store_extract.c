@@ -96,6 +96,23 @@ static size_t element_skip(struct slice rest, const char *end)
     return size + skip_to(slice_of(rest.bytes + size, rest.size - size), ">");
 }
 
+/* Whether a line ends with this tag: of HTML, OOXML and OpenDocument. */
+static bool tag_is_break(struct slice rest)
+{
+    static const char *const breaks[] = {"p",  "br", "h",  "h1", "h2",  "h3",       "h4",
+                                         "h5", "h6", "li", "tr", "div", "table-row"};
+    size_t at = 1 + (rest.size > 1 && rest.bytes[1] == '/'), begin = at;
+    bool ends = at == 2;
+    while (at < rest.size && at < 40 && !memchr(" \t\r\n/>", rest.bytes[at], 6))
+        if (rest.bytes[at++] == ':')
+            begin = at;
+    struct slice name = slice_of(rest.bytes + begin, at - begin);
+    for (size_t i = 0; i < ARRAY_COUNT(breaks); i++)
+        if (http_text_equals(name, breaks[i]))
+            return ends || i == 1; /* <br> has no end */
+    return false;
+}
+
 static size_t tag_skip(struct slice rest)
 {
     if (begins(rest, "<!--"))
@@ -113,7 +130,7 @@ static void text_append(enum text_kind kind, struct slice bytes, struct buf *out
         struct slice rest = slice_of(bytes.bytes + at, bytes.size - at);
         if (kind == TEXT_MARKUP && rest.bytes[0] == '<') {
             at += tag_skip(rest);
-            (void)buf_append_byte(out, ' ');
+            (void)buf_append_byte(out, tag_is_break(rest) ? '\n' : ' ');
         } else if (kind == TEXT_MARKUP && rest.bytes[0] == '&') {
             at += entity_append(rest, out);
         } else {

@@ -132,6 +132,19 @@ def tables_of(directory):
         return {name: db.execute(f"SELECT count(*) FROM {name}").fetchone()[0] for name in names}
 
 
+@tap.test
+def words_keep_their_lines():
+    with dms_server.own_server(PROGRAM, "--tools", "") as server:
+        html = b"<h1>One</h1><p class=x>two <b>three</b></p>four<br/><div>five</div><table><tr><td>6</tr></table>"
+        key = put(server, "lines.html", html, "text/html")
+        lines = [" ".join(line.split()) for line in text(server, key).body.decode().splitlines()]
+        tap.equal([line for line in lines if line], ["One", "two three", "four", "five", "6"])
+        key = put(server, "lines.odt", dms_server.docx("one</p><p>two"),
+                  "application/vnd.openxmlformats-officedocument.wordprocessingml.document")
+        lines = text(server, key).body.decode().splitlines()
+        tap.equal([line.strip() for line in lines if line.strip()], ["one", "two"])
+
+
 class Tools(tempfile.TemporaryDirectory):
     """A folder with DERIVE_TOOL in the place of all programs."""
 

@@ -4,7 +4,7 @@ import type { Node } from "./api";
 import type { TextKey } from "./i18n";
 import type { IconName } from "./icons/names";
 
-export type Shown = "pdf" | "image" | "text" | "html" | "audio" | "video" | "none";
+export type Shown = "pdf" | "image" | "text" | "html" | "words" | "audio" | "video" | "none";
 
 export function essence(type: string | null | undefined): string {
   return (type ?? "").split(";")[0].trim().toLowerCase();
@@ -22,9 +22,16 @@ export function shownAs(type: string | null | undefined): Shown {
   if (t === "text/html") return "html";
   if (t === "image/svg+xml" || /^image\/(png|jpeg|gif|webp|avif|bmp|x-icon)$/.test(t)) return "image";
   if (t.startsWith("text/") || TEXTS.has(t) || t.endsWith("+json") || t.endsWith("+xml")) return "text";
+  if (/^application\/(vnd\.openxmlformats-officedocument|vnd\.oasis\.opendocument)\.|^application\/epub\+zip$/.test(t))
+    return "words";
   if (t.startsWith("audio/")) return "audio";
   if (t.startsWith("video/")) return "video";
   return "none";
+}
+
+/** Whether the server makes thumbnails of such documents. */
+export function hasThumbnail(type: string | null | undefined): boolean {
+  return /^(application\/pdf|image\/(png|jpeg|gif|webp))$/.test(essence(type));
 }
 
 export function isComparable(type: string | null | undefined): boolean {

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // One document: versions, previews, check-out.
-import { pdf } from "../samples.mjs";
+import { existsSync } from "node:fs";
+import { docx, pdf } from "../samples.mjs";
 import { ask, base, equal, journey, put, truth } from "../harness.mjs";
 import { button, dialog, file } from "../steps.mjs";
 
@@ -34,9 +35,36 @@ journey("previews show PDF, images, texts and HTML, and nothing in them runs", a
   await page.locator(".image img").waitFor();
   truth(await page.locator(".image img").evaluate((image) => image.decode().then(() => image.naturalWidth === 9)), "the image is drawn");
   truth(!(await page.title()).includes("ran"), "no script ran");
+  node = await put(page, "words.docx", docx("Only words"), "application/vnd.openxmlformats-officedocument.wordprocessingml.document");
+  await page.goto(`${base}/app/document/${node.id}`);
+  await page.locator("pre.words", { hasText: /^Only words$/ }).waitFor();
   node = await put(page, "a.docx", "PK", "application/vnd.openxmlformats-officedocument.wordprocessingml.document");
   await page.goto(`${base}/app/document/${node.id}`);
   await page.getByRole("heading", { name: "No preview for this kind of document" }).waitFor();
+});
+
+journey("tiles show thumbnails of PDF and images, or icons", async (page) => {
+  const folder = (await ask(page, "POST", "/api/folders", { name: "Pictures" })).json.id;
+  const made = await put(page, "Pictures/made.pdf", pdf("Small"), "application/pdf");
+  const bad = await put(page, "Pictures/bad.pdf", "%PDF-", "application/pdf");
+  const drawn = Buffer.from("R0lGODlhAQABAIAAAP8AAP///yH5BAAAAAAALAAAAAABAAEAAAICRAEAOw==", "base64");
+  await put(page, "Pictures/dot.gif", drawn, "image/gif");
+  /* Whether there is one depends on what is installed beside the server. */
+  const has = (node) => ask(page, "GET", `/api/documents/${node.id}/thumbnail`).then((answer) => answer.status === 200);
+  const installed = existsSync("/usr/bin/pdftoppm");
+  for (let tries = 0; installed && tries < 1000 && !(await has(made)); tries++);
+  await page.goto(`${base}/app/files/${folder}`);
+  await button(page, "Tiles").click();
+  const tile = (name) => page.locator(".tiles .item").filter({ hasText: name });
+  if (await has(made)) {
+    const image = tile("made.pdf").locator("img");
+    await image.waitFor();
+    equal(await image.evaluate((it) => it.decode().then(() => [it.naturalWidth, it.naturalHeight])), [248, 320], "the picture");
+  }
+  await tile("bad.pdf").locator("svg").first().waitFor();
+  await tile("bad.pdf").locator("img").waitFor({ state: "detached" });
+  truth(!(await has(bad)), "nothing is made of what is no PDF");
+  await tile("dot.gif").locator("img").waitFor();
 });
 
 journey("a document is checked out, kept from others, and checked in", async (page) => {

@@ -5,7 +5,7 @@ import type { ComponentChildren } from "preact";
 import { useEffect, useLayoutEffect, useRef, useState } from "preact/hooks";
 import { contentPath, type Node } from "../api";
 import { dateShort, dateTime, size, t } from "../i18n";
-import { iconOf, kindText, shownAs } from "../kinds";
+import { hasThumbnail, iconOf, kindText, shownAs } from "../kinds";
 import { go, hrefOf } from "../router";
 import { layout } from "../state";
 import { Icon, IconButton } from "./basic";
@@ -369,10 +369,18 @@ function Header(p: ItemsProps & { name: SortKey; label: string; class: string; f
 }
 
 function Picture({ node }: { node: Node }) {
-  const small = node.kind === "document" && shownAs(node.type) === "image" && (node.size ?? 0) < 4e6;
+  /* The thumbnail; where there is none (yet) a small image itself; else what kind it is. */
+  const ways: string[] = [];
+  if (node.kind === "document" && hasThumbnail(node.type)) ways.push(`/api/documents/${node.id}/thumbnail`);
+  if (node.kind === "document" && shownAs(node.type) === "image" && (node.size ?? 0) < 4e6) ways.push(contentPath(node.id));
+  const [failed, setFailed] = useState(0);
+  useEffect(() => setFailed(0), [node.id, node.etag]);
+  const src = ways[failed];
   return (
     <span class={`picture ${node.kind}`}>
-      {small ? <img src={contentPath(node.id)} alt="" loading="lazy" decoding="async" draggable={false} /> : <Icon name={iconOf(node)} />}
+      {src ? (
+        <img key={`${src} ${node.etag}`} src={src} alt="" loading="lazy" decoding="async" draggable={false} onError={() => setFailed(failed + 1)} />
+      ) : <Icon name={iconOf(node)} />}
     </span>
   );
 }

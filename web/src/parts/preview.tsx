@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 // What a document looks like. Nothing in it can run: texts are shown as texts, images as images,
-// PDF is drawn by pdf.js with scripts off, HTML lies in a sandboxed frame whose answer forbids
+// PDF is drawn by pdf.js with scripts off, office documents as their words, HTML lies in a sandboxed frame whose answer forbids
 // scripts and every address as well.
 import { useEffect, useState } from "preact/hooks";
-import { contentPath, send, type Node } from "../api";
+import { contentPath, Problem, send, type Node } from "../api";
 import { size, t } from "../i18n";
 import { essence, iconOf, shownAs } from "../kinds";
 import { lazy } from "../lazy";
@@ -21,8 +21,13 @@ export function Preview({ node, version }: { node: Node; version?: number }) {
   if (shown === "image") return <Image path={path} name={node.name} />;
   if (shown === "text") return <Text path={path} type={essence(node.type)} />;
   if (shown === "html") return <Html path={path} name={node.name} />;
+  if (shown === "words" && version === undefined) return <Words node={node} />;
   if (shown === "audio") return <audio class="media" controls src={path} />;
   if (shown === "video") return <video class="media" controls src={path} />;
+  return <None node={node} path={path} />;
+}
+
+function None({ node, path }: { node: Node; path: string }) {
   return (
     <Empty icon={iconOf(node)} title={t("preview.none")}>
       <p>{t("preview.none.help", { size: size(node.size ?? 0) })}</p>
@@ -32,6 +37,30 @@ export function Preview({ node, version }: { node: Node; version?: number }) {
       </a>
     </Empty>
   );
+}
+
+/** Office documents: the words that the server found in them. */
+function Words({ node }: { node: Node }) {
+  const read = useLoaded((signal) => wordsOf(node.id, signal), [node.id, node.etag]);
+  if (read.error) return <Failed error={read.error} again={read.again} />;
+  if (read.value === undefined) return <Loading />;
+  if (!read.value) return <None node={node} path={contentPath(node.id)} />;
+  return (
+    <>
+      <p class="note">{t("preview.words")}</p>
+      <pre class="text words" tabIndex={0} aria-label={t("preview")}>{read.value}</pre>
+    </>
+  );
+}
+
+async function wordsOf(id: string, signal: AbortSignal): Promise<string> {
+  try {
+    const text = await (await send("GET", `/api/documents/${id}/text`, { signal })).text();
+    return text.replace(/[ \t]+/g, " ").replace(/ ?(\n ?)+/g, "\n").trim();
+  } catch (error) {
+    if (error instanceof Problem && error.status === 404) return "";
+    throw error;
+  }
 }
 
 function Image({ path, name }: { path: string; name: string }) {

@@ -117,6 +117,7 @@ export const de: Record<TextKey, string> = {
   "preview.pages": "{count} Seite|{count} Seiten",
   "preview.pdf.locked": "Dieses PDF hat ein eigenes Passwort. Laden Sie es herunter, um es zu öffnen.",
   "preview.source": "Quelltext",
+  "preview.words": "Nur die Wörter dieses Dokuments. Heruntergeladen sieht man es, wie es gemacht ist.",
   "preview.zoom": "{name}: volle Größe",
   "problem.admins-only": "Das darf nur ein Administrator.",
   "problem.bad-name": "Dieser Name oder Ort ist nicht möglich. Ein Name hat kein „/“ und höchstens 255 Byte; ein Ordner kann nicht in sich selbst liegen.",

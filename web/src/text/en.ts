@@ -116,6 +116,7 @@ export const en = {
   "preview.pages": "{count} page|{count} pages",
   "preview.pdf.locked": "This PDF has a password of its own. Download it to open it.",
   "preview.source": "Source text",
+  "preview.words": "Only the words of this document. Download it to see it as it was made.",
   "preview.zoom": "{name}: full size",
   "problem.admins-only": "Only an administrator may do this.",
   "problem.bad-name": "This name or place is not possible. A name has no “/” and at most 255 bytes; a folder cannot go into itself.",
