@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The words of contents, for the full-text index: plain text and what is close to it as it is, HTML
  * and XML without their markup, office documents by the XML in them, PDF as a program of its own has
- * made text of it (store_derived.h). Bytes that are not UTF-8 count as blanks. The contents are
+ * made text of it (store_derived.h), e-mail by its texts. Bytes that are not UTF-8 count as blanks. The contents are
  * anybody's: bounded in size, and nothing in them is followed. */
+#include "dms/mail_text.h"
 #include "dms/office_text.h"
 #include "dms/store_internal.h"
 #include "server/http.h"
@@ -13,7 +14,7 @@
 /* Of an office document's XML, most of which is markup. */
 #define OFFICE_XML_SIZE_MAX (4 * EXTRACT_SIZE_MAX)
 
-enum text_kind { TEXT_NONE, TEXT_PLAIN, TEXT_MARKUP, TEXT_OFFICE, TEXT_PDF };
+enum text_kind { TEXT_NONE, TEXT_PLAIN, TEXT_MARKUP, TEXT_OFFICE, TEXT_PDF, TEXT_MAIL };
 
 static enum text_kind kind_of(const char *type)
 {
@@ -24,7 +25,7 @@ static enum text_kind kind_of(const char *type)
         {"text/html", TEXT_MARKUP},     {"application/xhtml+xml", TEXT_MARKUP},
         {"text/xml", TEXT_MARKUP},      {"application/xml", TEXT_MARKUP},
         {"image/svg+xml", TEXT_MARKUP}, {"application/json", TEXT_PLAIN},
-        {"message/rfc822", TEXT_PLAIN}, {"application/pdf", TEXT_PDF},
+        {"message/rfc822", TEXT_MAIL},  {"application/pdf", TEXT_PDF},
     };
     static const char office[] = "application/vnd.openxmlformats-officedocument.",
                       open_document[] = "application/vnd.oasis.opendocument.";
@@ -139,6 +140,14 @@ static void text_append(enum text_kind kind, struct slice bytes, struct buf *out
     }
 }
 
+static int mail_part_append(void *arg, bool markup, struct slice text)
+{
+    struct buf *out = arg;
+    text_append(markup ? TEXT_MARKUP : TEXT_PLAIN, text, out);
+    (void)buf_append_byte(out, '\n');
+    return 0;
+}
+
 struct content_source {
     const struct buf *bytes;
     int fd;
@@ -214,7 +223,9 @@ int extract_update(struct store *store, const struct node *node)
             : kind == TEXT_OFFICE ? office_begin(store, node->content, &bytes)
                                   : content_begin(store, node->content, &bytes);
     text.size_max = EXTRACT_SIZE_MAX + 4;
-    if (r == 0 && bytes.size > 0)
+    if (r == 0 && kind == TEXT_MAIL)
+        r = mail_text_read(buf_slice(&bytes), mail_part_append, &text);
+    else if (r == 0 && bytes.size > 0)
         text_append(kind == TEXT_OFFICE ? TEXT_MARKUP : kind, buf_slice(&bytes), &text);
     text.failed = false; /* what is beyond the largest size is not indexed */
     const char *words = r == 0 ? buf_text(&text) : NULL;

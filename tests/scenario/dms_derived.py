@@ -133,6 +133,20 @@ def tables_of(directory):
 
 
 @tap.test
+def an_e_mail_is_found_by_its_texts():
+    seed = os.path.join(os.path.dirname(__file__), "../../fuzz/corpus/mail_text/all.eml")
+    with open(seed, "rb") as file, dms_server.own_server(PROGRAM, "--tools", "") as server:
+        key = put(server, "letter.eml", file.read(), "message/rfc822")
+        lines = [line.strip() for line in text(server, key).body.decode().splitlines()]
+        tap.equal([line for line in lines if line],
+                  ["Jürgen <j@example.org>", "a@example.org", "Grüße again", "Schöne lange Zeile", "fett",
+                   "inner", "plain inside", "Pläne.pdf"])
+        for word in ("juergen@example.org", "preamble", "PGI"):
+            tap.equal(found(server, word), [], word)
+        tap.equal(found(server, "sch%C3%B6ne"), ["letter.eml"])
+
+
+@tap.test
 def words_keep_their_lines():
     with dms_server.own_server(PROGRAM, "--tools", "") as server:
         html = b"<h1>One</h1><p class=x>two <b>three</b></p>four<br/><div>five</div><table><tr><td>6</tr></table>"

@@ -13,7 +13,6 @@ export function essence(type: string | null | undefined): string {
 const TEXTS = new Set([
   "application/json", "application/xml", "application/yaml", "application/x-yaml",
   "application/javascript", "application/x-sh", "application/toml", "application/sql",
-  "message/rfc822",
 ]);
 
 export function shownAs(type: string | null | undefined): Shown {
@@ -22,6 +21,7 @@ export function shownAs(type: string | null | undefined): Shown {
   if (t === "text/html") return "html";
   if (t === "image/svg+xml" || /^image\/(png|jpeg|gif|webp|avif|bmp|x-icon)$/.test(t)) return "image";
   if (t.startsWith("text/") || TEXTS.has(t) || t.endsWith("+json") || t.endsWith("+xml")) return "text";
+  if (t === "message/rfc822") return "words";
   if (/^application\/(vnd\.openxmlformats-officedocument|vnd\.oasis\.opendocument)\.|^application\/epub\+zip$/.test(t))
     return "words";
   if (t.startsWith("audio/")) return "audio";
@@ -47,7 +47,7 @@ export function iconOf(node: Pick<Node, "kind" | "type">): IconName {
   if (t.startsWith("audio/") || t.startsWith("video/")) return "file-media";
   if (/sheet|excel|csv/.test(t)) return "file-table";
   if (/zip|tar|compressed/.test(t)) return "file-archive";
-  if (t.startsWith("text/") || /word|opendocument\.text|rtf/.test(t) || TEXTS.has(t)) return "file-text";
+  if (t.startsWith("text/") || /word|opendocument\.text|rtf|rfc822/.test(t) || TEXTS.has(t)) return "file-text";
   return "file";
 }
 
@@ -61,7 +61,7 @@ export function kindText(node: Pick<Node, "kind" | "type">): TextKey {
   if (t.startsWith("video/")) return "kind.video";
   if (/sheet|excel|csv/.test(t)) return "kind.table";
   if (/presentation|powerpoint/.test(t)) return "kind.slides";
-  if (/word|opendocument\.text|rtf/.test(t)) return "kind.writing";
+  if (/word|opendocument\.text|rtf|rfc822/.test(t)) return "kind.writing";
   if (/zip|tar|compressed/.test(t)) return "kind.archive";
   if (t.startsWith("text/") || TEXTS.has(t)) return "kind.text";
   return "kind.other";

@@ -22,6 +22,7 @@ export function Preview({ node, version }: { node: Node; version?: number }) {
   if (shown === "text") return <Text path={path} type={essence(node.type)} />;
   if (shown === "html") return <Html path={path} name={node.name} />;
   if (shown === "words" && version === undefined) return <Words node={node} />;
+  if (shown === "words" && essence(node.type) === "message/rfc822") return <Text path={path} type="text/plain" />;
   if (shown === "audio") return <audio class="media" controls src={path} />;
   if (shown === "video") return <video class="media" controls src={path} />;
   return <None node={node} path={path} />;
