@@ -34,9 +34,20 @@ export interface Version {
   created_by: string;
   etag: string;
 }
+/** null: no limit */
+export interface Quota {
+  bytes: number | null;
+  documents: number | null;
+  bytes_used: number;
+  documents_used: number;
+}
 export interface User {
   name: string;
   role: "admin" | "user";
+  /** Also by a group. */
+  administrator?: boolean;
+  groups: string[];
+  quota: Quota;
   password_change_required: boolean;
   created_ms: number;
 }

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// What only CMIS knows (access lists, check-out, types), by its Browser binding.
+// What only CMIS knows (check-out, types), by its Browser binding.
 import { send } from "./api";
 
 const BASE = "/cmis/browser/coffer";
@@ -34,24 +34,4 @@ export async function act<T>(action: string, fields: Record<string, string>, fil
   const answer = await send("POST", `${BASE}/root`, { body, headers: { "Content-Type": type } });
   const text = await answer.text();
   return text ? (JSON.parse(text) as T) : null;
-}
-
-export interface Ace {
-  principal: { principalId: string };
-  permissions: string[];
-  isDirect: boolean;
-}
-export const aclOf = (id: string) => look<{ aces: Ace[] }>("acl", id);
-
-export function aclChange(id: string, add: [string, string][], drop: [string, string][]) {
-  const fields: Record<string, string> = { objectId: id };
-  add.forEach(([who, what], i) => {
-    fields[`addACEPrincipal[${i}]`] = who;
-    fields[`addACEPermission[${i}][0]`] = what;
-  });
-  drop.forEach(([who, what], i) => {
-    fields[`removeACEPrincipal[${i}]`] = who;
-    fields[`removeACEPermission[${i}][0]`] = what;
-  });
-  return act("applyACL", fields);
 }

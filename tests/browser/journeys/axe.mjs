@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // Every page is judged by axe, at both sizes, light and dark.
-import { base, equal, journey, put, SIZES, violations } from "../harness.mjs";
+import { ask, base, equal, journey, put, SIZES, violations } from "../harness.mjs";
 import { button, dialog, row } from "../steps.mjs";
 
 for (const [size, options] of Object.entries(SIZES))
@@ -12,6 +12,8 @@ for (const [size, options] of Object.entries(SIZES))
       };
       const node = await put(page, "axe/document.txt", "some text\n", "text/plain");
       await put(page, "axe/document.txt", "some more text\n", "text/plain");
+      await ask(page, "POST", "/api/groups", { name: "axe" }); // the second time it is there
+      await ask(page, "PUT", "/api/groups/axe/members/admin");
       const pages = ["files", `files/${node.parent}`, `document/${node.id}`, "search?q=axe", "recent", "favourites",
         "tags", "tag/axe", "shared", "trash", "audit", "holds", "users", "profile", "protection", "nowhere"];
       for (const path of pages) {
@@ -20,6 +22,15 @@ for (const [size, options] of Object.entries(SIZES))
         await page.waitForFunction(() => !document.querySelector("[aria-busy=true]"));
         await look(path);
       }
+      await page.goto(`${base}/app/users`);
+      await button(page, "1 member axe").click();
+      await button(page, "Remove admin").waitFor();
+      await look("members");
+      await page.keyboard.press("Escape");
+      await button(page, "Actions for admin").click();
+      await page.getByRole("menuitem", { name: "Quota" }).click();
+      await dialog(page).waitFor();
+      await look("quota");
       await page.goto(`${base}/app/files/${node.parent}`);
       await row(page, "document.txt").waitFor();
       await button(page, "Tiles").click();

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // Who may see what.
-import { ask, base, equal, journey, open, put, truth } from "../harness.mjs";
+import { ask, base, equal, journey, open, put, SIZES, truth } from "../harness.mjs";
 import { become, button, choose, dialog, message, row } from "../steps.mjs";
 
 journey("access is given and taken, and who has none sees nothing", async (page) => {
@@ -14,9 +14,13 @@ journey("access is given and taken, and who has none sees nothing", async (page)
   await page.keyboard.press("Escape");
   await page.goto(`${base}/app/document/${node.id}`);
   await page.getByRole("tab", { name: "Sharing" }).click();
-  await page.getByLabel("User name, or “anyone”").fill("ada");
+  await page.getByLabel("User, “group:NAME” or “anyone”").fill("ada");
   await button(page, "Add").click();
   await button(page, "Remove ada").waitFor();
+  await page.getByLabel("Right of ada").selectOption("write");
+  await page.waitForFunction((path) => fetch(path).then((it) => it.json()).then((acl) => acl.entries.some((one) => one.permission === "write")), `/api/nodes/${node.id}/acl`);
+  await page.getByLabel("Right of ada").selectOption("read");
+  await page.waitForFunction((path) => fetch(path).then((it) => it.json()).then((acl) => acl.entries.every((one) => one.permission === "read")), `/api/nodes/${node.id}/acl`);
   const ada = await open();
   await become(ada, "ada", "one-time-password", "another-secret");
   equal(await row(ada, "access").count(), 0, "the folder in her list");
@@ -28,6 +32,59 @@ journey("access is given and taken, and who has none sees nothing", async (page)
   await ada.getByRole("alert").filter({ hasText: "You are not allowed to do this." }).waitFor();
   await ada.context().close();
 });
+
+for (const [size, options] of Object.entries(SIZES))
+  journey(`groups are made and given access, users have quotas, at ${size} size`, async (page) => {
+    const [user, group] = [`mary-${size}`, `lawyers-${size}`];
+    await ask(page, "POST", "/api/users", { name: user, password: "one-time-password" });
+    const node = await put(page, `group ${size}/case.txt`, "for lawyers", "text/plain");
+    await ask(page, "PUT", `/api/nodes/${node.id}/acl`, { inherits: false, entries: [] });
+    await page.goto(base + "/app/users");
+    await button(page, "Add group").click();
+    await dialog(page).getByLabel("Name").fill(group);
+    await dialog(page).getByRole("button", { name: "Add group" }).click();
+    await page.getByRole("button", { name: new RegExp(`members? ${group}$`) }).click();
+    await dialog(page).getByLabel("User name").fill("nobody-here");
+    await button(page, "Add").click();
+    await page.getByRole("alert").filter({ hasText: "There is no user or group of this name." }).waitFor();
+    await dialog(page).getByLabel("User name").fill(user);
+    await button(page, "Add").click();
+    await button(page, `Remove ${user}`).waitFor();
+    await page.keyboard.press("Escape");
+    await button(page, `1 member ${group}`).waitFor();
+    await button(page, `Actions for ${user}`).click();
+    await page.getByRole("menuitem", { name: "Quota" }).click();
+    await dialog(page).getByLabel("Space").fill("1.5");
+    await dialog(page).getByLabel("Unit").selectOption("MB");
+    await dialog(page).getByLabel("Documents").fill("3");
+    await button(page, "Save").click();
+    await page.getByRole("cell", { name: "0 B of 1.5 MB, 0 of 3 documents" }).first().waitFor();
+    await page.goto(`${base}/app/document/${node.id}`);
+    await page.getByRole("tab", { name: "Sharing" }).click();
+    await page.getByLabel("User, “group:NAME” or “anyone”").fill(`group:${group}`);
+    await button(page, "Add").click();
+    await button(page, `Remove ${group}`).waitFor();
+    await page.getByLabel("What the folders above give holds here too").check();
+    await page.getByText("from the folder").waitFor();
+    await page.getByLabel("What the folders above give holds here too").uncheck();
+    await page.getByLabel("Right of All users").waitFor(); // what the folder gave is copied
+    await button(page, "Remove anyone").click();
+    await page.getByText("All users").waitFor({ state: "detached" });
+    const mary = await open(options);
+    await become(mary, user, "one-time-password", "another-secret");
+    await mary.goto(`${base}/app/document/${node.id}`);
+    await mary.locator("pre.text", { hasText: "for lawyers" }).waitFor();
+    await mary.goto(base + "/app/profile");
+    await mary.getByText("0 B of 1.5 MB, 0 of 3 documents").waitFor();
+    await page.goto(base + "/app/users");
+    await button(page, `Actions for ${group}`).click();
+    await page.getByRole("menuitem", { name: "Remove group" }).click();
+    await dialog(page).getByRole("button", { name: "Remove group" }).click();
+    await message(page, `${group} removed`).waitFor();
+    await mary.goto(`${base}/app/document/${node.id}`);
+    await mary.getByRole("heading", { name: "There is nothing here" }).waitFor();
+    await mary.context().close();
+  }, options);
 
 journey("a link gives one document to whoever has it, until it ends", async (page) => {
   const node = await put(page, "shared.txt", "for everyone with the link", "text/plain");

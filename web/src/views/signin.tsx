@@ -15,7 +15,7 @@ export async function sessionLoad() {
     session.set(
       user.password_change_required
         ? { state: "must-change", name: user.name }
-        : { state: "in", name: user.name, admin: user.role === "admin" },
+        : { state: "in", name: user.name, admin: user.administrator ?? user.role === "admin" },
     );
   } catch {
     if (session.get().state === "unknown") session.set({ state: "out" });

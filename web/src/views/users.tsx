@@ -4,6 +4,8 @@ import { useEffect, useState } from "preact/hooks";
 import { all, patch, post, remove, type User } from "../api";
 import { dateTime, t } from "../i18n";
 import { Empty, Failed, Field, FormError, Icon, IconButton, Loading, useLoaded } from "../parts/basic";
+import { Groups } from "../parts/groups";
+import { QuotaDialog, usageText } from "../parts/quota";
 import { askSure, Dialog, openMenu, show, toast } from "../parts/overlay";
 import { changed, changes, session } from "../state";
 
@@ -38,7 +40,8 @@ export function Users() {
             <tr>
               <th scope="col">{t("user")}</th>
               <th scope="col">{t("role")}</th>
-              <th scope="col">{t("created")}</th>
+              <th scope="col">{t("quota.used")}</th>
+              <th scope="col" class="minor">{t("created")}</th>
               <th scope="col"><span class="hidden">{t("actions")}</span></th>
             </tr>
           </thead>
@@ -50,8 +53,12 @@ export function Users() {
                   {user.name === who.name && <> <span class="badge">{t("users.you")}</span></>}
                   {user.password_change_required && <> <span class="badge">{t("users.one-time")}</span></>}
                 </td>
-                <td>{t(user.role === "admin" ? "role.admin" : "role.user")}</td>
-                <td class="muted">{dateTime(user.created_ms)}</td>
+                <td>
+                  {t(user.role === "admin" ? "role.admin" : "role.user")}
+                  {user.groups.map((group) => <> <span class="badge">{group}</span></>)}
+                </td>
+                <td>{usageText(user.quota)}</td>
+                <td class="muted minor">{dateTime(user.created_ms)}</td>
                 <td class="actions">
                   <IconButton icon="more" label={t("actions.of", { name: user.name })} popup="menu"
                     onClick={(event) => openMenu(t("actions"), userMenu(user, user.name === who.name), event.currentTarget as Element)} />
@@ -61,6 +68,7 @@ export function Users() {
           </tbody>
         </table>
       </section>
+      <Groups />
     </div>
   );
 }
@@ -79,6 +87,7 @@ function userMenu(user: User, self: boolean) {
           changed();
         },
       }) },
+    { label: t("quota.edit"), icon: "grid" as const, run: () => show((close) => <QuotaDialog user={user} close={close} />) },
     { label: t("users.reset"), icon: "lock" as const, run: () => show((close) => <UserDialog user={user} close={close} />) },
     { label: t("users.factor"), icon: "device" as const, run: () => askSure({
       title: t("users.factor.title", { name: user.name }),
