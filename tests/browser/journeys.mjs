@@ -6,6 +6,7 @@ import "./journeys/files.mjs";
 import "./journeys/find.mjs";
 import "./journeys/document.mjs";
 import "./journeys/sharing.mjs";
+import "./journeys/types.mjs";
 import "./journeys/keeping.mjs";
 import "./journeys/keyboard.mjs";
 import "./journeys/frame.mjs";

@@ -72,7 +72,8 @@ export function problemOf(status: number, text: string, retry: string | null): P
   try {
     const body = JSON.parse(text);
     type = String(body.type ?? "").replace("urn:coffer:problem:", "");
-    detail = String(body.detail ?? body.title ?? "");
+    detail = String(body.detail ?? body.title ?? body.message ?? "");
+    if (body.exception) type = `cmis-${body.exception}`; // by the Browser binding (CMIS 1.1, 5.2.10)
   } catch {
     /* not ours: a proxy's page, or nothing */
   }

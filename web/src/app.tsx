@@ -27,6 +27,7 @@ const Audit = lazy(() => import("./views/audit").then((m) => m.Audit));
 const Holds = lazy(() => import("./views/holds").then((m) => m.Holds));
 const Profile = lazy(() => import("./views/profile").then((m) => m.Profile));
 const Users = lazy(() => import("./views/users").then((m) => m.Users));
+const Types = lazy(() => import("./views/types").then((m) => m.Types));
 const Protection = lazy(() => import("./views/protection").then((m) => m.Protection));
 
 interface Entry {
@@ -43,6 +44,7 @@ const entries: Entry[] = [
   { view: "shared", icon: "link", text: "nav.shared" },
   { view: "trash", icon: "trash", text: "nav.trash" },
   { view: "users", icon: "users", text: "nav.users", admin: true },
+  { view: "types", icon: "list", text: "nav.types", admin: true },
   { view: "audit", icon: "audit", text: "nav.audit", admin: true },
   { view: "holds", icon: "lock", text: "nav.holds", admin: true },
   { view: "protection", icon: "shield", text: "nav.protection" },
@@ -70,6 +72,8 @@ function View(): ComponentChildren {
       return <Profile />;
     case "users":
       return <Users />;
+    case "types":
+      return <Types />;
     case "shared":
       return <Shared />;
     case "audit":

@@ -15,8 +15,8 @@ export async function properties(id: string): Promise<Properties> {
   return (await look<{ succinctProperties: Properties }>("object", id)).succinctProperties;
 }
 
-/** `fields` in order; `file` becomes the part `content`. */
-export async function act<T>(action: string, fields: Record<string, string>, file?: File): Promise<T | null> {
+/** `fields` in order; `file` becomes the part `content`; `path`: the repository's for types. */
+export async function act<T>(action: string, fields: Record<string, string>, file?: File, path = `${BASE}/root`): Promise<T | null> {
   const all = { cmisaction: action, succinct: "true", ...fields };
   let body: Blob;
   let type: string;
@@ -31,7 +31,7 @@ export async function act<T>(action: string, fields: Record<string, string>, fil
     type = "application/x-www-form-urlencoded";
     body = new Blob([new URLSearchParams(all).toString()]);
   }
-  const answer = await send("POST", `${BASE}/root`, { body, headers: { "Content-Type": type } });
+  const answer = await send("POST", path, { body, headers: { "Content-Type": type } });
   const text = await answer.text();
   return text ? (JSON.parse(text) as T) : null;
 }

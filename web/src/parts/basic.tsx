@@ -57,6 +57,9 @@ export function problemText(error: unknown): string {
     "bad-password": "problem.bad-password",
     "bad-user-name": "problem.bad-user-name",
     "storage-full": "problem.no-space",
+    "cmis-updateConflict": "problem.changed",
+    "cmis-nameConstraintViolation": "problem.exists",
+    "cmis-versioning": "problem.checked-out",
     "quota-bytes": "problem.quota",
     "quota-documents": "problem.quota",
     "no-such-principal": "problem.no-principal",
@@ -69,6 +72,7 @@ export function problemText(error: unknown): string {
   if (error.status === OFFLINE) return t("problem.offline");
   if (error.type === "too-many-failures") return t("problem.too-many", { seconds: error.retryS });
   if (known[error.type]) return t(known[error.type]);
+  if (/^cmis-(constraint|invalidArgument)$/.test(error.type) && error.detail) return error.detail;
   if (error.status === 423) return t("problem.checked-out");
   if (error.status === 401) return t("problem.wrong-password");
   if (error.status === 403) return t("problem.forbidden");

@@ -13,6 +13,7 @@ import { Compare } from "../parts/compare";
 import { Crumbs } from "../parts/crumbs";
 import { Keeping } from "../parts/keeping";
 import { openMenu, show, type MenuEntry } from "../parts/overlay";
+import { Typed } from "../parts/typed";
 import { Preview } from "../parts/preview";
 import { Sharing } from "../parts/sharing";
 import { Tabs } from "../parts/tabs";
@@ -139,6 +140,7 @@ function Details({ node }: { node: Node }) {
           </ul>
         ) : <p class="muted">{t("tags.none")}</p>}
       </section>
+      <Typed node={node} />
       <Properties node={node} />
       <Keeping id={node.id} />
     </>
