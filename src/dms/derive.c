@@ -141,6 +141,8 @@ static void on_end(void *arg, enum tool_end end, struct slice output)
     made(derive, good ? output : slice_of("", 0), width, height);
 }
 
+static void next(void *arg);
+
 /* A small content as a file without a name. */
 static int memory_file(struct slice bytes)
 {
@@ -168,11 +170,9 @@ static int input_open(struct derive *derive)
     return -EFBIG;
 }
 
-static int begin(struct derive *derive)
+/* A program that cannot be started is not tried again before the next start, and its contents wait. */
+static void begin(struct derive *derive, int fd)
 {
-    int fd = input_open(derive);
-    if (fd < 0)
-        return fd;
     const struct tool_order order = {
         .path = derive->paths[derive->kind],
         .argv = tools[derive->kind].argv,
@@ -185,7 +185,12 @@ static int begin(struct derive *derive)
     };
     int r = tool_start(derive->dms->loop, &order, on_end, derive, &derive->tool);
     (void)close(fd);
-    return r;
+    if (r == 0)
+        return;
+    derive->kinds &= ~(1U << derive->kind);
+    LOG_WARNING("a program that reads contents cannot be started",
+                LOG_TEXT("program", derive->paths[derive->kind]), LOG_INT("error", -r));
+    loop_defer(derive->dms->loop, &derive->task, next, derive);
 }
 
 static void next(void *arg)
@@ -207,13 +212,13 @@ static void next(void *arg)
         dms_commit_later(derive->dms);
         return;
     }
-    r = begin(derive);
-    if (r == -ENOENT || r == -EFBIG || r == -EIO) {
+    int fd = input_open(derive);
+    if (fd == -ENOENT || fd == -EFBIG || fd == -EIO)
         made(derive, slice_of("", 0), 0, 0);
-    } else if (r < 0) {
+    else if (fd < 0)
         store->to_derive = false; /* no memory, no descriptors: with the next content */
-        LOG_WARNING("a program that reads contents could not be started", LOG_INT("error", -r));
-    }
+    else
+        begin(derive, fd);
 }
 
 void derive_kick(struct derive *derive)

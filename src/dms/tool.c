@@ -44,34 +44,41 @@ static const char *const environment[] = {
     NULL,
 };
 
-static void limit(int resource, rlim_t most)
+static int limit(int resource, rlim_t most)
 {
     const struct rlimit both = {most, most};
-    if (setrlimit((__rlimit_resource_t)resource, &both) < 0)
-        _exit(126);
+    return setrlimit((__rlimit_resource_t)resource, &both);
 }
 
-/* In the child, which shares our memory until execve(): only system calls. */
-static void __attribute__((noreturn))
-child_run(const struct tool_order *order, int output_fd, int null_fd)
+static int child_prepare(const struct tool_order *order, int output_fd, int null_fd)
 {
     sigset_t none;
     (void)sigemptyset(&none);
     (void)sigprocmask(SIG_SETMASK, &none, NULL);
-    limit(RLIMIT_AS, order->memory_max);
-    limit(RLIMIT_CPU, order->cpu_s);
-    limit(RLIMIT_FSIZE, 0);
-    limit(RLIMIT_CORE, 0);
-    limit(RLIMIT_NOFILE, FILES_MAX);
+    if (limit(RLIMIT_AS, order->memory_max) < 0 || limit(RLIMIT_CPU, order->cpu_s) < 0 ||
+        limit(RLIMIT_FSIZE, 0) < 0 || limit(RLIMIT_CORE, 0) < 0 ||
+        limit(RLIMIT_NOFILE, FILES_MAX) < 0)
+        return -errno;
     if (dup2(order->input_fd, STDIN_FILENO) < 0 || dup2(output_fd, STDOUT_FILENO) < 0 ||
         dup2(null_fd, STDERR_FILENO) < 0 || lseek(STDIN_FILENO, 0, SEEK_SET) < 0)
-        _exit(126);
-    if (order->confinement_fd >= 0 && tool_confine(order->confinement_fd) < 0)
-        _exit(126);
-    if (syscall(SYS_close_range, 3, ~0U, 0) < 0)
-        _exit(126);
-    (void)execve(order->path, (char *const *)(uintptr_t)order->argv,
-                 (char *const *)(uintptr_t)environment);
+        return -errno;
+    int r = order->confinement_fd >= 0 ? tool_confine(order->confinement_fd) : 0;
+    if (r == 0 && syscall(SYS_close_range, 3, ~0U, 0) < 0)
+        r = -errno;
+    return r;
+}
+
+/* In the child, which shares our memory until execve(): only system calls, and how that went. */
+static void __attribute__((noreturn))
+child_run(const struct tool_order *order, int output_fd, int null_fd, volatile int *ret_result)
+{
+    int r = child_prepare(order, output_fd, null_fd);
+    if (r == 0) {
+        (void)execve(order->path, (char *const *)(uintptr_t)order->argv,
+                     (char *const *)(uintptr_t)environment);
+        r = -errno;
+    }
+    *ret_result = r;
     _exit(127);
 }
 
@@ -180,6 +187,7 @@ static int watch(struct tool *tool, uint64_t time_ns)
 
 static int spawn(struct tool *tool, const struct tool_order *order)
 {
+    volatile int result = 0;
     int pipes[2], null_fd = open("/dev/null", O_RDWR | O_CLOEXEC);
     if (null_fd < 0 || pipe2(pipes, O_CLOEXEC) < 0) {
         int r = -errno;
@@ -192,8 +200,10 @@ static int spawn(struct tool *tool, const struct tool_order *order)
     if (r == 0) {
         tool->pid = vfork();
         if (tool->pid == 0)
-            child_run(order, pipes[1], null_fd);
-        r = tool->pid < 0 ? -errno : 0;
+            child_run(order, pipes[1], null_fd, &result);
+        r = tool->pid < 0 ? -errno : result;
+        if (tool->pid > 0 && r < 0)
+            (void)reap(tool);
     }
     (void)close(pipes[1]);
     (void)close(null_fd);

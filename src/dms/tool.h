@@ -30,14 +30,15 @@ enum tool_end {
     TOOL_DONE,   /* ended well; all of its output is there */
     TOOL_LARGE,  /* wrote more than size_max, and was killed; that much of it is there */
     TOOL_LATE,   /* took longer than time_ns, and was killed */
-    TOOL_FAILED, /* ended otherwise, or not even began */
+    TOOL_FAILED, /* ended otherwise */
 };
 
 struct tool;
 /* Called once, on a later turn, unless stopped. `output` is the callee's to read until it returns. */
 typedef void tool_fn(void *arg, enum tool_end end, struct slice output);
 
-/* 0, or -errno of starting it; then fn is not called. */
+/* 0, or -errno of starting it (also: of limiting and confining it, and of execve()); then fn is not
+ * called. */
 must_check int tool_start(struct loop *loop, const struct tool_order *order, tool_fn *fn, void *arg,
                           struct tool **ret_tool);
 /* Kills it and waits for its end; fn is not called. Accepts NULL. */

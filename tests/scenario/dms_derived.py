@@ -226,6 +226,23 @@ def without_programs_the_server_says_so_and_goes_on():
 
 
 @tap.test
+def a_program_that_does_not_start_spoils_nothing():
+    with Tools() as tools, dms_server.own_server(PROGRAM, "--tools", tools,
+                                                 "--tools-unconfined") as server:
+        with open(os.path.join(tools, "pdftotext"), "wb") as file:
+            file.write(b"no program")
+        key = put(server, "waits.pdf", b"%PDF-waits", "application/pdf")
+        until_made(server, 0, 1)  # the picture
+        tap.true("pdftotext" in server.logs(), "it is said")
+        tap.equal(text(server, key).status, 404)
+        shutil.copy(TOOL, os.path.join(tools, "pdftotext"))
+        server.stop()
+        server.start()
+        until_made(server, 1, 0)
+        tap.equal(text(server, key).body.strip(), b"waits")
+
+
+@tap.test
 def contents_of_an_older_store_are_looked_at():
     with Tools() as tools, dms_server.own_server(PROGRAM, "--tools", "") as server:
         keys = [put(server, name, content, "application/pdf")
