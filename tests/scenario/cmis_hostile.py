@@ -338,6 +338,30 @@ def clients_that_go_away_in_the_middle_of_an_answer_take_nothing_along(system):
     system.soap.delete_tree(folder)
 
 
+def peak_kib(system, call):
+    """The most memory that was resident while `call` ran."""
+    place = f"/proc/{system.server.pid()}/"
+    with open(place + "clear_refs", "w", encoding="ascii") as out:
+        out.write("5") # the high-water mark begins anew
+    call()
+    with open(place + "status", encoding="ascii") as lines:
+        return next(int(line.split()[1]) for line in lines if line.startswith("VmHWM:"))
+
+
+@tap.test
+def a_form_of_nothing_takes_no_memory(system):
+    for text in (b"&" * (2 << 20), b"=&" * (1 << 20), b"=x&" * (2 << 18)):
+        def post(body=text):
+            kind = "application/x-www-form-urlencoded"
+            answer = system.curl("/cmis/browser/coffer", body, kind)
+            tap.equal((answer.status, answer.json["exception"]), (400, "invalidArgument"))
+        most = peak_kib(system, post)
+        print(f"# most memory for {text[:3]}...: {most} KiB")
+        tap.true(most < 2 * MEMORY_KIB_MAX, f"{most} KiB")
+    many = system.curl("/cmis/browser/coffer", b"a=b&" * 9000, "application/x-www-form-urlencoded")
+    tap.equal(many.status, 413)
+
+
 # Large contents in constant memory
 
 

@@ -342,7 +342,7 @@ static struct browser *reading_begin(struct call *call)
     struct browser *browser = browser_begin(call);
     if (!browser)
         return NULL;
-    browser_fields_settle(browser);
+    form_fields_settle(&browser->fields);
     if (common_settle(browser) < 0) {
         failure_send(browser);
         return NULL;
@@ -355,7 +355,7 @@ void cmis_browser_service(struct call *call)
     struct browser *browser = browser_begin(call);
     if (!browser)
         return;
-    browser_fields_settle(browser);
+    form_fields_settle(&browser->fields);
     if (cmis_run(&browser->cmis, cmis_operation_named("getRepositories")) < 0) {
         failure_send(browser);
         return;
@@ -444,7 +444,7 @@ static void action_run(struct call *call)
 {
     struct browser *browser = call->state;
     struct cmis_call *cmis = &browser->cmis;
-    browser_fields_settle(browser);
+    form_fields_settle(&browser->fields);
     if (common_settle(browser) < 0) {
         failure_send(browser);
         return;

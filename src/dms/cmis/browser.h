@@ -4,24 +4,17 @@
 #define COFFER_DMS_CMIS_BROWSER_H
 
 #include "dms/cmis/cmis.h"
+#include "dms/cmis/form_fields.h"
 #include "dms/dms.h"
 
 #define BROWSER_URL "/cmis/browser"
-#define BROWSER_FIELDS_MAX 8000
-#define BROWSER_FIELDS_SIZE_MAX ((size_t)2 << 20)
 #define BROWSER_INDEX_MAX 1000 /* of name[n] */
-
-struct browser_field {
-    const char *name, *value;
-    size_t order; /* as it came; the first of a name counts */
-};
 
 /* A request of the Browser binding; lives in the call's model arena. */
 struct browser {
     struct call *call;
     struct cmis_call cmis;
-    size_t count, capacity, size;
-    struct browser_field *fields; /* of query and form, sorted by name once all are there */
+    struct form_fields fields; /* of query and form */
     bool has_content;
     bool succinct, simple_dates, quiet; /* quiet: suppressResponseCodes */
     const char *token;
@@ -31,15 +24,11 @@ struct browser {
 
 /* browser_form.c: parameters */
 must_check int browser_new(struct call *call, struct browser **ret); /* with the query's */
-must_check int browser_field_add(struct browser *browser, const char *name, const char *value);
-/* From application/x-www-form-urlencoded text. */
-must_check int browser_fields_parse(struct browser *browser, struct slice text);
-void browser_fields_settle(struct browser *browser);
 /* NULL if it is not there. */
-const char *browser_param(const struct browser *browser, const char *name);
-/* name[n] and name[n][m]. */
-const char *browser_param_at(const struct browser *browser, const char *name, size_t n);
-const char *browser_param_at2(const struct browser *browser, const char *name, size_t n, size_t m);
+static inline const char *browser_param(const struct browser *browser, const char *name)
+{
+    return form_field(&browser->fields, name);
+}
 /* Fills the arguments of an operation from the parameters. 0, or -1 with cmis.error. */
 must_check int browser_args(struct browser *browser, const struct cmis_operation *operation);
 /* Receives a POST's body, then runs `then`. */

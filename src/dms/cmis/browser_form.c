@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Parameters of the Browser binding, from the query and from forms, and what the operations take
- * from them: CMIS 1.1, 5.4.4. */
+/* What the Browser binding's operations take from the query and from forms: CMIS 1.1, 5.4.4. */
 #include "dms/cmis/binding.h"
 #include "dms/cmis/browser.h"
 #include "dms/cmis/model.h"
@@ -9,116 +8,34 @@
 #include <errno.h>
 #include <stdlib.h>
 
-int browser_field_add(struct browser *browser, const char *name, const char *value)
-{
-    struct arena *arena = &browser->call->model_arena;
-    browser->size += strlen(name) + strlen(value);
-    if (browser->count == BROWSER_FIELDS_MAX || browser->size > BROWSER_FIELDS_SIZE_MAX)
-        return -EFBIG;
-    if (browser->count == browser->capacity) {
-        size_t wanted = browser->capacity ? browser->capacity * 2 : 32;
-        struct browser_field *larger = arena_alloc(arena, wanted * sizeof *larger);
-        if (!larger)
-            return -ENOMEM;
-        if (browser->count > 0)
-            memcpy(larger, browser->fields, browser->count * sizeof *larger);
-        browser->fields = larger;
-        browser->capacity = wanted;
-    }
-    browser->fields[browser->count] = (struct browser_field){name, value, browser->count};
-    browser->count++;
-    return 0;
-}
-
-int browser_fields_parse(struct browser *browser, struct slice text)
-{
-    struct arena *arena = &browser->call->model_arena;
-    while (text.size > 0) {
-        const uint8_t *end = memchr(text.bytes, '&', text.size);
-        size_t size = end ? (size_t)(end - text.bytes) : text.size;
-        const uint8_t *equals = memchr(text.bytes, '=', size);
-        size_t name_size = equals ? (size_t)(equals - text.bytes) : size;
-        size_t value_at = MIN(name_size + 1, size);
-        char *name, *value;
-        int r = http_decode(arena, slice_of(text.bytes, name_size), true, &name);
-        if (r == 0)
-            r = http_decode(arena, slice_of(text.bytes + value_at, size - value_at), true, &value);
-        if (r == 0 && *name)
-            r = browser_field_add(browser, name, value);
-        if (r < 0)
-            return r;
-        size = MIN(size + 1, text.size);
-        text = slice_of(text.bytes + size, text.size - size);
-    }
-    return 0;
-}
-
-static int field_compare(const void *a, const void *b)
-{
-    const struct browser_field *one = a, *other = b;
-    int order = strcmp(one->name, other->name);
-    return order ? order : one->order < other->order ? -1 : 1;
-}
-
-void browser_fields_settle(struct browser *browser)
-{
-    if (browser->count > 0)
-        qsort(browser->fields, browser->count, sizeof *browser->fields, field_compare);
-}
-
-const char *browser_param(const struct browser *browser, const char *name)
-{
-    size_t low = 0, high = browser->count;
-    while (low < high) {
-        size_t middle = low + (high - low) / 2;
-        if (strcmp(browser->fields[middle].name, name) < 0)
-            low = middle + 1;
-        else
-            high = middle;
-    }
-    bool found = low < browser->count && strcmp(browser->fields[low].name, name) == 0;
-    return found ? browser->fields[low].value : NULL;
-}
-
-const char *browser_param_at(const struct browser *browser, const char *name, size_t n)
-{
-    char text[80];
-    (void)snprintf(text, sizeof text, "%s[%zu]", name, n);
-    return browser_param(browser, text);
-}
-
-const char *browser_param_at2(const struct browser *browser, const char *name, size_t n, size_t m)
-{
-    char text[80];
-    (void)snprintf(text, sizeof text, "%s[%zu][%zu]", name, n, m);
-    return browser_param(browser, text);
-}
-
 int browser_new(struct call *call, struct browser **ret)
 {
     struct browser *browser = arena_alloc(&call->model_arena, sizeof *browser);
     if (!browser)
         return -ENOMEM;
     browser->call = call;
+    browser->fields.arena = &call->model_arena;
     binding_init(call, &browser->cmis);
     browser->cmis.draft = &call->draft;
     call->state = browser;
     *ret = browser;
-    return browser_fields_parse(browser, call->req->query);
+    return form_fields_parse(&browser->fields, call->req->query);
 }
 
 /* Bodies */
 
 static int multipart_field(struct call *call, const char *name, const char *value)
 {
-    return browser_field_add(call->state, name, value);
+    struct browser *browser = call->state;
+    return form_field_add(&browser->fields, name, value);
 }
 
 static void form_collected(struct http_request *req, struct slice body, void *arg)
 {
     struct call *call = arg;
+    struct browser *browser = call->state;
     (void)req;
-    int r = browser_fields_parse(call->state, body);
+    int r = form_fields_parse(&browser->fields, body);
     if (r < 0)
         call_problem(call, r == -EFBIG ? 413 : 400, "malformed", "The form is malformed.");
     else
@@ -139,7 +56,7 @@ void browser_body(struct browser *browser, call_fn *then)
         upload_form_part(call, "content", &call->model_arena, multipart_field, then);
     } else if (!type.bytes || has_type(type, "application/x-www-form-urlencoded")) {
         call->then = then;
-        http_request_collect(call->req, BROWSER_FIELDS_SIZE_MAX, form_collected, call);
+        http_request_collect(call->req, FORM_FIELDS_SIZE_MAX, form_collected, call);
     } else {
         call_problem(call, 415, "not-a-form", "This needs a form.");
     }
@@ -151,13 +68,13 @@ static int list_args(struct browser *browser, const char *name, struct cmis_ids 
 {
     struct cmis_call *cmis = &browser->cmis;
     size_t count = 0;
-    while (count < BROWSER_INDEX_MAX && browser_param_at(browser, name, count))
+    while (count < BROWSER_INDEX_MAX && form_field_at(&browser->fields, name, count))
         count++;
     const char **ids = call_alloc(cmis, MAX(count, (size_t)1) * sizeof *ids);
     if (!ids)
         return -1;
     for (size_t i = 0; i < count; i++)
-        ids[i] = browser_param_at(browser, name, i);
+        ids[i] = form_field_at(&browser->fields, name, i);
     *ret = (struct cmis_ids){ids, count};
     return 0;
 }
@@ -166,15 +83,15 @@ static int list_args(struct browser *browser, const char *name, struct cmis_ids 
 static int values_args(struct browser *browser, const char *name, size_t n, const char *const **ret,
                        size_t *ret_count)
 {
-    const char *one = browser_param_at(browser, name, n);
+    const char *one = form_field_at(&browser->fields, name, n);
     size_t count = one ? 1 : 0;
-    while (!one && count < BROWSER_INDEX_MAX && browser_param_at2(browser, name, n, count))
+    while (!one && count < BROWSER_INDEX_MAX && form_field_at2(&browser->fields, name, n, count))
         count++;
     const char **values = call_alloc(&browser->cmis, MAX(count, (size_t)1) * sizeof *values);
     if (!values)
         return -1;
     for (size_t i = 0; i < count; i++)
-        values[i] = one ? one : browser_param_at2(browser, name, n, i);
+        values[i] = one ? one : form_field_at2(&browser->fields, name, n, i);
     *ret = values;
     *ret_count = count;
     return 0;
@@ -188,7 +105,7 @@ static int properties_args(struct browser *browser)
     const char *id;
     if (!items)
         return -1;
-    for (; (id = browser_param_at(browser, "propertyId", count)) != NULL; count++) {
+    for (; (id = form_field_at(&browser->fields, "propertyId", count)) != NULL; count++) {
         if (count == CMIS_PROPERTIES_MAX)
             return cmis_fail(cmis, CMIS_INVALID_ARGUMENT, "There are too many properties.");
         items[count].id = id;
@@ -212,7 +129,7 @@ static int acl_args(struct browser *browser, const char *principal, const char *
     *ret = (struct cmis_acl){.aces = aces};
     if (!aces)
         return -1;
-    for (; (name = browser_param_at(browser, principal, ret->count)) != NULL; ret->count++) {
+    for (; (name = form_field_at(&browser->fields, principal, ret->count)) != NULL; ret->count++) {
         struct cmis_ace *ace = &aces[ret->count];
         if (ret->count == CMIS_ACES_MAX)
             return cmis_fail(cmis, CMIS_INVALID_ARGUMENT, "There are too many entries.");
@@ -235,8 +152,8 @@ static int bulk_args(struct browser *browser)
     if (!items)
         return -1;
     for (size_t i = 0; i < ids.count; i++)
-        items[i] = (struct cmis_id_and_token){.id = ids.ids[i],
-                                              .token = browser_param_at(browser, "changeToken", i)};
+        items[i] = (struct cmis_id_and_token){
+            .id = ids.ids[i], .token = form_field_at(&browser->fields, "changeToken", i)};
     cmis->args.bulk = (struct cmis_ids_and_tokens){ids.count, items};
     cmis_args_mark(cmis, CMIS_IN_BULK_UPDATE_DATA);
     return 0;
