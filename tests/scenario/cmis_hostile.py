@@ -253,6 +253,27 @@ def nobody_unknown_stores_or_sees_anything(system):
 
 
 @tap.test
+def a_content_in_the_header_of_somebody_unknown_is_refused_at_once(system):
+    """It would be stored while the password is still to come, and may never."""
+    opened = envelope("", "<soap:Header><cmism:contentStream><cmism:stream>MARK</soap:Header>")
+    start = opened.partition(b"MARK")[0] + base64.b64encode(dms_server.noise(300_000))
+    other = envelope("").replace(b"<soap:Body>", b"<soap:Corpse><cmism:stream>MARK").partition(b"MARK")
+    for text in (start, other[0] + base64.b64encode(dms_server.noise(300_000))):
+        with nothing_stays(system):
+            connection = cb.http.client.HTTPConnection(*system.address(), timeout=20)
+            connection.putrequest("POST", "/cmis/services/ObjectService")
+            connection.putheader("Content-Type", "text/xml")
+            connection.putheader("Content-Length", str(1 << 30))
+            connection.endheaders()
+            try:
+                connection.send(text)
+            except ConnectionError:
+                pass # it was refused before all was sent
+            tap.equal(connection.getresponse().status, 401) # though the message has not ended
+            connection.close()
+
+
+@tap.test
 def what_is_cut_off_leaves_nothing(system):
     part = dms_server.noise(500_000)
     auth = base64.b64encode(system.server.auth.encode()).decode()
