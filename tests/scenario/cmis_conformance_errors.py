@@ -233,6 +233,20 @@ def properties_are_taken_in_every_form(g):
         number = number if done.status == 400 else g.document()
 
 
+@over("browser")
+def what_is_no_form_is_refused_in_the_bindings_form(g):
+    form = "application/x-www-form-urlencoded"
+    for method, target, body, kind in (
+            ("GET", "?cmisselector=query&q=%ff", None, None), ("GET", "/root?a=%zz", None, None),
+            ("POST", "", b"cmisaction=%", form), ("POST", "/root", b"a%00=b", form),
+            ("POST", "", b"a=b&" * 9000, form), ("POST", "/root", b"{}", "application/json"),
+            ("POST", "?x=%", b"cmisaction=query", form)):
+        answer = g.client.send(method, g.client.where(target), body, kind)
+        said = json.loads(answer.body)
+        tap.equal((answer.status, said["exception"]), (400, "invalidArgument"), target)
+        tap.true(said["message"], "a message for people")
+
+
 # AtomPub's
 
 

@@ -147,7 +147,7 @@ static void failure_send(struct browser *browser)
     answer_send(browser, cmis_error_status(cmis->error), &body);
 }
 
-static void invalid(struct browser *browser, const char *message)
+void browser_refuse(struct browser *browser, const char *message)
 {
     (void)cmis_fail(&browser->cmis, CMIS_INVALID_ARGUMENT, "%s", message);
     failure_send(browser);
@@ -309,7 +309,7 @@ static void selector_answer(struct browser *browser, const struct selector *sele
     while (at < count && !http_text_equals(slice_of_text(name), selectors[at].name))
         at++;
     if (at == count) {
-        invalid(browser, "There is no such selector here.");
+        browser_refuse(browser, "There is no such selector here.");
         return;
     }
     if (selector_run(browser, &selectors[at], &operation) < 0) {
@@ -328,13 +328,15 @@ static void selector_answer(struct browser *browser, const struct selector *sele
 
 static struct browser *browser_begin(struct call *call)
 {
-    struct browser *browser;
+    struct browser *browser = NULL;
     int r = browser_new(call, &browser);
-    if (r < 0) {
+    if (r == 0)
+        return browser;
+    if (browser)
+        browser_refuse(browser, "The address has a malformed query.");
+    else
         call_problem_errno(call, r);
-        return NULL;
-    }
-    return browser;
+    return NULL;
 }
 
 static struct browser *reading_begin(struct call *call)
@@ -454,7 +456,7 @@ static void action_run(struct call *call)
     while (at < ARRAY_COUNT(actions) && (!name || strcmp(actions[at].name, name) != 0))
         at++;
     if (at == ARRAY_COUNT(actions)) {
-        invalid(browser, name ? "There is no such cmisaction." : "cmisaction is needed.");
+        browser_refuse(browser, name ? "There is no such cmisaction." : "cmisaction is needed.");
         return;
     }
     const struct cmis_operation *operation = cmis_operation_named(actions[at].operation);

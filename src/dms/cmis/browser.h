@@ -23,7 +23,8 @@ struct browser {
 };
 
 /* browser_form.c: parameters */
-must_check int browser_new(struct call *call, struct browser **ret); /* with the query's */
+/* With the query's. On failure *ret may be there all the same, for browser_refuse(). */
+must_check int browser_new(struct call *call, struct browser **ret);
 /* NULL if it is not there. */
 static inline const char *browser_param(const struct browser *browser, const char *name)
 {
@@ -33,6 +34,9 @@ static inline const char *browser_param(const struct browser *browser, const cha
 must_check int browser_args(struct browser *browser, const struct cmis_operation *operation);
 /* Receives a POST's body, then runs `then`. */
 void browser_body(struct browser *browser, call_fn *then);
+
+/* browser.c: an answer with invalidArgument, in the binding's form. */
+void browser_refuse(struct browser *browser, const char *message);
 
 /* browser_json.c: answers */
 void browser_write(struct browser *browser, struct json *json,

@@ -37,7 +37,8 @@ static void form_collected(struct http_request *req, struct slice body, void *ar
     (void)req;
     int r = form_fields_parse(&browser->fields, body);
     if (r < 0)
-        call_problem(call, r == -EFBIG ? 413 : 400, "malformed", "The form is malformed.");
+        browser_refuse(browser, r == -EFBIG ? "The form has too many fields, or too long ones."
+                                            : "The form is malformed.");
     else
         call->then(call);
 }
@@ -58,7 +59,7 @@ void browser_body(struct browser *browser, call_fn *then)
         call->then = then;
         http_request_collect(call->req, FORM_FIELDS_SIZE_MAX, form_collected, call);
     } else {
-        call_problem(call, 415, "not-a-form", "This needs a form.");
+        browser_refuse(browser, "This needs a form.");
     }
 }
 
