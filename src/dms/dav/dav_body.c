@@ -74,7 +74,9 @@ static void attribute_write(struct buf *out, unsigned number, const char *name, 
 static void capture_start(struct body_parser *parser, const char *name, const char **attributes)
 {
     struct buf *out = &parser->capture;
-    (void)buf_printf(out, "<%s xmlns=\"", local_of(name));
+    (void)buf_append_byte(out, '<');
+    (void)buf_append_text(out, local_of(name));
+    (void)buf_append_text(out, " xmlns=\"");
     markup_attribute(out, ns_of(name));
     (void)buf_append_byte(out, '"');
     for (unsigned i = 0; attributes[i]; i += 2)
