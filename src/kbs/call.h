@@ -108,7 +108,8 @@ must_check int volume_order_put(struct kbs_call *call, const uint8_t id[STORE_VO
 
 struct lease_times kbs_lease_times(const struct kbs *kbs); /* call_volume.c */
 /* Members epoch, sequence and tag. */
-must_check int call_put_head(json_t *object, const struct lease_head *head);
+/* The head, and for how long nobody else is let in. */
+must_check int call_put_lease(const struct kbs *kbs, json_t *object, const struct lease *lease);
 
 /* How new the state is, as others remember it: object with commits, sequence and hash. */
 must_check int call_put_state(struct kbs_call *call, const char *key);

@@ -104,7 +104,7 @@ static int volume_open_now(struct kbs_call *call, const struct policy *policy,
     memcpy(owner.instance, call->peer->evidence.instance, sizeof owner.instance);
     int r = head ? lease_open(&stored->lease, &owner, not_yet_named, &now, &wait_ms) : -ENOMEM;
     if (r == 0)
-        r = call_put_head(head, &stored->lease.head);
+        r = call_put_lease(kbs, head, &stored->lease);
     if (r < 0) {
         json_decref(head);
         return r == -EBUSY ? 0 : r;

@@ -81,13 +81,21 @@ struct lease_times kbs_lease_times(const struct kbs *kbs)
                                 .margin_ms = kbs->manifest->lease_margin_ms};
 }
 
-int call_put_head(json_t *object, const struct lease_head *head)
+static int put_head(json_t *object, const struct lease_head *head)
 {
     int r = call_put(object, "epoch", json_integer((json_int_t)head->epoch));
     if (r == 0)
         r = call_put(object, "sequence", json_integer((json_int_t)head->sequence));
     return r < 0 ? r
                  : call_put(object, "tag", call_json_hex(slice_of(head->tag, sizeof head->tag)));
+}
+
+int call_put_lease(const struct kbs *kbs, json_t *object, const struct lease *lease)
+{
+    int r = put_head(object, &lease->head);
+    return r < 0 ? r
+                 : call_put(object, "term_ms",
+                            json_integer((json_int_t)kbs->manifest->lease_term_ms));
 }
 
 static int lease_refuse(struct kbs_call *call, int r)
@@ -140,7 +148,7 @@ int call_volume_open(struct kbs_call *call)
     if (r == 0)
         r = store_volume_put(call->kbs->store, v.id, &v.lease);
     if (r == 0)
-        r = call_put_head(call->out, &v.lease.head);
+        r = call_put_lease(call->kbs, call->out, &v.lease);
     if (r < 0)
         return r;
     metric_add(&call->kbs->metrics[KBS_METRIC_VOLUME_OPENED], 1);

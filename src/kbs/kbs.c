@@ -93,6 +93,9 @@ static int state_restore(struct kbs *kbs, struct error *e)
         r = audit_key_restore(kbs);
     if (r == 0)
         r = kbs_audit(kbs, "started", NULL, NULL, NULL);
+    /* They were given by another clock, perhaps of another machine: each runs for a whole term from now. */
+    if (r == 0)
+        r = store_leases_restart(kbs->store, kbs->now_ms() + kbs->manifest->lease_term_ms);
     if (r < 0)
         return r;
     r = store_request_end(kbs->store, true);

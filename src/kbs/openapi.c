@@ -39,7 +39,7 @@ static const struct {
     {"/v1/result", "attested runtime", "What was found, signed for other relying parties (EAR)",
      "tenant:s policy:s service:s? nonce:s?", "ear:s"},
     {"/v1/volume/open", "a key that has attested", "The next epoch of a volume", "id:s opening:s",
-     "epoch:i sequence:i tag:s"},
+     "epoch:i sequence:i tag:s term_ms:i"},
     {"/v1/volume/report", "a key that has attested", "A new head of a volume",
      "id:s epoch:i sequence:i tag:s opening:s?", ""},
     {"/v1/volume/close", "a key that has attested", "The last head of a volume",

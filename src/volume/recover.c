@@ -27,6 +27,8 @@ struct candidate {
     uint64_t file;
     bool readable; /* its header verified */
     bool chained;
+    bool passed_over; /* what is sought does not come after it */
+    bool hopeless;    /* where it continues is nowhere in the log */
     struct segment_header header;
 };
 
@@ -227,7 +229,7 @@ static struct candidate *candidate_next(struct recovery *rc, uint64_t epoch_belo
     struct candidate *best = NULL;
     for (size_t i = 0; i < rc->candidate_count; i++) {
         struct candidate *c = &rc->candidates[i];
-        if (c->readable && !c->chained && c->header.epoch >= rc->epoch &&
+        if (c->readable && !c->chained && !c->passed_over && c->header.epoch >= rc->epoch &&
             c->header.epoch < epoch_below && c->header.first_sequence == rc->sequence + 1 &&
             memcmp(c->header.previous_tag, rc->tag, sizeof rc->tag) == 0 &&
             (!best || c->file > best->file))
@@ -236,17 +238,22 @@ static struct candidate *candidate_next(struct recovery *rc, uint64_t epoch_belo
     return best;
 }
 
+static int segment_begin(struct volume *v, uint64_t file)
+{
+    uint64_t size;
+    int r = v->backend->ops->size(v->backend, file, &size);
+    if (r < 0)
+        return r;
+    struct segment_state state = {.id = file,
+                                  .used = SEGMENT_HEADER_SIZE,
+                                  .size = (uint32_t)MIN(size, (uint64_t)SEGMENT_SIZE_MAX)};
+    return segment_add(v, &state);
+}
+
 static int segment_enter(struct recovery *rc, struct candidate *c)
 {
     struct volume *v = rc->v;
-    uint64_t size;
-    int r = v->backend->ops->size(v->backend, c->file, &size);
-    if (r < 0)
-        return r;
-    struct segment_state state = {.id = c->file,
-                                  .used = SEGMENT_HEADER_SIZE,
-                                  .size = (uint32_t)MIN(size, (uint64_t)SEGMENT_SIZE_MAX)};
-    r = segment_add(v, &state);
+    int r = segment_begin(v, c->file);
     if (r < 0)
         return r;
     r = batch_take(rc, c->file, SEGMENT_HEADER_SIZE);
@@ -276,6 +283,154 @@ static int walk_step(struct recovery *rc)
     }
     int r = batch_take(rc, rc->segment, rc->offset);
     return r == 0 || is_hard(r) ? r : -ENODATA;
+}
+
+static int walk_on(struct recovery *rc)
+{
+    int r;
+    while ((r = walk_step(rc)) == 0) {
+    }
+    return r == -ENODATA ? 0 : r;
+}
+
+/* --- where the log forks ---
+ *
+ * An owner that was fenced may have written on behind what its successor saw, and the successor of that
+ * one may have taken it over. So who wrote where the log forks does not say which way it goes: that says
+ * the owner that came last, by what it continued, and the state that the authority remembers. */
+
+/* Back to before batch `count`. */
+static void walk_back(struct recovery *rc, size_t count)
+{
+    struct volume *v = rc->v;
+    const struct superblock *sb = &v->superblock;
+    while (rc->count > count)
+        buf_done(&rc->batches[--rc->count].record);
+    rc->segment = sb->checkpoint.segment;
+    rc->offset = sb->checkpoint.offset + sb->checkpoint.size;
+    rc->sequence = sb->checkpoint_sequence + count;
+    rc->epoch = sb->epoch;
+    rc->durable = sb->durable_sequence;
+    memcpy(rc->tag, sb->checkpoint_tag, sizeof rc->tag);
+    for (size_t i = 0; i < count; i++)
+        rc->durable = MAX(rc->durable, rc->batches[i].header.durable_sequence);
+    if (count > 0) {
+        const struct found_batch *last = &rc->batches[count - 1];
+        rc->segment = last->segment;
+        rc->offset = last->offset + batch_size(&last->header);
+        memcpy(rc->tag, last->tag, sizeof rc->tag);
+    }
+    for (size_t i = 0; i < rc->candidate_count; i++) {
+        struct candidate *c = &rc->candidates[i];
+        if (!c->chained)
+            continue;
+        if (c->header.first_sequence <= rc->sequence) {
+            rc->epoch = MAX(rc->epoch, c->header.epoch);
+            continue;
+        }
+        c->chained = false;
+        segment_forget(v, segment_find(v, c->file));
+    }
+}
+
+/* The segment that was entered last is passed over, and the walk is back before it. False: there is none. */
+static bool walk_reconsider(struct recovery *rc)
+{
+    struct candidate *last = NULL;
+    for (size_t i = 0; i < rc->candidate_count; i++) {
+        struct candidate *c = &rc->candidates[i];
+        if (c->chained && (!last || c->header.first_sequence > last->header.first_sequence))
+            last = c;
+    }
+    if (!last)
+        return false;
+    last->passed_over = true;
+    walk_back(rc, last->header.first_sequence - 1 - rc->v->superblock.checkpoint_sequence);
+    return true;
+}
+
+static bool is_on_the_way(const struct recovery *rc, uint64_t sequence, const uint8_t *tag)
+{
+    const struct superblock *sb = &rc->v->superblock;
+    if (sequence < sb->checkpoint_sequence || sequence - sb->checkpoint_sequence > rc->count)
+        return false;
+    const uint8_t *there = sequence == sb->checkpoint_sequence
+                               ? sb->checkpoint_tag
+                               : rc->batches[sequence - sb->checkpoint_sequence - 1].tag;
+    return memcmp(there, tag, VOLUME_TAG_SIZE) == 0;
+}
+
+/* Each segment continues in one place only, so what can be come to is a tree: this goes through all of it
+ * at most, and then on. -ENOENT: what is sought is not there; the walk is as it was without it. */
+static int walk_by_way_of(struct recovery *rc, uint64_t sequence, const uint8_t *tag)
+{
+    int r = 0;
+    bool found;
+    for (size_t i = 0; i < rc->candidate_count; i++)
+        rc->candidates[i].passed_over = false;
+    walk_back(rc, 0);
+    while (!(found = is_on_the_way(rc, sequence, tag))) {
+        r = rc->sequence >= sequence ? -ENODATA : walk_step(rc);
+        if (is_hard(r) || (r < 0 && !walk_reconsider(rc)))
+            break;
+    }
+    if (is_hard(r))
+        return r;
+    for (size_t i = 0; !found && i < rc->candidate_count; i++)
+        rc->candidates[i].passed_over = false;
+    if (!found)
+        walk_back(rc, 0);
+    r = walk_on(rc);
+    return r < 0 ? r : found ? 0 : -ENOENT;
+}
+
+/* Of those begun by a later owner than the last on the way. */
+static struct candidate *newest_left_out(struct recovery *rc)
+{
+    struct candidate *best = NULL;
+    for (size_t i = 0; i < rc->candidate_count; i++) {
+        struct candidate *c = &rc->candidates[i];
+        if (c->readable && !c->chained && !c->hopeless && c->header.epoch > rc->epoch &&
+            c->header.first_sequence > rc->v->superblock.checkpoint_sequence &&
+            (!best || c->header.epoch > best->header.epoch ||
+             (c->header.epoch == best->header.epoch &&
+              c->header.first_sequence < best->header.first_sequence)))
+            best = c;
+    }
+    return best;
+}
+
+/* Does its first batch verify? A segment without one was begun, and nothing was ever in it. */
+static int has_first_batch(struct recovery *rc, const struct candidate *c)
+{
+    SCOPED(buf_done) struct buf record = {0};
+    struct batch_header header;
+    uint8_t tag[VOLUME_TAG_SIZE];
+    int r = segment_begin(rc->v, c->file);
+    if (r < 0)
+        return r;
+    r = batch_read(rc->v, c->file, SEGMENT_HEADER_SIZE, &header, &record, tag);
+    segment_forget(rc->v, segment_find(rc->v, c->file));
+    return is_hard(r) ? r : r == 0;
+}
+
+static int walk(struct recovery *rc, const struct volume_head *head)
+{
+    int r = walk_on(rc);
+    for (struct candidate *c; r == 0 && (c = newest_left_out(rc));) {
+        r = has_first_batch(rc, c);
+        c->hopeless =
+            r == 0 || is_on_the_way(rc, c->header.first_sequence - 1, c->header.previous_tag);
+        if (r < 0 || c->hopeless)
+            r = MIN(r, 0);
+        else
+            r = walk_by_way_of(rc, c->header.first_sequence - 1, c->header.previous_tag);
+        c->hopeless = c->hopeless || !c->chained;
+        r = r == -ENOENT ? 0 : r;
+    }
+    if (r == 0 && head && head->sequence > 0 && !is_on_the_way(rc, head->sequence, head->tag))
+        r = walk_by_way_of(rc, head->sequence, head->tag);
+    return r == -ENOENT ? 0 : r;
 }
 
 /* Counts what lies in vain after the end of the chain, in its segment. Is there a record that says
@@ -539,9 +694,8 @@ static int recover(struct recovery *rc, const struct volume_head *head)
     if (r < 0)
         return r;
     rc->durable = v->superblock.durable_sequence;
-    while ((r = walk_step(rc)) == 0) {
-    }
-    if (r != -ENODATA)
+    r = walk(rc, head);
+    if (r < 0)
         return error_set(rc->e, r, "segment file %016llx cannot be read",
                          (unsigned long long)rc->segment);
     r = end_judge(rc, head);
@@ -556,6 +710,11 @@ static int recover(struct recovery *rc, const struct volume_head *head)
         r = tail_sync(rc);
     if (r < 0)
         return r;
+    if (head && head->epoch <= MAX(rc->epoch, v->superblock.epoch))
+        return error_set(rc->e, -EKEYREJECTED,
+                         "the authority is older than the volume: its epoch is %llu, the "
+                         "volume's %llu",
+                         (unsigned long long)head->epoch, (unsigned long long)rc->epoch);
     if (!v->salvage)
         garbage_remove(rc);
     size_update(v, v->superblock.checkpoint.segment);
@@ -563,16 +722,12 @@ static int recover(struct recovery *rc, const struct volume_head *head)
     if (v->cut_size > 0)
         LOG_WARNING("unsynced end of the log was cut", LOG_INT("bytes", v->cut_size),
                     LOG_INT("commit", rc->sequence));
+    v->was_closed = v->superblock.closed && rc->count == 0;
     v->sequence = v->durable_sequence = rc->sequence;
     v->reported_sequence = head ? head->sequence : 0;
     memcpy(v->tag, rc->tag, sizeof v->tag);
     /* Without an authority the opening counts itself. */
     v->epoch = head ? head->epoch : MAX(rc->epoch_seen, v->superblock.epoch) + 1;
-    if (head && head->epoch <= MAX(rc->epoch, v->superblock.epoch))
-        return error_set(rc->e, -EKEYREJECTED,
-                         "the authority is older than the volume: its epoch is %llu, the "
-                         "volume's %llu",
-                         (unsigned long long)head->epoch, (unsigned long long)rc->epoch);
     return v->epoch <= UINT32_MAX ? 0 : error_set(rc->e, -EOVERFLOW, "too many openings");
 }
 

@@ -162,13 +162,19 @@ static int segment_begin(struct volume *v, const struct segment_header *h, uint6
     return r;
 }
 
+bool segment_is_shared(const struct volume *v, uint64_t id)
+{
+    return v->has_authority && v->mode != VOLUME_MODE_NONE && !v->was_closed &&
+           id >> 32 != v->epoch;
+}
+
 /* Space that was made ready in segments that are not appended to any more. */
 static void segments_cut(struct volume *v)
 {
     for (unsigned i = 0; i < v->segment_count; i++) {
         struct segment_state *s = &v->segments[i].state;
         uint64_t size = round_up(s->used, BLOCK_SIZE);
-        if (s->id == v->active || size >= s->size ||
+        if (s->id == v->active || size >= s->size || segment_is_shared(v, s->id) ||
             v->backend->ops->truncate(v->backend, s->id, size) < 0)
             continue;
         v->host_size -= s->size - size;
@@ -316,40 +322,6 @@ static int slot_write(struct volume *v, uint64_t generation, const uint8_t *slot
     return r < 0 ? r : v->backend->ops->sync(v->backend, VOLUME_SUPERBLOCK_FILE);
 }
 
-int superblock_write(struct volume *v)
-{
-    uint8_t slot[SUPERBLOCK_SLOT_SIZE];
-    int r = superblock_encode(v, slot);
-    if (r < 0)
-        return r;
-    (void)pthread_mutex_lock(&v->super_lock);
-    r = slot_write(v, v->superblock.generation, slot);
-    (void)pthread_mutex_unlock(&v->super_lock);
-    if (r < 0 || !v->foreign_slot)
-        return r;
-    /* A change of keys was cut short, or a write torn: nothing of the other slot stays. */
-    v->foreign_slot = false;
-    v->superblock.generation++;
-    return superblock_write(v);
-}
-
-int superblock_write_apart(struct volume *v)
-{
-    uint8_t slot[SUPERBLOCK_SLOT_SIZE];
-    uint64_t generation = v->superblock.generation;
-    if (v->foreign_slot)
-        return superblock_write(v);
-    int r = superblock_encode(v, slot);
-    if (r < 0)
-        return r;
-    (void)pthread_mutex_lock(&v->super_lock);
-    volume_unlock(v);
-    r = slot_write(v, generation, slot);
-    (void)pthread_mutex_unlock(&v->super_lock);
-    volume_lock(v);
-    return r;
-}
-
 /* A slot that verified, and the keys for it. */
 struct slot {
     struct superblock sb;
@@ -401,6 +373,66 @@ static void slot_done(struct slot *slot)
     aead_free(slot->super);
     key256_wipe(&slot->masters[0]);
     key256_wipe(&slot->masters[1]);
+}
+
+/* Has a later owner written a superblock? Then this one was fenced while it stood still, perhaps between
+ * the authority's answer and now. */
+static int superseded(struct volume *v)
+{
+    bool is = false;
+    for (unsigned i = 0; i < SUPERBLOCK_SLOTS; i++) {
+        struct slot slot = {0};
+        is |= slot_read(v, i, &slot) == 0 && slot.sb.epoch > v->epoch;
+        slot_done(&slot);
+    }
+    return is ? -ESTALE : 0;
+}
+
+static int may_write(struct volume *v)
+{
+    return v->has_authority && v->mode != VOLUME_MODE_NONE ? superseded(v) : 0;
+}
+
+static int superblock_put(struct volume *v)
+{
+    uint8_t slot[SUPERBLOCK_SLOT_SIZE];
+    int r = superblock_encode(v, slot);
+    if (r < 0)
+        return r;
+    (void)pthread_mutex_lock(&v->super_lock);
+    r = slot_write(v, v->superblock.generation, slot);
+    (void)pthread_mutex_unlock(&v->super_lock);
+    if (r < 0 || !v->foreign_slot)
+        return r;
+    /* A change of keys was cut short, or a write torn: nothing of the other slot stays. */
+    v->foreign_slot = false;
+    v->superblock.generation++;
+    return superblock_put(v);
+}
+
+int superblock_write(struct volume *v)
+{
+    int r = may_write(v);
+    return r < 0 ? r : superblock_put(v);
+}
+
+int superblock_write_apart(struct volume *v)
+{
+    uint8_t slot[SUPERBLOCK_SLOT_SIZE];
+    uint64_t generation = v->superblock.generation;
+    if (v->foreign_slot)
+        return superblock_write(v);
+    int r = may_write(v);
+    if (r == 0)
+        r = superblock_encode(v, slot);
+    if (r < 0)
+        return r;
+    (void)pthread_mutex_lock(&v->super_lock);
+    volume_unlock(v);
+    r = slot_write(v, generation, slot);
+    (void)pthread_mutex_unlock(&v->super_lock);
+    volume_lock(v);
+    return r;
 }
 
 int superblock_read(struct volume *v, bool older)

@@ -39,7 +39,7 @@ void segment_give_back(struct volume *v, uint64_t file)
     if (v->backend->ops->size(v->backend, file, &given.size) < 0)
         given.size = 0;
     v->host_size += given.size;
-    if (given.size < SEGMENT_STEP_MIN || given.size > kept_max) {
+    if (given.size < SEGMENT_STEP_MIN || given.size > kept_max || segment_is_shared(v, file)) {
         gone_add(v, &given);
         return;
     }

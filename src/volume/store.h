@@ -45,7 +45,8 @@ enum {
 };
 
 #define REPORT_INTERVAL_NS ((int64_t)1000000000) /* periodic: a tag at most this late */
-#define TERM_NS ((int64_t)12 * 1000000000) /* periodic: without an answer for so long, ask first */
+#define TERM_DEFAULT_NS \
+    ((int64_t)15 * 1000000000) /* what the authority grants, if it does not say */
 
 struct segment {
     struct segment_state state;
@@ -138,6 +139,7 @@ struct volume {
     uint64_t epoch; /* of this opening */
     uint8_t opening_id[16];
     bool opening_logged;
+    bool was_closed;        /* the opening before this one ended cleanly */
     uint32_t segments_made; /* in this opening */
 
     struct segment *segments; /* ascending by id */
@@ -156,7 +158,9 @@ struct volume {
     uint8_t tag[VOLUME_TAG_SIZE];
     uint64_t durable_sequence;
     uint64_t reported_sequence;
-    int64_t reported_ns;               /* by the monotonic clock, of the last answer */
+    int64_t reported_ns;      /* by the monotonic clock, when the last answer was asked for */
+    int64_t reported_wall_ns; /* the same by now_ns(): one clock may stand still while we do */
+    int64_t term_ns;          /* periodic: without an answer for so long, ask first */
     size_t record_bytes, record_count; /* since the last checkpoint */
     struct position pending;           /* the newest checkpoint, on its way to the superblock */
     uint64_t pending_sequence;         /* 0: none */
@@ -230,6 +234,9 @@ must_check int segment_rotate(struct volume *v, uint64_t size);
 must_check int segment_grow(struct volume *v, uint64_t size, bool bulk);
 void segments_aead_drop(struct volume *v, unsigned keep);
 /* Gives back what the published checkpoint does not need. */
+/* May another node, that does not know yet that it is fenced, still append to that file? Then it is
+ * neither cut nor used again. */
+must_check bool segment_is_shared(const struct volume *v, uint64_t id);
 void segments_release(struct volume *v, uint64_t sequence);
 void live_add(struct volume *v, uint64_t segment, int64_t size);
 must_check int superblock_write(struct volume *v);

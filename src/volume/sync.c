@@ -14,12 +14,15 @@ static int head_tell(struct volume *v, const struct volume_head *head)
     if (!v->has_authority)
         return 0;
     (void)pthread_mutex_lock(&v->report_lock);
+    /* The term begins when the authority hears of it, which is before its answer comes. */
+    int64_t asked_ns = host_monotonic_ns(), asked_wall_ns = v->now_ns();
     int r = v->reported_sequence >= head->sequence
                 ? 0
                 : v->authority.report(v->authority.ctx, v->id, head);
     if (r == 0 && v->reported_sequence < head->sequence) {
         v->reported_sequence = head->sequence;
-        v->reported_ns = host_monotonic_ns();
+        v->reported_ns = asked_ns;
+        v->reported_wall_ns = asked_wall_ns;
     }
     (void)pthread_mutex_unlock(&v->report_lock);
     return r;
@@ -51,22 +54,30 @@ int durable_now(struct volume *v)
     return -EROFS;
 }
 
+/* How long the authority has not been heard of. A process, or the machine below it, that stood still may
+ * find that on one clock only; one that went back says nothing any more. */
+static int64_t silence(struct volume *v)
+{
+    (void)pthread_mutex_lock(&v->report_lock);
+    int64_t silent_ns = host_monotonic_ns() - v->reported_ns;
+    int64_t wall_ns = v->now_ns() - v->reported_wall_ns;
+    (void)pthread_mutex_unlock(&v->report_lock);
+    return silent_ns < 0 ? INT64_MAX : MAX(silent_ns, wall_ns);
+}
+
 /* What an acknowledged sync needs of the authority. */
 static int head_tell_for_sync(struct volume *v, const struct volume_head *head, bool always)
 {
-    int64_t now = host_monotonic_ns();
-    (void)pthread_mutex_lock(&v->report_lock);
-    int64_t silent_ns = now - v->reported_ns;
-    (void)pthread_mutex_unlock(&v->report_lock);
     if (!always && v->mode == VOLUME_MODE_NONE)
         return 0;
-    if (!always && v->mode == VOLUME_MODE_PERIODIC && silent_ns < REPORT_INTERVAL_NS)
+    if (!always && v->mode == VOLUME_MODE_PERIODIC &&
+        silence(v) < MIN(REPORT_INTERVAL_NS, v->term_ns / 3))
         return 0;
     int r = head_tell(v, head);
     if (r == 0)
         return 0;
     if (r == -EAGAIN)
-        return v->mode == VOLUME_MODE_STRICT || silent_ns >= TERM_NS ? -EIO : 0;
+        return v->mode == VOLUME_MODE_STRICT || silence(v) >= v->term_ns ? -EIO : 0;
     volume_lock(v);
     (void)volume_stop(v, -EROFS);
     volume_unlock(v);

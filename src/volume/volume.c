@@ -93,10 +93,16 @@ static int authority_open(struct volume *v, struct volume_head *ret_head, struct
 {
     if (!v->has_authority || v->salvage)
         return 0;
+    int64_t now_ns = host_monotonic_ns(), wall_ns = v->now_ns();
+    struct volume_lease lease = {.asked_ns = now_ns, .term_ns = TERM_DEFAULT_NS};
     int r = v->authority.open(v->authority.ctx, v->id, v->opening_id, ret_head, e);
     if (r < 0)
         return error_prefix(e, r, "the volume's freshness authority");
-    v->reported_ns = host_monotonic_ns(); /* nobody else knows this volume yet */
+    if (v->authority.lease)
+        v->authority.lease(v->authority.ctx, v->id, &lease);
+    v->reported_ns = lease.asked_ns;
+    v->reported_wall_ns = wall_ns - MAX(now_ns - lease.asked_ns, 0);
+    v->term_ns = lease.term_ns / 5 * 4; /* clocks do not run alike */
     return 0;
 }
 
@@ -165,6 +171,8 @@ int volume_create(const struct volume_options *options, uint32_t uid, uint32_t g
         return error_set(e, -EKEYREJECTED,
                          "this volume was created before, and its files are gone");
     v->epoch = head.epoch;
+    /* Told last, when all is on the disk: what the authority knows of has to be there for ever. */
+    v->reported_sequence = UINT64_MAX;
     r = create(v, uid, gid);
     if (r < 0)
         return error_set(e, r, "the volume cannot be created");

@@ -37,6 +37,12 @@ struct volume_head {
     uint64_t sequence;            /* of that record; 0: freshly created, no tag yet */
 };
 
+/* What an opening was granted: until `term_ns` after `asked_ns` (CLOCK_MONOTONIC, when it was asked for,
+ * not when the answer came) the authority lets nobody else in, and after a report from then on. */
+struct volume_lease {
+    int64_t asked_ns, term_ns;
+};
+
 /* The freshness authority: the key broker, or a local file in development. Called with no volume
  * lock that a reader needs, from the thread that commits. `ctx` is the caller's. */
 struct volume_authority {
@@ -57,6 +63,9 @@ struct volume_authority {
                      struct key256 *ret_key);
     /* Destroys all keys before `epoch`. */
     int (*erase_drop)(void *ctx, const uint8_t id[VOLUME_ID_SIZE], uint32_t epoch);
+    /* Of the last open(), for VOLUME_MODE_PERIODIC; it changes what differs from 15 s since open() was
+     * called. NULL: nothing does. */
+    void (*lease)(void *ctx, const uint8_t id[VOLUME_ID_SIZE], struct volume_lease *lease);
 };
 
 /* Limits that decide when the store does its housekeeping. Tests make them small. */

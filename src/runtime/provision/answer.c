@@ -15,6 +15,7 @@ struct context {
     struct arena *arena;
     struct runtime_config *config;
     const struct runtime_tls *tls;
+    int64_t asked_ns;
     struct error *e;
 };
 
@@ -198,10 +199,11 @@ static int volume_entry_read(struct context *c, const json_t *object)
         return bad(c, "name");
     const json_t *opened = json_object_get(object, "head");
     struct volume_head head;
+    struct volume_lease lease = authority_lease_read(opened, c->asked_ns);
     if (opened && authority_head_read(opened, &head) < 0)
         return bad(c, "head");
     if (opened)
-        authority_opened(v->id, &head);
+        authority_opened(v->id, &head, &lease);
     r = erase_keys_read(c, object, v->id);
     if (r == 0 && json_object_get(object, "purge"))
         r = vector_read(c, object, "purge", true, &v->purge);
@@ -337,9 +339,9 @@ static int tls_read(struct context *c, const json_t *object, struct slice privat
 }
 
 int answer_read(const json_t *answer, struct slice private_key_pem, struct arena *arena,
-                struct runtime_config *config, struct error *e)
+                int64_t asked_ns, struct runtime_config *config, struct error *e)
 {
-    struct context c = {.arena = arena, .config = config, .e = e};
+    struct context c = {.arena = arena, .config = config, .asked_ns = asked_ns, .e = e};
     int r = vector_read(&c, answer, "argv", false, &config->argv);
     if (r == 0)
         r = vector_read(&c, answer, "env", true, &config->envp);

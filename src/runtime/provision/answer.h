@@ -10,10 +10,10 @@
 #include <jansson.h>
 
 /* Fills `config` (zeroed by the caller) but for program, descriptors and host directories of
- * volumes. Everything it points to lives in `arena`; `private_key_pem` is borrowed for ever.
+ * volumes. `asked_ns`: when it was asked for, by the monotonic clock. Everything it points to lives in `arena`; `private_key_pem` is borrowed for ever.
  * 0, -EBADMSG with what is wrong in `e`, -ENOMEM. */
 must_check int answer_read(const json_t *answer, struct slice private_key_pem, struct arena *arena,
-                           struct runtime_config *config, struct error *e);
+                           int64_t asked_ns, struct runtime_config *config, struct error *e);
 
 /* The SHA-256 that the key broker saw for the program. */
 must_check int answer_program(const json_t *answer, uint8_t ret_digest[32], struct error *e);

@@ -13,6 +13,8 @@
 
 /* Reports closer together than this share a connection. */
 enum { RETRY_MS = 100, RETRY_MAX_MS = 500, BUSY_MS = 3000 };
+/* What a key broker grants that does not say, and the most that is believed. */
+enum { TERM_MS = 15000, TERM_MAX_MS = 3600000 };
 
 static int64_t g_patience_ms;
 static _Atomic unsigned g_openings_left;
@@ -25,6 +27,7 @@ struct known {
     uint8_t id[VOLUME_ID_SIZE];
     uint8_t opening[16];
     struct volume_head head;
+    struct volume_lease lease;
     bool opened; /* `head` has not been taken yet */
     struct {
         uint32_t number;
@@ -59,7 +62,8 @@ static struct known *known_find(const uint8_t id[VOLUME_ID_SIZE])
 }
 
 /* NULL: there is no room. */
-static struct known *known_add(const uint8_t id[VOLUME_ID_SIZE], const struct volume_head *head)
+static struct known *known_add(const uint8_t id[VOLUME_ID_SIZE], const struct volume_head *head,
+                               const struct volume_lease *lease)
 {
     struct known *known = known_find(id);
     if (!known && g_known_count == RUNTIME_VOLUMES_MAX)
@@ -67,13 +71,15 @@ static struct known *known_add(const uint8_t id[VOLUME_ID_SIZE], const struct vo
     if (!known)
         known = &g_known[g_known_count++];
     known->head = *head;
+    known->lease = *lease;
     memcpy(known->id, id, sizeof known->id);
     return known;
 }
 
-void authority_opened(const uint8_t id[VOLUME_ID_SIZE], const struct volume_head *head)
+void authority_opened(const uint8_t id[VOLUME_ID_SIZE], const struct volume_head *head,
+                      const struct volume_lease *lease)
 {
-    struct known *known = known_add(id, head);
+    struct known *known = known_add(id, head, lease);
     if (known)
         known->opened = true;
 }
@@ -144,6 +150,13 @@ int authority_head_read(const json_t *answer, struct volume_head *ret)
     return 0;
 }
 
+struct volume_lease authority_lease_read(const json_t *answer, int64_t asked_ns)
+{
+    const json_t *term = json_object_get(answer, "term_ms");
+    int64_t term_ms = term ? json_integer_value(term) : TERM_MS;
+    return (struct volume_lease){asked_ns, MAX(0, MIN(term_ms, TERM_MAX_MS)) * 1000000};
+}
+
 /* How long until another try; 0: there is none. */
 static int64_t retry_delay(int r, unsigned status, const json_t *answer)
 {
@@ -173,13 +186,15 @@ static int authority_open(void *ctx, const uint8_t id[VOLUME_ID_SIZE],
         struct error why = {0};
         json_t *answer = NULL;
         unsigned status = 0;
+        int64_t asked_ns = host_monotonic_ns();
         int r = link_call("/v1/volume/open", request, false, &status, &answer, &why);
         int64_t delay_ms = retry_delay(r, status, answer);
         if (r == 0 && status != 200)
             r = link_refused(answer, status, &why);
         if (r == 0)
             r = authority_head_read(answer, ret_head);
-        struct known *known = r == 0 ? known_add(id, ret_head) : NULL;
+        struct volume_lease lease = authority_lease_read(answer, asked_ns);
+        struct known *known = r == 0 ? known_add(id, ret_head, &lease) : NULL;
         if (known)
             memcpy(known->opening, opening_key_id, sizeof known->opening);
         json_decref(answer);
@@ -307,8 +322,17 @@ int authority_order_done(const uint8_t id[VOLUME_ID_SIZE], uint64_t serial)
     return r;
 }
 
+static void authority_lease(void *ctx, const uint8_t id[VOLUME_ID_SIZE], struct volume_lease *lease)
+{
+    const struct known *known = known_find(id);
+    (void)ctx;
+    if (known)
+        *lease = known->lease;
+}
+
 const struct volume_authority authority_kbs = {.open = authority_open,
                                                .report = authority_report,
                                                .close = authority_close,
                                                .erase_key = authority_erase_key,
-                                               .erase_drop = authority_erase_drop};
+                                               .erase_drop = authority_erase_drop,
+                                               .lease = authority_lease};

@@ -16,7 +16,10 @@ void authority_expect_openings(unsigned count);
 
 /* The key broker has opened the volume `id` already, with its answer: the first open() gives `head`
  * without a call. At most RUNTIME_VOLUMES_MAX; more are ignored, and cost a call. */
-void authority_opened(const uint8_t id[VOLUME_ID_SIZE], const struct volume_head *head);
+void authority_opened(const uint8_t id[VOLUME_ID_SIZE], const struct volume_head *head,
+                      const struct volume_lease *lease);
+/* How long what an answer with a head grants lasts; to be asked for at the time `asked_ns`. */
+struct volume_lease authority_lease_read(const json_t *answer, int64_t asked_ns);
 
 /* An erase key that came with such an answer: the first erase_key() for it costs no call. */
 enum { AUTHORITY_ERASE_KEYS_MAX = 4 };

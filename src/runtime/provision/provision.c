@@ -62,7 +62,7 @@ static int server_key_make(struct arena *arena, char **ret_csr, char **ret_key_p
 
 /* The first call, with evidence; again while the key broker is away and there is patience. */
 static int provision_ask(const struct provision_options *options, const char *csr,
-                         json_t **ret_answer, struct error *e)
+                         int64_t *ret_asked_ns, json_t **ret_answer, struct error *e)
 {
     int64_t deadline_ns = host_monotonic_ns() + options->patience_ms * 1000000;
     json_t *request = json_pack("{s:s, s:s, s:s, s:b}", "tenant", options->tenant, "policy",
@@ -73,6 +73,7 @@ static int provision_ask(const struct provision_options *options, const char *cs
         struct error why = {0};
         json_t *answer = NULL;
         unsigned status = 0;
+        *ret_asked_ns = host_monotonic_ns();
         int r = link_call("/v1/provision", request, true, &status, &answer, &why);
         if (r == 0 && status != 200)
             r = link_refused(answer, status, &why);
@@ -128,9 +129,10 @@ static int program_place(const struct provision_options *options, const json_t *
 }
 
 static int config_fill(const struct provision_options *options, const json_t *answer,
-                       const char *key_pem, struct runtime_config *config, struct error *e)
+                       int64_t asked_ns, const char *key_pem, struct runtime_config *config,
+                       struct error *e)
 {
-    int r = answer_read(answer, slice_of_text(key_pem), &g_arena, config, e);
+    int r = answer_read(answer, slice_of_text(key_pem), &g_arena, asked_ns, config, e);
     if (r == 0)
         r = volumes_place(options, config, e);
     if (r == 0)
@@ -212,9 +214,10 @@ int provision_run(const struct provision_options *options, struct runtime_config
     r = server_key_make(&g_arena, &csr, &key_pem);
     if (r < 0)
         return error_set(e, r, "cannot make the server's key");
-    r = provision_ask(options, csr, &answer, e);
+    int64_t asked_ns = 0;
+    r = provision_ask(options, csr, &asked_ns, &answer, e);
     if (r == 0)
-        r = config_fill(options, answer, key_pem, &config, e);
+        r = config_fill(options, answer, asked_ns, key_pem, &config, e);
     json_decref(answer);
     /* What is still to be opened uses the same connection. */
     authority_expect_openings(r < 0 ? 0 : openings_count(&config));

@@ -81,9 +81,10 @@ static void kbs_start(void)
              "session_s: 600\ntenants_max: 3\noperators: [sha256:%s]\n",
              hex);
     REQUIRE(manifest_parse(slice_of_text(text), &manifest, &e) == 0);
-    REQUIRE(kbs_open(manifest, g_dir, &key, &self, &g_kbs, &e) == 0);
+    REQUIRE(kbs_prepare(manifest, g_dir, &key, &self, &g_kbs, &e) == 0);
     g_kbs->now_s = now_s;
     g_kbs->now_ms = now_ms;
+    REQUIRE(kbs_restore(g_kbs, &e) == 0);
 }
 
 static void setup(void)
@@ -411,6 +412,25 @@ TEST(a_held_volume_says_how_long_to_wait)
     g_now_ms += 17500;
     check_ok(&other, "/v1/volume/open", volume_request(id, OPENING));
     check_refused(&g_runtime, "/v1/volume/report", report_request(id, 1, 1), 409, "VOLUME_FENCED");
+}
+
+TEST(a_lease_outlives_a_restart_on_a_machine_whose_clock_is_ahead)
+{
+    char id[33];
+    struct tls_peer other = g_runtime;
+    int status = 0;
+    volume_id("moved", "periodic", id);
+    json_t *opened = call(&g_runtime, "/v1/volume/open", volume_request(id, OPENING), &status);
+    CHECK_EQ(json_integer_value(json_object_get(opened, "term_ms")), 15000);
+    json_decref(opened);
+    kbs_free(TAKE(g_kbs));
+    g_now_ms += 1000000000;
+    kbs_start();
+    memset(other.key_hash, 9, sizeof other.key_hash);
+    check_ok(&other, "/v1/provision", provision_request("moved"));
+    check_refused(&other, "/v1/volume/open", volume_request(id, OPENING), 423, "VOLUME_HELD");
+    check_ok(&g_runtime, "/v1/volume/close", report_request(id, 1, 2));
+    check_ok(&other, "/v1/volume/open", volume_request(id, OPENING));
 }
 
 TEST(sessions_end_by_time_and_with_their_policy)
