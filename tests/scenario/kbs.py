@@ -15,10 +15,12 @@ import os
 import re
 import shutil
 import signal
+import socket
 import ssl
 import subprocess
 import sys
 import tempfile
+import threading
 import http.client
 
 import tap
@@ -466,6 +468,116 @@ def a_changed_policy_makes_its_runtimes_attest_again(s):
     tap.equal(again[0], 200)
     tap.equal(probe.ask("close 82"), "close 0 ")
     probe.end()
+
+
+class Way:
+    """A way to the key broker that can be cut: connections end, and no new one comes through."""
+
+    def __init__(self, port):
+        self.port_there, self.open, self.pairs = port, True, []
+        self.listener = socket.create_server(("127.0.0.1", 0))
+        self.port = self.listener.getsockname()[1]
+        self.lock = threading.Lock()
+        threading.Thread(target=self.serve, daemon=True).start()
+
+    def serve(self):
+        while True:
+            try:
+                here, _ = self.listener.accept()
+            except OSError:
+                return
+            with self.lock:
+                if not self.open:
+                    here.close()
+                    continue
+                there = socket.create_connection(("127.0.0.1", self.port_there))
+                self.pairs.append((here, there))
+            for a, b in ((here, there), (there, here)):
+                threading.Thread(target=self.pump, args=(a, b), daemon=True).start()
+
+    @staticmethod
+    def pump(a, b):
+        with contextlib.suppress(OSError):
+            while data := a.recv(65536):
+                b.sendall(data)
+        for end in (a, b):
+            with contextlib.suppress(OSError):
+                end.shutdown(socket.SHUT_RDWR)
+
+    def cut(self):
+        with self.lock:
+            self.open = False
+            for end in sum(self.pairs, ()):
+                with contextlib.suppress(OSError):
+                    end.shutdown(socket.SHUT_RDWR)
+            self.pairs.clear()
+
+    def heal(self):
+        with self.lock:
+            self.open = True
+
+
+def shared_policy(s, name, mode):
+    tap.equal(s.put(s.policy(name=name, mode=mode), policy=name)[0], 200)
+    tap.equal(s.call(s.owner, "/v1/secret/give", tenant="acme", policy=name, secret="token",
+                     base64=base64.b64encode(b"T").decode())[0], 200)
+
+
+def put_until_refused(probe, prefix):
+    """What was acknowledged until then."""
+    done = []
+    tap.until(lambda: probe.ask(f"put {prefix}{len(done)} 65 100") != "put 0 " or
+              done.append(f"{prefix}{len(done)}"), "it is refused")
+    return done
+
+
+@tap.test
+def of_a_paused_owner_and_its_successor_one_acknowledges(s):
+    for mode in ("strict", "periodic"):
+        shared_policy(s, "paused-" + mode, mode)
+        first = Probe(s, s.program, policy="paused-" + mode)
+        tap.equal(first.ask("mount shared"), "mount 0 ")
+        tap.equal(first.ask("put before 65 100"), "put 0 ")
+        first.process.send_signal(signal.SIGSTOP)
+        second = Probe(s, s.program, policy="paused-" + mode)
+        tap.equal(second.ask("mount shared"), "mount 0 ")
+        tap.equal(second.ask("put between 65 100"), "put 0 ")
+        first.process.send_signal(signal.SIGCONT)
+        tap.true(first.ask("put after 65 100").startswith("put -"), "it has slept too long")
+        tap.equal([second.ask("size " + name) for name in ("before", "between", "after")],
+                  ["size 100 ", "size 100 ", "size -2 No such file or directory"], mode)
+        tap.equal(second.ask("put last 65 100"), "put 0 ")
+        tap.equal(second.ask("unmount"), "unmount 0 ")
+        for probe in (first, second):
+            probe.kill()
+        shutil.rmtree(s.directory + "/volumes/data")
+
+
+@tap.test
+def of_an_owner_that_is_cut_off_and_its_successor_one_acknowledges(s):
+    for mode in ("strict", "periodic"):
+        shared_policy(s, "cut-" + mode, mode)
+        way = Way(s.port)
+        first = Probe(s, s.program, policy="cut-" + mode, port=way.port, patience=300)
+        tap.equal(first.ask("mount shared"), "mount 0 ")
+        tap.equal(first.ask("put before 65 100"), "put 0 ")
+        way.cut()
+        acknowledged = ["before"] + put_until_refused(first, "alone")
+        tap.true(mode == "periodic" or acknowledged == ["before"], "strict asks each time")
+        second = Probe(s, s.program, policy="cut-" + mode)
+        tap.equal(second.ask("mount shared"), "mount 0 ")
+        tap.equal(second.ask("put between 65 100"), "put 0 ")
+        way.heal()
+        tap.true(first.ask("put after 65 100").startswith("put -"), "there is a later one")
+        tap.equal([second.ask("size " + name) for name in acknowledged + ["between"]],
+                  ["size 100 "] * (len(acknowledged) + 1), mode)
+        tap.equal(second.ask("unmount"), "unmount 0 ")
+        tap.equal(put_until_refused(first, "again"), [], "never again")
+        for probe in (first, second):
+            probe.kill()
+        way.cut()
+        way.listener.close()
+        shutil.rmtree(s.directory + "/volumes/data")
 
 
 def second_reader(folder, line):

@@ -93,11 +93,34 @@ static void renew(void)
 static struct volume *g_volume;
 static struct volume_backend *g_backend;
 
+static int no_lock(struct volume_backend *b)
+{
+    (void)b;
+    return 0;
+}
+
+static void no_unlock(struct volume_backend *b)
+{
+    (void)b;
+}
+
+/* Storage that several nodes share has locks that reach no other node. */
+static void storage_share(void)
+{
+    static struct volume_backend_ops ops;
+    ops = *g_backend->ops;
+    ops.lock = no_lock;
+    ops.unlock = no_unlock;
+    g_backend->ops = &ops;
+}
+
 /* As the file shield does at a start. */
-static int mount(struct error *e)
+static int mount(bool shared, struct error *e)
 {
     const struct runtime_volume *rv = &g_config.volumes[0];
     int r = volume_dir_open(rv->host_dir, true, &g_backend);
+    if (r == 0 && shared)
+        storage_share();
     struct volume_options options = {
         .backend = g_backend, .key = &rv->key, .authority = rv->authority, .mode = rv->mode};
     if (r < 0)
@@ -162,7 +185,7 @@ static bool volume_command(const char *line)
     unsigned long long byte = 0, size = 0;
     struct error e = {0};
     if (strncmp(line, "mount", 5) == 0)
-        result("mount", mount(&e), &e);
+        result("mount", mount(strstr(line, "shared") != NULL, &e), &e);
     else if (sscanf(line, "put %60s %llu %llu", name, &byte, &size) == 3)
         result("put", put(name, (int)byte, size), &e);
     else if (sscanf(line, "size %60s", name) == 1)
