@@ -9,7 +9,7 @@ import urllib.parse
 
 import cmis_bindings as cb
 import tap
-from cmis_three import ROOT, main, over, refused, type_item, type_xml
+from cmis_three import ROOT, main, over, refused, send_type, type_item, type_xml
 
 NOWHERE = "987654321"
 # 5.2.9, 3.2.4.1: the statuses of the Browser binding and AtomPub. SOAP always says 500.
@@ -87,6 +87,21 @@ def arguments_that_make_no_sense_are_refused(g):
         in_form(g, error)
         tap.true(error.name == "invalidArgument" or error.status == 0 or error.name ==
                  "objectNotFound" and "id" in error.message, f"{at}: {error}")
+
+
+@over()
+def types_that_cannot_be_are_refused(g):
+    number = "ce:" + g.fresh("wrong")
+    for exception, wrong in (
+            ("invalidArgument", {"parentId": "no:such"}), ("invalidArgument", {"id": "a b"}),
+            ("invalidArgument", {"queryName": "a b"}), ("invalidArgument", {"baseId": "cmis:folder"}),
+            ("invalidArgument", {"baseId": "no:base"}), ("constraint", {"id": "cmis:mine"}),
+            ("constraint", {"queryName": "cmis:document"}), ("constraint", {"id": "cmis:rm_hold"})):
+        in_form(g, refused(exception, send_type, g.client, {**type_item(number), **wrong}))
+    send_type(g.client, type_item(number))
+    in_form(g, refused("constraint", send_type, g.client, type_item(number)))
+    g.client.delete_type(number)
+    refused("objectNotFound", g.client.type, number)
 
 
 @over()

@@ -168,6 +168,7 @@ struct cmis_property_definition {
 struct cmis_type {
     const char *id, *local_name, *local_namespace, *display_name, *query_name, *description;
     enum cmis_base base;
+    bool base_said;     /* of one that was sent: whether `base` stood in it */
     const char *parent; /* NULL: a base type */
     bool creatable, fileable, queryable, fulltext_indexed, in_supertype_query;
     bool controllable_policy, controllable_acl;

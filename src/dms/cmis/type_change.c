@@ -152,7 +152,12 @@ int cmis_createType(struct cmis_call *cmis)
     if (!(parent = type_find(cmis->store, sent->parent)))
         return cmis_fail(cmis, CMIS_INVALID_ARGUMENT, "There is no parent type '%.100s'.",
                          sent->parent);
-    if (type_find(cmis->store, sent->id) || strncmp(sent->id, "cmis:", 5) == 0)
+    if (sent->base_said && sent->base != parent->base)
+        return cmis_fail(cmis, CMIS_INVALID_ARGUMENT, "The parent's base type is '%s', not '%s'.",
+                         cmis_base_id(parent->base), cmis_base_id(sent->base));
+    if (strncmp(sent->id, "cmis:", 5) == 0)
+        return cmis_fail(cmis, CMIS_CONSTRAINT, "Types 'cmis:...' are the standard's.");
+    if (type_find(cmis->store, sent->id))
         return cmis_fail(cmis, CMIS_CONSTRAINT, "There is a type '%.100s' already.", sent->id);
     if (own_type(cmis, sent, parent, &own) < 0 || properties_check(cmis, &own, parent) < 0)
         return -1;

@@ -478,5 +478,6 @@ const struct cmis_type *type_fields_read(struct type_source *source, const void 
         else
             scalar_read(source, at, field, place);
     }
+    type->base_said = source->child(node, "baseId") != NULL;
     return source->wrong ? NULL : type;
 }
