@@ -118,7 +118,8 @@ def rows_of(path):
 def page(rows, listed):
     lines = []
     for _, name, kind, handler, _, engines, why in rows:
-        refusal = {"sys_deny_eperm": "EPERM", "sys_deny_enosys": "ENOSYS", "sys_deny_einval": "EINVAL"}
+        refusal = {"sys_deny_eperm": "EPERM", "sys_deny_enosys": "ENOSYS", "sys_deny_einval": "EINVAL",
+                   "sys_deny_eopnotsupp": "EOPNOTSUPP"}
         note = f"{refusal[handler]}: {why}".rstrip(": ") if handler in refusal else why
         lines.append(f"| `{name}` | {kind.lower()} | {note} | {ENGINES[engines]} |\n")
     general, calls = HEAD.split("## System calls\n")

@@ -9,6 +9,8 @@ static const char *refusal_of(syscall_fn *handler)
         return "EPERM: ";
     if (handler == sys_deny_enosys)
         return "ENOSYS: ";
+    if (handler == sys_deny_eopnotsupp)
+        return "EOPNOTSUPP: ";
     return handler == sys_deny_einval ? "EINVAL: " : "";
 }
 

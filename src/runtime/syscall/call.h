@@ -73,7 +73,7 @@ const char *call_class_name(enum call_class class);
 int call_enclave_errno(long nr);
 
 /* Common handlers: to the host, interruptible; -EPERM; -ENOSYS; -EINVAL. */
-syscall_fn sys_pass, sys_deny_eperm, sys_deny_enosys, sys_deny_einval;
+syscall_fn sys_pass, sys_deny_eperm, sys_deny_enosys, sys_deny_einval, sys_deny_eopnotsupp;
 /* The network shield's part of bind and connect, once vfs/ has taken what is on volumes. */
 syscall_fn sys_bind, sys_connect;
 

@@ -189,3 +189,9 @@ int64_t sys_deny_einval(struct syscall_call *c)
     (void)c;
     return -EINVAL;
 }
+
+int64_t sys_deny_eopnotsupp(struct syscall_call *c)
+{
+    (void)c;
+    return -EOPNOTSUPP;
+}
