@@ -166,6 +166,12 @@ int64_t sys_ftruncate(struct syscall_call *c)
     return f->ops->truncate ? f->ops->truncate(f, c->args[1]) : -EINVAL;
 }
 
+/* A shielded socket is a real one at the host, which must know whether to wait. */
+static bool is_socket(const struct file *f)
+{
+    return strcmp(f->ops->name, "socket") == 0;
+}
+
 int64_t sys_fallocate(struct syscall_call *c)
 {
     SCOPED_FILE(f, c->args[0]);
@@ -176,6 +182,8 @@ int64_t sys_fallocate(struct syscall_call *c)
         return -EINVAL;
     if (__builtin_add_overflow(offset, size, &end))
         return -EFBIG;
+    if (is_socket(f))
+        return -ENODEV;
     return f->ops->allocate ? f->ops->allocate(f, (int)c->args[1], offset, size) : -EOPNOTSUPP;
 }
 
@@ -311,12 +319,6 @@ int64_t sys_getdents(struct syscall_call *c)
 {
     int64_t n = sys_getdents64(c);
     return n > 0 ? to_old_dirents(c->args[1], n) : n;
-}
-
-/* A shielded socket is a real one at the host, which must know whether to wait. */
-static bool is_socket(const struct file *f)
-{
-    return strcmp(f->ops->name, "socket") == 0;
 }
 
 int64_t sys_ioctl(struct syscall_call *c)
