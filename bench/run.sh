@@ -76,6 +76,14 @@ add 'Real programs' python3 bench/programs.py "$build" --rounds "${BENCH_ROUNDS:
 for program in "$build"/bench/bench-*; do
     [ -x "$program" ] && [ -f "$program" ] && add "$(basename "$program")" micro "$program"
 done
+# shellcheck disable=SC2317 # called by add
+many_files()
+{
+    printf '## The volume, 100,000 files\n\n```text\n'
+    BENCH_ONLY='small files' BENCH_FILES=100000 BENCH_ROUNDS=1 "$build/bench/bench-volume" || return 1
+    printf '```\n\n'
+}
+add 'The volume, 100,000 files' many_files
 rm -f "$part" "$part.err"
 echo "bench: report in $report" >&2
 exit "$status"

@@ -6,7 +6,14 @@
 #include <errno.h>
 #include <stdlib.h>
 
-enum { FILL_PART = 16 }; /* a read of up to this part of the cache is kept in it */
+enum {
+    FILL_PART = 16, /* a read of up to this part of the cache is kept in it */
+    AHEAD_BLOCKS = 8,
+    AHEAD_CACHE_MIN = 1 << 20,
+    AHEAD_TRIES = 128, /* after so many it is judged whether reading ahead is worth it */
+    AHEAD_WORTH = 8,   /* one in so many must have been asked for */
+    AHEAD_PAUSE = 2048
+};
 
 static struct block **bucket_of(struct volume *v, uint64_t ino, uint64_t index)
 {
@@ -131,12 +138,67 @@ static int block_read(struct volume *v, struct block *block)
     return n < 0 ? (int)n : 0;
 }
 
+/* May blocks beside the one that is missing be read with it? As long as enough of them are used. */
+static bool ahead_wanted(struct volume *v)
+{
+    if (v->cache_size < AHEAD_CACHE_MIN)
+        return false;
+    if (v->ahead_pause > 0) {
+        v->ahead_pause--;
+        return false;
+    }
+    if (v->ahead_tried < AHEAD_TRIES)
+        return true;
+    if (v->ahead_used < v->ahead_tried / AHEAD_WORTH)
+        v->ahead_pause = AHEAD_PAUSE;
+    v->ahead_tried = v->ahead_used = 0;
+    return v->ahead_pause == 0;
+}
+
+/* Reads the missing block and those that lie behind it in its extent with one host call: for a disk it
+ * is one read either way, and files are read in pieces that belong together. Whatever fails here
+ * leaves the block to be read alone. */
+static void blocks_read_ahead(struct volume *v, uint64_t ino, uint64_t index)
+{
+    struct extent extent;
+    uint64_t first, blocks = 1;
+    if (extent_find(v, ino, index, &extent, &first) != 1)
+        return;
+    uint64_t left = first + extent.len / BLOCK_SIZE - MIN(index, first + extent.len / BLOCK_SIZE);
+    while (blocks < MIN(left, (uint64_t)AHEAD_BLOCKS) && !block_find(v, ino, index + blocks))
+        blocks++;
+    if (blocks == 1 || left == 0)
+        return;
+    size_t size = (size_t)blocks * BLOCK_SIZE;
+    uint8_t *plain = malloc(size);
+    if (plain && extent_read(v, &extent, index - first, plain, size, NULL) == (ssize_t)size) {
+        blocks_fill(v, ino, index, plain, size);
+        for (uint64_t i = 1; i < blocks; i++) {
+            struct block *block = block_find(v, ino, index + i);
+            if (block)
+                block->ahead = true;
+        }
+        v->ahead_tried += (unsigned)blocks - 1;
+    }
+    if (plain)
+        secret_wipe(plain, size);
+    free(plain);
+}
+
 int block_get(struct volume *v, uint64_t ino, uint64_t index, bool fresh, struct block **ret_block)
 {
     struct block *block = block_find(v, ino, index);
+    if (!block && !fresh) {
+        cache_grow(v);
+        if (ahead_wanted(v))
+            blocks_read_ahead(v, ino, index);
+        block = block_find(v, ino, index);
+    }
+    if (block && block->ahead) {
+        block->ahead = false;
+        v->ahead_used++;
+    }
     if (!block) {
-        if (!fresh)
-            cache_grow(v);
         if (v->cache_size >= BLOCK_SIZE)
             blocks_trim(v, v->cache_size - BLOCK_SIZE);
         block = table_fit(v) == 0 ? malloc(sizeof *block) : NULL;
@@ -144,7 +206,7 @@ int block_get(struct volume *v, uint64_t ino, uint64_t index, bool fresh, struct
             return -ENOMEM;
         block->ino = ino;
         block->index = index;
-        block->dirty = false;
+        block->dirty = block->ahead = false;
         int r = 0;
         if (fresh)
             memset(block->bytes, 0, BLOCK_SIZE);

@@ -193,6 +193,7 @@ void upkeep_memory(struct volume *v)
         blocks_trim(v, v->cache_size);
     if (v->inode_cached > INODES_IDLE_MAX + v->inode_dirty + v->inodes_held)
         inodes_trim(v, INODES_IDLE_MAX);
-    if (v->tree.nodes > v->tree.dirty + 2 * NODES_MAX)
-        tree_trim(&v->tree, v->tree.dirty + NODES_MAX);
+    unsigned nodes = NODES_MAX + (unsigned)(v->cache_size / NODES_PART / NODE_SIZE_MAX);
+    if (v->tree.nodes > v->tree.dirty + 2 * nodes)
+        tree_trim(&v->tree, v->tree.dirty + nodes);
 }

@@ -34,10 +34,11 @@ enum {
     CLOSE_CLEAN_MAX = 4 << 20,
     CACHE_SIZE_DEFAULT = 64 << 10, /* of plaintext blocks */
     DIRTY_SIZE_MAX = 256 << 10,    /* of plaintext blocks that wait for a batch */
-    NODES_MAX = 16,                /* clean nodes in memory when nothing happens */
+    NODES_MAX = 16,                /* clean nodes in memory when nothing happens, and more ... */
+    NODES_PART = 8,                /* ... in this part of the size of the plaintext cache */
     DIRTY_INODES_MAX = 1024,
     INODES_IDLE_MAX = 32,
-    AEADS_MAX = 4,
+    AEADS_MAX = 24, /* 1 KiB each, 4 by OpenSSL; one that is not there costs a host read */
     SPARES_MAX = 4,
     GONE_MAX = 32,
     BUCKETS_MIN = 64, /* of the hash tables, which grow with what is in them */
@@ -77,6 +78,7 @@ struct block {
     uint64_t ino;
     uint64_t index; /* of the block in the file */
     bool dirty;
+    bool ahead; /* read beside another, and not asked for yet */
     uint8_t bytes[BLOCK_SIZE];
 };
 
@@ -118,6 +120,8 @@ struct volume {
     size_t cache_rest_size; /* ... and at rest, and at most */
     size_t cache_busy_size;
     unsigned cache_misses; /* since it last grew, of blocks that were read from the host */
+    unsigned ahead_tried, ahead_used; /* blocks read beside another one lately; see block.c */
+    unsigned ahead_pause;             /* so many reads yet without */
     struct volume_tuning tuning;
     int64_t (*now_ns)(void);
     volume_copy_fn *copy; /* NULL: the caller's memory is as good as ours */

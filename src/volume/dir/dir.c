@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* A volume's files in a directory on the host: `volume` is the superblock, a segment's name is its
  * number in 16 hexadecimal digits, `lock` is empty. Descriptors: the directory, the lock, and up to
- * eight files while they are in use; two that nobody used lately stay. The lock belongs to the open file description, so it passes to the child of
+ * 32 files while they are in use, eight where descriptors are hidden; two that nobody used lately stay. The lock belongs to the open file description, so it passes to the child of
  * a fork and lives until both have let go. */
 #include "platform/host.h"
 #include "volume/backend.h"
@@ -16,7 +16,8 @@
 #include <sys/syscall.h>
 
 enum {
-    SLOT_COUNT = 8,
+    SLOT_COUNT = 32,
+    SLOT_COUNT_HIDDEN = 8,
     SLOTS_AT_REST = 2,
     IDLE_USES = 256,
     NAME_SIZE = 24,
@@ -104,8 +105,9 @@ static int file_number(const char *name, uint64_t *ret_file)
 
 static struct slot *slot_choose(struct dir_backend *d)
 {
+    unsigned count = g_hide ? SLOT_COUNT_HIDDEN : SLOT_COUNT;
     struct slot *best = NULL;
-    for (unsigned i = 0; i < SLOT_COUNT; i++) {
+    for (unsigned i = 0; i < count; i++) {
         struct slot *s = &d->slots[i];
         if (s->users == 0 && (!best || s->used_at < best->used_at))
             best = s;
