@@ -253,6 +253,8 @@ static int owners_volume_load(struct kbs_call *call, struct owners_volume *ret)
     key256_wipe(&volume.key);
     if (r < 0)
         return r;
+    if (!found)
+        return -EACCES;
     v.line = found->line;
     memcpy(v.id, volume.id, sizeof v.id);
     *ret = v;

@@ -30,7 +30,7 @@ static int table_fit(struct volume *v)
         buckets /= 4;
     if (buckets == v->block_buckets)
         return 0;
-    struct block **old = v->blocks, **table = calloc(buckets, sizeof *table);
+    struct block **old = v->blocks, **table = calloc(buckets, sizeof(struct block *));
     if (!table)
         return v->blocks ? 0 : -ENOMEM;
     unsigned old_buckets = v->block_buckets;
@@ -287,13 +287,13 @@ int blocks_flush(struct volume *v)
     if (v->block_dirty == 0)
         return 0;
     unsigned count = 0;
-    struct block **dirty = malloc(v->block_dirty * sizeof *dirty);
+    struct block **dirty = malloc(v->block_dirty * sizeof(struct block *));
     if (!dirty)
         return -ENOMEM;
     for (struct block *block = v->newest; block; block = block->older)
         if (block->dirty)
             dirty[count++] = block;
-    qsort(dirty, count, sizeof *dirty, block_order);
+    qsort(dirty, count, sizeof(struct block *), block_order);
     int r = 0;
     for (unsigned i = 0, n; r == 0 && i < count; i += n) {
         for (n = 1; i + n < count && dirty[i + n]->ino == dirty[i]->ino &&

@@ -222,7 +222,7 @@ static void entry_check(struct check *c, const struct item *item)
     int r = tree_get(&c->v->tree, &key, &value);
     if (r == 0)
         r = inode_value_decode(value, &inode);
-    if (r < 0 || name.size == 0) {
+    if (r != 0 || name.size == 0) {
         finding(c, "directory inode %llu: an entry leads nowhere (inode %llu)",
                 (unsigned long long)item->key.ino, (unsigned long long)key.ino);
         return;

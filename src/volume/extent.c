@@ -300,7 +300,7 @@ ssize_t extent_read_apart(struct volume *v, const struct extent *extent, uint64_
     int r = segment_aead(v, part.segment, &aead);
     if (r == 0)
         r = aead_copy_open(aead, &own);
-    uint8_t *cipher = r == 0 ? malloc(READ_UNITS_MAX * UNIT_SIZE) : NULL;
+    uint8_t *cipher = r == 0 ? malloc((size_t)READ_UNITS_MAX * UNIT_SIZE) : NULL;
     if (r == 0 && !cipher)
         r = -ENOMEM;
     if (r == 0)
@@ -333,7 +333,7 @@ ssize_t extent_read(struct volume *v, const struct extent *extent, uint64_t skip
     if (part.len > size)
         return -EINVAL;
     if (part.len > BLOCK_SIZE) {
-        cipher = many = malloc(READ_UNITS_MAX * UNIT_SIZE);
+        cipher = many = malloc((size_t)READ_UNITS_MAX * UNIT_SIZE);
         if (!many)
             return -ENOMEM;
     }

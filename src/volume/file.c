@@ -103,7 +103,7 @@ static ssize_t read_some(struct volume *v, uint64_t ino, uint64_t offset, uint8_
     uint64_t block = offset / BLOCK_SIZE;
     size_t skip = offset % BLOCK_SIZE;
     struct block *cached;
-    if (skip == 0 && size >= DIRECT_BLOCKS_MIN * BLOCK_SIZE) {
+    if (skip == 0 && size >= (size_t)DIRECT_BLOCKS_MIN * BLOCK_SIZE) {
         ssize_t n = read_direct(v, ino, block, bytes, size, true);
         if (n != 0)
             return n;
@@ -174,7 +174,7 @@ static ssize_t write_block(struct volume *v, struct inode *inode, uint64_t offse
 static ssize_t write_some(struct volume *v, struct inode *inode, uint64_t offset,
                           const uint8_t *bytes, size_t size)
 {
-    if (offset % BLOCK_SIZE != 0 || size < DIRECT_BLOCKS_MIN * BLOCK_SIZE)
+    if (offset % BLOCK_SIZE != 0 || size < (size_t)DIRECT_BLOCKS_MIN * BLOCK_SIZE)
         return write_block(v, inode, offset, bytes, size);
     uint64_t first = offset / BLOCK_SIZE;
     ssize_t n = extent_write(v, inode, first, bytes, size - size % BLOCK_SIZE, v->copy);
@@ -192,11 +192,11 @@ static ssize_t write_piece(struct volume *v, uint64_t ino, uint64_t *offset, con
     struct inode *inode;
     size_t done = 0;
     ssize_t n = 0;
-    int r = log_prepare(v, size + size / BLOCK_SIZE * TAG_SIZE + 2 * UNIT_SIZE + 512,
+    int r = log_prepare(v, size + size / BLOCK_SIZE * TAG_SIZE + 2 * (size_t)UNIT_SIZE + 512,
                         size >= BULK_SIZE_MIN ? ROOM_BULK : ROOM_DATA);
     if (r == 0)
         r = file_get(v, ino, &inode);
-    if (r < 0)
+    if (r != 0)
         return r;
     if (append)
         *offset = inode->value.attr.size;
@@ -320,7 +320,7 @@ static int file_truncate(struct volume *v, struct inode *inode, uint64_t size)
             if (v->record.size > RECORD_SIZE_SLICE)
                 r = log_write(v);
             if (r >= 0)
-                r = batch_room(v, CUT_SLICE * 64, ROOM_FREEING);
+                r = batch_room(v, (size_t)CUT_SLICE * 64, ROOM_FREEING);
             if (r < 0)
                 break;
         }
@@ -380,7 +380,7 @@ int file_allocate(struct volume *v, uint64_t ino, int mode, uint64_t offset, uin
     int r = log_prepare(v, 2 * UNIT_SIZE + 4096, freeing ? ROOM_FREEING : ROOM_DATA);
     if (r == 0)
         r = file_get(v, ino, &inode);
-    if (r < 0)
+    if (r != 0)
         return r;
     uint64_t size = inode->value.attr.size;
     if ((mode & (FALLOC_FL_PUNCH_HOLE | FALLOC_FL_ZERO_RANGE)) && offset < size)

@@ -22,7 +22,7 @@ static int table_fit(struct volume *v)
         buckets /= 4;
     if (buckets == v->inode_buckets)
         return 0;
-    struct inode **old = v->inodes, **table = calloc(buckets, sizeof *table);
+    struct inode **old = v->inodes, **table = calloc(buckets, sizeof(struct inode *));
     if (!table)
         return v->inodes ? 0 : -ENOMEM;
     unsigned old_buckets = v->inode_buckets;
@@ -193,7 +193,7 @@ int inode_reclaim(struct volume *v, struct inode *inode)
     int r;
     blocks_forget(v, inode->ino, 0, UINT64_MAX);
     do {
-        r = log_prepare(v, RECLAIM_SLICE * (KEY_SIZE + 1), ROOM_FREEING);
+        r = log_prepare(v, (size_t)RECLAIM_SLICE * (KEY_SIZE + 1), ROOM_FREEING);
         if (r == 0)
             r = reclaim_slice(v, inode->ino);
         if (r < 0)

@@ -132,7 +132,7 @@ static int end_check(struct volume *v, const struct inode *inode)
     if (r <= 0)
         return r;
     r = erase_check(v, inode->ino);
-    return r < 0 ? r : log_prepare(v, 2 * CHANGE_SIZE, ROOM_FREEING);
+    return r < 0 ? r : log_prepare(v, 2 * (size_t)CHANGE_SIZE, ROOM_FREEING);
 }
 
 int volume_lookup(struct volume *v, uint64_t dir, struct slice name, uint64_t *ret_ino)
@@ -251,7 +251,7 @@ static int make_unnamed(struct volume *v, const struct volume_attr *attr, uint64
     int r = log_prepare(v, CHANGE_SIZE, ROOM_DATA);
     if (r == 0)
         r = inode_new(v, attr, &inode);
-    if (r < 0)
+    if (r != 0)
         return r;
     size_t mark = v->record.size;
     stage_orphan(v, inode->ino, true);
@@ -286,7 +286,7 @@ static int link_make(struct volume *v, uint64_t ino, uint64_t dir, struct slice 
         r = inode_get(v, ino, &inode);
     if (r == 0)
         r = dir_get(v, dir, &parent);
-    if (r < 0)
+    if (r != 0)
         return r;
     if (is_dir(inode))
         return -EPERM;
@@ -334,7 +334,7 @@ static int name_remove(struct volume *v, uint64_t dir, struct slice name, bool w
         r = entry_find(v, dir, name, &entry);
     if (r == 0)
         r = inode_get(v, entry.ino, &inode);
-    if (r < 0)
+    if (r != 0)
         return r;
     if (is_dir(inode) != want_dir)
         return want_dir ? -ENOTDIR : -EISDIR;
@@ -532,7 +532,7 @@ static int rename_replace(struct volume *v, struct rename *rn)
 
 static int rename_locked(struct volume *v, uint64_t dir, uint64_t new_dir, struct rename *rn)
 {
-    int r = log_prepare(v, 2 * CHANGE_SIZE, ROOM_FREEING);
+    int r = log_prepare(v, 2 * (size_t)CHANGE_SIZE, ROOM_FREEING);
     if (r == 0)
         r = rename_find(v, dir, new_dir, rn);
     if (r == 0)

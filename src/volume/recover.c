@@ -101,11 +101,10 @@ static int checkpoint_find(struct recovery *rc, const struct buf *record)
 {
     struct reader rd = reader_over(buf_slice(record));
     struct op op;
-    int r;
-    while ((r = op_next(&rd, &op)) == 0) {
+    while (op_next(&rd, &op) == 0) {
         if (op.kind == OP_CHECKPOINT)
             return checkpoint_load(rc, &op.checkpoint);
-        r = op.kind == OP_KEY_TABLE ? key_table_load(rc->v, &op.key_table) : 0;
+        int r = op.kind == OP_KEY_TABLE ? key_table_load(rc->v, &op.key_table) : 0;
         if (r < 0)
             return r;
     }
@@ -718,7 +717,7 @@ static int recover(struct recovery *rc, const struct volume_head *head)
     if (!v->salvage)
         garbage_remove(rc);
     size_update(v, v->superblock.checkpoint.segment);
-    v->host_size += SUPERBLOCK_SLOTS * SUPERBLOCK_SLOT_SIZE;
+    v->host_size += (uint64_t)SUPERBLOCK_SLOTS * SUPERBLOCK_SLOT_SIZE;
     if (v->cut_size > 0)
         LOG_WARNING("unsynced end of the log was cut", LOG_INT("bytes", v->cut_size),
                     LOG_INT("commit", rc->sequence));

@@ -195,7 +195,7 @@ static int victims_find(struct volume *v, uint64_t *ids, size_t *count, const ui
 
 static int contents_drop(struct volume *v, uint64_t ino, uint64_t offset, uint64_t size)
 {
-    int r = log_prepare(v, 4 * UNIT_SIZE, ROOM_FREEING);
+    int r = log_prepare(v, 4 * (size_t)UNIT_SIZE, ROOM_FREEING);
     if (r < 0)
         return r;
     if (offset == 0 && size == UINT64_MAX)

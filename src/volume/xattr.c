@@ -122,7 +122,7 @@ static int attribute_put(struct volume *v, uint64_t ino, struct slice name, stru
     uint8_t bytes[VALUE_SIZE_MAX];
     struct slice first = slice_of(value.bytes, MIN(value.size, sizeof bytes - 1 - name.size));
     struct slice rest = slice_of(value.bytes + first.size, value.size - first.size);
-    int r = log_prepare(v, XATTR_CHANGE_SIZE + rest.size + PIECES_MAX * PIECE_COST, room);
+    int r = log_prepare(v, XATTR_CHANGE_SIZE + rest.size + (size_t)PIECES_MAX * PIECE_COST, room);
     if (r < 0)
         return r;
     r = attribute_find(v, ino, name, &slot);
@@ -237,7 +237,7 @@ static int attribute_remove(struct volume *v, uint64_t ino, struct slice name)
     r = found(attribute_find(v, ino, name, &slot));
     if (r == 0)
         r = inode_get(v, ino, &inode);
-    if (r < 0)
+    if (r != 0)
         return r;
     const struct item_key key = {ino, ITEM_XATTR, slot.number};
     size_t mark = v->record.size;
