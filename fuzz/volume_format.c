@@ -3,6 +3,7 @@
  * that decodes is a node. The first byte chooses the decoder. */
 #include "volume/format.h"
 #include "volume/node.h"
+#include "volume/slot.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -129,6 +130,12 @@ static void try_values(struct slice in)
     struct snapshot_value snapshot;
     struct volume_limits limits;
     uint8_t bytes[INODE_VALUE_SIZE];
+    /* Names of directory entries and of attributes lie inside their items. */
+    for (size_t at = 0; at < 12; at++) {
+        struct slice name = slot_name(in, at);
+        MUST(name.size == 0 || (name.bytes > in.bytes + at && name.size < in.size - at &&
+                                name.bytes + name.size <= in.bytes + in.size));
+    }
     if (extent_decode(in, &extent) == 0) {
         extent_encode(&extent, bytes);
         MUST(memcmp(bytes, in.bytes, EXTENT_VALUE_SIZE) == 0);
