@@ -245,16 +245,16 @@ static void names(void)
 {
     struct sockaddr_un un = {.sun_family = AF_UNIX};
     un.sun_path[0] = 0;
-    strcpy(un.sun_path + 1, "guest-so");
+    memcpy(un.sun_path + 1, "guest-so", sizeof "guest-so");
     SAY(bind(x, (void *)&un, 11));
     n = sizeof un;
     SAY(getsockname(x, (void *)&un, &n));
     SAY(n);
-    strcpy(un.sun_path, "/none/x");
+    memcpy(un.sun_path, "/none/x", sizeof "/none/x");
     int y = socket(AF_UNIX, SOCK_STREAM, 0);
     SAY(connect(y, (void *)&un, sizeof un));
     SAY(bind(y, (void *)&un, sizeof un));
-    strcpy(un.sun_path, "/dev/null");
+    memcpy(un.sun_path, "/dev/null", sizeof "/dev/null");
     SAY(connect(y, (void *)&un, sizeof un));
     SAY(bind(y, (void *)&un, sizeof un));
     memset(un.sun_path, 'p', 108);
