@@ -82,7 +82,8 @@ void gone_step(struct volume *v)
     const struct volume_backend_ops *ops = v->backend->ops;
     struct spare file = {0};
     volume_lock(v);
-    if (v->gone_count > 0)
+    /* A stopped owner may have a successor, and leaves its garbage to that. */
+    if (v->gone_count > 0 && !v->stopped)
         file = v->gone[--v->gone_count]; /* nobody else has it now */
     volume_unlock(v);
     if (file.file == 0)

@@ -284,7 +284,8 @@ int volume_close(struct volume *v)
         return 0;
     volume_lock(v);
     int r = close_locked(v);
-    gone_drain(v);
+    if (!v->stopped)
+        gone_drain(v);
     volume_unlock(v);
     volume_free(v);
     return r;

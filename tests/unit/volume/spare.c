@@ -5,6 +5,7 @@
 #include "tap.h"
 #include "volume/store.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 
 enum { MIB = 1 << 20 };
@@ -13,6 +14,7 @@ static struct volume_backend *g_backend;
 static struct volume_backend_ops g_real, g_watched;
 static struct volume *g_volume;
 static unsigned g_created, g_renamed, g_removed, g_removed_large, g_pieces;
+static bool g_sync_fails;
 static unsigned g_locked; /* slow calls that others had to wait for */
 
 static void is_locked(void)
@@ -61,7 +63,7 @@ static int sync_file(struct volume_backend *b, uint64_t file)
 {
     if (file == VOLUME_SUPERBLOCK_FILE)
         is_locked();
-    return g_real.sync(b, file);
+    return g_sync_fails ? -EIO : g_real.sync(b, file);
 }
 
 static uint64_t fresh(void)
@@ -156,4 +158,35 @@ TEST(what_was_deleted_leaves_the_disk_in_pieces_while_others_go_on)
     CHECK(before.host_size > 64 * (uint64_t)MIB && after.host_size < 20 * (uint64_t)MIB);
     done();
 }
+/* As one whose lease has gone: the files may be somebody else's by now. */
+TEST(a_stopped_volume_removes_nothing)
+{
+    uint64_t ino = fresh();
+    struct volume *v = g_volume;
+    overwrite(ino, 64, 1);
+    CHECK_EQ(volume_unlink(v, VOLUME_ROOT_INO, name_of("file")), 0);
+    CHECK_EQ(volume_sync(v, 0, true), 0);
+    static const struct volume_attr attr = {.mode = S_IFREG | 0600};
+    for (unsigned i = 0; v->gone_count == 0 && i < 1000; i++) {
+        char name[8];
+        (void)snprintf(name, sizeof name, "%u", i);
+        REQUIRE(volume_make(v, VOLUME_ROOT_INO, name_of(name), &attr, (struct slice){0}, &ino) ==
+                0);
+        REQUIRE(volume_sync(v, 0, true) == 0);
+    }
+    CHECK(v->gone_count > 0);
+    REQUIRE(volume_make(v, VOLUME_ROOT_INO, name_of("last"), &attr, (struct slice){0}, &ino) == 0);
+    g_sync_fails = true;
+    CHECK_EQ(volume_sync(v, 0, true), -EIO);
+    CHECK(v->gone_count > 0);
+    count_anew();
+    for (unsigned i = 0; i < 10; i++)
+        CHECK_EQ(volume_write(v, ino, 0, "x", 1), -EROFS);
+    g_volume = NULL;
+    CHECK(volume_close(v) < 0);
+    CHECK_EQ(g_removed + g_pieces, 0);
+    g_sync_fails = false;
+    volume_mem_free(g_backend);
+}
+
 TAP_MAIN()
