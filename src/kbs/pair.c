@@ -20,12 +20,17 @@ void pair_done(struct pair *pair)
     secret_wipe(pair, sizeof *pair);
 }
 
-/* Puts the present one aside. */
+/* Puts the present one aside: each of them once, so that two who take turns push nobody else out. */
 static void earlier_keep(struct pair *pair)
 {
+    unsigned at = 0;
     if (!pair->known)
         return;
-    unsigned at = pair->next++ % PAIR_EARLIER_MAX;
+    while (at < PAIR_EARLIER_MAX &&
+           memcmp(pair->earlier[at].theirs, pair->theirs, sizeof pair->theirs) != 0)
+        at++;
+    if (at == PAIR_EARLIER_MAX)
+        at = pair->next++ % PAIR_EARLIER_MAX;
     memcpy(pair->earlier[at].theirs, pair->theirs, sizeof pair->theirs);
     pair->earlier[at].count = pair->count;
     pair->known = false;
@@ -33,11 +38,10 @@ static void earlier_keep(struct pair *pair)
 
 static uint64_t earlier_count(const struct pair *pair, const uint8_t theirs[SHA256_SIZE])
 {
-    uint64_t count = 0;
     for (unsigned i = 0; i < PAIR_EARLIER_MAX; i++)
         if (memcmp(pair->earlier[i].theirs, theirs, SHA256_SIZE) == 0)
-            count = MAX(count, pair->earlier[i].count);
-    return count;
+            return pair->earlier[i].count;
+    return 0;
 }
 
 static int point_of(EVP_PKEY *key, uint8_t ret_point[P256_PUBLIC_SIZE])

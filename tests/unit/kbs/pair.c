@@ -149,6 +149,25 @@ TEST(who_comes_back_after_another_goes_on_where_he_was)
     json_decref(next);
 }
 
+TEST(two_who_take_turns_push_nobody_out)
+{
+    begin();
+    json_t *said = request(), *next = request();
+    struct end other = end_new();
+    CHECK_EQ(pair_request_open(&g_answers, PATH, said), 0);
+    for (int i = 0; i <= 2 * PAIR_EARLIER_MAX; i++) {
+        X509 *turn = i % 2 ? other.certificate : g_stranger.certificate;
+        REQUIRE(pair_begin(&g_answers, g_server.key, turn, false) == 0);
+    }
+    REQUIRE(pair_begin(&g_answers, g_server.key, g_client.certificate, false) == 0);
+    CHECK_EQ(pair_request_open(&g_answers, PATH, said), -EKEYREJECTED);
+    CHECK_EQ(pair_request_open(&g_answers, PATH, next), 0);
+    json_decref(said);
+    json_decref(next);
+    p256_free(other.key);
+    X509_free(other.certificate);
+}
+
 TEST(a_root_key_is_for_the_other_keeper_alone)
 {
     const struct key256 key = {{7, 8, 9}};
