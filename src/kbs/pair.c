@@ -159,6 +159,8 @@ int pair_request_seal(struct pair *pair, const char *path, json_t *request)
 int pair_request_open(struct pair *pair, const char *path, const json_t *request)
 {
     const json_t *n = json_object_get(request, "n");
+    if (!json_is_object(request))
+        return -EKEYREJECTED;
     int r = mac_check(pair, "request", path, "", request);
     if (r == 0 && (!json_is_integer(n) || json_integer_value(n) <= 0 ||
                    (uint64_t)json_integer_value(n) <= pair->count))

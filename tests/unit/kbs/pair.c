@@ -103,6 +103,7 @@ TEST(nothing_between_them_changes_adds_or_moves_anything)
     check_changed("mac", json_integer(1));
     check_changed("mac", NULL);
     begin();
+    CHECK_EQ(pair_request_open(&g_answers, PATH, NULL), -EKEYREJECTED);
     json_t *json = request(), *answer = json_object();
     CHECK_EQ(pair_request_open(&g_answers, "/v1/peer/state", json), -EKEYREJECTED);
     CHECK_EQ(pair_answer_open(&g_asks, PATH, json, json), -EKEYREJECTED);
