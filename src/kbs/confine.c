@@ -5,6 +5,7 @@
 #include <linux/audit.h>
 #include <linux/filter.h>
 #include <linux/seccomp.h>
+#include <signal.h>
 #include <stddef.h>
 #include <string.h>
 #include <sys/prctl.h>
@@ -92,6 +93,8 @@ static int limits_enter(struct error *e)
 
 int confine_enter(bool shielded, struct error *e)
 {
+    if (prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0) < 0)
+        return error_set(e, -errno, "cannot bind the process to its parent (%s)", strerror(errno));
     if (prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) < 0 || prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0)
         return error_set(e, -errno, "cannot make the process untraceable (%s)", strerror(errno));
     int r = limits_enter(e);

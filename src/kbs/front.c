@@ -16,6 +16,8 @@
 #include <stdlib.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
+#include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
 
 enum {
@@ -24,6 +26,8 @@ enum {
     CONNECTIONS_MAX = 4096,
     CALLS_MAX = CONNECTIONS_MAX, /* one request of a connection at a time */
     QUEUED_SIZE_MAX = 16 << 20,  /* for a keeper that is busy; above it clients are sent away */
+    END_TRIES = 100,             /* to find that it has ended by itself */
+    END_PAUSE_NS = 10000000,
 };
 
 /* A question to the keeper that has no answer yet. */
@@ -342,4 +346,21 @@ int front_start(int listen_fd, bool shielded, pid_t *ret_pid, int *ret_fd, struc
     *ret_pid = pid;
     *ret_fd = pair[0];
     return 0;
+}
+
+void front_end(pid_t pid, int fd)
+{
+    const struct timespec pause = {.tv_nsec = END_PAUSE_NS};
+    pid_t ended = 0;
+    if (fd >= 0)
+        close(fd);
+    for (unsigned i = 0; pid > 0 && ended == 0; i++) {
+        if (i > 0)
+            (void)nanosleep(&pause, NULL);
+        if (i == END_TRIES)
+            (void)kill(pid, SIGKILL);
+        ended = waitpid(pid, NULL, i < END_TRIES ? WNOHANG : 0);
+        if (ended < 0 && errno == EINTR)
+            ended = 0;
+    }
 }

@@ -19,4 +19,9 @@
 must_check int front_start(int listen_fd, bool shielded, pid_t *ret_pid, int *ret_fd,
                            struct error *e);
 
+/* Closes the keeper's end of the line, `fd` (-1: it is closed), and waits until the process has ended,
+ * which it does of itself; one that does not, because it hangs or is somebody's by now, is killed after
+ * a second. `pid` 0: there is none. */
+void front_end(pid_t pid, int fd);
+
 #endif

@@ -18,7 +18,6 @@
 #include <string.h>
 #include <sys/prctl.h>
 #include <sys/stat.h>
-#include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -215,15 +214,6 @@ static int network_start(const struct settings *s, struct network *ret, struct e
     return fd < 0 ? fd : front_start(fd, s->native == NULL, &ret->pid, &ret->fd, e);
 }
 
-/* Its line is closed by now, which is its end. */
-static void network_done(struct network *network)
-{
-    if (network->fd >= 0)
-        close(network->fd);
-    if (network->pid > 0)
-        (void)waitpid(network->pid, NULL, 0);
-}
-
 static int serve(const struct settings *s, struct kbs *kbs, struct identity *identity,
                  struct network *network, struct error *e)
 {
@@ -386,7 +376,7 @@ static int run(const struct settings *s, struct error *e)
     r = network_start(s, &network, e);
     if (r == 0)
         r = broker_run(s, TAKE(manifest), &network, e);
-    network_done(&network);
+    front_end(network.pid, network.fd);
     return r;
 }
 

@@ -280,6 +280,15 @@ def the_end_of_either_process_is_the_end_of_both_and_nothing_is_lost(broker):
 
 
 @tap.test
+def a_network_process_that_does_not_see_the_end_does_not_outlive_it(broker):
+    network = network_of(broker.process.pid)
+    os.kill(network, signal.SIGSTOP)
+    broker.stop(signal.SIGKILL)
+    tap.until(lambda: not alive(network), "the network process ends")
+    broker.start()
+
+
+@tap.test
 def asked_to_stop_both_end_well_whoever_is_signalled_beside(broker):
     network = network_of(broker.process.pid)
     os.kill(network, signal.SIGTERM)  # a terminal signals both; the keeper decides
