@@ -156,7 +156,21 @@ static const struct sock_filter filter[] = {
     REFUSE(setxattr),
     REFUSE(lsetxattr),
     REFUSE(fsetxattr),
+    REFUSE(removexattr),
+    REFUSE(lremovexattr),
+    REFUSE(fremovexattr),
     REFUSE(utimensat),
+    REFUSE(utime),
+    REFUSE(utimes),
+    REFUSE(futimesat),
+    REFUSE(truncate), /* Landlock has it since ABI 3 (Linux 6.2) */
+    /* A descriptor's owner is sent signals of the program's choice, by Landlock until ABI 6. */
+    BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_fcntl, 0, 5),
+    BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, args[1])),
+    BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, F_SETOWN, 2, 0),
+    BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, F_SETOWN_EX, 1, 0),
+    BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
+    BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | EPERM),
     /* Threads, but no processes, which would outlive it; glibc falls back from clone3(). */
     BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_clone3, 0, 1),
     BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | ENOSYS),

@@ -182,8 +182,9 @@ def a_program_that_a_content_took_over_can_do_nothing():
         told = dict(line.rsplit(" ", 1) for line in text(server, key).body.decode().splitlines())
         tap.equal(told.pop("descriptors 0 environment"), "clean")
         tap.equal(sorted(told), sorted((
-            "database", "new-file", "passwd", "memory", "listing", "socket", "unix", "signal", "limit",
-            "trace", "process", "shell", "write", "memory-limit")))
+            "database", "new-file", "truncate", "times", "attribute", "owner", "owner-ex", "passwd",
+            "memory", "listing", "socket", "unix", "signal", "limit", "trace", "process", "shell",
+            "write", "memory-limit")))
         tap.equal({name: how for name, how in told.items() if how != "refused"}, {})
         # What it says goes nowhere but into this document's text.
         tap.equal(os.listdir(server.directory + "/incoming"), [])
