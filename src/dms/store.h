@@ -98,8 +98,9 @@ bool store_has_doomed(const struct store *store);
 /* At most `max` names, DOOMED_NAME_SIZE bytes each with their 0. Until more are doomed
  * store_has_doomed() is false then. */
 must_check int doomed_list(struct store *store, struct buf *ret_names, size_t max);
-/* Deletes the files: on any thread. How many could not be erased though the volume has the means. */
-size_t doomed_erase(const struct store *store, const struct buf *names);
+/* Deletes the files: on any thread. In `names` stay those that are gone now. How many could not be
+ * erased though the volume has the means, or not even deleted. */
+size_t doomed_erase(const struct store *store, struct buf *names);
 /* They are gone: a change of its own, to be committed. */
 must_check int doomed_forget(struct store *store, const struct buf *names);
 

@@ -367,16 +367,17 @@ static int attribute_change(int dir_fd, const char *name, bool set)
     return r;
 }
 
-/* False: it was to be erased, and could only be deleted. */
-static bool file_erase(int dir_fd, const char *name)
+/* *ret_gone: there is no such file any more. False: it is there, or could only be deleted. */
+static bool file_erase(int dir_fd, const char *name, bool *ret_gone)
 {
     int marked = attribute_change(dir_fd, name, true);
-    if (unlinkat(dir_fd, name, 0) == 0 || errno == ENOENT)
+    *ret_gone = unlinkat(dir_fd, name, 0) == 0 || errno == ENOENT;
+    if (*ret_gone)
         return marked != -ENOSPC;
     /* No erase key is kept, or a snapshot holds the contents: nothing has happened. */
     if (marked == 0 && (errno == EOPNOTSUPP || errno == EBUSY) &&
         attribute_change(dir_fd, name, false) == 0)
-        (void)unlinkat(dir_fd, name, 0);
+        *ret_gone = unlinkat(dir_fd, name, 0) == 0;
     return false;
 }
 
@@ -405,16 +406,22 @@ int doomed_list(struct store *store, struct buf *ret_names, size_t max)
     return r;
 }
 
-size_t doomed_erase(const struct store *store, const struct buf *names)
+size_t doomed_erase(const struct store *store, struct buf *names)
 {
-    size_t left = 0;
+    size_t not_erased = 0, gone = 0;
     for (size_t at = 0; at < names->size; at += DOOMED_NAME_SIZE) {
         const char *name = (const char *)names->bytes + at;
-        bool erased = file_erase(store->content_fd, name);
-        erased &= file_erase(store->incoming_fd, name);
-        left += !erased;
+        bool content_gone, incoming_gone;
+        bool erased = file_erase(store->content_fd, name, &content_gone);
+        erased &= file_erase(store->incoming_fd, name, &incoming_gone);
+        not_erased += !erased;
+        if (!content_gone || !incoming_gone)
+            continue;
+        memmove(names->bytes + gone, name, DOOMED_NAME_SIZE);
+        gone += DOOMED_NAME_SIZE;
     }
-    return left;
+    names->size = gone;
+    return not_erased;
 }
 
 int doomed_forget(struct store *store, const struct buf *names)
@@ -427,7 +434,7 @@ int doomed_forget(struct store *store, const struct buf *names)
     return store_step_end(store, r);
 }
 
-/* What cannot be done now, the next start tries again. */
+/* What cannot be done now is tried again with what is deleted next, and at the next start. */
 void content_sweep(struct store *store)
 {
     enum { AT_ONCE = 100 };
@@ -435,8 +442,8 @@ void content_sweep(struct store *store)
         SCOPED(buf_done) struct buf names = {0};
         if (doomed_list(store, &names, AT_ONCE) < 0)
             return;
-        count = names.size / DOOMED_NAME_SIZE;
         (void)doomed_erase(store, &names);
+        count = names.size / DOOMED_NAME_SIZE;
         if (count > 0 && (doomed_forget(store, &names) < 0 || store_commit(store) < 0))
             return;
     }

@@ -18,13 +18,16 @@ struct sweep {
     struct buf names;         /* the worker's while it runs */
     bool more;                /* than fitted into the names */
     size_t not_erased;
+    size_t not_deleted; /* of them */
     bool running;
 };
 
 static void erase_run(struct worker_job *job)
 {
     struct sweep *sweep = container_of(job, struct sweep, job);
+    size_t size = sweep->names.size;
     sweep->not_erased = doomed_erase(sweep->dms->store, &sweep->names);
+    sweep->not_deleted = (size - sweep->names.size) / DOOMED_NAME_SIZE;
 }
 
 static void erase_done(struct worker_job *job)
@@ -34,9 +37,12 @@ static void erase_done(struct worker_job *job)
     sweep->running = false;
     if (sweep->not_erased > 0) {
         metric_add(&dms->metrics[DMS_CONTENTS_NOT_ERASED], (int64_t)sweep->not_erased);
-        LOG_WARNING("contents were deleted that the volume could not erase",
-                    LOG_INT("count", (int64_t)sweep->not_erased));
+        LOG_WARNING("the volume could not erase contents",
+                    LOG_INT("count", (int64_t)sweep->not_erased),
+                    LOG_INT("not_even_deleted", (int64_t)sweep->not_deleted));
     }
+    if (sweep->not_deleted > 0)
+        sweep->more = false; /* they would come again and again: with what is deleted next */
     if (doomed_forget(dms->store, &sweep->names) < 0) {
         LOG_WARNING("what was deleted could not be written down; the next start looks again");
         sweep->more = false;

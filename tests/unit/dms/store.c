@@ -268,6 +268,37 @@ TEST(the_same_bytes_are_in_one_file_until_the_last_is_gone)
     stop();
 }
 
+TEST(a_file_that_cannot_be_deleted_stays_doomed)
+{
+    SCOPED(buf_done) struct buf names = {0}, again = {0};
+    char path[192], aside[128];
+    start();
+    int64_t key = document(STORE_ROOT, "doc", 100000, 'a');
+    int64_t other = document(STORE_ROOT, "other", 100000, 'b');
+    CHECK_EQ(store_commit(store), 0);
+    store_sweep_later(store);
+    purge(key);
+    purge(other);
+    CHECK(store_has_doomed(store));
+    CHECK_EQ(doomed_list(store, &names, 10), 0);
+    REQUIRE(names.size == 2 * DOOMED_NAME_SIZE);
+    /* unlink() refuses a folder */
+    snprintf(path, sizeof path, "%s/content/%s", directory, (const char *)names.bytes);
+    snprintf(aside, sizeof aside, "%s/aside", directory);
+    REQUIRE(rename(path, aside) == 0 && mkdir(path, 0700) == 0);
+    CHECK_EQ(doomed_erase(store, &names), 1);
+    CHECK_EQ(names.size, DOOMED_NAME_SIZE);
+    CHECK_EQ(doomed_forget(store, &names), 0);
+    CHECK_EQ(store_commit(store), 0);
+    CHECK_EQ(doomed_list(store, &again, 10), 0);
+    REQUIRE(again.size == DOOMED_NAME_SIZE);
+    CHECK(strstr(path, (const char *)again.bytes));
+    REQUIRE(rmdir(path) == 0 && rename(aside, path) == 0);
+    reopen();
+    CHECK_EQ(files_in("content"), 0);
+    stop();
+}
+
 TEST(bytes_that_were_undone_are_shared_with_nobody)
 {
     start();
