@@ -8,7 +8,7 @@
 
 #define WALKS 128
 #define WALK_TEXT_MAX 160
-#define FILES 256
+#define FILES 256 /* as many as g_place_of can name */
 #define FILE_WAYS 4
 
 struct kept_walk {
@@ -34,6 +34,7 @@ struct kept_file {
 static lock_word g_lock;
 LARGE_TABLE static struct kept_walk g_walks[WALKS];
 LARGE_TABLE static struct kept_file g_files[FILES];
+LARGE_TABLE static uint8_t g_place_of[OWNER_OPEN_MAX]; /* by handle: in g_files, when last kept */
 static unsigned g_turn;
 static uint32_t g_era = 1; /* counts the forks that led here; what is older is the parent's */
 
@@ -97,7 +98,8 @@ static bool attr_of(const struct ring *ring, const struct kept_walk *walk,
                     struct volume_attr *ret_attr)
 {
     const struct kept_file *file = file_of(walk->volume, walk->ino);
-    return file && owner_published(&ring->published, file->handle, ret_attr, false) &&
+    return file && atomic_load(&ring->kept[file->handle % OWNER_OPEN_MAX]) == g_fs.client + 1 &&
+           owner_published(&ring->published, file->handle, ret_attr, false) &&
            ret_attr->ino == walk->ino;
 }
 
@@ -189,23 +191,39 @@ static struct kept_file *place_for(uint32_t volume, uint64_t ino)
     return &ways[g_turn++ % FILE_WAYS];
 }
 
-bool volume_kept_close(struct ring *ring, struct request *rq)
+/* What was kept under this handle before is closed by now, for it is another file's. */
+static void forget_handle(uint32_t handle)
 {
-    if (!(rq->flags & REQUEST_KEEP) || !is_ours(rq))
-        return false;
+    struct kept_file *before = &g_files[g_place_of[handle % OWNER_OPEN_MAX]];
+    if (before->handle == handle)
+        before->handle = 0;
+}
+
+/* With the lock. */
+static bool keep(struct ring *ring, struct request *rq)
+{
     struct volume_attr attr;
     uint32_t handle = rq->handle;
+    forget_handle(handle);
     atomic_store(&ring->kept[handle % OWNER_OPEN_MAX], rq->client + 1);
     /* Who takes its last name away looks for it after that: one of us two sees the other. */
     if (!owner_published(&ring->published, handle, &attr, false) || attr.ino != rq->ino ||
         attr.nlink == 0)
         return !take_back(ring, handle);
-    lock_acquire(&g_lock);
     struct kept_file *file = place_for(rq->volume, rq->ino);
     rq->handle = is_there(file) ? file->handle : 0;
     *file =
         (struct kept_file){.ino = rq->ino, .volume = rq->volume, .handle = handle, .era = g_era};
-    bool done = rq->handle == 0 || !take_back(ring, rq->handle);
+    g_place_of[handle % OWNER_OPEN_MAX] = (uint8_t)(file - g_files);
+    return rq->handle == 0 || !take_back(ring, rq->handle);
+}
+
+bool volume_kept_close(struct ring *ring, struct request *rq)
+{
+    if (!(rq->flags & REQUEST_KEEP) || !is_ours(rq))
+        return false;
+    lock_acquire(&g_lock);
+    bool done = keep(ring, rq);
     lock_release(&g_lock);
     return done;
 }

@@ -533,6 +533,33 @@ TEST(a_file_that_was_closed_takes_no_room_without_a_name)
     CHECK_EQ(do_open("/data/kept", O_RDONLY, 0), -ENOENT);
 }
 
+/* What the server closed of the kept files, it gives other files the handles of. */
+TEST(a_kept_file_is_never_taken_for_another)
+{
+    enum { FILES = 900 };
+    char path[32], text[32];
+    unsigned wrong = 0;
+    CHECK_EQ(in_child(child_does_nothing, NULL), 0);
+    for (int i = 0; i < FILES; i++) {
+        (void)snprintf(path, sizeof path, "/data/one-of-many-%d", i);
+        put_text(path, path);
+    }
+    for (int turn = 0; turn < 2; turn++) {
+        for (int i = 0; i < FILES; i++) {
+            (void)snprintf(path, sizeof path, "/data/one-of-many-%d", i);
+            if (turn == 0 || i % 3 != 0)
+                wrong += strcmp(get_text(path), path) != 0;
+            if (turn == 0 && i % 3 == 0)
+                CHECK_EQ(call(sys_unlink, SYS_unlink, P(path), 0, 0, 0, 0), 0);
+            /* One that was read before. */
+            (void)snprintf(text, sizeof text, "/data/one-of-many-%d", MAX(i - 7, 1));
+            if (MAX(i - 7, 1) % 3 != 0)
+                wrong += strcmp(get_text(text), text) != 0;
+        }
+    }
+    CHECK_EQ(wrong, 0);
+}
+
 /* Files that are only kept are closed before anybody is told that there are too many. */
 TEST(kept_files_make_room_for_open_ones)
 {
