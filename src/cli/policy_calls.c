@@ -3,6 +3,7 @@
 #include "base/hex.h"
 #include "cli/kbs_client.h"
 #include "cli/policy.h"
+#include "cli/volume_cli.h"
 #include "crypto/base64.h"
 #include "crypto/crypto.h"
 
@@ -358,18 +359,6 @@ static json_t *order_pack(json_t *in, int count, char **words, struct error *e)
     return NULL;
 }
 
-/* Paths are the owner's own, or somebody's with the owner's key; control bytes do not reach the terminal. */
-static void path_print(const char *path)
-{
-    fputs("  erase ", stdout);
-    for (; path && *path; path++)
-        if ((unsigned char)*path < ' ' || *path == 127)
-            printf("\\x%02x", (unsigned char)*path);
-        else
-            putchar(*path);
-    putchar('\n');
-}
-
 static void ordered_print(const json_t *out)
 {
     const json_t *keys = json_object_get(out, "erase_keys"), *path;
@@ -387,7 +376,14 @@ static void ordered_print(const json_t *out)
         puts("  rewrite");
     else if (json_is_true(json_object_get(out, "rekey")))
         puts("  rekey");
-    json_array_foreach(json_object_get(out, "erase"), i, path) path_print(json_string_value(path));
+    /* Paths are the owner's own, or somebody's with the owner's key. */
+    json_array_foreach(json_object_get(out, "erase"), i, path)
+    {
+        const char *text = json_string_value(path);
+        fputs("  erase ", stdout);
+        volume_name_print(stdout, text ? text : "");
+        putchar('\n');
+    }
 }
 
 static int verb_volume(struct call *call, const char *word, const char *volume, int count,

@@ -89,13 +89,20 @@ int volume_path_parent(struct volume *v, const char *path, uint64_t *ret_dir,
     return volume_path_find(v, head, true, ret_dir);
 }
 
+/* Also of the control characters U+0080 to U+009F, which terminals obey too: U+009B is ESC and '['. */
+static bool steers(const unsigned char *c, const unsigned char *start)
+{
+    bool second = c > start && c[-1] == 0xc2 && c[0] >= 0x80 && c[0] < 0xa0;
+    return c[0] < 0x20 || c[0] == 0x7f || second || (c[0] == 0xc2 && c[1] >= 0x80 && c[1] < 0xa0);
+}
+
 void volume_name_print(FILE *to, const char *name)
 {
-    for (; *name; name++) {
-        unsigned char c = (unsigned char)*name;
-        if (c < 0x20 || c == 0x7f || c == '\\')
-            fprintf(to, "\\x%02x", c);
+    const unsigned char *start = (const unsigned char *)name;
+    for (const unsigned char *c = start; *c; c++) {
+        if (steers(c, start) || *c == '\\')
+            fprintf(to, "\\x%02x", *c);
         else
-            fputc(c, to);
+            fputc(*c, to);
     }
 }

@@ -239,12 +239,12 @@ def owners_order_what_is_done_to_a_volume_and_see_it(broker):
     code, out = broker.call("put", path)
     tap.equal(code, 0, out)
     tap.equal(broker.call("volume", "demo/kept", "data"), (0, "nothing waits\n"))
-    code, out = broker.call("volume", "demo/kept", "data", "erase", "/a", "/b\x1b")
+    code, out = broker.call("volume", "demo/kept", "data", "erase", "/a", "/b\x1b\x9b\u00e9")
     tap.true(code == 0 and out.endswith("done when data is opened next\n"), out)
     number = out.split()[1].rstrip(":")
     code, out = broker.call("volume", "demo/kept", "data")
     tap.equal((code, out), (0, f"order {number} waits for the next opening\n"
-                               "  erase /a\n  erase /b\\x1b\n"))
+                               "  erase /a\n  erase /b\\x1b\\xc2\\x9b\u00e9\n"))
     code, out = broker.call("volume", "demo/kept", "data", "rekey")
     tap.equal(code, 0, out)
     out = broker.call("volume", "demo/kept", "data")[1]
