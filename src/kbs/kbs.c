@@ -96,10 +96,12 @@ static int state_restore(struct kbs *kbs, struct error *e)
     /* They were given by another clock, perhaps of another machine: each runs for a whole term from now. */
     if (r == 0)
         r = store_leases_restart(kbs->store, kbs->now_ms() + kbs->manifest->lease_term_ms);
-    if (r < 0)
-        return r;
-    r = store_request_end(kbs->store, true);
-    return r < 0 ? r : store_commit(kbs->store);
+    /* Also what failed is ended, or the next call would go on inside it. */
+    int ended = store_request_end(kbs->store, r == 0);
+    if (r == 0)
+        r = ended;
+    int committed = store_commit(kbs->store);
+    return r < 0 ? r : committed;
 }
 
 int kbs_prepare(struct manifest *manifest, const char *dir, const struct key256 *seal_key,

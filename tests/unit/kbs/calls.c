@@ -563,4 +563,24 @@ TEST(an_older_state_is_found_by_who_has_seen_a_newer_one)
     REQUIRE(unlink(older) == 0);
 }
 
+static void audit_key_put(struct slice value)
+{
+    REQUIRE(store_request_begin(g_kbs->store) == 0);
+    REQUIRE(store_setting_put(g_kbs->store, "audit-key", value) == 0);
+    REQUIRE(store_request_end(g_kbs->store, true) == 0 && store_commit(g_kbs->store) == 0);
+}
+
+TEST(a_state_that_cannot_be_restored_leaves_nothing_open)
+{
+    SCOPED(buf_done) struct buf key = {0};
+    struct error e = {0};
+    REQUIRE(store_setting_get(g_kbs->store, "audit-key", &key) == 0);
+    audit_key_put(slice_of_text("short"));
+    CHECK_EQ(kbs_restore(g_kbs, &e), -EBADMSG);
+    CHECK(!g_kbs->restored && !store_busy(g_kbs->store));
+    audit_key_put(buf_slice(&key));
+    CHECK_EQ(kbs_restore(g_kbs, NULL), 0);
+    CHECK(g_kbs->restored && !store_busy(g_kbs->store));
+}
+
 TAP_MAIN()
