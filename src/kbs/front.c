@@ -73,14 +73,15 @@ static void keeper_closed(void *ctx, uint32_t connection)
 
 /* ---- calls ---- */
 
-/* Clients cannot make what waits for the keeper grow without end. */
+/* Clients cannot make what waits for the keeper grow without end. The status says "not now": for any
+ * other, the owner of a volume would take itself for replaced, and give the volume up. */
 static void busy_respond(struct http_request *req)
 {
     json_t *out = json_pack("{s:s, s:s, s:s, s:s}", "code", refusal_code(REFUSAL_LIMIT), "message",
                             refusal_message(REFUSAL_LIMIT), "remedy", refusal_remedy(REFUSAL_LIMIT),
                             "clause", "requests that wait");
     char *text = out ? json_dumps(out, JSON_COMPACT) : NULL;
-    http_respond_text(req, 429, "application/json", text ? text : "{\"code\":\"LIMIT_REACHED\"}");
+    http_respond_text(req, 503, "application/json", text ? text : "{\"code\":\"LIMIT_REACHED\"}");
     json_memory_free(text);
     json_decref(out);
 }

@@ -249,6 +249,8 @@ def what_waits_for_a_busy_keeper_does_not_grow_without_end(broker):
         os.kill(broker.process.pid, signal.SIGCONT)
     answers = [connection.getresponse() for connection in connections]
     codes = [json.loads(answer.read())["code"] for answer in answers]
+    # Who holds a volume must take it for "not now", never for having been replaced.
+    tap.equal({answer.status for answer, code in zip(answers, codes) if code == "LIMIT_REACHED"}, {503})
     tap.true(codes.count("NOT_OPERATOR") > 20 and "LIMIT_REACHED" in codes, codes)
     tap.equal(len(codes), codes.count("NOT_OPERATOR") + codes.count("LIMIT_REACHED"))
     tap.equal(tenants(broker), ["shop"])
