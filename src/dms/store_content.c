@@ -283,6 +283,13 @@ static int draft_append(int fd, off_t at, const struct content_draft *draft)
     return 0;
 }
 
+/* Room is given back; if it cannot be, the bytes are still no part of the content. */
+static void file_cut(int fd, int64_t size)
+{
+    int r = ftruncate(fd, (off_t)size);
+    (void)r;
+}
+
 int content_grow(struct store *store, int64_t key, const struct content_draft *draft,
                  int64_t *ret_key)
 {
@@ -312,13 +319,31 @@ int content_grow(struct store *store, int64_t key, const struct content_draft *d
         r = derived_forget(store, key);
     if (r == 0)
         r = derived_want(store, store->content_next, fd, (struct slice){0});
-    (void)close(fd);
     if (r == 0)
         r = store_run(store, STMT_CONTENT_GROW, "iii", key, store->content_next,
                       size + draft->size);
+    if (r < 0)
+        file_cut(fd, size);
+    (void)close(fd);
     if (r == 0)
         *ret_key = store->content_next++;
     return r;
+}
+
+void content_cut(struct store *store, int64_t grown, int64_t size)
+{
+    SCOPED(arena_done) struct arena arena = {.size_max = 256};
+    char *file = NULL;
+    {
+        SCOPED(stmt_donep) sqlite3_stmt *stmt = store_query(store, STMT_CONTENT_FACTS, "i", grown);
+        if (stmt && store_step(store, stmt) == 1)
+            file = column_text(stmt, 2, &arena);
+    }
+    int fd = file ? file_open(store, file, O_RDWR) : -ENOENT;
+    if (fd < 0)
+        return;
+    file_cut(fd, size);
+    (void)close(fd);
 }
 
 int content_load(struct store *store, int64_t key, struct buf *bytes, int *ret_fd,

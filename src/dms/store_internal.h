@@ -78,6 +78,9 @@ must_check int content_ref(struct store *store, int64_t key, int by);
  * then. */
 must_check int content_grow(struct store *store, int64_t key, const struct content_draft *draft,
                             int64_t *ret_key);
+/* In the step that content_grow() gave `grown` in, and that will be undone: the file has `size` bytes
+ * again, as before. */
+void content_cut(struct store *store, int64_t grown, int64_t size);
 /* Deletes the files whose rows are gone. */
 void content_sweep(struct store *store);
 /* After a crash: settles what is in incoming/. */

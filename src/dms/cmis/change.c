@@ -282,13 +282,17 @@ static int content_grown(struct cmis_call *cmis, struct row *row, int64_t conten
 /* Behind a large content of its own the bytes are written in place; others are copied. */
 static int content_append(struct cmis_call *cmis, struct row *row)
 {
-    int64_t content = 0, size = 0;
+    int64_t content = 0, size = row->size;
     const char *mime, *name;
     int r = row->is_pwc ? 0 : hold_check(cmis->store, row->node.key, cmis->now_ms, NULL);
     if (r == 0)
         r = row->content ? content_grow(cmis->store, row->content, cmis->draft, &content) : -EMLINK;
-    if (r == 0)
-        return content_grown(cmis, row, content);
+    if (r == 0) {
+        r = content_grown(cmis, row, content);
+        if (r < 0) /* such as over a quota */
+            content_cut(cmis->store, content, size);
+        return r;
+    }
     if (r != -EMLINK)
         return cmis_fail_errno(cmis, r);
     if (row->content) {
