@@ -6,6 +6,7 @@ With poppler-utils and libvips-tools where they are; what hostile contents could
 with DERIVE_TOOL in its place.
 """
 import contextlib
+import json
 import os
 import shutil
 import sqlite3
@@ -116,6 +117,34 @@ def what_was_made_goes_with_its_document():
         server.stop()
         tables = tables_of(server.directory)
         tap.equal(tables, {"content": 0, "derived": 0, "to_derive": 0, "awaiting": 0, "extract": 0})
+
+
+@tap.test
+def who_may_not_read_a_document_gets_nothing_that_was_made_of_it():
+    if not REAL:
+        raise tap.Skip("poppler-utils is needed")
+    with dms_server.own_server(PROGRAM) as server:
+        key = put(server, "secret.pdf", pdf("walrus"), "application/pdf")
+        until_made(server, 2)
+        auth = "eve:one-time-secret"
+        tap.equal(server.post("/api/users", {"name": "eve", "password": "one-time-secret"}).status, 201)
+        tap.equal(server.ask("/api/me/password", "-X", "PUT", "-d", json.dumps(
+            {"old": "one-time-secret", "new": "another-secret"}), auth=auth).status, 204)
+        auth = "eve:another-secret"
+        cmis = f"/cmis/browser/coffer/root?objectId={key}&cmisselector="
+        ways = (f"/api/documents/{key}/text", f"/api/documents/{key}/thumbnail",
+                f"{cmis}content&streamId=text", f"{cmis}content&streamId=thumbnail",
+                f"{cmis}renditions&renditionFilter=*")
+        tap.equal([server.ask(way, auth=auth).status for way in ways], [200] * len(ways))
+        closed = {"inherits": False, "entries": [{"principal": "admin", "permission": "all"}]}
+        tap.equal(server.ask(f"/api/nodes/{key}/acl", "-X", "PUT", "-d", json.dumps(closed)).status, 200)
+        tap.equal([server.ask(way, auth=auth).status for way in ways], [404] * len(ways))
+        tap.equal(server.ask("/api/search?q=walrus", auth=auth).json["items"], [])
+        # A copy of the same bytes is a document of its own.
+        mine = server.ask("/api/files/mine.pdf", "-X", "PUT", "--data-binary", "@-", "-H",
+                          "Content-Type: application/pdf", auth=auth, stdin=pdf("walrus")).json["id"]
+        until_made(server, 4)
+        tap.equal(server.ask(f"/api/documents/{mine}/text", auth=auth).body.split(), [b"walrus"])
 
 
 def words_of(directory):
