@@ -111,8 +111,12 @@ static int version_begin(struct export *export, struct buf *out)
     if (!version->file)
         return 0;
     int r = content_load(export->store, version->content, &bytes, &export->fd, &size);
+    if (r == -ENOENT) { /* purged since it was described; otherwise its content is damaged */
+        int there = export_version_there(export->store, export->node.node.key, version->number);
+        return there == 1 ? -EIO : there;
+    }
     if (r < 0)
-        return r == -ENOENT ? -EIO : r;
+        return r;
     const struct tar_member member = {version->file, (uint64_t)size, version->created_ms / 1000};
     r = tar_head(&member, out);
     export->size = (uint64_t)size;

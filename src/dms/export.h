@@ -25,6 +25,7 @@ must_check int export_write(struct export *export, struct buf *out, bool *ret_en
                        "version.comment, version.pwc, version.name, content.digest FROM version " \
                        "LEFT JOIN content ON content.key = version.content "                      \
                        "WHERE version.node = ?1 ORDER BY version.number")                         \
+    S(EXPORT_THERE, "SELECT 1 FROM version WHERE node = ?1 AND number = ?2")                      \
     S(EXPORT_TYPES, "SELECT id, definition FROM cmis_type ORDER BY id")                           \
     S(EXPORT_FILED, "SELECT parent FROM filing WHERE node = ?1 ORDER BY parent")                  \
     S(EXPORT_RELATION, "SELECT source_id, target_id FROM relationship WHERE node = ?1")

@@ -119,6 +119,13 @@ int export_node_next(struct store *store, struct arena *arena, int64_t after,
     return r;
 }
 
+int export_version_there(struct store *store, int64_t node, int64_t number)
+{
+    SCOPED(stmt_donep)
+    sqlite3_stmt *stmt = store_query(store, STMT_EXPORT_THERE, "ii", node, number);
+    return stmt ? store_step(store, stmt) : -EIO;
+}
+
 /* The parts about the whole store */
 
 static int end(struct json *json, int r)

@@ -28,4 +28,7 @@ must_check int export_json_types(struct store *store, int64_t now_ms, struct buf
 must_check int export_json_node(struct store *store, const struct export_node *node,
                                 struct buf *out);
 
+/* 1: it is there still; 0: it is not. -errno. */
+must_check int export_version_there(struct store *store, int64_t node, int64_t number);
+
 #endif

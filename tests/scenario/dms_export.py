@@ -159,6 +159,25 @@ def a_content_that_cannot_be_opened_is_said_to_be_damaged():
 
 
 @tap.test
+def a_purge_does_not_break_the_archive_off():
+    with dms_server.own_server(PROGRAM) as server:
+        key = document(server, "purged", dms_server.noise(30_000_000))
+        good(server.ask(f"/api/documents/{key}/content", "-X", "PUT", "--data-binary", "second"))
+        last = document(server, "last", b"whole")
+        with subprocess.Popen(server.command("/api/export"), stdout=subprocess.PIPE) as reader:
+            data = reader.stdout.read(100)  # the rest finds no room on its way
+            send(server, "DELETE", f"/api/documents/{key}")
+            send(server, "DELETE", f"/api/trash/{key}")
+            data += reader.stdout.read()
+        tap.equal(reader.returncode, 0)
+        archive = Archive(data)
+        first, second = archive.node(key)["versions"]
+        tap.equal(hashlib.sha256(archive.files[first["file"]]).hexdigest(), first["sha256"])
+        tap.true(second["file"] not in archive.files, "what was gone when its turn came")
+        tap.equal(archive.files[archive.node(last)["versions"][0]["file"]], b"whole")
+
+
+@tap.test
 def a_content_that_is_cut_off_breaks_the_archive_off():
     with dms_server.own_server(PROGRAM) as server:
         document(server, "short", LARGE)
