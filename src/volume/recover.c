@@ -721,7 +721,7 @@ static int recover(struct recovery *rc, const struct volume_head *head)
     if (v->cut_size > 0)
         LOG_WARNING("unsynced end of the log was cut", LOG_INT("bytes", v->cut_size),
                     LOG_INT("commit", rc->sequence));
-    v->was_closed = v->superblock.closed && rc->count == 0;
+    v->closed_epoch = v->superblock.closed && rc->count == 0 ? v->superblock.epoch : 0;
     v->sequence = v->durable_sequence = rc->sequence;
     v->reported_sequence = head ? head->sequence : 0;
     memcpy(v->tag, rc->tag, sizeof v->tag);

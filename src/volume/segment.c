@@ -164,7 +164,7 @@ static int segment_begin(struct volume *v, const struct segment_header *h, uint6
 
 bool segment_is_shared(const struct volume *v, uint64_t id)
 {
-    return v->has_authority && v->mode != VOLUME_MODE_NONE && !v->was_closed &&
+    return v->has_authority && v->mode != VOLUME_MODE_NONE && v->closed_epoch == 0 &&
            id >> 32 != v->epoch;
 }
 

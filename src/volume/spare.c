@@ -32,6 +32,15 @@ static struct spare spare_pop(struct volume *v, bool largest)
     return file;
 }
 
+/* May somebody still have it open and write to it? An owner that was fenced while it stood still may,
+ * however many came after it; one that closed the volume does not. */
+static bool is_anothers(const struct volume *v, uint64_t file)
+{
+    uint64_t epoch = file >> 32;
+    return v->has_authority && v->mode != VOLUME_MODE_NONE && epoch != v->epoch &&
+           epoch != v->closed_epoch;
+}
+
 void segment_give_back(struct volume *v, uint64_t file)
 {
     struct spare given = {.file = file};
@@ -39,7 +48,7 @@ void segment_give_back(struct volume *v, uint64_t file)
     if (v->backend->ops->size(v->backend, file, &given.size) < 0)
         given.size = 0;
     v->host_size += given.size;
-    if (given.size < SEGMENT_STEP_MIN || given.size > kept_max || segment_is_shared(v, file)) {
+    if (given.size < SEGMENT_STEP_MIN || given.size > kept_max || is_anothers(v, file)) {
         gone_add(v, &given);
         return;
     }

@@ -143,7 +143,7 @@ struct volume {
     uint64_t epoch; /* of this opening */
     uint8_t opening_id[16];
     bool opening_logged;
-    bool was_closed;        /* the opening before this one ended cleanly */
+    uint64_t closed_epoch;  /* of the opening before this one, if that ended cleanly; 0 */
     uint32_t segments_made; /* in this opening */
 
     struct segment *segments; /* ascending by id */
@@ -237,10 +237,10 @@ must_check int segment_rotate(struct volume *v, uint64_t size);
 /* Makes the active segment's space ready up to `size`. -ENOSPC. */
 must_check int segment_grow(struct volume *v, uint64_t size, bool bulk);
 void segments_aead_drop(struct volume *v, unsigned keep);
-/* Gives back what the published checkpoint does not need. */
-/* May another node, that does not know yet that it is fenced, still append to that file? Then it is
- * neither cut nor used again. */
+/* May another node, that does not know yet that it is fenced, have appended to that file what a
+ * successor takes over? Then it is not cut. */
 must_check bool segment_is_shared(const struct volume *v, uint64_t id);
+/* Gives back what the published checkpoint does not need. */
 void segments_release(struct volume *v, uint64_t sequence);
 void live_add(struct volume *v, uint64_t segment, int64_t size);
 must_check int superblock_write(struct volume *v);

@@ -7,9 +7,12 @@
 #include "support.h"
 #include "tap.h"
 
+#include <dirent.h>
+#include <fcntl.h>
 #include <stdlib.h>
 #include <sys/syscall.h>
 #include <time.h>
+#include <unistd.h>
 
 enum { NODES = 2, EVENTS = 80, FILES_MAX = EVENTS * 8 };
 #define SECOND ((int64_t)1000000000)
@@ -388,6 +391,121 @@ TEST(two_owners_never_both_acknowledge)
            (unsigned long long)refused, (unsigned long long)late);
     CHECK_EQ(bad, 0);
     CHECK(one || (acknowledged > 1000 && refused > 100));
+}
+
+/* --- who is fenced may sleep through more than one successor --- */
+
+static struct volume *owner_open(const char *path, struct volume_backend **disk,
+                                 struct test_authority *authority, bool create)
+{
+    static struct volume_backend_ops ops;
+    struct volume *v = NULL;
+    REQUIRE(volume_dir_open(path, true, disk) == 0);
+    ops = *(*disk)->ops;
+    ops.lock = no_lock;
+    ops.unlock = no_unlock;
+    (*disk)->ops = &ops;
+    struct volume_options options = test_options(*disk);
+    options.authority = &authority->ops;
+    options.mode = VOLUME_MODE_PERIODIC;
+    REQUIRE(!create || volume_create(&options, 0, 0, NULL) == 0);
+    REQUIRE(volume_open(&options, &v, NULL) == 0);
+    return v;
+}
+
+static uint64_t file_fill(struct volume *v, const char *name, uint64_t ino, uint8_t byte)
+{
+    static uint8_t bytes[1 << 20];
+    const struct volume_attr attr = {.mode = S_IFREG | 0600};
+    if (ino == 0)
+        REQUIRE(volume_make(v, VOLUME_ROOT_INO, name_of(name), &attr, (struct slice){0}, &ino) ==
+                0);
+    memset(bytes, byte, sizeof bytes);
+    for (unsigned i = 0; i < 3; i++)
+        REQUIRE(volume_write(v, ino, i * sizeof bytes, bytes, sizeof bytes) ==
+                (ssize_t)sizeof bytes);
+    REQUIRE(volume_sync(v, ino, false) == 0);
+    return ino;
+}
+
+struct seen {
+    char name[32];
+    int fd; /* held, so that its number stays its own */
+    ino_t ino;
+};
+
+/* The files of a volume, at most `max`. */
+static unsigned files_see(const char *path, struct seen *seen, unsigned max)
+{
+    unsigned count = 0;
+    DIR *dir = opendir(path);
+    REQUIRE(dir);
+    for (const struct dirent *d; (d = readdir(dir));) {
+        if (d->d_name[0] != '0')
+            continue;
+        REQUIRE(count < max);
+        seen[count].fd = openat(dirfd(dir), d->d_name, O_RDONLY);
+        REQUIRE(seen[count].fd >= 0);
+        (void)snprintf(seen[count].name, sizeof seen->name, "%s", d->d_name);
+        seen[count++].ino = d->d_ino;
+    }
+    closedir(dir);
+    return count;
+}
+
+static unsigned renamed_count(const struct seen *before, unsigned count, const struct seen *now,
+                              unsigned now_count)
+{
+    unsigned renamed = 0;
+    for (unsigned i = 0; i < count; i++)
+        for (unsigned k = 0; k < now_count; k++)
+            renamed += before[i].ino == now[k].ino && strcmp(before[i].name, now[k].name) != 0;
+    return renamed;
+}
+
+static void seen_done(const struct seen *seen, unsigned count)
+{
+    for (unsigned i = 0; i < count; i++)
+        (void)close(seen[i].fd);
+}
+
+/* The second closed cleanly; the first, on whose descriptors that has no bearing, wakes up after it. */
+TEST(a_file_that_an_owner_may_still_write_to_is_not_used_again)
+{
+    char path[] = "/tmp/coffer-owners-XXXXXX", command[64];
+    static struct seen of_first[64], of_second[64], now[64];
+    struct volume_backend *disks[3];
+    struct test_authority authority;
+    test_authority_init(&authority);
+    REQUIRE(mkdtemp(path));
+    platform_set(&platform_sim);
+    struct volume *first = owner_open(path, &disks[0], &authority, true);
+    uint64_t inos[3];
+    for (unsigned i = 0; i < 3; i++)
+        inos[i] = file_fill(first, (const char *[]){"a", "b", "c"}[i], 0, 1);
+    (void)file_fill(first, NULL, inos[1], 1);
+    unsigned first_count = files_see(path, of_first, ARRAY_COUNT(of_first));
+    struct volume *second = owner_open(path, &disks[1], &authority, false);
+    (void)file_fill(second, NULL, inos[0], 2);
+    CHECK_EQ(volume_close(second), 0);
+    unsigned second_count = files_see(path, of_second, ARRAY_COUNT(of_second));
+    struct volume *third = owner_open(path, &disks[2], &authority, false);
+    for (unsigned turn = 0; turn < 16; turn++)
+        for (unsigned i = 0; i < 3; i++)
+            (void)file_fill(third, NULL, inos[i], 3);
+    unsigned now_count = files_see(path, now, ARRAY_COUNT(now));
+    CHECK_EQ(renamed_count(of_first, first_count, now, now_count), 0);
+    CHECK(renamed_count(of_second, second_count, now, now_count) > 0); /* the others are */
+    CHECK_EQ(volume_check(third, NULL, NULL), 0);
+    seen_done(of_first, first_count);
+    seen_done(of_second, second_count);
+    seen_done(now, now_count);
+    volume_abandon(first);
+    CHECK_EQ(volume_close(third), 0);
+    for (unsigned i = 0; i < 3; i++)
+        volume_dir_close(disks[i]);
+    (void)snprintf(command, sizeof command, "rm -r %s", path);
+    CHECK_EQ(system(command), 0);
 }
 
 TAP_MAIN()
