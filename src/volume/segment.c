@@ -117,7 +117,7 @@ int segment_aead(struct volume *v, uint64_t id, struct aead **ret_aead)
 /* A file for a new segment: one that was given back, or a new one. *ret_size is its size. */
 static int file_take(struct volume *v, uint64_t id, uint64_t want, uint64_t *ret_size)
 {
-    v->names_dirty = true;
+    v->names_changed++;
     int r = spare_take(v, id, ret_size);
     if (r != -ENOENT)
         return r;
@@ -212,11 +212,10 @@ int segment_rotate(struct volume *v, uint64_t wanted)
     int r;
     if (v->active != 0 && v->durable_sequence < v->sequence) {
         r = v->backend->ops->sync(v->backend, v->active);
-        if (r == 0 && v->names_dirty)
-            r = v->backend->ops->sync_names(v->backend);
+        if (r == 0)
+            r = names_sync(v);
         if (r < 0)
             return volume_stop(v, r);
-        v->names_dirty = false;
         v->durable_sequence = v->sequence;
     }
     h.segment = v->epoch << 32 | ++v->segments_made;

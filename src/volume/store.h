@@ -153,7 +153,7 @@ struct volume {
     unsigned spare_count;
     struct spare gone[GONE_MAX]; /* to be removed, a piece at a time */
     unsigned gone_count;
-    bool names_dirty;
+    uint64_t names_changed, names_synced; /* counts of changes: made, and known to be on the disk */
     uint64_t clock;
 
     struct batch batch;
@@ -330,6 +330,8 @@ void upkeep(struct volume *v);
 
 /* Syncs up to the newest batch and reports it. -EAGAIN: it could not be reported now. */
 must_check int durable_now(struct volume *v);
+/* Syncs the names if any changed since; with the lock, and the host's call is waited for. */
+must_check int names_sync(struct volume *v);
 /* Ends an operation that may have changed something: upkeep, unlock, and a waiting checkpoint on its
  * way, others going on meanwhile. */
 void volume_finish(struct volume *v);

@@ -35,15 +35,24 @@ static struct volume_head head_now(const struct volume *v)
     return head;
 }
 
+int names_sync(struct volume *v)
+{
+    if (v->names_synced == v->names_changed)
+        return 0;
+    int r = v->backend->ops->sync_names(v->backend);
+    if (r == 0)
+        v->names_synced = v->names_changed;
+    return r;
+}
+
 int durable_now(struct volume *v)
 {
     if (v->durable_sequence < v->sequence) {
         int r = v->active ? v->backend->ops->sync(v->backend, v->active) : 0;
-        if (r == 0 && v->names_dirty)
-            r = v->backend->ops->sync_names(v->backend);
+        if (r == 0)
+            r = names_sync(v);
         if (r < 0)
             return volume_stop(v, r);
-        v->names_dirty = false;
         v->durable_sequence = v->sequence;
     }
     struct volume_head head = head_now(v);
@@ -90,18 +99,21 @@ static int disk_sync(struct volume *v, const struct volume_head *head, uint64_t 
 {
     const struct volume_backend_ops *ops = v->backend->ops;
     volume_lock(v);
-    bool durable = v->durable_sequence >= head->sequence, names = v->names_dirty;
+    bool durable = v->durable_sequence >= head->sequence;
+    uint64_t names = v->names_changed;
+    bool names_due = names != v->names_synced;
     int stopped = v->stopped;
-    v->names_dirty = v->names_dirty && durable;
     volume_unlock(v);
     if (durable)
         return 0;
     if (stopped)
         return -EIO; /* a sync that failed once may have thrown away what it was for */
     int r = ops->sync(v->backend, active);
-    if (r == 0 && names)
+    if (r == 0 && names_due)
         r = ops->sync_names(v->backend);
     volume_lock(v);
+    if (r == 0)
+        v->names_synced = MAX(v->names_synced, names);
     /* A segment that is gone was synced, or all in it superseded, before. */
     if (r == -ENOENT && v->durable_sequence >= head->sequence)
         r = 0;

@@ -142,7 +142,7 @@ static int create(struct volume *v, uint32_t uid, uint32_t gid)
     if (r == 0)
         r = ops->write(v->backend, VOLUME_SUPERBLOCK_FILE, 0, zeros, sizeof zeros);
     v->host_size = sizeof zeros;
-    v->names_dirty = true;
+    v->names_changed++;
     if (r == 0)
         r = master_renew(v);
     v->erase_epoch = v->has_authority && v->authority.erase_key ? 1 : 0;

@@ -170,4 +170,76 @@ TEST(volume_in_a_directory_serves_many_threads)
     CHECK_EQ(system(command), 0);
 }
 
+/* --- names are on the disk before the superblock leads to them --- */
+
+static struct volume_backend_ops g_plain_ops, g_watched_ops;
+static bool g_names_unsynced, g_hook;
+static unsigned g_too_early;
+
+static int watched_create(struct volume_backend *b, uint64_t file)
+{
+    g_names_unsynced = true;
+    return g_plain_ops.create(b, file);
+}
+
+static int watched_rename(struct volume_backend *b, uint64_t from, uint64_t to)
+{
+    g_names_unsynced = true;
+    return g_plain_ops.rename(b, from, to);
+}
+
+static int watched_sync_names(struct volume_backend *b)
+{
+    g_names_unsynced = false;
+    return g_plain_ops.sync_names(b);
+}
+
+static int watched_write(struct volume_backend *b, uint64_t file, uint64_t offset,
+                         const void *bytes, size_t size)
+{
+    g_too_early += file == VOLUME_SUPERBLOCK_FILE && g_names_unsynced;
+    return g_plain_ops.write(b, file, offset, bytes, size);
+}
+
+/* While one waits for the disk, somebody else writes a checkpoint. */
+static int watched_sync(struct volume_backend *b, uint64_t file)
+{
+    if (g_hook) {
+        g_hook = false;
+        CHECK_EQ(volume_snapshot_remove(g_volume, "before"), 0);
+    }
+    return g_plain_ops.sync(b, file);
+}
+
+TEST(a_sync_under_way_does_not_count_for_names_yet)
+{
+    const struct volume_attr attr = {.mode = S_IFREG | 0600};
+    struct volume_backend *backend;
+    uint64_t ino;
+    REQUIRE(volume_mem_new(&backend) == 0);
+    g_plain_ops = g_watched_ops = *backend->ops;
+    g_watched_ops.create = watched_create;
+    g_watched_ops.rename = watched_rename;
+    g_watched_ops.sync_names = watched_sync_names;
+    g_watched_ops.write = watched_write;
+    g_watched_ops.sync = watched_sync;
+    struct volume_options options = test_options(backend);
+    REQUIRE(volume_create(&options, 0, 0, NULL) == 0);
+    REQUIRE(volume_open(&options, &g_volume, NULL) == 0);
+    CHECK_EQ(volume_snapshot_make(g_volume, "before"), 0);
+    CHECK_EQ(volume_close(g_volume), 0);
+    backend->ops = &g_watched_ops;
+    REQUIRE(volume_open(&options, &g_volume, NULL) == 0);
+    CHECK_EQ(volume_make(g_volume, VOLUME_ROOT_INO, name_of("f"), &attr, (struct slice){0}, &ino),
+             0);
+    CHECK_EQ(volume_push(g_volume), 0);
+    CHECK(g_names_unsynced);
+    g_hook = true;
+    CHECK_EQ(volume_sync(g_volume, ino, false), 0);
+    CHECK(!g_hook && !g_names_unsynced);
+    CHECK_EQ(g_too_early, 0);
+    CHECK_EQ(volume_close(g_volume), 0);
+    volume_mem_free(backend);
+}
+
 TAP_MAIN()
