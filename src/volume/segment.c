@@ -162,19 +162,22 @@ static int segment_begin(struct volume *v, const struct segment_header *h, uint6
     return r;
 }
 
+static int superseded(struct volume *v);
+
 bool segment_is_shared(const struct volume *v, uint64_t id)
 {
     return v->has_authority && v->mode != VOLUME_MODE_NONE && v->closed_epoch == 0 &&
            id >> 32 != v->epoch;
 }
 
-/* Space that was made ready in segments that are not appended to any more. */
-static void segments_cut(struct volume *v)
+/* Space that was made ready in segments that are not appended to any more; `shared`: also in those that
+ * a fenced owner may still append to. */
+static void segments_cut(struct volume *v, bool shared)
 {
     for (unsigned i = 0; i < v->segment_count; i++) {
         struct segment_state *s = &v->segments[i].state;
         uint64_t size = round_up(s->used, BLOCK_SIZE);
-        if (s->id == v->active || size >= s->size || segment_is_shared(v, s->id) ||
+        if (s->id == v->active || size >= s->size || (!shared && segment_is_shared(v, s->id)) ||
             v->backend->ops->truncate(v->backend, s->id, size) < 0)
             continue;
         v->host_size -= s->size - size;
@@ -205,6 +208,12 @@ static int segment_file_make(struct volume *v, const struct segment_header *h, u
     return r == -EDQUOT ? -ENOSPC : r;
 }
 
+/* Does the authority say so now, and has nobody written a superblock since? */
+static bool is_present_owner(struct volume *v)
+{
+    return owner_confirm(v) == 0 && superseded(v) == 0;
+}
+
 int segment_rotate(struct volume *v, uint64_t wanted)
 {
     SCOPED(key256_wipe) struct key256 key;
@@ -228,10 +237,15 @@ int segment_rotate(struct volume *v, uint64_t wanted)
     struct aead *aead = NULL;
     if (r == 0)
         r = aead_new(&key, &aead);
-    segments_cut(v); /* but not the old one: it goes on if there is no space for a new one */
+    segments_cut(v, false); /* but not the old one: it goes on if there is no space for a new one */
     uint64_t size_want = MAX(round_up(wanted, SEGMENT_STEP_MIN), (uint64_t)SEGMENT_STEP_MIN);
     if (r == 0)
         r = segment_file_make(v, &h, round_up(wanted / 2, BLOCK_SIZE), size_want);
+    /* A crashed owner's space is what this one begins with, or nothing could be deleted. */
+    if (r == -ENOSPC && v->active == 0 && is_present_owner(v)) {
+        segments_cut(v, true);
+        r = segment_file_make(v, &h, round_up(wanted / 2, BLOCK_SIZE), size_want);
+    }
     if (r < 0) {
         aead_free(aead);
         return r;
@@ -241,7 +255,7 @@ int segment_rotate(struct volume *v, uint64_t wanted)
     segment->aead = aead;
     segment->aead_used = ++v->clock;
     v->active = h.segment;
-    segments_cut(v);
+    segments_cut(v, false);
     return 0;
 }
 

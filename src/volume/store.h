@@ -330,6 +330,8 @@ void upkeep(struct volume *v);
 
 /* Syncs up to the newest batch and reports it. -EAGAIN: it could not be reported now. */
 must_check int durable_now(struct volume *v);
+/* 0: the authority answers, now, that this owner is the present one. All must be durable; with the lock. */
+must_check int owner_confirm(struct volume *v);
 /* Syncs the names if any changed since; with the lock, and the host's call is waited for. */
 must_check int names_sync(struct volume *v);
 /* Ends an operation that may have changed something: upkeep, unlock, and a waiting checkpoint on its

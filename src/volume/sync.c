@@ -35,6 +35,17 @@ static struct volume_head head_now(const struct volume *v)
     return head;
 }
 
+int owner_confirm(struct volume *v)
+{
+    struct volume_head head = head_now(v);
+    if (!v->has_authority)
+        return 0;
+    (void)pthread_mutex_lock(&v->report_lock);
+    int r = v->authority.report(v->authority.ctx, v->id, &head);
+    (void)pthread_mutex_unlock(&v->report_lock);
+    return r;
+}
+
 int names_sync(struct volume *v)
 {
     if (v->names_synced == v->names_changed)

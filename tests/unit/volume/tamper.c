@@ -295,7 +295,7 @@ TEST(volume_acknowledges_nothing_while_a_strict_authority_is_away)
 
 /* --- a full disk, a failing disk --- */
 
-TEST(volume_on_a_full_disk_refuses_cleanly_and_deletes_make_room)
+static void full_disk(const struct volume_authority *authority)
 {
     static uint8_t bytes[30000];
     static const struct volume_attr attr = {.mode = S_IFREG | 0600};
@@ -307,6 +307,8 @@ TEST(volume_on_a_full_disk_refuses_cleanly_and_deletes_make_room)
     platform_set(&platform_sim);
     REQUIRE(volume_fault_new(&b) == 0);
     struct volume_options options = test_options(b);
+    options.authority = authority;
+    options.mode = authority ? VOLUME_MODE_PERIODIC : VOLUME_MODE_NONE;
     REQUIRE(volume_create(&options, 0, 0, &e) == 0);
     REQUIRE(volume_open(&options, &v, &e) == 0);
     volume_fault_space(b, 3 << 20);
@@ -340,6 +342,19 @@ TEST(volume_on_a_full_disk_refuses_cleanly_and_deletes_make_room)
     }
     CHECK_EQ(volume_close(v), 0);
     volume_fault_free(b);
+}
+
+TEST(volume_on_a_full_disk_refuses_cleanly_and_deletes_make_room)
+{
+    full_disk(NULL);
+}
+
+/* Whoever opens it after a crash does not know whether somebody else still writes, and yet needs the
+ * space that was made ready for that. */
+TEST(volume_on_a_full_disk_is_opened_after_a_crash_and_deletes_make_room)
+{
+    test_authority_init(&g_authority);
+    full_disk(&g_authority.ops);
 }
 
 TEST(volume_stops_when_a_host_write_or_sync_fails_and_opens_again)
