@@ -429,7 +429,7 @@ static uint64_t file_fill(struct volume *v, const char *name, uint64_t ino, uint
 }
 
 struct seen {
-    char name[32];
+    char name[256];
     int fd; /* held, so that its number stays its own */
     ino_t ino;
 };
