@@ -520,10 +520,66 @@ static void of_vfork(void)
     show("pub/after-vfork");
 }
 
+/* The next program: what one who is not root has kept ends, and files go by the effective identity. */
+static void exec_self(void)
+{
+    fflush(stdout);
+    execl("/proc/self/exe", "users", ".", "after-exec", NULL);
+    printf("execl: %s\n", strerrorname_np(errno));
+    _exit(1);
+}
+
+static void after_exec(void)
+{
+    uid_t uid[3], gid[3];
+    SAY(getresuid(&uid[0], &uid[1], &uid[2]));
+    SAY(getresgid(&gid[0], &gid[1], &gid[2]));
+    printf("%d %d %d, %d %d %d\n", uid[0], uid[1], uid[2], gid[0], gid[1], gid[2]);
+    SAY_OPEN(open("f0", O_RDONLY));
+    SAY_OPEN(open("f700", O_RDONLY));
+    SAY(access("f0", R_OK));
+    SAY(chmod("f7", 07));
+    fflush(stdout);
+}
+
+static void of_exec(void)
+{
+    fflush(stdout);
+    if (fork() == 0) {
+        prctl(PR_SET_KEEPCAPS, 1, 0, 0, 0);
+        setgroups(0, NULL);
+        SAY(setresgid(OTHER_GROUP, OTHER_GROUP, OTHER_GROUP));
+        SAY(setresuid(OTHER, OTHER, OTHER));
+        caps(CAP(DAC_OVERRIDE) | CAP(FOWNER), true);
+        SAY_OPEN(open("f0", O_RDONLY));
+        exec_self();
+    }
+    wait(NULL);
+    if (fork() == 0) {
+        setgroups(0, NULL);
+        SAY(setresgid(OTHER_GROUP, OTHER_GROUP, 0));
+        SAY(setresuid(OTHER, OTHER, 0));
+        SAY_OPEN(open("f700", O_RDONLY));
+        exec_self();
+    }
+    wait(NULL);
+    if (fork() == 0) {
+        setfsgid(OTHER_GROUP);
+        setfsuid(OTHER);
+        SAY_OPEN(open("f700", O_RDONLY));
+        exec_self();
+    }
+    wait(NULL);
+}
+
 int main(int argc, char **argv)
 {
     if (argc < 2 || chdir(argv[1]) < 0)
         return 1;
+    if (argc > 2) {
+        after_exec();
+        return 0;
+    }
     umask(022);
     if (geteuid() != 0) {
         printf("not root\n");
@@ -573,5 +629,6 @@ int main(int argc, char **argv)
     capabilities();
     of_threads();
     of_vfork();
+    of_exec();
     return 0;
 }

@@ -12,6 +12,7 @@
 #include "runtime/process/thread_end.h"
 #include "runtime/syscall/call.h"
 #include "runtime/syscall/entry.h"
+#include "runtime/vfs/vfs.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -191,6 +192,16 @@ static void drop_capabilities(void)
     (void)host_call(SYS_capset, &header, data);
 }
 
+/* Files go by the effective identity again, which is all that is left of a saved one. */
+static void settle_identity(void)
+{
+    long uid = host_call(SYS_geteuid), gid = host_call(SYS_getegid);
+    (void)host_call(SYS_setfsgid, gid);
+    (void)host_call(SYS_setfsuid, uid);
+    (void)host_call(SYS_setresgid, -1, -1, gid);
+    (void)host_call(SYS_setresuid, -1, -1, uid);
+}
+
 struct program *exec_take(struct thread *t)
 {
     struct process *process = t->process;
@@ -211,7 +222,7 @@ struct program *exec_take(struct thread *t)
     ending_over();
     if (atomic_load(&g_signal_dying) != 0)
         process_exit(0);
-    thread_end_await_all(process->pid);
+    thread_end_await_all(process->pid, t->tid);
     atomic_store(&process->thread_count, 1);
     atomic_store(&t->work, 0);
     t->signal_mask = g_pending_mask;
@@ -224,8 +235,10 @@ struct program *exec_take(struct thread *t)
     signal_reset_for_exec(t);
     close_marked();
     fork_waiter_release();
+    settle_identity();
     (void)host_call(SYS_prctl, PR_SET_KEEPCAPS, 0);
     drop_capabilities();
+    vfs_identity_changed();
     exposure_exec();
     timers_delete();
     memory_release_guest();

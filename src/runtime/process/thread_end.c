@@ -73,10 +73,11 @@ bool thread_end_begin(struct thread *t)
            atomic_compare_exchange_strong(place, &before, t->tid);
 }
 
-void thread_end_await_all(int pid)
+void thread_end_await_all(int pid, int self)
 {
     for (unsigned i = 0; i < PARTING_MAX; i++) {
-        while (!is_gone(pid, atomic_load(&g_parting[i])))
+        int tid = atomic_load(&g_parting[i]);
+        while (tid != self && !is_gone(pid, tid))
             (void)host_call(SYS_sched_yield);
         atomic_store(&g_parting[i], 0);
     }

@@ -20,7 +20,8 @@ must_check bool thread_end_begin(struct thread *t);
 void thread_end_prepare(struct thread *t);
 
 /* Before the guest's memory becomes another program's: no thread is left that the kernel would clear a
- * word in it for. Nobody starts threads meanwhile. */
-void thread_end_await_all(int pid);
+ * word in it for. Nobody starts threads meanwhile. The caller, `self`, may have the number of one that
+ * ended long ago. */
+void thread_end_await_all(int pid, int self);
 
 #endif

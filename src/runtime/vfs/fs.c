@@ -250,3 +250,8 @@ void fs_creds_changed(void)
     }
     thread_self()->creds = creds;
 }
+
+void vfs_identity_changed(void)
+{
+    fs_creds_changed();
+}

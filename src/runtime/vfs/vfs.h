@@ -52,6 +52,9 @@ must_check int vfs_fork_lock(void);
 void vfs_fork_parent(long pid);
 void vfs_fork_child(void);
 
+/* The calling thread may be somebody else at the host now, or have less capabilities. */
+void vfs_identity_changed(void);
+
 /* The directory that the program starts in, the host's or one on a volume; which files' rules there
  * are is no matter. Once, after vfs_init(). */
 must_check int vfs_start_in(const char *directory, struct error *e);
