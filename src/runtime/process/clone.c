@@ -10,7 +10,6 @@
 #include "runtime/process/fork.h"
 #include "runtime/process/process.h"
 #include "runtime/process/signal.h"
-#include "runtime/process/thread_end.h"
 #include "runtime/syscall/call.h"
 #include "runtime/syscall/entry.h"
 
@@ -146,8 +145,6 @@ static void *thread_main(void *arg)
     if (atomic_load(&process->thread_count_awaited))
         futex_wake(&process->thread_count, 1);
     libc_thread_ends();
-    if (t->clear_tid != 0)
-        thread_end_prepare(t);
     free(start);
     return NULL;
 }

@@ -9,7 +9,6 @@
 #include "runtime/process/fork.h"
 #include "runtime/process/process.h"
 #include "runtime/process/signal.h"
-#include "runtime/process/thread_end.h"
 #include "runtime/syscall/call.h"
 #include "runtime/syscall/entry.h"
 #include "runtime/vfs/vfs.h"
@@ -222,7 +221,6 @@ struct program *exec_take(struct thread *t)
     ending_over();
     if (atomic_load(&g_signal_dying) != 0)
         process_exit(0);
-    thread_end_await_all(process->pid, t->tid);
     atomic_store(&process->thread_count, 1);
     atomic_store(&t->work, 0);
     t->signal_mask = g_pending_mask;

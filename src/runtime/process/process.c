@@ -12,7 +12,6 @@
 #include "runtime/process/ending.h"
 #include "runtime/process/exec.h"
 #include "runtime/process/signal.h"
-#include "runtime/process/thread_end.h"
 #include "runtime/syscall/call.h"
 #include "runtime/syscall/entry.h"
 #include "runtime/vfs/vfs.h"
@@ -148,7 +147,8 @@ int process_start(void)
     return r;
 }
 
-void thread_tell_end(struct thread *t)
+/* Clears and wakes the guest's word for the end of the thread. */
+static void thread_tell_end(struct thread *t)
 {
     const int zero = 0;
     if (t->clear_tid != 0 && guest_put(t->clear_tid, &zero) == 0)
@@ -163,11 +163,9 @@ void thread_exit(struct thread *t, int status)
         process_exit(status);
     signal_block_all();
     robust_list_walk(t);
-    if (t == g_leader || t->clear_tid == 0 || !thread_end_begin(t)) {
-        robust_list_forget(); /* its memory may go before the host's thread does */
-        rseq_forget(t);
-        thread_tell_end(t);
-    }
+    robust_list_forget(); /* its memory may go before the host's thread does */
+    rseq_forget(t);
+    thread_tell_end(t);
     atomic_store(&g_exit_status, status);
     if (t == g_leader)
         atomic_fetch_sub(&process->thread_count, 1);

@@ -62,8 +62,6 @@ void rseq_forget(struct thread *t);
 void robust_list_walk(struct thread *t);
 /* The host no longer knows where the guest's list is. */
 void robust_list_forget(void);
-/* Clears and wakes the guest's word for the end of the thread. */
-void thread_tell_end(struct thread *t);
 
 /* At exec: the old program's POSIX timers end with it. */
 void timers_delete(void);
