@@ -101,7 +101,9 @@ static int head_tell_for_sync(struct volume *v, const struct volume_head *head, 
     volume_lock(v);
     (void)volume_stop(v, -EROFS);
     volume_unlock(v);
-    LOG_ERROR("the volume has another owner now", LOG_INT("error", r));
+    LOG_ERROR(r == -ESTALE ? "the volume has another owner now"
+                           : "the authority refuses this owner of the volume",
+              LOG_INT("error", r));
     return -EROFS;
 }
 

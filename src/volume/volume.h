@@ -51,7 +51,7 @@ struct volume_authority {
     int (*open)(void *ctx, const uint8_t id[VOLUME_ID_SIZE], const uint8_t opening_key_id[16],
                 struct volume_head *ret_head, struct error *e);
     /* Records a new head under `epoch`. -ESTALE: fenced, another owner has opened it. -EAGAIN: the
-     * authority cannot be reached now. */
+     * authority cannot be reached, or cannot say, now. Whatever else: this owner may not go on. */
     int (*report)(void *ctx, const uint8_t id[VOLUME_ID_SIZE], const struct volume_head *head);
     /* The last head of a clean close; releases the lease. */
     int (*close)(void *ctx, const uint8_t id[VOLUME_ID_SIZE], const struct volume_head *head);

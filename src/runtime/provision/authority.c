@@ -157,12 +157,12 @@ struct volume_lease authority_lease_read(const json_t *answer, int64_t asked_ns)
     return (struct volume_lease){asked_ns, MAX(0, MIN(term_ms, TERM_MAX_MS)) * 1000000};
 }
 
-/* How long until another try; 0: there is none. */
+/* How long until another try after link_call() and link_refused() gave `r`; 0: there is none. */
 static int64_t retry_delay(int r, unsigned status, const json_t *answer)
 {
     if (r == -EAGAIN)
         return RETRY_MS;
-    if (r < 0 || status != 423)
+    if (r != -EACCES || status != 423)
         return 0;
     json_int_t wait = json_integer_value(json_object_get(answer, "retry_after_ms"));
     return MIN(MAX(wait, 1), (json_int_t)RETRY_MAX_MS);
@@ -188,9 +188,9 @@ static int authority_open(void *ctx, const uint8_t id[VOLUME_ID_SIZE],
         unsigned status = 0;
         int64_t asked_ns = host_monotonic_ns();
         int r = link_call("/v1/volume/open", request, false, &status, &answer, &why);
-        int64_t delay_ms = retry_delay(r, status, answer);
         if (r == 0 && status != 200)
             r = link_refused(answer, status, &why);
+        int64_t delay_ms = retry_delay(r, status, answer);
         if (r == 0)
             r = authority_head_read(answer, ret_head);
         struct volume_lease lease = authority_lease_read(answer, asked_ns);
@@ -205,6 +205,32 @@ static int authority_open(void *ctx, const uint8_t id[VOLUME_ID_SIZE],
         }
         link_sleep_ms(delay_ms);
     }
+}
+
+/* What an answer about a volume that is open means to its owner. Only what says that the volume has gone
+ * on without this owner is -ESTALE, and what means "later" is -EAGAIN, as if nobody had answered: the
+ * owner's term is not longer for it. Any other refusal is a no (-EACCES), after which this owner must not
+ * acknowledge anything either. */
+static int owner_result(int r, unsigned status, const json_t *answer)
+{
+    static const struct {
+        const char *code;
+        int r;
+    } meanings[] = {
+        {"VOLUME_FENCED", -ESTALE},
+        {"VOLUME_ROLLBACK", -ESTALE},
+        {"ERASE_KEY_GONE", -ENOKEY},
+        {"SESSION_INVALID", -EAGAIN}, /* lost again between attesting and asking */
+    };
+    const char *code = json_string_value(json_object_get(answer, "code"));
+    if (r < 0)
+        return r == -EACCES || r == -EKEYREJECTED ? -EACCES : -EAGAIN;
+    if (status == 200)
+        return 0;
+    for (size_t i = 0; code && i < ARRAY_COUNT(meanings); i++)
+        if (strcmp(code, meanings[i].code) == 0)
+            return meanings[i].r;
+    return link_refused(answer, status, NULL);
 }
 
 static int head_send(const char *path, const uint8_t id[VOLUME_ID_SIZE],
@@ -222,12 +248,10 @@ static int head_send(const char *path, const uint8_t id[VOLUME_ID_SIZE],
                                 (json_int_t)head->epoch, "sequence", (json_int_t)head->sequence,
                                 "tag", tag_hex, "opening", known ? opening_hex : NULL);
     int r = request ? link_call(path, request, false, &status, &answer, NULL) : -ENOMEM;
+    r = owner_result(r, status, answer);
     json_decref(request);
     json_decref(answer);
-    /* Refusals other than fencing mean as much: this owner must not go on. */
-    if (r < 0)
-        return r == -EACCES || r == -EKEYREJECTED ? -ESTALE : -EAGAIN;
-    return status == 200 ? 0 : status >= 500 ? -EAGAIN : -ESTALE;
+    return r;
 }
 
 static int authority_report(void *ctx, const uint8_t id[VOLUME_ID_SIZE],
@@ -265,9 +289,7 @@ static int owner_call(const char *path, const uint8_t id[VOLUME_ID_SIZE], const 
                             : NULL;
     int r = request ? link_call(path, request, false, &status, ret_answer, &e) : -ENOMEM;
     json_decref(request);
-    if (r < 0)
-        return r == -EACCES || r == -EKEYREJECTED ? -ESTALE : -EAGAIN;
-    return status == 200 ? 0 : status >= 500 ? -EAGAIN : status == 404 ? -ENOKEY : -ESTALE;
+    return owner_result(r, status, *ret_answer);
 }
 
 static int erase_key_read(const json_t *answer, struct key256 *ret_key)

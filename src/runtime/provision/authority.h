@@ -8,7 +8,8 @@
 
 #include <jansson.h>
 
-/* How long open() waits for another owner's lease, and for a key broker that is away. */
+/* How long open() waits for another owner's lease, and for a key broker that is away or says
+ * "not now" (429, 500 and above). */
 void authority_set_patience(int64_t patience_ms);
 
 /* Until so many openings have come the connection stays: at start one call follows the other. */
@@ -27,7 +28,7 @@ void authority_erase_key_given(const uint8_t id[VOLUME_ID_SIZE], uint32_t number
                                const struct key256 *key);
 
 /* Tells the key broker that an order of the owner's for a volume that is open has been carried out. 0,
- * -EAGAIN, -ESTALE: somebody else has it open. */
+ * -EAGAIN, -ESTALE: somebody else has it open, -EACCES: refused. */
 must_check int authority_order_done(const uint8_t id[VOLUME_ID_SIZE], uint64_t serial);
 
 /* Members epoch, sequence and tag of an answer. 0 or -EBADMSG. */

@@ -20,7 +20,7 @@
 #include <sys/time.h>
 #include <time.h>
 
-enum { TIMEOUT_S = 5, ANSWER_STATUS_SESSION = 403 };
+enum { TIMEOUT_S = 5, ANSWER_STATUS_SESSION = 403, ANSWER_STATUS_LIMIT = 429 };
 
 /* One for the process, which has one key broker. */
 static struct {
@@ -215,6 +215,12 @@ static int unreachable(int r, struct error *e)
     }
 }
 
+/* Not now: it says nothing about who asks. Below 500 only 429 is of that kind. */
+static bool is_later(unsigned status)
+{
+    return status >= 500 || status == ANSWER_STATUS_LIMIT;
+}
+
 static int exchange(const char *path, const json_t *request, unsigned *ret_status,
                     json_t **ret_answer, struct error *e)
 {
@@ -227,11 +233,15 @@ static int exchange(const char *path, const json_t *request, unsigned *ret_statu
     int r = channel_exchange(g_link.channel, "POST", path, buf_slice(&text), ret_status, &body, e);
     if (r < 0)
         return r;
-    *ret_answer = json_loadb(body.size ? (const char *)body.bytes : "", body.size,
-                             JSON_REJECT_DUPLICATES, NULL);
-    return json_is_object(*ret_answer)
-               ? 0
-               : error_set(e, -EBADMSG, "the key broker's answer is no JSON");
+    json_t *answer = json_loadb(body.size ? (const char *)body.bytes : "", body.size,
+                                JSON_REJECT_DUPLICATES, NULL);
+    if (!json_is_object(answer)) {
+        json_decref(answer);
+        /* Who has no memory for an answer sends a status alone. */
+        answer = is_later(*ret_status) ? json_object() : NULL;
+    }
+    *ret_answer = answer;
+    return answer ? 0 : error_set(e, -EBADMSG, "the key broker's answer is no JSON");
 }
 
 /* An idle connection may have been closed by the other end, which shows only in the attempt: then
@@ -319,9 +329,10 @@ int link_refused(const json_t *answer, unsigned status, struct error *e)
         snprintf(where, sizeof where, "; clause %s", clause);
     if (seen[0])
         snprintf(what, sizeof what, "; seen %s", seen);
-    return error_set(e, -EACCES, "the key broker refuses (%u %s): %s%s%s; %s", status,
-                     member(answer, "code"), member(answer, "message"), where, what,
-                     member(answer, "remedy"));
+    bool later = is_later(status);
+    return error_set(e, later ? -EAGAIN : -EACCES, "the key broker %s (%u %s): %s%s%s; %s",
+                     later ? "cannot do it now" : "refuses", status, member(answer, "code"),
+                     member(answer, "message"), where, what, member(answer, "remedy"));
 }
 
 void link_sleep_ms(int64_t ms)

@@ -60,7 +60,8 @@ static int server_key_make(struct arena *arena, char **ret_csr, char **ret_key_p
     return r;
 }
 
-/* The first call, with evidence; again while the key broker is away and there is patience. */
+/* The first call, with evidence; again while the key broker is away or says "not now" and there is
+ * patience. */
 static int provision_ask(const struct provision_options *options, const char *csr,
                          int64_t *ret_asked_ns, json_t **ret_answer, struct error *e)
 {

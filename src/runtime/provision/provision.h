@@ -19,8 +19,9 @@ struct provision_options {
                              * made (0700) if absent */
     int handover_fd;        /* -1: none; copied into the config */
     int handover_status_fd; /* -1: none */
-    /* How long to go on while the key broker cannot be reached or another owner's lease is still
-     * running. 0: fail at once. A refusal fails at once always. */
+    /* How long to go on while the key broker cannot be reached, says "not now" (429, 5xx: locked, a
+     * standby, busy) or another owner's lease is still running. 0: fail at once. A refusal fails at
+     * once always. */
     int64_t patience_ms;
 };
 
@@ -32,7 +33,7 @@ struct provision_options {
  * key broker on demand) and can be given to runtime_run(); all it points to lives as long as the
  * process. Called once per process. Errors: -EACCES refused by the key broker (`e` holds code,
  * clause and what to do), -EKEYREJECTED the peer is not the pinned key broker, -EAGAIN not
- * reachable within the patience, -EBADMSG an answer that makes no sense. */
+ * reachable, or not ready, within the patience, -EBADMSG an answer that makes no sense. */
 must_check int provision_run(const struct provision_options *options,
                              struct runtime_config *ret_config, struct error *e);
 
