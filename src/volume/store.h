@@ -162,7 +162,8 @@ struct volume {
     uint8_t tag[VOLUME_TAG_SIZE];
     uint64_t durable_sequence;
     uint64_t reported_sequence;
-    int64_t reported_ns;      /* by the monotonic clock, when the last answer was asked for */
+    int refused;         /* -errno: the authority's refusal, which stays; with report_lock held */
+    int64_t reported_ns; /* by the monotonic clock, when the last answer was asked for */
     int64_t reported_wall_ns; /* the same by now_ns(): one clock may stand still while we do */
     int64_t term_ns;          /* periodic: without an answer for so long, ask first */
     size_t record_bytes, record_count; /* since the last checkpoint */

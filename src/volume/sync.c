@@ -7,8 +7,8 @@
 
 #include <errno.h>
 
-/* Tells the authority. 0: it knows this head or a newer one. -EAGAIN, -ESTALE or what it answered.
- * v->lock may be held or not. */
+/* Tells the authority. 0: it knows this head or a newer one. -EAGAIN, -ESTALE or what it answered;
+ * once it has refused it is not asked again. v->lock may be held or not. */
 static int head_tell(struct volume *v, const struct volume_head *head)
 {
     if (!v->has_authority)
@@ -16,9 +16,11 @@ static int head_tell(struct volume *v, const struct volume_head *head)
     (void)pthread_mutex_lock(&v->report_lock);
     /* The term begins when the authority hears of it, which is before its answer comes. */
     int64_t asked_ns = host_monotonic_ns(), asked_wall_ns = v->now_ns();
-    int r = v->reported_sequence >= head->sequence
-                ? 0
-                : v->authority.report(v->authority.ctx, v->id, head);
+    int r = v->reported_sequence >= head->sequence ? 0 : v->refused;
+    if (r == 0 && v->reported_sequence < head->sequence)
+        r = v->authority.report(v->authority.ctx, v->id, head);
+    if (r < 0 && r != -EAGAIN)
+        v->refused = r;
     if (r == 0 && v->reported_sequence < head->sequence) {
         v->reported_sequence = head->sequence;
         v->reported_ns = asked_ns;
@@ -85,9 +87,19 @@ static int64_t silence(struct volume *v)
     return silent_ns < 0 ? INT64_MAX : MAX(silent_ns, wall_ns);
 }
 
-/* What an acknowledged sync needs of the authority. */
+static bool is_refused(struct volume *v)
+{
+    (void)pthread_mutex_lock(&v->report_lock);
+    bool refused = v->refused != 0;
+    (void)pthread_mutex_unlock(&v->report_lock);
+    return refused;
+}
+
+/* What an acknowledged sync needs of the authority. After a refusal no silence and no mode stands for its
+ * word any more: what it was not told before has no future. */
 static int head_tell_for_sync(struct volume *v, const struct volume_head *head, bool always)
 {
+    always |= v->has_authority && is_refused(v);
     if (!always && v->mode == VOLUME_MODE_NONE)
         return 0;
     if (!always && v->mode == VOLUME_MODE_PERIODIC &&

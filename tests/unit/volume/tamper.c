@@ -2,6 +2,7 @@
 /* A hostile host: changed bytes, files removed, swapped, put back. Each is refused or harmless;
  * nothing wrong is ever shown. Two owners, and a full disk. */
 #include "digest.h"
+#include "platform/host.h"
 #include "tap.h"
 #include "volume/fault/fault.h"
 
@@ -291,6 +292,46 @@ TEST(volume_acknowledges_nothing_while_a_strict_authority_is_away)
     CHECK_EQ(volume_sync(v, 0, false), 0);
     CHECK_EQ(volume_close(v), 0);
     teardown();
+}
+
+static int64_t g_ahead_ns;
+
+static int64_t clock_ahead(void)
+{
+    return host_realtime_ns() + g_ahead_ns;
+}
+
+/* Neither an authority that is silent afterwards, nor one that would take it again, changes that. */
+static void refused_for_good(enum volume_mode mode, int refusal)
+{
+    static const struct volume_attr attr = {.mode = S_IFREG | 0600};
+    static const int after[] = {-EAGAIN, 0, -EAGAIN};
+    uint64_t ino;
+    setup(true, 1);
+    g_options.mode = mode;
+    g_options.now_ns = clock_ahead;
+    struct volume *v = open_or_die();
+    CHECK_EQ(volume_make(v, VOLUME_ROOT_INO, name_of("a"), &attr, (struct slice){0}, &ino), 0);
+    g_ahead_ns = 2000000000; /* so long that it asks, and the term is not over */
+    g_authority.answer = refusal;
+    CHECK_EQ(volume_sync(v, 0, false), -EROFS);
+    for (size_t i = 0; i < ARRAY_COUNT(after); i++) {
+        g_ahead_ns = i == 2 ? 0 : g_ahead_ns; /* as if it had been asked a moment ago */
+        g_authority.answer = after[i];
+        CHECK_EQ(volume_sync(v, 0, false), -EROFS);
+    }
+    CHECK_EQ(volume_write(v, ino, 0, "x", 1), -EROFS);
+    CHECK_EQ(volume_close(v), -EROFS);
+    teardown();
+}
+
+TEST(volume_refused_by_its_authority_acknowledges_nothing_any_more)
+{
+    static const int refusals[] = {-ESTALE, -EACCES, -ENOKEY};
+    for (size_t i = 0; i < ARRAY_COUNT(refusals); i++) {
+        refused_for_good(VOLUME_MODE_STRICT, refusals[i]);
+        refused_for_good(VOLUME_MODE_PERIODIC, refusals[i]);
+    }
 }
 
 /* --- a full disk, a failing disk --- */
