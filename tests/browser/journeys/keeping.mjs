@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // What administrators answer for: the audit trail, legal holds, protection.
-import { base, equal, journey, put } from "../harness.mjs";
+import { ask, base, equal, journey, put } from "../harness.mjs";
 import { button, choose, dialog, message, row } from "../steps.mjs";
 
 journey("the audit trail tells who did what, and is checked", async (page) => {
@@ -18,7 +18,8 @@ journey("the audit trail tells who did what, and is checked", async (page) => {
 });
 
 journey("a legal hold keeps a document from everybody", async (page) => {
-  const node = await put(page, "held.txt", "x", "text/plain");
+  const folder = await ask(page, "POST", "/api/folders", { name: "Held" }); // a list of its own: short
+  const node = await put(page, "Held/held.txt", "x", "text/plain");
   await page.goto(base + "/app/holds");
   await button(page, "New hold").click();
   await dialog(page).getByLabel("Name").fill("Case 7");
@@ -29,7 +30,7 @@ journey("a legal hold keeps a document from everybody", async (page) => {
   await button(page, "Edit").last().click();
   await button(page, "Put on this document").click();
   await page.getByText("This document must be kept: nobody can delete it.").waitFor();
-  await page.goto(base + "/app/files");
+  await page.goto(`${base}/app/files/${folder.json.id}`);
   await choose(page, "held.txt", "Delete");
   await message(page, "A retention rule or legal hold keeps this document").waitFor();
   await row(page, "held.txt").waitFor();
