@@ -47,6 +47,8 @@ micro()
 } >"$report"
 add 'Document server' python3 bench/dms.py "$build" --rounds "${BENCH_ROUNDS:-4}" \
     --seconds "${BENCH_SECONDS:-2}" --json "$build/bench-dms.json"
+add 'Documents' python3 bench/documents.py "$build" --rounds "${BENCH_ROUNDS:-4}" \
+    --seconds "${BENCH_SECONDS:-2}" --json "$build/bench-documents.json"
 add 'Starting a document server' python3 bench/tenants.py "$build" \
     --json "$build/bench-tenants.json"
 add 'Starting a program' python3 bench/start.py "$build" --json "$build/bench-start.json"
