@@ -169,6 +169,11 @@ bool segment_is_full(struct volume *v)
     return s && s->state.used >= segment_soft_size(v);
 }
 
+uint64_t segment_size_wanted(const struct volume *v)
+{
+    return reserve_size(v) + 2 * checkpoint_projected(v);
+}
+
 static int batch_begin(struct volume *v)
 {
     struct batch *b = &v->batch;
@@ -176,7 +181,7 @@ static int batch_begin(struct volume *v)
         return 0;
     struct segment *s = v->active ? segment_find(v, v->active) : NULL;
     if (!s || s->state.used >= segment_soft_size(v)) {
-        int r = segment_rotate(v, reserve_size(v) + 2 * checkpoint_projected(v));
+        int r = segment_rotate(v, segment_size_wanted(v));
         if (r < 0 && (!s || v->stopped || r != -ENOSPC))
             return r; /* with no space for a new one the old one goes on */
         s = segment_find(v, v->active);

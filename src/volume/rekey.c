@@ -53,7 +53,7 @@ static int active_renew(struct volume *v)
         return r;
     v->batch.segment = 0; /* begun in the old one, and nothing is in it */
     v->batch.size = 0;
-    return segment_rotate(v, SEGMENT_STEP_MIN);
+    return segment_rotate(v, segment_size_wanted(v));
 }
 
 /* A checkpoint that is on the superblock when this returns. */
@@ -230,7 +230,10 @@ static int erase_locked(struct volume *v, const uint64_t *inos, size_t count, ui
     size_t id_count = 0;
     if (v->erase_epoch == 0 || !v->authority.erase_drop)
         return -EOPNOTSUPP;
-    int r = active_renew(v);
+    /* What it moves would take the room that is kept for deleting. */
+    int r = log_prepare(v, 4096, ROOM_BULK);
+    if (r == 0)
+        r = active_renew(v);
     if (r == 0)
         r = segments_before(v, &ids, &id_count);
     if (r == 0)

@@ -272,6 +272,8 @@ enum room { ROOM_BULK, ROOM_DATA, ROOM_FREEING, ROOM_CHECKPOINT };
  * process. Returns -EBADMSG. */
 int volume_damage(struct volume *v, uint64_t segment, uint32_t offset, const char *what);
 
+/* What a new segment begins with, so that something can be deleted when there is no more. */
+uint64_t segment_size_wanted(const struct volume *v);
 /* Will the next batch begin another segment? */
 bool segment_is_full(struct volume *v);
 /* Begins a mutating operation that will add about `more` bytes to the log. */
