@@ -230,8 +230,9 @@ int log_prepare(struct volume *v, size_t more, enum room room)
     if (r != -ENOSPC)
         return r;
     /* Give back what is dead, then see once more. */
-    gone_drain(v);
+    space_recall(v);
     r = clean_slice(v, true);
+    space_recall(v); /* with what that has freed */
     if (r < 0 && r != -ENOSPC)
         return r;
     r = batch_room(v, more, room);

@@ -270,7 +270,7 @@ int segment_grow(struct volume *v, uint64_t size, bool bulk)
     while (want < size)
         want += MIN(MAX(want, (uint64_t)SEGMENT_STEP_MIN), (uint64_t)SEGMENT_STEP_MAX);
     if (v->size_max && v->host_size + (want - have) > v->size_max) {
-        gone_drain(v);
+        space_recall(v);
         want = round_up(size, SEGMENT_STEP_MIN);
         if (v->host_size + (want - have) > v->size_max)
             return -ENOSPC;

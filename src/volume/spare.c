@@ -86,6 +86,15 @@ void gone_drain(struct volume *v)
     }
 }
 
+void space_recall(struct volume *v)
+{
+    while (v->spare_count > 0) {
+        struct spare file = spare_pop(v, false);
+        gone_add(v, &file);
+    }
+    gone_drain(v);
+}
+
 void gone_step(struct volume *v)
 {
     const struct volume_backend_ops *ops = v->backend->ops;

@@ -258,8 +258,10 @@ void segment_give_back(struct volume *v, uint64_t file);
 must_check int spare_take(struct volume *v, uint64_t id, uint64_t *ret_size);
 /* Removes a piece of what is to be removed; without v->lock. */
 void gone_step(struct volume *v);
-/* All of it, with the lock: where the space is needed now. */
+/* All of it, with the lock. */
 void gone_drain(struct volume *v);
+/* The kept ones, too: where the space is needed now. */
+void space_recall(struct volume *v);
 
 /* --- log.c --- */
 
@@ -421,8 +423,9 @@ must_check int inodes_flush(struct volume *v);
 void inodes_trim(struct volume *v, unsigned idle_max);
 /* Removes everything an unnamed inode has; its last hold is gone. */
 must_check int inode_reclaim(struct volume *v, struct inode *inode);
-/* The same, contents erased for good first where the file asks for it. What has no room now goes at
- * the next opening; so does what cannot be erased now, and that is said. */
+/* The same, contents erased for good first where the file asks for it. Where erasing has no room it is
+ * deleted only, and that is said. What has no room for deleting goes at the next opening; so does what
+ * cannot be erased for another reason, and that is said too. */
 must_check int inode_end(struct volume *v, struct inode *inode);
 
 /* --- block.c --- */
