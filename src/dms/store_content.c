@@ -11,6 +11,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/random.h>
+#include <sys/stat.h>
 #include <sys/xattr.h>
 #include <unistd.h>
 
@@ -381,29 +382,35 @@ int content_load(struct store *store, int64_t key, struct buf *bytes, int *ret_f
 #define ERASE_ATTRIBUTE \
     "user.coffer.erase" /* volume/volume.h; other file systems keep or refuse it */
 
-static int attribute_change(int dir_fd, const char *name, bool set)
+/* What the file holds, for good: 0 or -errno, whereupon it may hold it still. File systems that do not
+ * know the attribute only free the space. */
+static int contents_erase(int fd)
 {
-    int fd = openat(dir_fd, name, O_WRONLY | O_NOFOLLOW | O_CLOEXEC);
-    if (fd < 0)
+    struct stat st;
+    int r = 0;
+    if (fsetxattr(fd, ERASE_ATTRIBUTE, "", 0, 0) < 0)
+        return errno == EOPNOTSUPP ? 0 : -errno; /* no such attributes: nothing is promised there */
+    if (fstat(fd, &st) < 0)
         return -errno;
-    int r = set ? fsetxattr(fd, ERASE_ATTRIBUTE, "", 0, 0) : fremovexattr(fd, ERASE_ATTRIBUTE);
-    r = r < 0 ? -errno : 0;
-    (void)close(fd);
+    if (st.st_size > 0 &&
+        fallocate(fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, 0, st.st_size) < 0)
+        r = -errno;
+    /* So that deleting it neither erases once more nor is refused. */
+    if (fremovexattr(fd, ERASE_ATTRIBUTE) < 0 && r == 0)
+        r = -errno;
     return r;
 }
 
-/* *ret_gone: there is no such file any more. False: it is there, or could only be deleted. */
+/* *ret_gone: there is no such file any more. False: it is there, or could only be deleted, for the volume
+ * has no erase key, no room for erasing, or a snapshot with the contents. */
 static bool file_erase(int dir_fd, const char *name, bool *ret_gone)
 {
-    int marked = attribute_change(dir_fd, name, true);
+    int fd = openat(dir_fd, name, O_WRONLY | O_NOFOLLOW | O_CLOEXEC);
+    int r = fd < 0 ? -errno : contents_erase(fd);
+    if (fd >= 0)
+        (void)close(fd);
     *ret_gone = unlinkat(dir_fd, name, 0) == 0 || errno == ENOENT;
-    if (*ret_gone)
-        return marked != -ENOSPC;
-    /* No erase key is kept, or a snapshot holds the contents: nothing has happened. */
-    if (marked == 0 && (errno == EOPNOTSUPP || errno == EBUSY) &&
-        attribute_change(dir_fd, name, false) == 0)
-        *ret_gone = unlinkat(dir_fd, name, 0) == 0;
-    return false;
+    return *ret_gone && (r == 0 || r == -ENOENT);
 }
 
 void store_sweep_later(struct store *store)

@@ -4,6 +4,7 @@
 with all keys there are afterwards: dms_erase.py COFFER COFFER_RUNTIME COFFER_DMS"""
 import contextlib
 import os
+import random
 import shutil
 import subprocess
 import sys
@@ -110,6 +111,26 @@ def where_a_snapshot_holds_it_it_is_deleted_and_said_not_to_be_erased(make):
         tap.true(b"coffer_dms_contents_not_erased_total 1" in server.ask("/metrics").body, "one")
         tap.true("could not erase" in server.logs(), server.logs())
         tap.equal(server.get("secret").status, 404)
+
+
+@tap.test
+def on_a_full_volume_it_is_deleted_and_what_is_said_of_it_is_true(make):
+    host = make("full")
+    host.volume_do("limit", "--size", "12M", host.volume)
+    with host.server() as server:
+        keys = []
+        for number in range(60):
+            answer = server.put(f"d{number}", random.Random(number).randbytes(SIZE))
+            if answer.status == 507:
+                break
+            keys.append(good(answer)["id"])
+        tap.equal(answer.status, 507, "the volume is full")
+        purge(server, keys[0])
+        metrics = server.ask("/metrics").body
+        tap.true(b"coffer_dms_contents_not_erased_total 1\n" in metrics, "it is said")
+        for key in keys[1:]:
+            purge(server, key)
+        good(server.put("again", b"\x11" * SIZE))
 
 
 tap.main(hosts)
