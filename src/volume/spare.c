@@ -45,8 +45,8 @@ void segment_give_back(struct volume *v, uint64_t file)
 {
     struct spare given = {.file = file};
     uint64_t kept = 0, kept_max = v->live_size / 2 + v->live_size / 16;
-    if (v->backend->ops->size(v->backend, file, &given.size) < 0)
-        given.size = 0;
+    if (v->backend->ops->size(v->backend, file, &given.size) < 0 || given.size > SEGMENT_SIZE_MAX)
+        given.size = 0; /* no segment of ours is larger, whatever the host says */
     v->host_size += given.size;
     if (given.size < SEGMENT_STEP_MIN || given.size > kept_max || is_anothers(v, file)) {
         gone_add(v, &given);

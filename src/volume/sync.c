@@ -7,8 +7,17 @@
 
 #include <errno.h>
 
-/* Tells the authority. 0: it knows this head or a newer one. -EAGAIN, -ESTALE or what it answered;
- * once it has refused it is not asked again. v->lock may be held or not. */
+/* Asks the authority, which is not asked again once it has refused. With v->report_lock. */
+static int report(struct volume *v, const struct volume_head *head)
+{
+    int r = v->refused ? v->refused : v->authority.report(v->authority.ctx, v->id, head);
+    if (r < 0 && r != -EAGAIN)
+        v->refused = r;
+    return r;
+}
+
+/* Tells the authority. 0: it knows this head or a newer one. -EAGAIN, -ESTALE or what it answered. v->lock
+ * may be held or not. */
 static int head_tell(struct volume *v, const struct volume_head *head)
 {
     if (!v->has_authority)
@@ -16,11 +25,7 @@ static int head_tell(struct volume *v, const struct volume_head *head)
     (void)pthread_mutex_lock(&v->report_lock);
     /* The term begins when the authority hears of it, which is before its answer comes. */
     int64_t asked_ns = host_monotonic_ns(), asked_wall_ns = v->now_ns();
-    int r = v->reported_sequence >= head->sequence ? 0 : v->refused;
-    if (r == 0 && v->reported_sequence < head->sequence)
-        r = v->authority.report(v->authority.ctx, v->id, head);
-    if (r < 0 && r != -EAGAIN)
-        v->refused = r;
+    int r = v->reported_sequence >= head->sequence ? 0 : report(v, head);
     if (r == 0 && v->reported_sequence < head->sequence) {
         v->reported_sequence = head->sequence;
         v->reported_ns = asked_ns;
@@ -43,7 +48,7 @@ int owner_confirm(struct volume *v)
     if (!v->has_authority)
         return 0;
     (void)pthread_mutex_lock(&v->report_lock);
-    int r = v->authority.report(v->authority.ctx, v->id, &head);
+    int r = report(v, &head);
     (void)pthread_mutex_unlock(&v->report_lock);
     return r;
 }

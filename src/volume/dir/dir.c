@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* A volume's files in a directory on the host: `volume` is the superblock, a segment's name is its
- * number in 16 hexadecimal digits, `lock` is empty. Descriptors: the directory, the lock, and up to
- * 32 files while they are in use, eight where descriptors are hidden; two that nobody used lately stay. The lock belongs to the open file description, so it passes to the child of
- * a fork and lives until both have let go. */
+ * number in 16 hexadecimal digits, `lock` is empty. Descriptors: the directory, the lock, and up to 32
+ * files while they are in use, eight where descriptors are hidden; two that nobody used lately stay.
+ * The lock belongs to the open file description, so it passes to the child of a fork and lives until
+ * both have let go. */
 #include "platform/host.h"
 #include "volume/backend.h"
 

@@ -14,7 +14,7 @@ static struct volume_backend *g_backend;
 static struct volume_backend_ops g_real, g_watched;
 static struct volume *g_volume;
 static unsigned g_created, g_renamed, g_removed, g_removed_large, g_pieces;
-static bool g_sync_fails;
+static bool g_sync_fails, g_size_lies;
 static unsigned g_locked; /* slow calls that others had to wait for */
 
 static void is_locked(void)
@@ -66,6 +66,14 @@ static int sync_file(struct volume_backend *b, uint64_t file)
     return g_sync_fails ? -EIO : g_real.sync(b, file);
 }
 
+static int size_of(struct volume_backend *b, uint64_t file, uint64_t *ret_size)
+{
+    int r = g_real.size(b, file, ret_size);
+    if (g_size_lies && file != VOLUME_SUPERBLOCK_FILE)
+        *ret_size = UINT64_C(1) << 50;
+    return r;
+}
+
 static uint64_t fresh(void)
 {
     static const struct volume_attr attr = {.mode = S_IFREG | 0600};
@@ -79,6 +87,7 @@ static uint64_t fresh(void)
     g_watched.rename = rename_to;
     g_watched.remove = remove_file;
     g_watched.truncate = truncate_file;
+    g_watched.size = size_of;
     g_watched.sync = sync_file;
     g_backend->ops = &g_watched;
     options = test_options(g_backend);
@@ -158,6 +167,21 @@ TEST(what_was_deleted_leaves_the_disk_in_pieces_while_others_go_on)
     CHECK(before.host_size > 64 * (uint64_t)MIB && after.host_size < 20 * (uint64_t)MIB);
     done();
 }
+
+TEST(a_host_that_says_files_are_immense_is_not_believed)
+{
+    uint64_t ino = fresh();
+    struct volume_stats stats;
+    g_size_lies = true;
+    for (uint8_t k = 0; k < 6; k++)
+        overwrite(ino, 16, k);
+    volume_statfs(g_volume, &stats);
+    CHECK(stats.host_size < 6 * 16 * (uint64_t)MIB);
+    CHECK(g_volume->spare_count == 0);
+    g_size_lies = false;
+    done();
+}
+
 /* As one whose lease has gone: the files may be somebody else's by now. */
 TEST(a_stopped_volume_removes_nothing)
 {

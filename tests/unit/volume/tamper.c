@@ -15,6 +15,7 @@ struct files {
 
 static struct volume_backend *g_backend;
 static struct test_authority g_authority;
+static struct volume_backend *g_full;
 static struct volume_options g_options;
 static struct digest g_digest;
 
@@ -396,6 +397,50 @@ TEST(volume_on_a_full_disk_is_opened_after_a_crash_and_deletes_make_room)
 {
     test_authority_init(&g_authority);
     full_disk(&g_authority.ops);
+}
+
+static int sizes_add(void *ctx, uint64_t file)
+{
+    uint64_t *sum = ctx, size = 0;
+    CHECK_EQ(g_full->ops->size(g_full, file, &size), 0);
+    *sum += size;
+    return 0;
+}
+
+static uint64_t sizes(void)
+{
+    uint64_t sum = 0;
+    CHECK_EQ(g_full->ops->list(g_full, sizes_add, &sum), 0);
+    return sum;
+}
+
+/* It was opened after a crash, as above, but another owner has come since. */
+TEST(a_fenced_owner_on_a_full_disk_takes_no_space_from_others)
+{
+    static const struct volume_attr attr = {.mode = S_IFREG | 0600};
+    static uint8_t bytes[30000];
+    struct volume *v;
+    uint64_t ino;
+    platform_set(&platform_sim);
+    test_authority_init(&g_authority);
+    REQUIRE(volume_fault_new(&g_full) == 0);
+    struct volume_options options = test_options(g_full);
+    options.authority = &g_authority.ops;
+    options.mode = VOLUME_MODE_PERIODIC;
+    REQUIRE(volume_create(&options, 0, 0, NULL) == 0);
+    REQUIRE(volume_open(&options, &v, NULL) == 0);
+    REQUIRE(volume_make(v, VOLUME_ROOT_INO, name_of("file"), &attr, (struct slice){0}, &ino) == 0);
+    REQUIRE(volume_write(v, ino, 0, bytes, sizeof bytes) == sizeof bytes);
+    REQUIRE(volume_sync(v, 0, false) == 0);
+    volume_abandon(v);
+    REQUIRE(volume_open(&options, &v, NULL) == 0);
+    uint64_t before = sizes();
+    volume_fault_space(g_full, before);
+    g_authority.head.epoch++;
+    CHECK_EQ(volume_unlink(v, VOLUME_ROOT_INO, name_of("file")), -ENOSPC);
+    CHECK_EQ(sizes(), before);
+    volume_abandon(v);
+    volume_fault_free(g_full);
 }
 
 TEST(volume_stops_when_a_host_write_or_sync_fails_and_opens_again)
