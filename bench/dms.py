@@ -8,7 +8,6 @@ In each round every variant runs each profile once, in an order that rotates fro
 Throughput comes from a closed loop, latency from an open loop at the same rate for all variants:
 half of what the slowest reached.
 """
-import argparse
 import json
 import os
 import subprocess
@@ -39,18 +38,13 @@ def load(server, options, profile, size, rate, seconds):
     return report
 
 
-def rotated(items, by):
-    by %= len(items)
-    return items[by:] + items[:by]
-
-
 def measure_throughput(running, options):
     """{profile: {letter: [requests per second]}} and the number of failed requests."""
     rates = {name: {server.letter: [] for server in running} for name, _, _ in PROFILES}
     failed = 0
     for number in range(options.rounds):
         for name, profile, size in PROFILES:
-            for server in rotated(running, number):
+            for server in machine.rotated(running, number):
                 report = load(server, options, profile, size, "max", options.seconds)
                 rates[name][server.letter].append(report["requests_per_s"])
                 failed += report["failed"]
@@ -65,7 +59,7 @@ def measure_latency(running, options, rates):
         rate = max(1, int(min(machine.median(values) for values in rates[name].values()) / 2))
         rows = {server.letter: {kind: [] for kind in kinds} for server in running}
         for number in range(options.rounds):
-            for server in rotated(running, number):
+            for server in machine.rotated(running, number):
                 report = load(server, options, profile, size, str(rate), options.seconds)
                 for kind in kinds:
                     rows[server.letter][kind].append(report["all"][kind])
@@ -105,21 +99,10 @@ def report_text(results, options):
     return "\n".join(lines) + "\n"
 
 
-def arguments():
-    parser = argparse.ArgumentParser(description=__doc__.split("\n", maxsplit=1)[0])
-    parser.add_argument("build")
-    parser.add_argument("--rounds", type=int, default=5)
-    parser.add_argument("--seconds", type=int, default=2)
-    parser.add_argument("--clients", type=int, default=16)
-    parser.add_argument("--variants", default="abcd")
-    parser.add_argument("--json")
-    parsed = parser.parse_args()
-    parsed.build = os.path.abspath(parsed.build)
-    return parsed
-
-
 def main():
-    options = arguments()
+    parser = servers.arguments(__doc__, "abcd", rounds=5)
+    parser.add_argument("--clients", type=int, default=16)
+    options = parser.parse_args()
     running = []
     with tempfile.TemporaryDirectory(prefix="coffer-bench-") as folder:
         certificates = servers.certificates(folder)

@@ -11,7 +11,6 @@ others exist in the document server only. The client is wrk with 16 connections;
 within each round, in an order that rotates. Full-text search runs over --documents documents in (a)
 and (d). An upload to the document server is durable when it is answered, one to nginx is not.
 """
-import argparse
 import base64
 import concurrent.futures
 import contextlib
@@ -320,8 +319,7 @@ def measure_rows(running, options, folder):
     results = {name: {} for name, _ in WEBDAV + OWN}
     for number in range(options.rounds):
         for name, make in WEBDAV + OWN:
-            by = number % len(running)
-            for one in running[by:] + running[:by]:
+            for one in machine.rotated(running, number):
                 if (name, make) in OWN and not one.ours:
                     continue
                 seed = f"{name[:3].strip()}{number}-".lower()
@@ -429,22 +427,11 @@ def report_text(results, options):
     return "\n".join(lines) + "\n"
 
 
-def arguments():
-    parser = argparse.ArgumentParser(description=__doc__.split("\n", maxsplit=1)[0])
-    parser.add_argument("build")
-    parser.add_argument("--rounds", type=int, default=3)
-    parser.add_argument("--seconds", type=int, default=2)
+def main():
+    parser = servers.arguments(__doc__, "abcdef", rounds=3)
     parser.add_argument("--entries", type=int, default=10000)
     parser.add_argument("--documents", type=int, default=100000)
-    parser.add_argument("--variants", default="abcdef")
-    parser.add_argument("--json")
-    parsed = parser.parse_args()
-    parsed.build = os.path.abspath(parsed.build)
-    return parsed
-
-
-def main():
-    options = arguments()
+    options = parser.parse_args()
     results = {"machine": machine.describe(), "search": {}}
     with tempfile.TemporaryDirectory(prefix="coffer-bench-") as folder, \
             contextlib.ExitStack() as running:

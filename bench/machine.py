@@ -38,6 +38,12 @@ def median(values):
     return statistics.median(values) if values else float("nan")
 
 
+def rotated(items, by):
+    """So that nobody is always first."""
+    by %= len(items)
+    return items[by:] + items[:by]
+
+
 def free_port():
     with socket.create_server(("127.0.0.1", 0)) as server:
         return server.getsockname()[1]

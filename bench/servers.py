@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The four variants of the document server that bench/dms.py compares."""
+"""The four variants of the document server that bench/dms.py and bench/documents.py compare."""
+import argparse
 import os
 import subprocess
 
@@ -7,6 +8,17 @@ import machine
 
 PASSWORD = "benchmark-password"
 TENANT = "bench"
+
+
+def arguments(text, variants, rounds):
+    """The parser of such a benchmark, to which it adds what is its own."""
+    parser = argparse.ArgumentParser(description=text.split("\n", maxsplit=1)[0])
+    parser.add_argument("build", type=os.path.abspath)
+    parser.add_argument("--rounds", type=int, default=rounds)
+    parser.add_argument("--seconds", type=int, default=2)
+    parser.add_argument("--variants", default=variants)
+    parser.add_argument("--json")
+    return parser
 
 
 def certificates(folder):
