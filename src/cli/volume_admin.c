@@ -8,8 +8,6 @@
 #include <string.h>
 #include <unistd.h>
 
-enum { ENTRIES = 64, DEPTH_MAX = 1000 };
-
 /* --- streams --- */
 
 static int stdout_write(void *ctx, const void *bytes, size_t size)
@@ -151,49 +149,6 @@ int volume_verb_rekey(struct volume_job *job)
 
 /* --- erasing --- */
 
-struct inode_list {
-    uint64_t *inos;
-    size_t count, capacity;
-};
-
-static int list_add(struct inode_list *list, uint64_t ino)
-{
-    if (list->count == list->capacity) {
-        size_t capacity = list->capacity * 2 + ENTRIES;
-        uint64_t *grown = realloc(list->inos, capacity * sizeof *grown);
-        if (!grown)
-            return -ENOMEM;
-        list->inos = grown;
-        list->capacity = capacity;
-    }
-    list->inos[list->count++] = ino;
-    return 0;
-}
-
-static int files_collect(struct volume_job *job, uint64_t ino, struct inode_list *list,
-                         unsigned depth)
-{
-    struct volume_entry entries[ENTRIES];
-    struct volume_attr a;
-    uint64_t cookie = 0;
-    int r = volume_getattr(job->volume, ino, &a), n = 0;
-    if (r < 0)
-        return r;
-    if (S_ISREG(a.mode))
-        return list_add(list, ino);
-    if (!S_ISDIR(a.mode))
-        return 0;
-    if (!job->settings.recursive)
-        return error_set(&job->e, -EISDIR, "is a directory (erase -r takes all below)");
-    while (r == 0 && depth < DEPTH_MAX &&
-           (n = volume_readdir(job->volume, ino, cookie, entries, ENTRIES)) > 0) {
-        for (int i = 0; r == 0 && i < n; i++)
-            r = files_collect(job, entries[i].ino, list, depth + 1);
-        cookie = entries[n - 1].cookie;
-    }
-    return r < 0 ? r : MIN(n, 0);
-}
-
 static int erase_explain(struct volume_job *job, int r)
 {
     if (r == -EOPNOTSUPP)
@@ -207,13 +162,18 @@ static int erase_explain(struct volume_job *job, int r)
 
 int volume_verb_erase(struct volume_job *job)
 {
-    struct inode_list list = {0};
+    struct volume_files list = {0};
     int r = 0;
     for (int i = 0; r == 0 && i < job->count; i++) {
         uint64_t ino;
         r = volume_path_find(job->volume, job->args[i], false, &ino);
         if (r == 0)
-            r = files_collect(job, ino, &list, 0);
+            r = volume_files_find(job->volume, ino, job->settings.recursive, &list);
+        if (r == -EISDIR)
+            (void)error_set(&job->e, r, "is a directory (erase -r takes all below)");
+        if (r == -ELOOP)
+            (void)error_set(&job->e, r,
+                            "too many directories in each other; erase the inner ones first");
         if (r < 0)
             volume_fail_on(job, r, job->args[i]);
     }

@@ -11,12 +11,7 @@
 
 enum { ENTRIES = 32, DEPTH_MAX = 128 };
 
-struct inode_list {
-    uint64_t *inos;
-    size_t count, capacity;
-};
-
-static int list_add(struct inode_list *list, uint64_t ino)
+static int files_add(struct volume_files *list, uint64_t ino)
 {
     if (list->count == list->capacity) {
         size_t capacity = list->capacity * 2 + ENTRIES;
@@ -54,26 +49,34 @@ static int path_parent(struct volume *v, const char *path, uint64_t *ret_dir,
     return 0;
 }
 
-static int files_collect(struct volume *v, uint64_t ino, struct inode_list *list, unsigned depth)
+static int files_collect(struct volume *v, uint64_t ino, bool below, struct volume_files *list,
+                         unsigned depth)
 {
     struct volume_entry entries[ENTRIES];
     struct volume_attr a;
     uint64_t cookie = 0;
     int n, r = volume_getattr(v, ino, &a);
     if (r == 0 && S_ISREG(a.mode))
-        return list_add(list, ino);
+        return files_add(list, ino);
     if (r < 0 || !S_ISDIR(a.mode))
         return r;
+    if (!below)
+        return -EISDIR;
     if (depth == DEPTH_MAX)
         return -ELOOP;
     while ((n = volume_readdir(v, ino, cookie, entries, ENTRIES)) > 0) {
         for (int i = 0; r == 0 && i < n; i++)
-            r = files_collect(v, entries[i].ino, list, depth + 1);
+            r = files_collect(v, entries[i].ino, true, list, depth + 1);
         if (r < 0)
             return r;
         cookie = entries[n - 1].cookie;
     }
     return n;
+}
+
+int volume_files_find(struct volume *v, uint64_t ino, bool below, struct volume_files *files)
+{
+    return files_collect(v, ino, below, files, 0);
 }
 
 static int name_remove(struct volume *v, uint64_t dir, struct slice name)
@@ -93,14 +96,14 @@ static int name_remove(struct volume *v, uint64_t dir, struct slice name)
 
 int volume_erase_path(struct volume *v, const char *path)
 {
-    struct inode_list list = {0};
+    struct volume_files list = {0};
     struct slice name;
     uint64_t dir, ino = VOLUME_ROOT_INO;
     int r = path_parent(v, path, &dir, &name);
     if (r == 0 && name.size > 0)
         r = volume_lookup(v, dir, name, &ino);
     if (r == 0)
-        r = files_collect(v, ino, &list, 0);
+        r = volume_files_find(v, ino, true, &list);
     if (r == 0 && list.count > 0)
         r = volume_erase(v, list.inos, list.count, 0, UINT64_MAX);
     free(list.inos);

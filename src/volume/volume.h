@@ -304,6 +304,16 @@ bool volume_is_rewriting(struct volume *v);
 must_check int volume_erase(struct volume *v, const uint64_t *inos, size_t count, uint64_t offset,
                             uint64_t size);
 
+struct volume_files {
+    uint64_t *inos; /* the caller frees them */
+    size_t count, capacity;
+};
+
+/* Adds the regular files at and, with `below`, below `ino`. -EISDIR: a directory, without `below`; -ELOOP:
+ * deeper than 128 directories, so not all are there; -ENOMEM. */
+must_check int volume_files_find(struct volume *v, uint64_t ino, bool below,
+                                 struct volume_files *files);
+
 /* The same by name: erases all regular files at and below `path` (from the root of the volume, links
  * are not followed), then removes it, unless it is the root. 0 also if there is none. Durable after
  * volume_sync(). */
