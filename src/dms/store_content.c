@@ -11,7 +11,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/random.h>
-#include <sys/stat.h>
 #include <sys/xattr.h>
 #include <unistd.h>
 
@@ -382,35 +381,31 @@ int content_load(struct store *store, int64_t key, struct buf *bytes, int *ret_f
 #define ERASE_ATTRIBUTE \
     "user.coffer.erase" /* volume/volume.h; other file systems keep or refuse it */
 
-/* What the file holds, for good: 0 or -errno, whereupon it may hold it still. File systems that do not
- * know the attribute only free the space. */
-static int contents_erase(int fd)
+static int attribute_change(int dir_fd, const char *name, bool set)
 {
-    struct stat st;
-    int r = 0;
-    if (fsetxattr(fd, ERASE_ATTRIBUTE, "", 0, 0) < 0)
-        return errno == EOPNOTSUPP ? 0 : -errno; /* no such attributes: nothing is promised there */
-    if (fstat(fd, &st) < 0)
+    int fd = openat(dir_fd, name, O_WRONLY | O_NOFOLLOW | O_CLOEXEC);
+    if (fd < 0)
         return -errno;
-    if (st.st_size > 0 &&
-        fallocate(fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, 0, st.st_size) < 0)
-        r = -errno;
-    /* So that deleting it neither erases once more nor is refused. */
-    if (fremovexattr(fd, ERASE_ATTRIBUTE) < 0 && r == 0)
-        r = -errno;
+    int r = set ? fsetxattr(fd, ERASE_ATTRIBUTE, "", 0, 0) : fremovexattr(fd, ERASE_ATTRIBUTE);
+    r = r < 0 ? -errno : 0;
+    (void)close(fd);
     return r;
 }
 
-/* *ret_gone: there is no such file any more. False: it is there, or could only be deleted, for the volume
- * has no erase key, no room for erasing, or a snapshot with the contents. */
+/* *ret_gone: there is no such file any more. False: it is there, or could only be deleted. */
 static bool file_erase(int dir_fd, const char *name, bool *ret_gone)
 {
-    int fd = openat(dir_fd, name, O_WRONLY | O_NOFOLLOW | O_CLOEXEC);
-    int r = fd < 0 ? -errno : contents_erase(fd);
-    if (fd >= 0)
-        (void)close(fd);
+    int marked = attribute_change(dir_fd, name, true);
     *ret_gone = unlinkat(dir_fd, name, 0) == 0 || errno == ENOENT;
-    return *ret_gone && (r == 0 || r == -ENOENT);
+    if (*ret_gone)
+        return marked != -ENOSPC;
+    /* No erase key is kept, a snapshot holds the contents, or erasing has no room: nothing has happened,
+     * unless room was short only in the middle of it: then the name has gone. */
+    if (marked < 0 || (errno != EOPNOTSUPP && errno != EBUSY && errno != ENOSPC))
+        return false;
+    int r = attribute_change(dir_fd, name, false);
+    *ret_gone = r == -ENOENT || (r == 0 && unlinkat(dir_fd, name, 0) == 0);
+    return false;
 }
 
 void store_sweep_later(struct store *store)

@@ -214,15 +214,12 @@ int inode_end(struct volume *v, struct inode *inode)
 {
     int wants = inode_wants_erasing(v, inode);
     int r = wants > 0 ? erase_inode(v, inode->ino) : wants;
-    if (r == -ENOSPC) {
-        /* Who deletes on a full disk needs the space; it is overwritten as any other. */
-        LOG_WARNING("the disk is full: the contents of a deleted file are not erased for good");
-        r = 0;
-    }
     if (r < 0) {
         LOG_WARNING(
             "the contents of a deleted file are not erased yet; the next opening tries again",
             LOG_INT("error", -r));
+        if (r == -ENOSPC && erase_postpone(v, inode->ino) < 0)
+            LOG_WARNING("nor is their space free");
         return r;
     }
     r = inode_reclaim(v, inode);

@@ -223,6 +223,12 @@ static int erase_key_rotate(struct volume *v)
     return v->authority.erase_drop(v->authority.ctx, v->id, v->erase_epoch);
 }
 
+/* What is moved would take the room that is kept for deleting: -ENOSPC, and nothing has happened. */
+static int erase_room(struct volume *v)
+{
+    return log_prepare(v, 4096, ROOM_BULK);
+}
+
 static int erase_locked(struct volume *v, const uint64_t *inos, size_t count, uint64_t offset,
                         uint64_t size)
 {
@@ -230,8 +236,7 @@ static int erase_locked(struct volume *v, const uint64_t *inos, size_t count, ui
     size_t id_count = 0;
     if (v->erase_epoch == 0 || !v->authority.erase_drop)
         return -EOPNOTSUPP;
-    /* What it moves would take the room that is kept for deleting. */
-    int r = log_prepare(v, 4096, ROOM_BULK);
+    int r = erase_room(v);
     if (r == 0)
         r = active_renew(v);
     if (r == 0)
@@ -254,9 +259,10 @@ int erase_check(struct volume *v, uint64_t ino)
     size_t count = 0;
     if (v->erase_epoch == 0 || !v->authority.erase_drop)
         return -EOPNOTSUPP;
-    if (v->snapshot_count == 0)
-        return 0;
-    int r = active_renew(v); /* what has been written can then be looked through */
+    int r = erase_room(v);
+    if (r < 0 || v->snapshot_count == 0)
+        return r;
+    r = active_renew(v); /* what has been written can then be looked through */
     if (r == 0)
         r = segments_before(v, &ids, &count);
     if (r == 0)
@@ -268,6 +274,12 @@ int erase_check(struct volume *v, uint64_t ino)
 int erase_inode(struct volume *v, uint64_t ino)
 {
     return erase_locked(v, &ino, 1, 0, UINT64_MAX);
+}
+
+int erase_postpone(struct volume *v, uint64_t ino)
+{
+    int r = contents_drop(v, ino, 0, UINT64_MAX);
+    return r < 0 ? r : log_write(v);
 }
 
 int volume_erase(struct volume *v, const uint64_t *inos, size_t count, uint64_t offset,

@@ -356,10 +356,14 @@ must_check int segment_clean(struct volume *v, uint64_t id);
 /* --- rekey.c --- */
 
 must_check int erase_settle(struct volume *v);
-/* Could all that the file has be erased now? Changes nothing that counts. -EOPNOTSUPP, -EBUSY. */
+/* Could all that the file has be erased now? Changes nothing that counts. -EOPNOTSUPP, -EBUSY, -ENOSPC:
+ * only what is kept for deleting is left. */
 must_check int erase_check(struct volume *v, uint64_t ino);
 /* volume_erase() of all the file has, with v->lock held. */
 must_check int erase_inode(struct volume *v, uint64_t ino);
+/* Where that found no room: the file's contents go as others do, so that their space comes back, and what
+ * old segments have of them is erased when erase_inode() is called again. */
+must_check int erase_postpone(struct volume *v, uint64_t ino);
 
 /* --- snapshot.c --- */
 
@@ -423,9 +427,8 @@ must_check int inodes_flush(struct volume *v);
 void inodes_trim(struct volume *v, unsigned idle_max);
 /* Removes everything an unnamed inode has; its last hold is gone. */
 must_check int inode_reclaim(struct volume *v, struct inode *inode);
-/* The same, contents erased for good first where the file asks for it. Where erasing has no room it is
- * deleted only, and that is said. What has no room for deleting goes at the next opening; so does what
- * cannot be erased for another reason, and that is said too. */
+/* The same, contents erased for good first where the file asks for it. What has no room now goes at
+ * the next opening; so does what cannot be erased now, and that is said. */
 must_check int inode_end(struct volume *v, struct inode *inode);
 
 /* --- block.c --- */
