@@ -361,6 +361,7 @@ static int judge_list(const struct response *response)
     return r;
 }
 
+/* An object's id is a document's and, after a semicolon, that of one of its versions; REST knows documents. */
 static int judge_soap_store(const struct response *response, char id[WORKLOAD_ID_LEN_MAX + 1])
 {
     static const char name[] = "objectId>";
@@ -371,7 +372,10 @@ static int judge_soap_store(const struct response *response, char id[WORKLOAD_ID
         return -EBADMSG;
     at += sizeof name - 1;
     const char *close = memchr(at, '<', (size_t)(end - at));
-    return close ? id_take(at, (size_t)(close - at), id) : -EBADMSG;
+    if (!close)
+        return -EBADMSG;
+    const char *version = memchr(at, ';', (size_t)(close - at));
+    return id_take(at, (size_t)((version ? version : close) - at), id);
 }
 
 /* The second part of a multipart answer is the document, all of it and nothing else. */

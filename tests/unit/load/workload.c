@@ -194,6 +194,8 @@ TEST(a_soap_store_answer_teaches_the_id)
     CHECK_TEXT(client.documents[0].id, "d77");
     CHECK_EQ(judge(200, "<x><m:objectId>"), -EBADMSG);
     CHECK_EQ(judge(200, "<x/>"), -EBADMSG);
+    CHECK_EQ(judge(200, "<x><m:objectId>78;2</m:objectId></x>"), 0);
+    CHECK_TEXT(client.documents[1].id, "78"); /* without its version: REST goes by documents */
     end();
 }
 
