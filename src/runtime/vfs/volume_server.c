@@ -204,7 +204,9 @@ static int64_t execute(struct server *s, struct request *rq)
     }
 }
 
-static void serve(struct server *s, unsigned index, uint32_t client)
+/* `op` is the request's as it was judged: the client may still change the slot, and must not get a call that
+ * changes something past the one worker that leads. */
+static void serve(struct server *s, unsigned index, uint32_t client, uint32_t op)
 {
     struct ring_slot *slot = &s->ring->slots[index];
     uint8_t *data = s->ring->data[index];
@@ -213,6 +215,7 @@ static void serve(struct server *s, unsigned index, uint32_t client)
     uint8_t names[2 * REQUEST_TEXT_MAX];
     uint64_t in_size = (uint64_t)rq.in.size + rq.in2.size;
     int64_t result = -EINVAL;
+    rq.op = op;
     rq.client = client;
     rq.creds = slot->has_creds ? &creds : NULL;
     if (rq.in.size <= RING_DATA_SIZE && rq.in2.size <= RING_DATA_SIZE &&
@@ -273,10 +276,11 @@ static bool serve_any(struct server *s)
             atomic_compare_exchange_strong(word, &now, SLOT_OF(SLOT_SERVING, client))) {
             s->apart = atomic_load_explicit(&s->ring->slots[i].cpu, memory_order_relaxed) !=
                        atomic_load_explicit(&s->ring->cpu, memory_order_relaxed);
-            bool slow = request_is_slow(s->ring->slots[i].request.op);
+            uint32_t op = __atomic_load_n(&s->ring->slots[i].request.op, __ATOMIC_RELAXED);
+            bool slow = request_is_slow(op);
             if (slow)
                 lead_give(s);
-            serve(s, i, client);
+            serve(s, i, client, op);
             if (slow && !lead_take(s))
                 return false;
         }
