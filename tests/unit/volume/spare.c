@@ -5,6 +5,8 @@
 #include "tap.h"
 #include "volume/store.h"
 
+#include <errno.h>
+#include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -15,7 +17,8 @@ static struct volume_backend_ops g_real, g_watched;
 static struct volume *g_volume;
 static unsigned g_created, g_renamed, g_removed, g_removed_large, g_pieces;
 static bool g_sync_fails, g_size_lies;
-static unsigned g_locked; /* slow calls that others had to wait for */
+static uint64_t g_room = UINT64_MAX; /* on the host */
+static unsigned g_locked;            /* slow calls that others had to wait for */
 
 static void is_locked(void)
 {
@@ -179,6 +182,63 @@ TEST(a_host_that_says_files_are_immense_is_not_believed)
     CHECK(stats.host_size < 6 * 16 * (uint64_t)MIB);
     CHECK(g_volume->spare_count == 0);
     g_size_lies = false;
+    done();
+}
+
+static int sizes_add(void *ctx, uint64_t file)
+{
+    uint64_t *sum = ctx, size = 0;
+    CHECK_EQ(g_real.size(g_backend, file, &size), 0);
+    *sum += size;
+    return 0;
+}
+
+static uint64_t sizes(void)
+{
+    uint64_t sum = 0;
+    CHECK_EQ(g_real.list(g_backend, sizes_add, &sum), 0);
+    return sum;
+}
+
+static int write_within(struct volume_backend *b, uint64_t file, uint64_t offset, const void *bytes,
+                        size_t size)
+{
+    uint64_t have = 0;
+    (void)g_real.size(b, file, &have);
+    uint64_t more = offset + size > have ? offset + size - have : 0;
+    return more > 0 && sizes() + more > g_room ? -ENOSPC
+                                               : g_real.write(b, file, offset, bytes, size);
+}
+
+static int reserve_within(struct volume_backend *b, uint64_t file, uint64_t size)
+{
+    uint64_t have = 0;
+    (void)g_real.size(b, file, &have);
+    return size > have && sizes() + size - have > g_room ? -ENOSPC : g_real.reserve(b, file, size);
+}
+
+/* No limit of the volume's: the host's disk is full, and the kept files are what there is. */
+TEST(what_is_kept_goes_where_the_hosts_disk_is_full)
+{
+    uint64_t ino = fresh(), other;
+    static const struct volume_attr attr = {.mode = S_IFREG | 0600};
+    for (uint8_t k = 0; k < 4; k++)
+        overwrite(ino, 16, k);
+    CHECK(g_volume->spare_count > 0);
+    uint64_t kept = 0, done_bytes = 0;
+    for (unsigned i = 0; i < g_volume->spare_count; i++)
+        kept += g_volume->spares[i].size;
+    g_room = sizes();
+    g_watched.write = write_within;
+    g_watched.reserve = reserve_within;
+    REQUIRE(volume_make(g_volume, VOLUME_ROOT_INO, name_of("other"), &attr, (struct slice){0},
+                        &other) == 0);
+    static uint8_t bytes[4096];
+    while (volume_write(g_volume, other, done_bytes, bytes, sizeof bytes) == sizeof bytes)
+        done_bytes += sizeof bytes;
+    printf("# %" PRIu64 " of %" PRIu64 " bytes that were kept were used\n", done_bytes, kept);
+    CHECK(done_bytes >= kept);
+    g_room = UINT64_MAX;
     done();
 }
 
