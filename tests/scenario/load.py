@@ -157,10 +157,11 @@ def credentials_come_from_the_environment_and_stay_out_of_the_report():
 
 @tap.test
 def wrong_usage_is_status_2_with_one_line():
-    for arguments in (["--clients", "0"], ["--bogus"], ["--rate", "never"], []):
-        status, _, text = load(*arguments)
-        tap.equal(status, 2, arguments)
-        tap.equal(text.count("\n"), 1, text)
+    with tempfile.TemporaryDirectory() as nothing_is_up:
+        for arguments in (["--clients", "0"], ["--bogus"], ["--rate", "never"], []):
+            status, _, text = load(*arguments, environment={"XDG_STATE_HOME": nothing_is_up})
+            tap.equal(status, 2, arguments)
+            tap.equal(text.count("\n"), 1, text)
 
 
 tap.main()
