@@ -59,6 +59,7 @@ struct dms_settings {
     bool https;        /* addresses in answers begin so */
     const char *tools; /* see derive.h */
     bool tools_unconfined;
+    const char *outgoing; /* see outside.h */
 };
 
 struct dms {
@@ -73,6 +74,7 @@ struct dms {
     struct call_list waiting; /* for the commit */
     struct sweep *sweep;
     struct derive *derive;
+    struct outside *outside; /* who speaks to the world outside */
     struct loop_task commit_task;
     struct tus_write *tus_writes;  /* parts on their way in */
     struct loop_timer audit_timer; /* until what was read is written down */

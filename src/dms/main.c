@@ -8,6 +8,7 @@
 #include "dms/first_user.h"
 #include "dms/fixity.h"
 #include "dms/import_offline.h"
+#include "dms/outside.h"
 #include "dms/sweep.h"
 #include "dms/worker.h"
 #include "server/log_stderr.h"
@@ -57,6 +58,8 @@ static const struct option_row rows[] = {
     {"import-as", OPTION_TEXT, SETTING(import_as), "admin", "USER", "Whose they are", 0, 0},
     {"tools", OPTION_TEXT, SETTING(settings.tools), "/usr/bin", "DIR",
      "Where pdftotext, pdftoppm and vipsthumbnail are; empty: none", 0, 0},
+    {"outgoing", OPTION_TEXT, SETTING(settings.outgoing), "", "FILE",
+     "The program that speaks to the world outside; empty: coffer-dms-out beside this one", 0, 0},
     {"tools-unconfined", OPTION_FLAG, SETTING(settings.tools_unconfined), NULL, NULL,
      "Run them also where the kernel cannot confine them", 0, 0},
     {"log-level", OPTION_TEXT, SETTING(log_level), "notice", "LEVEL",
@@ -159,6 +162,8 @@ static int dms_open(struct dms *dms, struct error *e)
         r = sweep_new(dms, &dms->sweep);
     if (r == 0)
         r = derive_new(dms, settings->tools, settings->tools_unconfined, &dms->derive);
+    if (r == 0)
+        r = outside_new(dms->loop, settings->outgoing, &dms->outside);
     if (r < 0)
         return r;
     r = http_listen(settings->listen, (uint16_t)settings->port, &fd);
@@ -179,6 +184,7 @@ static void dms_close(struct dms *dms)
 {
     http_server_free(dms->server);
     derive_free(dms->derive);
+    outside_free(dms->outside);
     worker_free(dms->sync_worker);
     worker_free(dms->password_worker);
     passwords_free(dms->passwords);

@@ -1,0 +1,29 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* dms/out/job.h: what coffer-dms-out is asked for: a JSON object on its standard input, the answer as a
+ * JSON object on its standard output. One job per process. */
+#ifndef COFFER_DMS_OUT_JOB_H
+#define COFFER_DMS_OUT_JOB_H
+
+#include "base/error.h"
+
+#include <jansson.h>
+#include <stdbool.h>
+
+/* A kind of job: 0 and *ret_answer (the caller's), or -errno and why. */
+typedef int job_fn(const json_t *job, json_t **ret_answer, struct error *e);
+
+/* {method, url, origin, address?, ca_file?, plain?, headers?: ["Name: value"], body?, size_max?,
+ * time_ms?} -> {status, type, body} with the answer's body in base64. */
+job_fn job_fetch;
+
+/* The value of a member that is text, or `fallback` where it is missing; *ok becomes false if it is
+ * something else or has a NUL. */
+const char *job_text(const json_t *job, const char *name, const char *fallback, bool *ok);
+int64_t job_int(const json_t *job, const char *name, int64_t fallback, bool *ok);
+
+static inline void json_donep(json_t **json)
+{
+    json_decref(*json);
+}
+
+#endif
