@@ -76,12 +76,24 @@ def under_policy(runtime, program, scratch):
     return native, run([runtime, "--policy", places[1], "--", program, "/data"], scratch, **user)
 
 
+def in_its_own_world(runtime, program, scratch):
+    """Alone in a process namespace, but for a shell that is its first process and adopts orphans."""
+    os.mkdir(os.path.join(scratch, "plain"), 0o755)
+    world = ["unshare", "-p", "-f", "--mount-proc", "--kill-child", "sh", "-c",
+             '"$@"; code=$?; wait; exit $code', "sh"]
+    command, directory = shielded(runtime, "volume", scratch)
+    return (run(world + [program, os.path.join(scratch, "plain")], scratch),
+            run(world + command + [program, directory], scratch))
+
+
 def compare(runtime, program, kind, scratch):
     """What differs, as lines (empty if nothing does), and how many lines were equal."""
     if kind == "verified":
         (wanted, wanted_code), (got, got_code) = verified(runtime, program, scratch)
     elif kind == "policy":
         (wanted, wanted_code), (got, got_code) = under_policy(runtime, program, scratch)
+    elif kind == "world":
+        (wanted, wanted_code), (got, got_code) = in_its_own_world(runtime, program, scratch)
     else:
         plain = os.path.join(scratch, "plain")
         os.mkdir(plain, 0o755)

@@ -420,8 +420,14 @@ static int64_t write_once(struct net_socket *s, const struct iovec *iov, int cou
 
 static int64_t broken_pipe(int flags)
 {
-    if (!(flags & MSG_NOSIGNAL))
-        (void)host_call(SYS_tgkill, process_self()->pid, thread_self()->tid, SIGPIPE);
+    const struct thread *t = thread_self();
+    siginfo_t info = {.si_signo = SIGPIPE,
+                      .si_code = SI_USER}; /* what the kernel says of its own */
+    if (flags & MSG_NOSIGNAL)
+        return -EPIPE;
+    info.si_pid = t->process->pid;
+    info.si_uid = (uid_t)host_call(SYS_getuid);
+    (void)host_call(SYS_rt_tgsigqueueinfo, t->process->pid, t->tid, SIGPIPE, &info);
     return -EPIPE;
 }
 
@@ -436,7 +442,7 @@ int64_t net_socket_write(struct file *f, const struct iovec *iov, int count, int
         return -ESPIPE;
     if (s->kind == NET_RAW)
         return raw_transfer(f, SYS_sendmsg, iov, count, flags);
-    if (s->kind != NET_TLS)
+    if (s->kind != NET_TLS || (size == 0 && tls_conn_is_shut(s->tls)))
         return broken_pipe(flags);
     if (size == 0 && !s->corked && !(flags & MSG_MORE))
         cork_flush(s);

@@ -57,6 +57,9 @@ must_check int64_t tls_conn_peek(struct tls_conn *conn, const struct iovec *iov,
 must_check int64_t tls_conn_write(struct tls_conn *conn, const struct iovec *iov, int count,
                                   bool more);
 
+/* Has our side said that it will send no more? A write then fails, an empty one too. */
+bool tls_conn_is_shut(const struct tls_conn *conn);
+
 /* Sends what was kept. 0, -EAGAIN (the rest goes when the socket has room) or -errno. */
 int tls_conn_flush(struct tls_conn *conn);
 

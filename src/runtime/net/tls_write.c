@@ -199,6 +199,11 @@ int64_t tls_conn_write(struct tls_conn *conn, const struct iovec *iov, int count
     return done < 0 ? done : write_all(conn, iov, count, (size_t)done);
 }
 
+bool tls_conn_is_shut(const struct tls_conn *conn)
+{
+    return conn->shut;
+}
+
 bool tls_conn_is_corked(const struct tls_conn *conn)
 {
     return conn->corked_size > 0;

@@ -13,6 +13,7 @@
 #include "runtime/vfs/permission.h"
 #include "runtime/vfs/private_volume.h"
 #include "runtime/vfs/restore.h"
+#include "runtime/vfs/ring.h"
 #include "runtime/vfs/special.h"
 #include "runtime/vfs/stand_in.h"
 #include "runtime/vfs/static_file.h"
@@ -310,6 +311,11 @@ int vfs_init(const struct runtime_config *config, struct error *e)
     else
         host_directory_init();
     return r;
+}
+
+int vfs_server_pid(void)
+{
+    return g_fs.remote ? atomic_load(&g_fs.remote->ring->server_pid) : 0;
 }
 
 bool vfs_owns_volumes(void)

@@ -23,6 +23,8 @@ void vfs_exit(void);
 bool vfs_must_close(void);
 /* Does this process own volumes, so that what it has written ends with it if nobody calls that? */
 bool vfs_owns_volumes(void);
+/* The process id of the family's volume server, or 0: there is none. */
+int vfs_server_pid(void);
 
 /* The bytes that volumes take on the host, for the status page. */
 uint64_t vfs_host_size(void);
