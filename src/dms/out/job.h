@@ -16,6 +16,14 @@ typedef int job_fn(const json_t *job, json_t **ret_answer, struct error *e);
  * time_ms?} -> {status, type, body} with the answer's body in base64. */
 job_fn job_fetch;
 
+/* OpenID Connect: what the provider says of itself and, with a code, who has signed in there.
+ * {issuer, client_id, client_secret?, redirect_uri, ca_file?, address?, origins: [], algorithms: [],
+ * max_age_s?, userinfo?, metadata?, jwks?, now_s, exchange?: {code, verifier, nonce}}
+ * -> {metadata, jwks, claims?}. What is in `metadata` and `jwks` already is not asked for again, but for
+ * keys when the token's is not among them. -EPERM: the provider does not take the code; -EKEYREJECTED,
+ * -ENOKEY, -EBADMSG, -EACCES, -EFBIG: what it says cannot be believed; others: it was not reached. */
+job_fn job_openid;
+
 /* The value of a member that is text, or `fallback` where it is missing; *ok becomes false if it is
  * something else or has a NUL. */
 const char *job_text(const json_t *job, const char *name, const char *fallback, bool *ok);

@@ -20,6 +20,7 @@ static const struct {
     job_fn *run;
 } jobs[] = {
     {"fetch", job_fetch},
+    {"openid", job_openid},
 };
 
 /* json_t holds secrets: what jansson frees is wiped first. */
