@@ -4,6 +4,7 @@
  * decoded as base64url, which has one spelling for each value. */
 #include "dms/out/id_token.h"
 #include "base/macros.h"
+#include "server/base64.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -74,7 +75,7 @@ static void encoding_try(struct slice text)
     static const char digits[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
     uint8_t *bytes = malloc(text.size + 1);
     HOLDS(bytes);
-    ssize_t n = base64url_strict(text, bytes);
+    ssize_t n = base64url_decode(text, bytes);
     HOLDS(n < 0 || (size_t)n == text.size * 6 / 8);
     for (size_t i = 0; n >= 0 && i < text.size; i++) {
         size_t bit = i * 6;

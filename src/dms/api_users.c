@@ -7,8 +7,6 @@
 #include <errno.h>
 #include <stdio.h>
 
-enum { USERS_MAX = 10000 };
-
 const char *role_text(enum role role)
 {
     return role == ROLE_ADMIN ? "admin" : "user";

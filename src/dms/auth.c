@@ -18,14 +18,14 @@ enum { TOKEN_SIZE = 32 };
 #define COOKIE "__Host-coffer"
 
 /* Browsers ask with a window of their own when they see a challenge; our pages have a better one. */
-static bool is_from_our_page(const struct call *call)
+bool call_is_from_our_page(const struct call *call)
 {
     return slice_is_text(http_request_header(call->req, "X-Requested-With"), "coffer");
 }
 
 void unauthorized(struct call *call, const char *detail)
 {
-    if (!is_from_our_page(call))
+    if (!call_is_from_our_page(call))
         http_response_header(call->req, "WWW-Authenticate",
                              "Basic realm=\"coffer\", charset=\"UTF-8\"");
     call_problem(call, 401, "not-signed-in", "%s", detail);
@@ -188,7 +188,7 @@ static void by_cookie(struct call *call, struct slice token)
 {
     enum http_method method = call->req->method;
     bool changes = method != HTTP_METHOD_GET && method != HTTP_METHOD_HEAD;
-    if (changes && !is_from_our_page(call))
+    if (changes && !call_is_from_our_page(call))
         call_problem(call, 403, "foreign-origin",
                      "A change with a session cookie needs the header X-Requested-With: coffer.");
     else
@@ -221,31 +221,43 @@ void call_authenticate(struct call *call)
 /* Sessions */
 
 /* NULL: the browser forgets it. */
-static void cookie_set(struct call *call, const char *token, uint64_t seconds)
+void session_cookie_set(struct call *call, const char *token, uint64_t seconds)
 {
     http_response_headerf(call->req, "Set-Cookie",
                           COOKIE "=%s; Path=/; Max-Age=%llu; Secure; HttpOnly; SameSite=Strict",
                           token ? token : "", (unsigned long long)(token ? seconds : 0));
 }
 
-static void session_start(struct call *call)
+int session_begin(struct call *call, const char *how, struct buf *token,
+                  uint8_t hash[TOKEN_HASH_SIZE], int64_t *ret_expires_s)
 {
     struct dms *dms = call->dms;
-    uint8_t random[TOKEN_SIZE], hash[TOKEN_HASH_SIZE];
-    SCOPED(buf_done) struct buf token = {0};
+    uint8_t random[TOKEN_SIZE];
     int64_t now_s = call->actor.now_ms / 1000;
     int64_t expires_s = now_s + (int64_t)dms->settings.session_s;
     int r = getrandom(random, sizeof random, 0) == sizeof random ? 0 : -EIO;
     if (r == 0)
-        r = base64_encode(slice_of(random, sizeof random), true, &token);
+        r = base64_encode(slice_of(random, sizeof random), true, token);
     secret_wipe(random, sizeof random);
-    digest_sha256(buf_slice(&token), hash);
+    digest_sha256(buf_slice(token), hash);
     if (r == 0)
         r = session_add(dms->store, hash, call->user.key, expires_s, now_s);
     if (r == 0)
         r = session_describe(call, hash);
-    if (r == 0)
-        call_audit(call, "sign-in", 0, call->user.name, NULL);
+    if (r < 0)
+        return r;
+    call->actor.from = call_from(call);
+    call_audit(call, "sign-in", 0, call->user.name, how);
+    *ret_expires_s = expires_s;
+    return 0;
+}
+
+static void session_start(struct call *call)
+{
+    uint8_t hash[TOKEN_HASH_SIZE];
+    SCOPED(buf_done) struct buf token = {0};
+    int64_t expires_s;
+    int r = session_begin(call, NULL, &token, hash, &expires_s);
     if (r < 0) {
         call_problem_errno(call, r);
         return;
@@ -254,7 +266,7 @@ static void session_start(struct call *call)
     struct json json = json_into(&body);
     json_open_object(&json, NULL);
     if (json_is_true(json_object_get(call->json, "cookie")))
-        cookie_set(call, buf_text(&token), dms->settings.session_s);
+        session_cookie_set(call, buf_text(&token), call->dms->settings.session_s);
     else
         json_put_slice(&json, "token", buf_slice(&token));
     json_put_int(&json, "expires_at_s", expires_s);
@@ -294,14 +306,24 @@ void session_delete(struct call *call)
         call_problem(call, 409, "no-session", "This request did not use a session token.");
         return;
     }
+    SCOPED(buf_done) struct buf elsewhere = {0};
+    int also = openid_sign_out(call, &elsewhere);
     int r = session_remove(call->dms->store, call->token_hash);
-    cookie_set(call, NULL, 0);
+    session_cookie_set(call, NULL, 0);
     if (r == 0)
         call_audit(call, "sign-out", 0, call->user.name, NULL);
-    if (r < 0)
+    if (r < 0) {
         call_problem_errno(call, r);
-    else
+    } else if (also < 0) {
         call_reply_empty(call, 204);
+    } else {
+        struct buf body = {0};
+        struct json json = json_into(&body);
+        json_open_object(&json, NULL);
+        json_put_slice(&json, "location", buf_slice(&elsewhere));
+        json_close(&json);
+        call_reply_buf(call, 200, "application/json", &body);
+    }
 }
 
 void me_get(struct call *call)

@@ -3,6 +3,7 @@
 #include "base/log.h"
 #include "dms/derive.h"
 #include "dms/dms.h"
+#include "dms/outside.h"
 #include "dms/store_audit.h"
 #include "dms/sweep.h"
 #include "server/problem.h"
@@ -239,6 +240,7 @@ static void call_done(struct http_request *req, int status, void *arg)
         metric_add(&dms->metrics[DMS_UPLOADS_FAILED], 1);
     reply_drop(call);
     password_cancel(call->password_work);
+    outside_stop(call->outside_job);
     upload_cancel(call);
     tus_cancel(call);
     soap_done(call);

@@ -47,6 +47,28 @@ void digest_sha256(struct slice bytes, uint8_t digest[DIGEST_SIZE])
     digest_sha256_parts(&bytes, 1, digest);
 }
 
+void hmac_sha256(struct slice key, const struct slice *parts, size_t count,
+                 uint8_t mac[DIGEST_SIZE])
+{
+    uint8_t pad[SHA256_CBLOCK];
+    SHA256_CTX ctx;
+    assert(key.size <= sizeof pad);
+    for (int outer = 0; outer < 2; outer++) {
+        memset(pad, outer ? 0x5c : 0x36, sizeof pad);
+        for (size_t i = 0; i < key.size; i++)
+            pad[i] ^= key.bytes[i];
+        SHA256_Init(&ctx);
+        SHA256_Update(&ctx, pad, sizeof pad);
+        if (outer)
+            SHA256_Update(&ctx, mac, DIGEST_SIZE);
+        for (size_t i = 0; !outer && i < count; i++)
+            SHA256_Update(&ctx, parts[i].bytes, parts[i].size);
+        SHA256_Final(mac, &ctx);
+    }
+    secret_wipe(pad, sizeof pad);
+    secret_wipe(&ctx, sizeof ctx);
+}
+
 void hmac_sha1(struct slice key, struct slice message, uint8_t mac[HMAC_SHA1_SIZE])
 {
     uint8_t pad[SHA_CBLOCK];

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* dms/digest.h: SHA-256, and HMAC-SHA-1 for one-time codes (RFC 6238; nothing else may use it).
+/* dms/digest.h: SHA-256 and its HMAC, and HMAC-SHA-1 for one-time codes (RFC 6238; nothing else may use it).
  * Through functions of libcrypto that need no set-up and allocate nothing. */
 #ifndef COFFER_DMS_DIGEST_H
 #define COFFER_DMS_DIGEST_H
@@ -22,6 +22,10 @@ void digest_begin(struct digest_state *state);
 void digest_add(struct digest_state *state, struct slice bytes);
 /* Leaves the state as it is: more may be added. */
 void digest_end(const struct digest_state *state, uint8_t digest[DIGEST_SIZE]);
+
+/* HMAC-SHA-256 (RFC 2104) over the parts, one after the other. `key` of at most 64 bytes. */
+void hmac_sha256(struct slice key, const struct slice *parts, size_t count,
+                 uint8_t mac[DIGEST_SIZE]);
 
 /* `key` of at most 64 bytes. */
 void hmac_sha1(struct slice key, struct slice message, uint8_t mac[HMAC_SHA1_SIZE]);

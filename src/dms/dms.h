@@ -60,6 +60,7 @@ struct dms_settings {
     const char *tools; /* see derive.h */
     bool tools_unconfined;
     const char *outgoing; /* see outside.h */
+    const char *sign_in;  /* see sign_in.h */
 };
 
 struct dms {
@@ -75,6 +76,7 @@ struct dms {
     struct sweep *sweep;
     struct derive *derive;
     struct outside *outside; /* who speaks to the world outside */
+    struct sign_in *sign_in;
     struct loop_task commit_task;
     struct tus_write *tus_writes;  /* parts on their way in */
     struct loop_timer audit_timer; /* until what was read is written down */
@@ -131,6 +133,7 @@ struct call {
     /* Waiting for something */
     struct password_work *password_work;
     struct sync_work *sync_work;
+    struct outside_job *outside_job;
     struct upload_form *form;
     struct tus_write *tus;
     struct soap_call *soap;
@@ -202,6 +205,19 @@ void call_authenticate(struct call *call);
 void unauthorized(struct call *call, const char *detail);
 /* Name and password from elsewhere (WS-Security); then runs `then`. */
 void call_sign_in(struct call *call, const char *user, struct slice password, call_fn *then);
+
+/* Whether it came from our own page: no other site's can send this header. */
+bool call_is_from_our_page(const struct call *call);
+/* Begins a session of call->user: its token, and the hash that it is known by. `how`, for the audit trail, if
+ * not by a password. The cookie with a token of NULL makes the browser forget it. */
+must_check int session_begin(struct call *call, const char *how, struct buf *token,
+                             uint8_t hash[TOKEN_HASH_SIZE], int64_t *ret_expires_s);
+void session_cookie_set(struct call *call, const char *token, uint64_t seconds);
+
+/* api_openid.c: sends the browser to the provider, to link who comes back with the user of this call; and
+ * where a session that began there is ended there too: 0, -ENOENT or -errno. */
+void openid_link(struct call *call);
+must_check int openid_sign_out(struct call *call, struct buf *location);
 
 /* api_tokens.c: the user of an API token, -ENOENT if it is none that lives; and whether the token's
  * scopes allow the call. */
@@ -278,6 +294,7 @@ must_check int call_json_only(struct call *call, const char *const *names);
 
 /* api_users.c: what users and groups have in common. */
 #define USER_NAME_MAX 64
+#define USERS_MAX 10000
 bool is_user_name(const char *name);
 const char *role_text(enum role role);
 /* `role` of the body, if it is there; 0 or the call has been ended. */
@@ -303,6 +320,9 @@ call_fn protection_get, protection_evidence_get;
 must_check int session_describe(struct call *call, const uint8_t hash[TOKEN_HASH_SIZE]);
 call_fn sessions_get, session_end;
 call_fn session_create, session_delete, me_get, my_password_set;
+call_fn sign_in_get, openid_start, openid_callback, openid_code;
+call_fn my_identities_get, my_identity_post, my_identity_delete;
+call_fn user_identities_get, user_identity_post, user_identity_delete;
 call_fn users_get, users_create, user_get, user_patch, user_delete;
 call_fn groups_get, groups_create, group_get, group_patch, group_delete;
 call_fn members_get, member_put, member_delete, node_acl_get, node_acl_put;

@@ -9,6 +9,7 @@
 #include "dms/fixity.h"
 #include "dms/import_offline.h"
 #include "dms/outside.h"
+#include "dms/sign_in.h"
 #include "dms/sweep.h"
 #include "dms/worker.h"
 #include "server/log_stderr.h"
@@ -60,6 +61,8 @@ static const struct option_row rows[] = {
      "Where pdftotext, pdftoppm and vipsthumbnail are; empty: none", 0, 0},
     {"outgoing", OPTION_TEXT, SETTING(settings.outgoing), "", "FILE",
      "The program that speaks to the world outside; empty: coffer-dms-out beside this one", 0, 0},
+    {"sign-in", OPTION_TEXT, SETTING(settings.sign_in), NULL, "FILE",
+     "Where else people may sign in (docs/sign-in.md)", 0, 0},
     {"tools-unconfined", OPTION_FLAG, SETTING(settings.tools_unconfined), NULL, NULL,
      "Run them also where the kernel cannot confine them", 0, 0},
     {"log-level", OPTION_TEXT, SETTING(log_level), "notice", "LEVEL",
@@ -164,6 +167,8 @@ static int dms_open(struct dms *dms, struct error *e)
         r = derive_new(dms, settings->tools, settings->tools_unconfined, &dms->derive);
     if (r == 0)
         r = outside_new(dms->loop, settings->outgoing, &dms->outside);
+    if (r == 0)
+        r = sign_in_new(settings->sign_in, &dms->sign_in, e);
     if (r < 0)
         return r;
     r = http_listen(settings->listen, (uint16_t)settings->port, &fd);
@@ -185,6 +190,7 @@ static void dms_close(struct dms *dms)
     http_server_free(dms->server);
     derive_free(dms->derive);
     outside_free(dms->outside);
+    sign_in_free(dms->sign_in);
     worker_free(dms->sync_worker);
     worker_free(dms->password_worker);
     passwords_free(dms->passwords);

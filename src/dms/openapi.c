@@ -17,6 +17,15 @@ static const struct {
     {"SessionNote", "id string, created_ms integer, expires_at_s integer, agent string, "
                     "from string, current boolean"},
     {"SessionList", "items SessionNote[]"},
+    {"SignInWays", "openid string|null"},
+    {"SignInBegin", "return? string"},
+    {"Location", "location string"},
+    {"Return", "return string"},
+    {"Identity", "id string, kind string, issuer string, subject string, label string, "
+                 "created_ms integer, used_ms integer|null"},
+    {"IdentityList", "items Identity[]"},
+    {"NewIdentity", "kind string, issuer? string, subject string"},
+    {"NewLink", "kind string"},
     {"PasswordChange", "old string, new string"},
     {"User", "name string, role string, administrator? boolean, groups string[], quota Quota, "
              "password_change_required boolean, created_ms integer, second_factor? boolean"},

@@ -1,5 +1,4 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#define OPENSSL_SUPPRESS_DEPRECATED /* the functions that need no provider, so none is linked */
 #include "dms/password.h"
 #include "base/hex.h"
 #include "base/macros.h"
@@ -7,7 +6,6 @@
 
 #include <argon2.h>
 #include <errno.h>
-#include <openssl/sha.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/mman.h>
@@ -71,28 +69,12 @@ struct password_work {
 
 /* Digests */
 
-/* HMAC-SHA-256 (RFC 2104) over the user's name, a NUL and the password. */
+/* Over the user's name, a NUL and the password. */
 static void mac_of(const struct passwords *passwords, const char *user, struct slice password,
                    uint8_t mac[DIGEST_SIZE])
 {
-    uint8_t pad[SHA256_CBLOCK];
-    SHA256_CTX ctx;
-    for (int outer = 0; outer < 2; outer++) {
-        memset(pad, outer ? 0x5c : 0x36, sizeof pad);
-        for (size_t i = 0; i < KEY256_SIZE; i++)
-            pad[i] ^= passwords->key.bytes[i];
-        SHA256_Init(&ctx);
-        SHA256_Update(&ctx, pad, sizeof pad);
-        if (outer) {
-            SHA256_Update(&ctx, mac, DIGEST_SIZE);
-        } else {
-            SHA256_Update(&ctx, user, strlen(user) + 1);
-            SHA256_Update(&ctx, password.bytes, password.size);
-        }
-        SHA256_Final(mac, &ctx);
-    }
-    secret_wipe(pad, sizeof pad);
-    secret_wipe(&ctx, sizeof ctx);
+    const struct slice parts[] = {slice_of(user, strlen(user) + 1), password};
+    hmac_sha256(slice_of(passwords->key.bytes, KEY256_SIZE), parts, ARRAY_COUNT(parts), mac);
 }
 
 /* What a name is counted under: not secret, but an attacker must not choose collisions. */

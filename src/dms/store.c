@@ -159,6 +159,8 @@ static const char *const schema_steps[] = {
     STORE_FIXITY_SCHEMA,
 
     STORE_DERIVED_SCHEMA,
+
+    STORE_IDENTITY_SCHEMA,
 };
 
 /* The cache is given back at rest (store_rest()). No shared memory: this process is the only one.

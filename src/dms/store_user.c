@@ -76,7 +76,7 @@ int user_remove(struct store *store, const struct actor *actor, const struct use
     static const enum statement by_name[] = {STMT_ACE_FORGET, STMT_DAV_LOCK_FORGET_USER,
                                              STMT_COMMENT_UNNAME, STMT_CHECKED_OUT_UNNAME};
     static const enum statement by_key[] = {STMT_MEMBER_FORGET_USER, STMT_PARTIAL_FORGET_USER,
-                                            STMT_USER_REMOVE};
+                                            STMT_IDENTITY_FORGET_USER, STMT_USER_REMOVE};
     int64_t key = user->key;
     int r = store_step_begin(store);
     if (r < 0)

@@ -56,6 +56,27 @@ int base64_decode(struct slice text, struct buf *out)
     return 0;
 }
 
+ssize_t base64url_decode(struct slice text, uint8_t *to)
+{
+    uint32_t bits = 0;
+    unsigned count = 0;
+    size_t size = 0;
+    for (size_t i = 0; i < text.size; i++) {
+        uint8_t c = text.bytes[i];
+        int digit = c == '-' ? 62 : c == '_' ? 63 : c == '+' || c == '/' ? -1 : digit_of(c);
+        if (digit < 0)
+            return -EBADMSG;
+        bits = bits << 6 | (uint32_t)digit;
+        count += 6;
+        if (count >= 8) {
+            count -= 8;
+            to[size++] = (uint8_t)(bits >> count);
+        }
+    }
+    /* One character too many, or bits that say nothing but are set. */
+    return count == 6 || (bits & ((1U << count) - 1)) != 0 ? -EBADMSG : (ssize_t)size;
+}
+
 int base64_encode(struct slice bytes, bool url, struct buf *out)
 {
     static const char plain[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";

@@ -22,6 +22,10 @@ must_check int base64_finish(const struct base64_decoder *decoder);
 /* A whole text. 0, -EBADMSG or -ENOMEM. */
 must_check int base64_decode(struct slice text, struct buf *out);
 
+/* base64url without padding (RFC 7515, section 2), strictly: no blanks, and only the one spelling of each
+ * value. `to` has room for text.size * 3 / 4 bytes. The size, or -EBADMSG. */
+must_check ssize_t base64url_decode(struct slice text, uint8_t *to);
+
 /* With '-' and '_' and no padding if `url`. */
 int base64_encode(struct slice bytes, bool url, struct buf *out);
 

@@ -1,9 +1,6 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: Apache-2.0
 """API tokens and the second factor: dms_sign_in.py COFFER_DMS"""
-import base64
-import hashlib
-import hmac
 import json
 import os
 import sys
@@ -11,6 +8,7 @@ import time
 
 import dms_server
 import tap
+from totp_codes import code, now_step
 
 PROGRAM = sys.argv[1] if len(sys.argv) > 1 else ""
 WORK = f"sign-{os.getpid()}"
@@ -26,18 +24,6 @@ def user(server, name, role="user"):
 
 def by_token(server, token, path, *options):
     return server.ask(path, "-H", f"Authorization: Bearer {token}", *options, auth="")
-
-
-def code(secret, step):
-    """RFC 6238, here again."""
-    key = base64.b32decode(secret)
-    mac = hmac.new(key, step.to_bytes(8, "big"), hashlib.sha1).digest()
-    at = mac[-1] & 15
-    return f"{(int.from_bytes(mac[at:at + 4], 'big') & 0x7fffffff) % 1000000:06}"
-
-
-def now_step():
-    return int(time.time()) // 30
 
 
 def sign_in(server, auth, **more):

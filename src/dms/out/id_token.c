@@ -3,6 +3,7 @@
 
 #include "base/macros.h"
 #include "base/secret.h"
+#include "server/base64.h"
 
 #include <errno.h>
 #include <openssl/bn.h>
@@ -76,41 +77,6 @@ static void sig_freep(ECDSA_SIG **sig)
     ECDSA_SIG_free(*sig);
 }
 
-/* Encoding */
-
-static int digit_of(uint8_t c)
-{
-    if (c >= 'A' && c <= 'Z')
-        return c - 'A';
-    if (c >= 'a' && c <= 'z')
-        return c - 'a' + 26;
-    if (c >= '0' && c <= '9')
-        return c - '0' + 52;
-    return c == '-' ? 62 : c == '_' ? 63 : -1;
-}
-
-ssize_t base64url_strict(struct slice text, uint8_t *to)
-{
-    uint32_t bits = 0;
-    unsigned count = 0;
-    size_t size = 0;
-    for (size_t i = 0; i < text.size; i++) {
-        int digit = digit_of(text.bytes[i]);
-        if (digit < 0)
-            return -EBADMSG;
-        bits = bits << 6 | (uint32_t)digit;
-        count += 6;
-        if (count >= 8) {
-            count -= 8;
-            to[size++] = (uint8_t)(bits >> count);
-        }
-    }
-    /* One character too many, or bits that say nothing but are set. */
-    if (count == 6 || (bits & ((1U << count) - 1)) != 0)
-        return -EBADMSG;
-    return (ssize_t)size;
-}
-
 /* A member that is text without NUL, or NULL. */
 static const char *text_of(const json_t *object, const char *name)
 {
@@ -125,7 +91,7 @@ static ssize_t bytes_of(const json_t *object, const char *name, uint8_t *to, siz
     const char *text = text_of(object, name);
     if (!text || strlen(text) > (room * 4 + 2) / 3)
         return -EBADMSG;
-    return base64url_strict(slice_of_text(text), to);
+    return base64url_decode(slice_of_text(text), to);
 }
 
 /* Keys */
@@ -322,7 +288,7 @@ static int part_next(struct slice *rest, bool last, uint8_t **at, struct slice *
     if (last == (dot != NULL))
         return -EBADMSG;
     size_t size = dot ? (size_t)(dot - rest->bytes) : rest->size;
-    ssize_t n = base64url_strict(slice_of(rest->bytes, size), *at);
+    ssize_t n = base64url_decode(slice_of(rest->bytes, size), *at);
     if (n <= 0)
         return -EBADMSG;
     *ret = slice_of(*at, (size_t)n);

@@ -39,8 +39,4 @@ must_check int id_token_check(struct slice token, const json_t *jwks,
  * caller's. -EBADMSG: it is no set, or has no such key. */
 must_check int jwk_set_take(const json_t *set, json_t **ret_jwks);
 
-/* base64url without padding (RFC 7515, section 2), strictly: only the one spelling of each value. `to` has
- * room for text.size * 3 / 4 bytes. The size, or -EBADMSG. */
-must_check ssize_t base64url_strict(struct slice text, uint8_t *to);
-
 #endif
