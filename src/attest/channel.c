@@ -137,7 +137,7 @@ static int tls_configure(struct channel *ch)
     ch->ctx = SSL_CTX_new(TLS_client_method());
     if (!ch->ctx || SSL_CTX_set_min_proto_version(ch->ctx, TLS1_3_VERSION) != 1 ||
         SSL_CTX_set_ciphersuites(ch->ctx, "TLS_AES_256_GCM_SHA384") != 1 ||
-        SSL_CTX_set1_groups_list(ch->ctx, "P-256") != 1)
+        SSL_CTX_set1_groups_list(ch->ctx, "X25519:P-256") != 1)
         return -ENOMEM;
     SSL_CTX_set_session_cache_mode(ch->ctx, SSL_SESS_CACHE_OFF);
     SSL_CTX_set_verify(ch->ctx, SSL_VERIFY_PEER, NULL);

@@ -100,6 +100,14 @@ static int certificate_new(EVP_PKEY *pkey, X509 **ret_certificate)
     return r;
 }
 
+int ratls_certificate_set(X509 *certificate, struct slice value, EVP_PKEY *signer)
+{
+    if (X509_get_ext_count(certificate) > 0)
+        X509_EXTENSION_free(X509_delete_ext(certificate, 0));
+    int r = value.size > 0 ? extension_add(certificate, value) : 0;
+    return r == 0 && X509_sign(certificate, signer, EVP_sha256()) <= 0 ? -EIO : r;
+}
+
 int ratls_certificate(const struct p256_key *key, const uint8_t nonce[RATLS_NONCE_SIZE],
                       ratls_evidence_fn *evidence, void *ctx, X509 **certificate, struct error *e)
 {
@@ -108,21 +116,16 @@ int ratls_certificate(const struct p256_key *key, const uint8_t nonce[RATLS_NONC
     int r = *certificate ? 0 : certificate_new(pkey, certificate);
     if (r < 0)
         return error_set(e, r, "cannot make a certificate");
-    if (X509_get_ext_count(*certificate) > 0)
-        X509_EXTENSION_free(X509_delete_ext(*certificate, 0));
-    if (evidence) {
+    if (evidence)
         r = extension_make(*certificate, nonce, evidence, ctx, &extension, e);
-        if (r < 0)
-            return r;
-        r = extension_add(*certificate, buf_slice(&extension));
-    }
-    if (r == 0 && X509_sign(*certificate, pkey, EVP_sha256()) <= 0)
-        r = -EIO;
+    if (r < 0)
+        return r;
+    r = ratls_certificate_set(*certificate, buf_slice(&extension), pkey);
     return r < 0 ? error_set(e, r, "cannot sign a certificate") : 0;
 }
 
-/* -ENODATA: there is none. Two of them would be two opinions about one key: -EBADMSG. */
-static int extension_find(X509 *certificate, struct slice *ret_value)
+/* Two of them would be two opinions about one key: -EBADMSG. */
+int ratls_extension(X509 *certificate, struct slice *ret_value)
 {
     SCOPED(asn1_object_freep) ASN1_OBJECT *oid = OBJ_txt2obj(RATLS_OID, 1);
     if (!oid)
@@ -188,7 +191,7 @@ int ratls_verify(X509 *certificate, const uint8_t nonce[RATLS_NONCE_SIZE],
 {
     struct slice extension, record, claims;
     struct evidence ev;
-    int r = extension_find(certificate, &extension);
+    int r = ratls_extension(certificate, &extension);
     if (r == 0)
         r = ratls_extension_parse(extension, &record, &claims);
     r = refuse_code(r, ret_refusal);

@@ -42,6 +42,12 @@ must_check int ratls_certificate(const struct p256_key *key, const uint8_t nonce
                                  ratls_evidence_fn *evidence, void *ctx, X509 **certificate,
                                  struct error *e);
 
+/* For who holds the certificate but not its key: puts the evidence extension `value` in the place of
+ * the one that is there, if any, and signs again with `signer`, for the same key. 0 or -EIO. */
+must_check int ratls_certificate_set(X509 *certificate, struct slice value, EVP_PKEY *signer);
+/* The value of the evidence extension; borrows. 0; -ENODATA there is none; -EBADMSG more than one; -EIO. */
+must_check int ratls_extension(X509 *certificate, struct slice *ret_value);
+
 /* Extracts the evidence of `certificate`, checks its signature, that it is bound to the
  * certificate's key, and that it answers `nonce`. The TLS handshake proves possession of the key.
  * Evidence other than the simulation's is `verifier`'s to verify; NULL: not known here. 0; -ENODATA no

@@ -64,9 +64,41 @@ static int serial_set(X509 *certificate)
     return ok ? 0 : -EIO;
 }
 
+/* For the usual kinds: X509_set_pubkey() encodes the key and parses it again, which costs more than the
+ * signature. */
+static int key_copy(X509 *certificate, const X509_PUBKEY *from)
+{
+    const uint8_t *bytes = NULL;
+    const void *value = NULL;
+    X509_ALGOR *algorithm = NULL;
+    ASN1_OBJECT *kind = NULL;
+    int size = 0, type = 0;
+    if (X509_PUBKEY_get0_param(&kind, &bytes, &size, &algorithm, from) != 1 || size <= 0)
+        return -EIO;
+    X509_ALGOR_get0(NULL, &type, &value, algorithm);
+    /* Kinds without parameters, or with a curve's name; an RSA key has NULL. */
+    ASN1_OBJECT *curve = type == V_ASN1_OBJECT ? OBJ_dup(value) : NULL;
+    uint8_t *copy = OPENSSL_memdup(bytes, (size_t)size);
+    if ((type != V_ASN1_OBJECT && type != V_ASN1_UNDEF && type != V_ASN1_NULL) || !copy ||
+        (type == V_ASN1_OBJECT && !curve) ||
+        X509_PUBKEY_set0_param(X509_get_X509_PUBKEY(certificate), OBJ_nid2obj(OBJ_obj2nid(kind)),
+                               type, curve, copy, size) != 1) {
+        ASN1_OBJECT_free(curve);
+        OPENSSL_free(copy);
+        return -EIO;
+    }
+    return 0;
+}
+
+/* Whose certificate: `encoded`, where it is at hand, says the same as `key`. */
+struct subject_key {
+    EVP_PKEY *key;
+    const X509_PUBKEY *encoded;
+};
+
 /* Version, serial, names, dates and key; the extensions and the signature are still to come. */
-static int certificate_begin(X509 *certificate, const char *subject, X509 *issuer, EVP_PKEY *key,
-                             int64_t now_s, int64_t valid_s)
+static int certificate_begin(X509 *certificate, const char *subject, X509 *issuer,
+                             const struct subject_key *key, int64_t now_s, int64_t valid_s)
 {
     X509_NAME *name = X509_get_subject_name(certificate);
     time_t from = (time_t)(now_s - HOUR_S), until = (time_t)(now_s + valid_s);
@@ -79,7 +111,8 @@ static int certificate_begin(X509 *certificate, const char *subject, X509 *issue
         X509_NAME_add_entry_by_txt(name, "CN", MBSTRING_UTF8, (const uint8_t *)common, -1, -1, 0) ==
             1 &&
         X509_set_issuer_name(certificate, issuer ? X509_get_subject_name(issuer) : name) == 1 &&
-        X509_set_pubkey(certificate, key) == 1;
+        ((key->encoded && key_copy(certificate, key->encoded) == 0) ||
+         X509_set_pubkey(certificate, key->key) == 1);
     return ok ? 0 : -EIO;
 }
 
@@ -110,7 +143,8 @@ int ca_new(const char *domain, int64_t now_s, struct ca **ret_ca)
     ca->certificate = X509_new();
     int r = ca->certificate ? p256_generate(&ca->key) : -ENOMEM;
     if (r == 0)
-        r = certificate_begin(ca->certificate, subject, NULL, p256_pkey(ca->key), now_s,
+        r = certificate_begin(ca->certificate, subject, NULL,
+                              &(struct subject_key){.key = p256_pkey(ca->key)}, now_s,
                               (int64_t)CA_DAYS * DAY_S);
     if (r == 0)
         r = authority_finish(ca->certificate, p256_pkey(ca->key));
@@ -204,21 +238,22 @@ int ca_pem_new(EVP_PKEY *key, const char *subject, int64_t now_s, unsigned days,
                struct buf *ret_pem)
 {
     SCOPED(x509_freep) X509 *certificate = X509_new();
+    const struct subject_key self = {.key = key};
     int r = certificate
-                ? certificate_begin(certificate, subject, NULL, key, now_s, (int64_t)days * DAY_S)
+                ? certificate_begin(certificate, subject, NULL, &self, now_s, (int64_t)days * DAY_S)
                 : -ENOMEM;
     if (r == 0)
         r = authority_finish(certificate, key);
     return r < 0 ? r : pem_append(certificate, ret_pem);
 }
 
-int ca_pem_issue(EVP_PKEY *issuer_key, X509 *issuer, EVP_PKEY *key, const struct ca_names *names,
-                 int64_t now_s, unsigned days, struct buf *ret_pem)
+static int issue(EVP_PKEY *issuer_key, X509 *issuer, const struct subject_key *key,
+                 const struct ca_names *names, int64_t now_s, unsigned days, struct buf *ret_pem)
 {
     SCOPED(x509_freep) X509 *certificate = X509_new();
     char text[NAMES_TEXT_SIZE];
     int r = names_text(names, text);
-    if (r == 0 && !key_is_strong(key))
+    if (r == 0 && !key_is_strong(key->key))
         r = -EOPNOTSUPP;
     if (r == 0)
         r = certificate ? certificate_begin(certificate, names->names[0], issuer, key, now_s,
@@ -240,6 +275,13 @@ int ca_pem_issue(EVP_PKEY *issuer_key, X509 *issuer, EVP_PKEY *key, const struct
     return r < 0 ? r : pem_append(certificate, ret_pem);
 }
 
+int ca_pem_issue(EVP_PKEY *issuer_key, X509 *issuer, EVP_PKEY *key, const struct ca_names *names,
+                 int64_t now_s, unsigned days, struct buf *ret_pem)
+{
+    return issue(issuer_key, issuer, &(struct subject_key){.key = key}, names, now_s, days,
+                 ret_pem);
+}
+
 int ca_issue_key(const struct ca *ca, EVP_PKEY *key, const struct ca_names *names, int64_t now_s,
                  unsigned days, struct buf *ret_pem)
 {
@@ -252,11 +294,13 @@ int ca_issue_csr(const struct ca *ca, struct slice csr_pem, const struct ca_name
     SCOPED(bio_freep)
     BIO *bio = BIO_new_mem_buf(csr_pem.bytes, (int)MIN(csr_pem.size, 16384u));
     X509_REQ *request = bio ? PEM_read_bio_X509_REQ(bio, NULL, NULL, NULL) : NULL;
-    EVP_PKEY *key = request ? X509_REQ_get0_pubkey(request) : NULL;
-    int r = key && X509_REQ_verify(request, key) == 1 ? 0 : -EBADMSG;
+    struct subject_key key = {.key = request ? X509_REQ_get0_pubkey(request) : NULL};
+    int r = key.key && X509_REQ_verify(request, key.key) == 1 ? 0 : -EBADMSG;
     ERR_clear_error();
     if (r == 0)
-        r = ca_issue_key(ca, key, names, now_s, days, ret_pem);
+        key.encoded = X509_REQ_get_X509_PUBKEY(request);
+    if (r == 0)
+        r = issue(p256_pkey(ca->key), ca->certificate, &key, names, now_s, days, ret_pem);
     X509_REQ_free(request);
     return r;
 }

@@ -52,11 +52,19 @@ struct front {
 /* ---- the keeper's part of a handshake ---- */
 
 static int keeper_certificate(void *ctx, uint32_t connection,
-                              const uint8_t random[RATLS_NONCE_SIZE], struct buf *ret_der)
+                              const uint8_t random[RATLS_NONCE_SIZE], struct buf *ret_evidence,
+                              struct buf *ret_signature)
 {
     struct front *front = ctx;
-    return link_ask(front->link, MESSAGE_HELLO, connection, slice_of(random, RATLS_NONCE_SIZE),
-                    MESSAGE_CERTIFICATE, ret_der);
+    SCOPED(buf_done) struct buf body = {0};
+    struct message_certificate changed;
+    int r = link_ask(front->link, MESSAGE_HELLO, connection, slice_of(random, RATLS_NONCE_SIZE),
+                     MESSAGE_CERTIFICATE, &body);
+    if (r == 0)
+        r = message_certificate_parse(buf_slice(&body), &changed);
+    if (r == 0)
+        r = buf_append_slice(ret_evidence, changed.evidence);
+    return r < 0 ? r : buf_append_slice(ret_signature, changed.signature);
 }
 
 static int keeper_sign(void *ctx, uint32_t connection, struct slice hash, struct buf *ret_signature)
@@ -247,15 +255,22 @@ static void drained(void *arg)
     link_send(front->link, MESSAGE_DRAINED, 0, (struct slice){0});
 }
 
+static void ready_take(struct front *front, struct slice body)
+{
+    struct slice certificate = slice_of(body.bytes + 1, body.size - 1);
+    front->has_peer = body.bytes[0] == 1;
+    if (tls_server_set_kept(front->tls, certificate) < 0 ||
+        (front->listen_fd >= 0 && http_server_listen(front->http, front->listen_fd) < 0))
+        stop(front, -EIO);
+    front->listen_fd = -1;
+}
+
 static void message_take(void *arg, const struct message *m)
 {
     struct front *front = arg;
     switch (m->kind) {
     case MESSAGE_READY:
-        front->has_peer = m->body.bytes[0] == 1;
-        if (front->listen_fd >= 0 && http_server_listen(front->http, front->listen_fd) < 0)
-            stop(front, -EIO);
-        front->listen_fd = -1;
+        ready_take(front, m->body);
         return;
     case MESSAGE_ANSWER:
         answer_take(front, m);

@@ -73,21 +73,36 @@ static struct connection *connection_new(struct keeper *k, uint32_t id)
     return k->connections[id];
 }
 
+/* What has changed of the certificate: the other end has the rest. */
+static int certificate_write(struct keeper *k, struct buf *out)
+{
+    const ASN1_BIT_STRING *signature = NULL;
+    struct message_certificate changed;
+    X509_get0_signature(&signature, NULL, k->certificate);
+    int r = signature ? ratls_extension(k->certificate, &changed.evidence) : -EIO;
+    if (r < 0)
+        return r;
+    changed.signature = slice_of(signature->data, (size_t)signature->length);
+    return message_certificate_write(&changed, out);
+}
+
 static void hello_answer(struct keeper *k, uint32_t id, struct slice random)
 {
+    SCOPED(buf_done) struct buf body = {0};
     struct connection *c = connection_new(k, id);
     struct error e = {0};
-    uint8_t *der = NULL;
     int r = c ? ratls_certificate(k->key, random.bytes, k->evidence, k->evidence_ctx,
                                   &k->certificate, &e)
               : -ENOMEM;
-    int size = r == 0 ? i2d_X509(k->certificate, &der) : 0;
-    if (size <= 0)
+    if (r == 0)
+        r = certificate_write(k, &body);
+    if (r < 0) {
         LOG_ERROR("no certificate for a handshake", LOG_TEXT("why", error_text(&e, r)));
+        buf_clear(&body);
+    }
     if (c)
-        c->certified = size > 0;
-    link_send(k->link, MESSAGE_CERTIFICATE, id, slice_of(der, size > 0 ? (size_t)size : 0));
-    OPENSSL_free(der);
+        c->certified = r == 0;
+    link_send(k->link, MESSAGE_CERTIFICATE, id, buf_slice(&body));
 }
 
 /* ECDSA over a digest that was made here. Returns its size, 0 if the library failed. */
@@ -316,6 +331,24 @@ static void link_ended(void *arg, int why)
         stop(k, why < 0 ? why : k->draining ? 0 : -EPIPE);
 }
 
+/* The other end may begin; with the certificate as far as it never changes. */
+static int ready_send(struct keeper *k)
+{
+    static const uint8_t no_nonce[RATLS_NONCE_SIZE];
+    SCOPED(buf_done) struct buf body = {0};
+    uint8_t *der = NULL;
+    int r = ratls_certificate(k->key, no_nonce, NULL, NULL, &k->certificate, NULL);
+    int size = r == 0 ? i2d_X509(k->certificate, &der) : 0;
+    buf_append_byte(&body, k->kbs->peer != NULL);
+    if (size > 0)
+        buf_append(&body, der, (size_t)size);
+    OPENSSL_free(der);
+    if (size <= 0 || body.failed)
+        return r < 0 ? r : -EIO;
+    link_send(k->link, MESSAGE_READY, 0, buf_slice(&body));
+    return 0;
+}
+
 int keeper_new(struct loop *loop, struct kbs *kbs, int fd, ratls_evidence_fn *evidence,
                void *evidence_ctx, struct keeper **ret_keeper, struct error *e)
 {
@@ -327,16 +360,16 @@ int keeper_new(struct loop *loop, struct kbs *kbs, int fd, ratls_evidence_fn *ev
     k->evidence = evidence;
     k->evidence_ctx = evidence_ctx;
     k->last = &k->first;
-    int r = p256_generate(&k->key);
+    int r = link_new(loop, fd, true, message_take, link_ended, k, &k->link);
     if (r == 0)
-        r = link_new(loop, fd, true, message_take, link_ended, k, &k->link);
+        r = p256_generate(&k->key);
+    if (r == 0)
+        r = ready_send(k);
     if (r < 0) {
         keeper_free(k);
         return error_set(e, r, "cannot talk to the network process");
     }
     kbs->served_key = k->key;
-    const uint8_t has_peer = kbs->peer != NULL;
-    link_send(k->link, MESSAGE_READY, 0, slice_of(&has_peer, 1));
     *ret_keeper = k;
     return 0;
 }

@@ -3,6 +3,7 @@
  * operator; see docs/policy.md. */
 #include "attest/json_memory.h"
 #include "base/options.h"
+#include "crypto/provider.h"
 #include "kbs/front.h"
 #include "kbs/identity.h"
 #include "kbs/keeper.h"
@@ -13,7 +14,6 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <openssl/crypto.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/prctl.h>
@@ -386,7 +386,8 @@ int main(int argc, char **argv)
     struct error e = {0};
     int rest = 0;
     /* No configuration file of the host's; no core dump with keys in it. */
-    OPENSSL_init_crypto(OPENSSL_INIT_NO_LOAD_CONFIG, NULL);
+    if (crypto_start() < 0)
+        return complain(&e, -ENOMEM);
     prctl(PR_SET_DUMPABLE, 0);
     json_memory_wipes();
     int r = options_parse(rows, ARRAY_COUNT(rows), argc - 1, argv + 1, &s, &rest, &e);

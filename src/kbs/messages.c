@@ -62,6 +62,24 @@ static void u32_append(struct buf *out, uint32_t n)
     buf_append(out, bytes, sizeof bytes);
 }
 
+int message_certificate_write(const struct message_certificate *certificate, struct buf *out)
+{
+    u32_append(out, (uint32_t)certificate->evidence.size);
+    buf_append_slice(out, certificate->evidence);
+    return buf_append_slice(out, certificate->signature);
+}
+
+int message_certificate_parse(struct slice body, struct message_certificate *ret)
+{
+    struct reader rd = reader_over(body);
+    struct slice evidence = reader_slice(&rd, reader_u32(&rd));
+    struct slice signature = reader_slice(&rd, reader_left(&rd));
+    if (!reader_finished(&rd) || evidence.size == 0 || signature.size == 0)
+        return -EBADMSG;
+    *ret = (struct message_certificate){evidence, signature};
+    return 0;
+}
+
 /* ---- values ---- */
 
 enum value_tag {

@@ -35,11 +35,12 @@
     M(METRICS, 16, 16)                          /* c: two counters; answered by ANSWER */     \
     M(DRAINED, 0, 0)                            /* nothing more will be asked */              \
     M(ALIVE, 0, 0)                              /* c: answered by ANSWER */
-#define MESSAGES_TO_NETWORK(M)                                                             \
-    M(READY, 1, 1) /* accept connections; 1: PEER_CALL too, there is another key broker */ \
-    M(CERTIFICATE, 0, 128u << 10)         /* C: DER; empty: there is none */               \
-    M(SIGNATURE, 0, 80)                   /* C: DER; empty: there is none */               \
-    M(ANSWER, 3, MESSAGE_ANSWER_SIZE_MAX) /* c: struct message_answer */                   \
+#define MESSAGES_TO_NETWORK(M)                                                                \
+    M(READY, 2, 4096) /* accept connections; 1: PEER_CALL too, there is another key broker, \
+                         or 0; then the certificate (DER), without evidence */ \
+    M(CERTIFICATE, 0, 128u << 10)         /* C: struct message_certificate; empty: none */    \
+    M(SIGNATURE, 0, 80)                   /* C: DER; empty: there is none */                  \
+    M(ANSWER, 3, MESSAGE_ANSWER_SIZE_MAX) /* c: struct message_answer */                      \
     M(DRAIN, 0, 0)                        /* finish what has begun, then say DRAINED */
 enum message_kind {
     MESSAGE_NONE,
@@ -65,6 +66,15 @@ must_check int message_write(struct buf *out, enum message_kind kind, uint32_t i
                              struct slice body);
 
 /* Bodies */
+
+/* What changes of the certificate with each handshake, size (u32) and value, then the signature. */
+struct message_certificate {
+    struct slice evidence, signature; /* borrow */
+};
+must_check int message_certificate_write(const struct message_certificate *certificate,
+                                         struct buf *out); /* -ENOMEM */
+must_check int message_certificate_parse(struct slice body,
+                                         struct message_certificate *ret); /* -EBADMSG */
 
 struct message_call {
     uint32_t connection;

@@ -15,13 +15,14 @@
 struct tls_server {
     SSL_CTX *ctx;
     struct p256_key *key;
-    X509 *certificate; /* of `key`; changed for each handshake */
+    X509 *certificate; /* of `key` or `kept_key`; changed for each handshake */
     ratls_evidence_fn *evidence;
     void *evidence_ctx;
     const struct evidence_verifier *verifier; /* NULL: `sim` only */
     struct tls_keeper keeper;                 /* instead of key, certificate, evidence, verifier */
     bool kept;
-    struct kept_key *kept_key; /* its public half; known from the first handshake on */
+    struct kept_key *kept_key; /* its public half, the key of `certificate` */
+    struct slice given;        /* the keeper's signature of `certificate`, while that is put in */
     struct tls_transport *now; /* whose handshake OpenSSL is in */
     struct tls_transport *connections[TLS_CONNECTIONS_MAX]; /* of a kept one */
     uint32_t next;                                          /* where to look for a free number */
@@ -51,6 +52,8 @@ static struct tls_transport *transport_of(struct http_transport *http)
 static int kept_sign(void *ctx, struct slice digest, struct buf *ret_signature)
 {
     struct tls_server *server = ctx;
+    if (server->given.size > 0)
+        return buf_append_slice(ret_signature, server->given);
     struct tls_transport *t = server->now;
     uint8_t hash[TRANSCRIPT_HASH_SIZE_MAX], ours[SHA256_SIZE];
     const SSL_CIPHER *cipher = t ? SSL_get_pending_cipher(t->ssl) : NULL;
@@ -71,17 +74,22 @@ static int kept_sign(void *ctx, struct slice digest, struct buf *ret_signature)
 static int kept_certificate(struct tls_server *server, struct tls_transport *t, SSL *ssl,
                             const uint8_t random[RATLS_NONCE_SIZE])
 {
-    SCOPED(buf_done) struct buf der = {0};
+    SCOPED(buf_done) struct buf value = {0}, signature = {0};
+    EVP_PKEY *key = server->kept_key ? kept_key_pkey(server->kept_key) : NULL;
+    if (!key)
+        return -EIO;
     t->asked = true;
-    int r = server->keeper.certificate(server->keeper.ctx, t->connection, random, &der);
-    const uint8_t *at = der.bytes;
-    X509 *certificate = r == 0 ? d2i_X509(NULL, &at, (long)der.size) : NULL;
-    if (certificate && !server->kept_key)
-        r = kept_key_new(certificate, kept_sign, server, &server->kept_key);
-    int ok = certificate && r == 0 && SSL_use_certificate(ssl, certificate) == 1 &&
-             SSL_use_PrivateKey(ssl, kept_key_pkey(server->kept_key)) == 1;
-    X509_free(certificate);
-    return ok ? 0 : -EIO;
+    int r =
+        server->keeper.certificate(server->keeper.ctx, t->connection, random, &value, &signature);
+    if (r < 0 || value.size == 0 || signature.size == 0)
+        return -EIO;
+    server->given = buf_slice(&signature);
+    r = ratls_certificate_set(server->certificate, buf_slice(&value), key);
+    server->given = (struct slice){0};
+    return r == 0 && SSL_use_certificate(ssl, server->certificate) == 1 &&
+                   SSL_use_PrivateKey(ssl, key) == 1
+               ? 0
+               : -EIO;
 }
 
 /* Every handshake message as it is sent or has come, but for the client's Finished, which ends it. */
@@ -137,7 +145,7 @@ static int server_new(struct tls_server **ret_server)
         server->ctx = SSL_CTX_new(TLS_server_method());
     if (!server->ctx || SSL_CTX_set_min_proto_version(server->ctx, TLS1_3_VERSION) != 1 ||
         SSL_CTX_set_num_tickets(server->ctx, 0) != 1 ||
-        SSL_CTX_set1_groups_list(server->ctx, "P-256:X25519:P-384") != 1 ||
+        SSL_CTX_set1_groups_list(server->ctx, "X25519:P-256:P-384") != 1 ||
         SSL_CTX_set1_client_sigalgs_list(server->ctx, TRANSCRIPT_SIGNATURES) != 1) {
         tls_server_free(server);
         return -EIO;
@@ -181,6 +189,20 @@ int tls_server_new_kept(const struct tls_keeper *keeper, struct tls_server **ret
     server->kept = true;
     *ret_server = server;
     return 0;
+}
+
+int tls_server_set_kept(struct tls_server *server, struct slice der)
+{
+    const uint8_t *at = der.bytes;
+    X509 *certificate = der.size <= LONG_MAX ? d2i_X509(NULL, &at, (long)der.size) : NULL;
+    int r = certificate && !server->kept_key
+                ? kept_key_new(certificate, kept_sign, server, &server->kept_key)
+                : -EINVAL;
+    ERR_clear_error();
+    if (r == 0)
+        server->certificate = TAKE(certificate);
+    X509_free(certificate);
+    return r;
 }
 
 void tls_server_set_verifier(struct tls_server *server, const struct evidence_verifier *verifier)

@@ -34,9 +34,10 @@ struct tls_server_stats {
  * with another certificate(). All return 0 or -errno, which ends the handshake. */
 #define TLS_CONNECTIONS_MAX 8192u
 struct tls_keeper {
-    /* A certificate (DER) for the holder's P-256 key that answers ClientHello.random. */
+    /* What the holder's certificate is to say in answer to ClientHello.random: the value of its
+     * evidence extension, and its signature (ECDSA, DER) with that. */
     int (*certificate)(void *ctx, uint32_t connection, const uint8_t random[RATLS_NONCE_SIZE],
-                       struct buf *ret_der);
+                       struct buf *ret_evidence, struct buf *ret_signature);
     /* The signature (ECDSA, DER) of the server's CertificateVerify for that hash of the transcript. */
     int (*sign)(void *ctx, uint32_t connection, struct slice transcript_hash,
                 struct buf *ret_signature);
@@ -55,6 +56,10 @@ must_check int tls_server_new(ratls_evidence_fn *evidence, void *evidence_ctx,
  * handshakes' transcripts (server/transcript.h); tls_transport_peer() says TLS_PEER_NONE. `keeper` is
  * copied. 0, -ENOMEM or -EIO. */
 must_check int tls_server_new_kept(const struct tls_keeper *keeper, struct tls_server **ret_server);
+/* Before its first connection: the holder's certificate (DER; P-256), what it says apart. Parsed once:
+ * that costs more than all the rest of a certificate. 0; -EINVAL another kind of key, or no certificate;
+ * -ENOMEM, -EIO. */
+must_check int tls_server_set_kept(struct tls_server *server, struct slice der);
 /* From now on peers may show evidence that `verifier` verifies, which outlives the server. */
 void tls_server_set_verifier(struct tls_server *server, const struct evidence_verifier *verifier);
 void tls_server_free(struct tls_server *server);

@@ -37,7 +37,7 @@ static void csr_make(EVP_PKEY *key, struct buf *ret_pem)
     BIO *bio = BIO_new(BIO_s_mem());
     char *text = NULL;
     REQUIRE(X509_REQ_set_pubkey(request, key) == 1);
-    REQUIRE(X509_REQ_sign(request, key, EVP_sha256()) > 0);
+    REQUIRE(X509_REQ_sign(request, key, EVP_PKEY_is_a(key, "ED25519") ? NULL : EVP_sha256()) > 0);
     REQUIRE(PEM_write_bio_X509_REQ(bio, request) == 1);
     long size = BIO_get_mem_data(bio, &text);
     REQUIRE(buf_append(ret_pem, text, (size_t)size) == 0);
@@ -69,6 +69,29 @@ TEST(a_certificate_is_for_the_names_and_the_key_of_its_request)
     X509_free(certificate);
     X509_free(root);
     EVP_PKEY_free(key);
+}
+
+/* The key is copied from the request as it stands there. */
+TEST(a_certificate_has_its_requests_key_of_whatever_kind)
+{
+    SCOPED(ca_freep) struct ca *ca = ca_sample();
+    EVP_PKEY *all[] = {EVP_EC_gen("P-256"), EVP_EC_gen("P-384"), EVP_RSA_gen(2048),
+                       EVP_PKEY_Q_keygen(NULL, NULL, "ED25519"), EVP_EC_gen("P-256")};
+    REQUIRE(EVP_PKEY_set_utf8_string_param(all[4], "encoding", "explicit") == 1);
+    for (size_t i = 0; i < ARRAY_COUNT(all); i++) {
+        SCOPED(buf_done) struct buf csr = {0}, pem = {0};
+        uint8_t *theirs = NULL, *ours = NULL;
+        csr_make(all[i], &csr);
+        CHECK_EQ(ca_issue_csr(ca, buf_slice(&csr), &g_names, NOW_S, 30, &pem), 0);
+        X509 *certificate = pem_read(buf_slice(&pem));
+        int size = i2d_PUBKEY(all[i], &theirs);
+        CHECK(size > 0 && i2d_X509_PUBKEY(X509_get_X509_PUBKEY(certificate), &ours) == size &&
+              memcmp(theirs, ours, (size_t)size) == 0);
+        OPENSSL_free(theirs);
+        OPENSSL_free(ours);
+        X509_free(certificate);
+        EVP_PKEY_free(all[i]);
+    }
 }
 
 TEST(a_request_that_does_not_verify_is_refused)

@@ -174,6 +174,21 @@ TEST(a_call_has_a_path_and_perhaps_a_document)
     buf_done(&bytes);
 }
 
+TEST(a_certificate_has_evidence_and_a_signature)
+{
+    const struct message_certificate certificate = {slice_of_text("evidence"), slice_of_text("s")};
+    struct message_certificate back;
+    struct buf bytes = {0};
+    CHECK_EQ(message_certificate_write(&certificate, &bytes), 0);
+    CHECK_EQ(message_certificate_parse(buf_slice(&bytes), &back), 0);
+    CHECK(slice_is_text(back.evidence, "evidence") && slice_is_text(back.signature, "s"));
+    for (size_t size = 0; size < bytes.size; size++)
+        CHECK_EQ(message_certificate_parse(slice_of(bytes.bytes, size), &back), -EBADMSG);
+    bytes.bytes[0] = 0;
+    CHECK_EQ(message_certificate_parse(buf_slice(&bytes), &back), -EBADMSG);
+    buf_done(&bytes);
+}
+
 TEST(an_answer_has_a_status_of_http)
 {
     struct buf bytes = {0};
