@@ -155,8 +155,10 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         at = n > 0 ? at + (size_t)n : size;
         assert(loop_turn(g_loop, false) == 0);
     }
-    for (int i = 0; i < 3; i++)
+    for (int i = 0; i < 4; i++) {
         assert(loop_turn(g_loop, false) == 0);
+        keeper_settle(keeper);
+    }
     hear(pair[0]);
     int r = keeper_result(keeper);
     assert(r == 0 || r == -EBADMSG);

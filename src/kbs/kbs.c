@@ -402,9 +402,14 @@ void kbs_call_run(struct kbs_call *call)
 int kbs_commit(struct kbs *kbs)
 {
     int r = store_commit(kbs->store);
+    kbs_commit_told(kbs, r);
+    return r;
+}
+
+void kbs_commit_told(struct kbs *kbs, int r)
+{
     if (r == 0)
         metric_add(&kbs->metrics[KBS_METRIC_COMMITS], 1);
     else if (r != -EHOSTDOWN) /* that has been said */
         LOG_ERROR("the state cannot be written; nothing was acknowledged", LOG_INT("error", -r));
-    return r;
 }

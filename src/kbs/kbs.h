@@ -83,6 +83,8 @@ struct kbs_call {
 void kbs_call_run(struct kbs_call *call);
 /* -EHOSTDOWN: the standby has not agreed; all was undone. */
 must_check int kbs_commit(struct kbs *kbs);
+/* For who has called store_commit() itself: counts and logs what it returned. */
+void kbs_commit_told(struct kbs *kbs, int result);
 /* Fills status and answer for what a handler has returned, and records a refusal. */
 void kbs_call_finish(struct kbs_call *call, int r);
 

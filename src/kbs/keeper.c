@@ -4,15 +4,21 @@
 #include "attest/json_memory.h"
 #include "base/reader.h"
 #include "kbs/call.h"
+#include "kbs/committer.h"
 #include "server/transcript.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <openssl/evp.h>
 #include <openssl/x509.h>
 #include <stdlib.h>
 
+enum { PARKED_SIZE_MAX = 16 << 20 };
+
 /* What is known of a client's connection. */
 struct connection {
+    unsigned
+        references; /* by its number, and by calls that wait: a number may be given away again */
     bool certified; /* a certificate was made for this handshake */
     uint8_t hash[TRANSCRIPT_HASH_SIZE_MAX];
     size_t hash_size; /* 0: nothing was signed, or it has served its purpose */
@@ -31,6 +37,14 @@ struct pending {
     struct pending *next;
 };
 
+/* A call that came during a commit. */
+struct parked {
+    uint32_t id;
+    struct message_call call;
+    struct connection *connection; /* as it was then; NULL: nobody's */
+    struct parked *next;
+};
+
 struct keeper {
     struct loop *loop;
     struct kbs *kbs;
@@ -41,6 +55,11 @@ struct keeper {
     void *evidence_ctx;
     struct loop_task commit;
     struct pending *first, **last;
+    /* With another key broker a commit speaks to that one, on this thread: then there is none. */
+    struct committer *committer;
+    struct pending *committing; /* what waits for it */
+    struct parked *parked_first, **parked_last;
+    size_t parked_size;
     bool draining;
     int result;
     struct connection *connections[TLS_CONNECTIONS_MAX];
@@ -56,20 +75,26 @@ static void stop(struct keeper *k, int result)
 
 /* ---- connections ---- */
 
-static void connection_free(struct keeper *k, uint32_t id)
+static void connection_put(struct connection *c)
 {
-    struct connection *c = k->connections[id];
-    if (!c)
+    if (!c || --c->references > 0)
         return;
     X509_free(c->peer.certificate);
     free(c);
+}
+
+static void connection_forget(struct keeper *k, uint32_t id)
+{
+    connection_put(k->connections[id]);
     k->connections[id] = NULL;
 }
 
 static struct connection *connection_new(struct keeper *k, uint32_t id)
 {
-    connection_free(k, id);
+    connection_forget(k, id);
     k->connections[id] = calloc(1, sizeof(struct connection));
+    if (k->connections[id])
+        k->connections[id]->references = 1;
     return k->connections[id];
 }
 
@@ -181,14 +206,8 @@ static json_t *standby_answer(void)
                      refusal_remedy(REFUSAL_PEER_ABSENT));
 }
 
-/* The end of the turn: one commit for all, then all the answers. */
-static void turn_commit(void *arg)
+static void answers_send(struct keeper *k, struct pending *p, int r)
 {
-    struct keeper *k = arg;
-    int r = kbs_commit(k->kbs);
-    struct pending *p = k->first;
-    k->first = NULL;
-    k->last = &k->first;
     while (p) {
         struct pending *next = p->next;
         json_t *instead = r == -EHOSTDOWN ? standby_answer() : NULL;
@@ -201,6 +220,76 @@ static void turn_commit(void *arg)
         free(p);
         p = next;
     }
+}
+
+static struct pending *pending_take(struct keeper *k)
+{
+    struct pending *p = k->first;
+    k->first = NULL;
+    k->last = &k->first;
+    return p;
+}
+
+/* The end of the turn: one commit for all, then all the answers. */
+static void turn_commit(void *arg)
+{
+    struct keeper *k = arg;
+    assert(!committer_busy(k->committer));
+    if (k->committer && store_changed(k->kbs->store)) {
+        k->committing = pending_take(k);
+        committer_begin(k->committer);
+        return;
+    }
+    int r = kbs_commit(k->kbs);
+    answers_send(k, pending_take(k), r);
+}
+
+static void call_run(struct keeper *k, uint32_t id, struct connection *c,
+                     const struct message_call *message);
+
+static void parked_free(struct parked *parked)
+{
+    json_decref(parked->call.in);
+    connection_put(parked->connection);
+    free(parked);
+}
+
+/* The commit is done, and the state is ours again: what came meanwhile is a turn of its own. */
+static void committed(void *arg, int result)
+{
+    struct keeper *k = arg;
+    struct pending *p = k->committing;
+    struct parked *parked = k->parked_first;
+    k->committing = NULL;
+    k->parked_first = NULL;
+    k->parked_last = &k->parked_first;
+    k->parked_size = 0;
+    kbs_commit_told(k->kbs, result);
+    answers_send(k, p, result);
+    while (parked) {
+        struct parked *next = parked->next;
+        if (k->result == 0)
+            call_run(k, parked->id, parked->connection, &parked->call);
+        parked_free(parked);
+        parked = next;
+    }
+}
+
+/* Takes the document. */
+static void call_park(struct keeper *k, uint32_t id, struct message_call *call, size_t size)
+{
+    struct parked *parked = calloc(1, sizeof *parked);
+    if (!parked) {
+        stop(k, -ENOMEM);
+        return;
+    }
+    *parked = (struct parked){id, *call, k->connections[call->connection], NULL};
+    if (parked->connection)
+        parked->connection->references++;
+    call->in = NULL;
+    *k->parked_last = parked;
+    k->parked_last = &parked->next;
+    k->parked_size += sizeof *parked + size;
 }
 
 /* How long ago a client was proved; 0 for who needs no proof: nobody, and the other key broker, whose
@@ -222,9 +311,9 @@ static void call_too_late(struct kbs_call *call)
     kbs_call_finish(call, call_refuse(call, REFUSAL_CONNECTION_OLD, "connection", NULL, NULL));
 }
 
-static void call_run(struct keeper *k, uint32_t id, const struct message_call *message)
+static void call_run(struct keeper *k, uint32_t id, struct connection *c,
+                     const struct message_call *message)
 {
-    struct connection *c = k->connections[message->connection];
     uint64_t age_ms = proof_age_ms(k, c, message->path);
     struct pending *p = calloc(1, sizeof *p);
     if (!p) {
@@ -274,10 +363,15 @@ static void call_take(struct keeper *k, const struct message *m)
     int r = stray ? -EBADMSG : message_call_parse(m->body, &call);
     if (r == 0 && call.connection >= TLS_CONNECTIONS_MAX)
         r = -EBADMSG;
-    if (r == 0)
-        call_run(k, m->id, &call);
-    else
+    /* Too much waits: then the line waits too. */
+    if (r == 0 && k->parked_size > PARKED_SIZE_MAX)
+        committer_wait(k->committer);
+    if (r < 0)
         stop(k, r);
+    else if (committer_busy(k->committer))
+        call_park(k, m->id, &call, m->body.size);
+    else
+        call_run(k, m->id, k->connections[call.connection], &call);
     json_decref(call.in);
 }
 
@@ -303,7 +397,7 @@ static void message_take(void *arg, const struct message *m)
         peer_take(k, m->id, m->body);
         return;
     case MESSAGE_CLOSED:
-        connection_free(k, m->id);
+        connection_forget(k, m->id);
         return;
     case MESSAGE_CALL:
     case MESSAGE_PEER_CALL:
@@ -326,7 +420,10 @@ static void message_take(void *arg, const struct message *m)
 static void link_ended(void *arg, int why)
 {
     struct keeper *k = arg;
-    turn_commit(k); /* what was done stays done, though nobody hears of it */
+    /* What was done stays done, though nobody hears of it. */
+    keeper_settle(k);
+    turn_commit(k);
+    keeper_settle(k);
     if (k->result == 0)
         stop(k, why < 0 ? why : k->draining ? 0 : -EPIPE);
 }
@@ -360,9 +457,12 @@ int keeper_new(struct loop *loop, struct kbs *kbs, int fd, ratls_evidence_fn *ev
     k->evidence = evidence;
     k->evidence_ctx = evidence_ctx;
     k->last = &k->first;
+    k->parked_last = &k->parked_first;
     int r = link_new(loop, fd, true, message_take, link_ended, k, &k->link);
     if (r == 0)
         r = p256_generate(&k->key);
+    if (r == 0 && !kbs->peer)
+        r = committer_new(loop, kbs->store, committed, k, &k->committer);
     if (r == 0)
         r = ready_send(k);
     if (r < 0) {
@@ -374,24 +474,41 @@ int keeper_new(struct loop *loop, struct kbs *kbs, int fd, ratls_evidence_fn *ev
     return 0;
 }
 
+static void pending_free(struct pending *p)
+{
+    while (p) {
+        struct pending *next = p->next;
+        json_decref(p->out);
+        free(p);
+        p = next;
+    }
+}
+
 void keeper_free(struct keeper *k)
 {
     if (!k)
         return;
+    committer_free(k->committer);
     link_free(k->link);
     loop_defer_stop(k->loop, &k->commit);
-    for (struct pending *p = k->first, *next; p; p = next) {
-        next = p->next;
-        json_decref(p->out);
-        free(p);
+    pending_free(k->committing);
+    pending_free(k->first);
+    for (struct parked *parked = k->parked_first, *next; parked; parked = next) {
+        next = parked->next;
+        parked_free(parked);
     }
     for (uint32_t id = 0; id < TLS_CONNECTIONS_MAX; id++)
-        connection_free(k, id);
+        connection_forget(k, id);
     X509_free(k->certificate);
     if (k->kbs->served_key == k->key)
         k->kbs->served_key = NULL;
     p256_free(k->key);
     free(k);
+}
+
+void keeper_settle(struct keeper *k)
+{
+    committer_wait(k->committer);
 }
 
 void keeper_drain(struct keeper *k)

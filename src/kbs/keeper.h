@@ -2,8 +2,9 @@
 /* kbs/keeper.h: the half of the key broker that holds its keys, its state and its decisions. Opens no
  * socket to clients and parses none of their bytes but what it must judge: it answers the messages of
  * the network process (kbs/front.h), which may be anybody's by now. Who a client is it finds from the
- * handshake that the client has signed. Calls that come in one turn of the loop share one durable
- * commit, and no answer leaves before it. One thread. */
+ * handshake that the client has signed. Calls that come in one turn of the loop, or while the commit
+ * before is being made durable, share one durable commit, and no answer leaves before it. One thread
+ * but for that (kbs/committer.h). */
 #ifndef COFFER_KBS_KEEPER_H
 #define COFFER_KBS_KEEPER_H
 
@@ -22,6 +23,9 @@ struct keeper;
 must_check int keeper_new(struct loop *loop, struct kbs *kbs, int fd, ratls_evidence_fn *evidence,
                           void *evidence_ctx, struct keeper **ret_keeper, struct error *e);
 void keeper_free(struct keeper *keeper);
+
+/* Waits for the commit that is under way, if any, and sends its answers. */
+void keeper_settle(struct keeper *keeper);
 
 /* Has what has begun finished, then stops the loop. */
 void keeper_drain(struct keeper *keeper);

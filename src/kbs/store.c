@@ -216,6 +216,11 @@ bool store_busy(const struct store *store)
     return store->in_transaction;
 }
 
+bool store_changed(const struct store *store)
+{
+    return store->in_transaction && sqlite3_total_changes64(store->db) != store->changes_before;
+}
+
 int store_request_begin(struct store *store)
 {
     if (!store->in_transaction) {
@@ -243,7 +248,7 @@ int store_request_end(struct store *store, bool keep)
 static int changes_finish(struct store *store)
 {
     uint64_t before = 0;
-    if (sqlite3_total_changes64(store->db) == store->changes_before)
+    if (!store_changed(store))
         return 0;
     int r = store_commits(store, &before);
     if (r == 0)

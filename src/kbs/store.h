@@ -3,7 +3,7 @@
  * (on its own volume when it runs under the runtime). What is secret is sealed row by row as well,
  * under a key from the platform, bound to its row: so a native key broker leaves no secret on the
  * disk either. One transaction may span the requests of a loop's turn; nothing is acknowledged
- * before store_commit() has returned. One thread.
+ * before store_commit() has returned. One thread at a time.
  *
  * Errors: -ENOENT no such row, -EEXIST, -EBADMSG a sealed value that does not open, -EIO. */
 #ifndef COFFER_KBS_STORE_H
@@ -26,6 +26,8 @@ void store_freep(struct store **store);
 
 /* Is a transaction open? */
 bool store_busy(const struct store *store);
+/* Has the open transaction changed anything? */
+bool store_changed(const struct store *store);
 /* Begins a transaction if there is none; each request is a savepoint inside it. */
 must_check int store_request_begin(struct store *store);
 must_check int store_request_end(struct store *store, bool keep);

@@ -4,6 +4,7 @@
 #include "network_end.h"
 
 #include <errno.h>
+#include <semaphore.h>
 
 TEST(who_signed_the_handshake_is_who_asks)
 {
@@ -70,6 +71,97 @@ static int tenant_add_status(uint32_t connection, const char *name, bool *ret_cl
     return status_of_document(connection, "/v1/tenant/add",
                               json_pack("{s:s, s:s}", "tenant", name, "owner", w_owner.hash),
                               ret_closes);
+}
+
+/* Of a commit that does not end before the test says so. */
+static sem_t g_begun, g_let;
+
+static int commit_holds(void *ctx, uint64_t commits_before, struct slice record)
+{
+    (void)ctx;
+    (void)commits_before;
+    (void)record;
+    (void)sem_post(&g_begun);
+    while (sem_wait(&g_let) < 0 && errno == EINTR) {
+    }
+    return 0;
+}
+
+static void ask(uint32_t connection, uint32_t id, const char *path, json_t *in)
+{
+    struct buf body = {0}, bytes = {0};
+    REQUIRE(message_call_write(connection, path, in, &body) == 0 &&
+            message_write(&bytes, MESSAGE_CALL, id, buf_slice(&body)) == 0);
+    REQUIRE(send(g_fd, bytes.bytes, bytes.size, MSG_NOSIGNAL) == (ssize_t)bytes.size);
+    json_decref(in);
+    buf_done(&body);
+    buf_done(&bytes);
+    REQUIRE(loop_turn(g_loop, false) == 0);
+}
+
+static int heard_status(uint32_t id)
+{
+    struct message_answer answer;
+    struct message m = heard();
+    REQUIRE(m.kind == MESSAGE_ANSWER && m.id == id && message_answer_parse(m.body, &answer) == 0);
+    return answer.status;
+}
+
+TEST(handshakes_go_on_during_a_commit_and_calls_wait_as_whose_they_were)
+{
+    start();
+    (void)heard();
+    struct buf messages = handshake(5, &w_operator, w_operator.key);
+    say(MESSAGE_PEER, 5, buf_slice(&messages));
+    REQUIRE(sem_init(&g_begun, 0, 0) == 0 && sem_init(&g_let, 0, 0) == 0);
+    store_ship_to(w_kbs->store, commit_holds, NULL);
+    ask(5, 1, "/v1/tenant/add", json_pack("{s:s, s:s}", "tenant", "slow", "owner", w_owner.hash));
+    REQUIRE(loop_turn(g_loop, false) == 0);
+    while (sem_wait(&g_begun) < 0 && errno == EINTR) {
+    }
+    /* The connection ends, and its number is another's, before its second call is looked at. */
+    ask(5, 2, "/v1/tenant/list", json_object());
+    struct buf bytes = {0};
+    REQUIRE(message_write(&bytes, MESSAGE_CLOSED, 5, (struct slice){0}) == 0 &&
+            message_write(&bytes, MESSAGE_HELLO, 5, slice_of(g_random, sizeof g_random)) == 0);
+    REQUIRE(send(g_fd, bytes.bytes, bytes.size, MSG_NOSIGNAL) == (ssize_t)bytes.size);
+    REQUIRE(loop_turn(g_loop, false) == 0);
+    CHECK_EQ(heard().kind, MESSAGE_CERTIFICATE);
+    ask(5, 3, "/v1/tenant/list", json_object());
+    CHECK_EQ(heard().kind, MESSAGE_NONE);
+    store_ship_to(w_kbs->store, NULL, NULL);
+    REQUIRE(sem_post(&g_let) == 0);
+    keeper_settle(g_keeper);
+    turns();
+    CHECK_EQ(heard_status(1), 200);
+    CHECK_EQ(heard_status(2), 200);
+    CHECK_EQ(heard_status(3), 403);
+    CHECK(tenant_is_there("slow"));
+    buf_done(&messages);
+    buf_done(&bytes);
+    stop();
+}
+
+static int commit_fails(void *ctx, uint64_t commits_before, struct slice record)
+{
+    (void)ctx;
+    (void)commits_before;
+    (void)record;
+    return -EIO;
+}
+
+TEST(a_commit_that_fails_is_not_acknowledged)
+{
+    start();
+    (void)heard();
+    struct buf messages = handshake(1, &w_operator, w_operator.key);
+    say(MESSAGE_PEER, 1, buf_slice(&messages));
+    store_ship_to(w_kbs->store, commit_fails, NULL);
+    CHECK_EQ(tenant_add_status(1, "lost", NULL), 500);
+    store_ship_to(w_kbs->store, NULL, NULL);
+    CHECK(!tenant_is_there("lost"));
+    buf_done(&messages);
+    stop();
 }
 
 TEST(a_proof_has_its_time_and_after_it_nothing_is_done)

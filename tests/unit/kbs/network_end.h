@@ -48,8 +48,10 @@ static void stop(void)
 
 static void turns(void)
 {
-    for (int i = 0; i < 4; i++)
+    for (int i = 0; i < 4; i++) {
         REQUIRE(loop_turn(g_loop, false) == 0);
+        keeper_settle(g_keeper);
+    }
 }
 
 static void say(enum message_kind kind, uint32_t id, struct slice body)
