@@ -35,6 +35,13 @@ int ratls_key_hash(X509 *certificate, uint8_t ret_hash[SHA256_SIZE])
     return size > 0 ? sha256(slice_of(der, (size_t)size), ret_hash) : -EIO;
 }
 
+int ratls_certificate_hash(X509 *certificate, uint8_t ret_hash[SHA256_SIZE])
+{
+    SCOPED(openssl_freep) uint8_t *der = NULL;
+    int size = i2d_X509(certificate, &der);
+    return size > 0 ? sha256(slice_of(der, (size_t)size), ret_hash) : -EIO;
+}
+
 static int report_data_of(struct slice claims, uint8_t ret_data[EVIDENCE_REPORT_DATA_SIZE])
 {
     memset(ret_data, 0, EVIDENCE_REPORT_DATA_SIZE);

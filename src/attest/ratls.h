@@ -72,5 +72,7 @@ must_check int ratls_claims_write(const struct ratls_claims *claims, struct buf 
 /* SHA-256 over the SubjectPublicKeyInfo (DER) of a certificate: how keys are named everywhere. 0 or
  * -EIO. */
 must_check int ratls_key_hash(X509 *certificate, uint8_t ret_hash[SHA256_SIZE]);
+/* SHA-256 over the whole certificate (DER). 0 or -EIO. */
+must_check int ratls_certificate_hash(X509 *certificate, uint8_t ret_hash[SHA256_SIZE]);
 
 #endif

@@ -29,11 +29,15 @@ static int peer_only(struct kbs_call *call)
 static int keeper_only(struct kbs_call *call)
 {
     struct kbs *kbs = call->kbs;
+    struct kbs_asker *asker = call->asker;
     int r = peer_only(call);
+    if (r == 0 && !asker)
+        r = -EKEYREJECTED;
     if (r == 0)
-        r = pair_begin(&kbs->asked_by, kbs->served_key, call->peer->certificate, false);
+        r = pair_begin(&asker->pair, kbs->served_key, call->peer->certificate,
+                       asker->server_certificate, false);
     if (r == 0)
-        r = pair_request_open(&kbs->asked_by, call->path, call->in);
+        r = pair_request_open(&asker->pair, call->path, call->in);
     return r == -EKEYREJECTED || r == -EOPNOTSUPP
                ? call_refuse(call, REFUSAL_PEER_STALE, "mac", NULL,
                              "no message of the other key broker's keeper, or an old one")
@@ -96,7 +100,7 @@ static int base64_member(struct kbs_call *call, const char *name, size_t max, st
 
 static int root_member(struct kbs_call *call, struct key256 *ret)
 {
-    int r = pair_key_open(&call->kbs->asked_by, json_object_get(call->in, "root"), ret);
+    int r = pair_key_open(&call->asker->pair, json_object_get(call->in, "root"), ret);
     return r == -EBADMSG || r == -EKEYREJECTED ? call_bad_request(call, "root", "a sealed key") : r;
 }
 
@@ -172,7 +176,7 @@ static int call_fetch(struct kbs_call *call)
     if (r == 0 && offset == 0) {
         json_t *sealed = NULL;
         store_root(kbs->store, &root);
-        r = pair_key_seal(&kbs->asked_by, &root, &sealed);
+        r = pair_key_seal(&call->asker->pair, &root, &sealed);
         if (r == 0)
             r = call_put(call->out, "root", sealed);
     }
@@ -215,7 +219,7 @@ static int run(struct kbs_call *call)
         if (r == 0 && calls[i].run)
             r = calls[i].run(call);
         if (r == 0 && calls[i].run)
-            r = pair_answer_seal(&kbs->asked_by, call->path, call->in, call->out);
+            r = pair_answer_seal(&call->asker->pair, call->path, call->in, call->out);
         if (r < 0 || calls[i].run)
             return r;
         return changed(call, strcmp(call->path, "/v1/peer/promote") == 0 ? peer_promote(kbs->peer)

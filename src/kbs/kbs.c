@@ -161,7 +161,6 @@ void kbs_free(struct kbs *kbs)
     buf_done(&kbs->incoming);
     buf_done(&kbs->outgoing);
     key256_wipe(&kbs->incoming_root);
-    pair_done(&kbs->asked_by);
     collateral_free(kbs->collateral);
     manifest_free(kbs->manifest);
     free(kbs);

@@ -39,7 +39,6 @@ struct kbs {
     struct peer *peer;          /* the other of two; owned; NULL: there is one key broker only */
     bool restored; /* CA and audit key are there; a standby has none until it is promoted */
     const struct p256_key *served_key; /* of our TLS server, borrowed; NULL: nothing is served */
-    struct pair asked_by;              /* with the other key broker's keeper, who asks */
     struct buf incoming, outgoing;     /* a state on its way from, or to, the other */
     struct key256 incoming_root;
     bool locked;                   /* until the head has been confirmed: nothing is released */
@@ -65,11 +64,18 @@ must_check int kbs_restore(struct kbs *kbs, struct error *e);
 void kbs_free(struct kbs *kbs);
 void kbs_freep(struct kbs **kbs);
 
+/* A connection of the other key broker's keeper, who asks over it. */
+struct kbs_asker {
+    uint8_t server_certificate[SHA256_SIZE]; /* hash of the one that we made for it */
+    struct pair pair;
+};
+
 /* One call. `in` is the request's JSON object or NULL. */
 struct kbs_call {
     struct kbs *kbs;
     const struct tls_peer *peer;
-    const char *path; /* "/v1/provision" */
+    struct kbs_asker *asker; /* for /v1/peer/, may be NULL: nobody's keeper can ask */
+    const char *path;        /* "/v1/provision" */
     json_t *in;
     json_t *out;    /* the answer; the caller releases it */
     int status;     /* of HTTP */

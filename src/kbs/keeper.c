@@ -26,6 +26,7 @@ struct connection {
     size_t signature_size;
     struct tls_peer peer;
     uint64_t proved_ms;
+    struct kbs_asker asker;
 };
 
 /* An answer that waits for the turn's commit. */
@@ -80,6 +81,7 @@ static void connection_put(struct connection *c)
     if (!c || --c->references > 0)
         return;
     X509_free(c->peer.certificate);
+    pair_done(&c->asker.pair);
     free(c);
 }
 
@@ -119,6 +121,8 @@ static void hello_answer(struct keeper *k, uint32_t id, struct slice random)
     int r = c ? ratls_certificate(k->key, random.bytes, k->evidence, k->evidence_ctx,
                                   &k->certificate, &e)
               : -ENOMEM;
+    if (r == 0 && k->kbs->peer)
+        r = ratls_certificate_hash(k->certificate, c->asker.server_certificate);
     if (r == 0)
         r = certificate_write(k, &body);
     if (r < 0) {
@@ -230,6 +234,12 @@ static struct pending *pending_take(struct keeper *k)
     return p;
 }
 
+static void commit_now(struct keeper *k)
+{
+    int r = kbs_commit(k->kbs);
+    answers_send(k, pending_take(k), r);
+}
+
 /* The end of the turn: one commit for all, then all the answers. */
 static void turn_commit(void *arg)
 {
@@ -240,8 +250,7 @@ static void turn_commit(void *arg)
         committer_begin(k->committer);
         return;
     }
-    int r = kbs_commit(k->kbs);
-    answers_send(k, pending_take(k), r);
+    commit_now(k);
 }
 
 static void call_run(struct keeper *k, uint32_t id, struct connection *c,
@@ -292,13 +301,18 @@ static void call_park(struct keeper *k, uint32_t id, struct message_call *call, 
     k->parked_size += sizeof *parked + size;
 }
 
+static bool is_of_peer(const char *path)
+{
+    return strncmp(path, "/v1/peer/", 9) == 0;
+}
+
 /* How long ago a client was proved; 0 for who needs no proof: nobody, and the other key broker, whose
  * messages prove themselves one by one (kbs/pair.h) and whose commit would be undone at the end of a
  * connection. */
 static uint64_t proof_age_ms(const struct keeper *k, const struct connection *c, const char *path)
 {
     if (!c || c->peer.kind == TLS_PEER_NONE ||
-        (c->peer.kind == TLS_PEER_ATTESTED && strncmp(path, "/v1/peer/", 9) == 0))
+        (c->peer.kind == TLS_PEER_ATTESTED && is_of_peer(path)))
         return 0;
     return k->kbs->now_ms() - c->proved_ms;
 }
@@ -320,8 +334,14 @@ static void call_run(struct keeper *k, uint32_t id, struct connection *c,
         stop(k, -ENOMEM);
         return;
     }
-    struct kbs_call call = {
-        .kbs = k->kbs, .peer = c ? &c->peer : &nobody, .path = message->path, .in = message->in};
+    struct kbs_call call = {.kbs = k->kbs,
+                            .peer = c ? &c->peer : &nobody,
+                            .asker = c ? &c->asker : NULL,
+                            .path = message->path,
+                            .in = message->in};
+    /* Outside of any transaction: what came before in this turn has its own commit and answers. */
+    if (is_of_peer(message->path) && store_busy(k->kbs->store))
+        commit_now(k);
     if (age_ms < KEEPER_PROOF_MS)
         kbs_call_run(&call);
     else

@@ -2,7 +2,6 @@
 #include "kbs/pair.h"
 
 #include "attest/json_memory.h"
-#include "attest/ratls.h"
 #include "base/hex.h"
 #include "crypto/base64.h"
 
@@ -18,30 +17,6 @@ enum { SEALED_SIZE = AEAD_NONCE_SIZE + KEY256_SIZE + AEAD_TAG_SIZE };
 void pair_done(struct pair *pair)
 {
     secret_wipe(pair, sizeof *pair);
-}
-
-/* Puts the present one aside: each of them once, so that two who take turns push nobody else out. */
-static void earlier_keep(struct pair *pair)
-{
-    unsigned at = 0;
-    if (!pair->known)
-        return;
-    while (at < PAIR_EARLIER_MAX &&
-           memcmp(pair->earlier[at].theirs, pair->theirs, sizeof pair->theirs) != 0)
-        at++;
-    if (at == PAIR_EARLIER_MAX)
-        at = pair->next++ % PAIR_EARLIER_MAX;
-    memcpy(pair->earlier[at].theirs, pair->theirs, sizeof pair->theirs);
-    pair->earlier[at].count = pair->count;
-    pair->known = false;
-}
-
-static uint64_t earlier_count(const struct pair *pair, const uint8_t theirs[SHA256_SIZE])
-{
-    for (unsigned i = 0; i < PAIR_EARLIER_MAX; i++)
-        if (memcmp(pair->earlier[i].theirs, theirs, SHA256_SIZE) == 0)
-            return pair->earlier[i].count;
-    return 0;
 }
 
 static int point_of(EVP_PKEY *key, uint8_t ret_point[P256_PUBLIC_SIZE])
@@ -72,29 +47,25 @@ static int agree(EVP_PKEY *ours, EVP_PKEY *theirs, struct slice info, struct key
     return r;
 }
 
-int pair_begin(struct pair *pair, const struct p256_key *ours, X509 *theirs, bool client)
+int pair_begin(struct pair *pair, const struct p256_key *ours, X509 *theirs,
+               const uint8_t server_certificate[SHA256_SIZE], bool client)
 {
-    static const char label[] = "coffer pair";
-    uint8_t info[sizeof label - 1 + 2 * P256_PUBLIC_SIZE], hash[SHA256_SIZE];
+    static const char label[] = "coffer pair 2";
+    uint8_t info[sizeof label - 1 + 2 * P256_PUBLIC_SIZE + SHA256_SIZE];
     uint8_t *first = info + sizeof label - 1, *second = first + P256_PUBLIC_SIZE;
     EVP_PKEY *other = theirs ? X509_get0_pubkey(theirs) : NULL;
+    if (pair->known)
+        return 0;
     if (!ours || !other)
         return -EIO;
-    int r = ratls_key_hash(theirs, hash);
-    if (r < 0 || (pair->known && memcmp(hash, pair->theirs, sizeof hash) == 0))
-        return r;
-    earlier_keep(pair);
     memcpy(info, label, sizeof label - 1);
-    r = p256_public(ours, client ? first : second);
+    memcpy(second + P256_PUBLIC_SIZE, server_certificate, SHA256_SIZE);
+    int r = p256_public(ours, client ? first : second);
     if (r == 0)
         r = point_of(other, client ? second : first);
     if (r == 0)
         r = agree(p256_pkey(ours), other, slice_of(info, sizeof info), &pair->key);
-    if (r == 0) {
-        memcpy(pair->theirs, hash, sizeof hash);
-        pair->count = earlier_count(pair, hash);
-        pair->known = true;
-    }
+    pair->known = r == 0;
     return r;
 }
 

@@ -2,9 +2,12 @@
 /* kbs/pair.h: what two keepers say to each other, kept from the processes that carry it. The key comes
  * from the two keys that they have proved to each other by evidence (the client's and the server's of
  * their TLS connection, P-256, of which each keeper alone has the private half), so neither end's network
- * process can read a root key, make a message, change one, or play one twice. No I/O. One thread.
+ * process can read a root key, make a message, or change one. It is of one connection: the server's
+ * keeper makes a certificate for each, which answers the client's random, so what was said over one is
+ * nothing over the next. No I/O. One thread.
  *
- *     key       = HKDF-SHA-256(ECDH, salt: none, "coffer pair" || point of the client || of the server)
+ *     key       = HKDF-SHA-256(ECDH, salt: none, "coffer pair 2" || point of the client || of the server
+ *                 || SHA-256 of the server's certificate)
  *     member n  = 1, 2, 3... in requests of one key
  *     member mac = hexadecimal HMAC-SHA-256 under the key over: "request" or "answer", 0, path, 0, in
  *                 answers the request's mac, 0, and the object without `mac`, compact, keys in order
@@ -17,26 +20,19 @@
 #include <jansson.h>
 #include <openssl/types.h>
 
-#define PAIR_EARLIER_MAX 8
-
-/* Starts as {0}; pair_done() wipes it. */
+/* Of one connection. Starts as {0}; pair_done() wipes it. */
 struct pair {
     bool known;
-    uint8_t theirs[SHA256_SIZE]; /* hash of the other's key */
     struct key256 key;
     uint64_t count; /* of the requests that were made, or taken */
-    struct {
-        uint8_t theirs[SHA256_SIZE];
-        uint64_t count;
-    } earlier[PAIR_EARLIER_MAX]; /* others before: who comes back goes on where he was */
-    unsigned next;
 };
 void pair_done(struct pair *pair);
 
-/* With the holder of the key of `theirs`, whose evidence has been appraised. Goes on if it is the one of
- * before, or one of the last few. `client`: we ask. 0; -EOPNOTSUPP its key is not P-256; -EIO. */
+/* With the holder of the key of `theirs`, whose evidence has been appraised, over the connection whose
+ * server's certificate has that hash. `client`: we ask. Once begun it stays. 0; -EOPNOTSUPP its key is
+ * not P-256; -EIO. */
 must_check int pair_begin(struct pair *pair, const struct p256_key *ours, X509 *theirs,
-                          bool client);
+                          const uint8_t server_certificate[SHA256_SIZE], bool client);
 
 /* Add `n` and `mac`. 0, -ENOMEM, -EIO, -EINVAL (there is no pair yet). */
 must_check int pair_request_seal(struct pair *pair, const char *path, json_t *request);

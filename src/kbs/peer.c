@@ -154,9 +154,13 @@ static int connection(struct peer *p, struct error *e)
                                             .evidence = p->s.evidence,
                                             .evidence_ctx = p->s.evidence_ctx};
     const struct channel_io io = {socket_read, socket_write, &p->fd};
+    uint8_t hash[SHA256_SIZE];
+    pair_done(&p->pair);
     r = channel_open(&options, &io, &p->channel, e);
     if (r == 0)
-        r = pair_begin(&p->pair, p->key, channel_peer_certificate(p->channel), true);
+        r = ratls_certificate_hash(channel_peer_certificate(p->channel), hash);
+    if (r == 0)
+        r = pair_begin(&p->pair, p->key, channel_peer_certificate(p->channel), hash, true);
     if (r < 0)
         disconnect(p);
     return r;

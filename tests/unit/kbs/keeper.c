@@ -158,7 +158,22 @@ TEST(a_commit_that_fails_is_not_acknowledged)
     say(MESSAGE_PEER, 1, buf_slice(&messages));
     store_ship_to(w_kbs->store, commit_fails, NULL);
     CHECK_EQ(tenant_add_status(1, "lost", NULL), 500);
+    /* Nor if another call has had it committed before the end of the turn. */
+    struct buf body = {0}, bytes = {0};
+    json_t *in = json_pack("{s:s, s:s}", "tenant", "lost", "owner", w_owner.hash);
+    REQUIRE(message_call_write(1, "/v1/tenant/add", in, &body) == 0 &&
+            message_write(&bytes, MESSAGE_CALL, 1, buf_slice(&body)) == 0);
+    buf_clear(&body);
+    REQUIRE(message_call_write(1, "/v1/peer/status", NULL, &body) == 0 &&
+            message_write(&bytes, MESSAGE_CALL, 2, buf_slice(&body)) == 0);
+    REQUIRE(send(g_fd, bytes.bytes, bytes.size, MSG_NOSIGNAL) == (ssize_t)bytes.size);
+    turns();
+    CHECK_EQ(heard_status(1), 500);
+    (void)heard_status(2);
     store_ship_to(w_kbs->store, NULL, NULL);
+    json_decref(in);
+    buf_done(&body);
+    buf_done(&bytes);
     CHECK(!tenant_is_there("lost"));
     buf_done(&messages);
     stop();

@@ -27,6 +27,7 @@ static struct end end_new(void)
 
 static struct end g_client, g_server, g_stranger;
 static struct pair g_asks, g_answers;
+static const uint8_t g_connection[SHA256_SIZE] = {1}, g_next_connection[SHA256_SIZE] = {2};
 
 static void begin(void)
 {
@@ -36,8 +37,8 @@ static void begin(void)
         g_stranger = end_new();
     }
     g_asks = g_answers = (struct pair){0};
-    REQUIRE(pair_begin(&g_asks, g_client.key, g_server.certificate, true) == 0);
-    REQUIRE(pair_begin(&g_answers, g_server.key, g_client.certificate, false) == 0);
+    REQUIRE(pair_begin(&g_asks, g_client.key, g_server.certificate, g_connection, true) == 0);
+    REQUIRE(pair_begin(&g_answers, g_server.key, g_client.certificate, g_connection, false) == 0);
 }
 
 static json_t *request(void)
@@ -74,7 +75,7 @@ TEST(the_order_of_members_and_a_new_connection_change_nothing)
     json_object_set(heard, "base64", json_object_get(said, "base64"));
     json_object_set(heard, "epoch", json_object_get(said, "epoch"));
     CHECK_EQ(pair_request_open(&g_answers, PATH, heard), 0);
-    CHECK_EQ(pair_begin(&g_answers, g_server.key, g_client.certificate, false), 0);
+    CHECK_EQ(pair_begin(&g_answers, g_server.key, g_client.certificate, g_connection, false), 0);
     CHECK_EQ(pair_request_open(&g_answers, PATH, heard), -EKEYREJECTED);
     json_decref(said);
     json_decref(heard);
@@ -116,7 +117,7 @@ TEST(a_stranger_is_no_end_of_it)
 {
     struct pair third = {0};
     begin();
-    REQUIRE(pair_begin(&third, g_stranger.key, g_server.certificate, true) == 0);
+    REQUIRE(pair_begin(&third, g_stranger.key, g_server.certificate, g_connection, true) == 0);
     json_t *json = json_object();
     CHECK_EQ(pair_request_seal(&third, PATH, json), 0);
     CHECK_EQ(pair_request_open(&g_answers, PATH, json), -EKEYREJECTED);
@@ -124,7 +125,7 @@ TEST(a_stranger_is_no_end_of_it)
     /* Nor is either end the other: what was asked comes not back as a question. */
     json = request();
     struct pair back = {0};
-    REQUIRE(pair_begin(&back, g_client.key, g_server.certificate, false) == 0);
+    REQUIRE(pair_begin(&back, g_client.key, g_server.certificate, g_connection, false) == 0);
     CHECK_EQ(pair_request_open(&back, PATH, json), -EKEYREJECTED);
     json_decref(json);
     struct pair none = {0};
@@ -134,39 +135,35 @@ TEST(a_stranger_is_no_end_of_it)
     json_decref(json);
 }
 
-TEST(who_comes_back_after_another_goes_on_where_he_was)
+TEST(what_was_said_over_one_connection_is_nothing_over_the_next)
 {
+    const struct key256 key = {{7}};
+    struct key256 got;
+    struct pair asks = {0}, answers = {0};
+    json_t *sealed = NULL;
     begin();
-    json_t *said = request(), *next = request();
+    json_t *said = request(), *unheard = request(), *answer = json_object();
     CHECK_EQ(pair_request_open(&g_answers, PATH, said), 0);
-    for (int i = 0; i < PAIR_EARLIER_MAX; i++) {
-        X509 *other = i % 2 ? g_client.certificate : g_stranger.certificate;
-        REQUIRE(pair_begin(&g_answers, g_server.key, other, false) == 0);
-    }
-    REQUIRE(pair_begin(&g_answers, g_server.key, g_client.certificate, false) == 0);
+    REQUIRE(pair_answer_seal(&g_answers, PATH, said, answer) == 0);
+    REQUIRE(pair_key_seal(&g_answers, &key, &sealed) == 0);
+    REQUIRE(pair_begin(&asks, g_client.key, g_server.certificate, g_next_connection, true) == 0);
+    REQUIRE(pair_begin(&answers, g_server.key, g_client.certificate, g_next_connection, false) ==
+            0);
+    CHECK_EQ(pair_request_open(&answers, PATH, said), -EKEYREJECTED);
+    CHECK_EQ(pair_request_open(&answers, PATH, unheard), -EKEYREJECTED);
+    CHECK_EQ(pair_answer_open(&asks, PATH, said, answer), -EKEYREJECTED);
+    CHECK_EQ(pair_key_open(&asks, sealed, &got), -EKEYREJECTED);
+    json_t *again = json_object();
+    REQUIRE(pair_request_seal(&asks, PATH, again) == 0);
+    CHECK_EQ(pair_request_open(&answers, PATH, again), 0);
+    /* And the first goes on where it was. */
     CHECK_EQ(pair_request_open(&g_answers, PATH, said), -EKEYREJECTED);
-    CHECK_EQ(pair_request_open(&g_answers, PATH, next), 0);
+    CHECK_EQ(pair_request_open(&g_answers, PATH, unheard), 0);
     json_decref(said);
-    json_decref(next);
-}
-
-TEST(two_who_take_turns_push_nobody_out)
-{
-    begin();
-    json_t *said = request(), *next = request();
-    struct end other = end_new();
-    CHECK_EQ(pair_request_open(&g_answers, PATH, said), 0);
-    for (int i = 0; i <= 2 * PAIR_EARLIER_MAX; i++) {
-        X509 *turn = i % 2 ? other.certificate : g_stranger.certificate;
-        REQUIRE(pair_begin(&g_answers, g_server.key, turn, false) == 0);
-    }
-    REQUIRE(pair_begin(&g_answers, g_server.key, g_client.certificate, false) == 0);
-    CHECK_EQ(pair_request_open(&g_answers, PATH, said), -EKEYREJECTED);
-    CHECK_EQ(pair_request_open(&g_answers, PATH, next), 0);
-    json_decref(said);
-    json_decref(next);
-    p256_free(other.key);
-    X509_free(other.certificate);
+    json_decref(unheard);
+    json_decref(answer);
+    json_decref(again);
+    json_decref(sealed);
 }
 
 TEST(a_root_key_is_for_the_other_keeper_alone)
@@ -179,7 +176,7 @@ TEST(a_root_key_is_for_the_other_keeper_alone)
     REQUIRE(pair_key_seal(&g_asks, &key, &text) == 0);
     CHECK_EQ(pair_key_open(&g_answers, text, &got), 0);
     CHECK(memcmp(&key, &got, sizeof key) == 0);
-    REQUIRE(pair_begin(&third, g_stranger.key, g_client.certificate, false) == 0);
+    REQUIRE(pair_begin(&third, g_stranger.key, g_client.certificate, g_connection, false) == 0);
     CHECK_EQ(pair_key_open(&third, text, &got), -EKEYREJECTED);
     char changed[200];
     snprintf(changed, sizeof changed, "%s", json_string_value(text));
@@ -201,7 +198,7 @@ TEST(another_kind_of_key_makes_no_pair)
     X509 *certificate = X509_new();
     REQUIRE(X509_set_pubkey(certificate, key) == 1);
     begin();
-    CHECK_EQ(pair_begin(&pair, g_server.key, certificate, false), -EOPNOTSUPP);
+    CHECK_EQ(pair_begin(&pair, g_server.key, certificate, g_connection, false), -EOPNOTSUPP);
     CHECK(!pair.known);
     X509_free(certificate);
     EVP_PKEY_free(key);
