@@ -43,6 +43,8 @@ void wraps_forget(struct volume *v)
         aead_free(v->wraps[i].aead);
         v->wraps[i] = (struct wrap){0};
     }
+    aead_free(v->table_wrap.aead);
+    v->table_wrap = (struct wrap){0};
 }
 
 static void key_rows_free(struct volume *v)
@@ -296,6 +298,29 @@ static struct slice table_associated(const struct volume *v, uint32_t erase_epoc
     return writer_done(&wr);
 }
 
+static int table_aead(struct volume *v, uint32_t erase_epoch, struct aead **ret_aead)
+{
+    const uint32_t master_epoch = v->superblock.master_epoch;
+    struct wrap *w = &v->table_wrap;
+    struct aead *aead = NULL;
+    if (!w->aead || w->master_epoch != master_epoch || w->erase_epoch != erase_epoch) {
+        int r = wrap_make(v, master_epoch, erase_epoch, "coffer volume 2 key table", &aead);
+        if (r < 0)
+            return r;
+        aead_free(w->aead);
+        *w = (struct wrap){master_epoch, erase_epoch, aead};
+    }
+    *ret_aead = w->aead;
+    return 0;
+}
+
+int erase_key_prepare(struct volume *v)
+{
+    struct aead *ignored;
+    int r = wrap_aead(v, v->superblock.master_epoch, v->erase_epoch + 1, &ignored);
+    return r < 0 ? r : table_aead(v, v->erase_epoch + 1, &ignored);
+}
+
 int key_table_stage(struct volume *v)
 {
     uint8_t associated[VOLUME_ID_SIZE + 4];
@@ -305,8 +330,7 @@ int key_table_stage(struct volume *v)
     if (t.count == 0)
         return 0;
     struct aead *aead = NULL;
-    int r = wrap_make(v, v->superblock.master_epoch, v->erase_epoch, "coffer volume 2 key table",
-                      &aead);
+    int r = table_aead(v, v->erase_epoch, &aead);
     if (r == 0)
         r = platform()->random(t.nonce, sizeof t.nonce);
     uint8_t *to = r == 0 ? op_key_table(&v->record, &t) : NULL;
@@ -321,7 +345,6 @@ int key_table_stage(struct volume *v)
     if (to)
         r = aead_seal(aead, t.nonce, table_associated(v, t.erase_epoch, associated), to, size, to,
                       to + size);
-    aead_free(aead);
     return r == 0 && !to ? -ENOMEM : r;
 }
 
@@ -334,13 +357,10 @@ int key_table_load(struct volume *v, const struct key_table_op *t)
         return -EBADMSG;
     struct key_row *rows = calloc(t->count + 1, sizeof *rows);
     uint8_t *bytes = malloc(size + 1);
-    int r = rows && bytes ? wrap_make(v, v->superblock.master_epoch, t->erase_epoch,
-                                      "coffer volume 2 key table", &aead)
-                          : -ENOMEM;
+    int r = rows && bytes ? table_aead(v, t->erase_epoch, &aead) : -ENOMEM;
     if (r == 0)
         r = aead_open(aead, t->nonce, table_associated(v, t->erase_epoch, associated),
                       t->sealed.bytes, size, t->sealed.bytes + size, bytes);
-    aead_free(aead);
     struct reader rd = reader_over(slice_of(bytes, r == 0 ? size : 0));
     for (uint32_t i = 0; r == 0 && i < t->count; i++) {
         rows[i].segment = reader_u64(&rd);

@@ -206,19 +206,24 @@ static int contents_drop(struct volume *v, uint64_t ino, uint64_t offset, uint64
 /* The keys of what stays go under a new erase key, and the old one is destroyed. */
 static int erase_key_rotate(struct volume *v)
 {
-    int r;
+    int r = erase_key_prepare(v);
+    if (r < 0)
+        return r;
     v->erase_epoch++;
     r = active_renew(v);
     if (r == 0)
         r = key_table_make(v);
+    if (r == -EAGAIN) {
+        /* Nothing says so yet, and a segment of the next epoch can be read all the same. */
+        v->erase_epoch--;
+        return r;
+    }
     if (r == 0)
         r = checkpoint_surely(v);
     if (r == 0)
         r = slots_write(v);
-    if (r < 0) {
-        /* The superblock says what counts; segments of the next epoch can be read all the same. */
+    if (r < 0)
         return volume_stop(v, r == -EAGAIN ? -EIO : r);
-    }
     wraps_forget(v);
     return v->authority.erase_drop(v->authority.ctx, v->id, v->erase_epoch);
 }

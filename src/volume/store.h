@@ -131,6 +131,7 @@ struct volume {
     struct aead *super;       /* for the superblock */
     struct wrap wraps[4];     /* for segment keys */
     unsigned wrap_next;
+    struct wrap table_wrap;   /* for the key table */
     uint32_t erase_epoch;     /* of new segments */
     struct key_row *key_rows; /* keys whose headers nobody can open any more */
     unsigned key_row_count;
@@ -219,6 +220,9 @@ must_check int master_renew(struct volume *v);
 void master_forget_previous(struct volume *v);
 must_check int header_wrap(struct volume *v, struct segment_header *h, const struct key256 *key);
 /* Keys of all segments but the active one go to the table, to be written with each checkpoint. */
+/* Has what wraps under the next erase key at hand, which may be the authority's to make: -EAGAIN it
+ * cannot now, or another error of its; nothing has changed then. */
+must_check int erase_key_prepare(struct volume *v);
 must_check int key_table_make(struct volume *v);
 must_check int key_table_stage(struct volume *v);
 must_check int key_table_load(struct volume *v, const struct key_table_op *table);

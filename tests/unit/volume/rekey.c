@@ -13,6 +13,7 @@ struct keyed_authority {
     struct key256 keys[64]; /* by epoch; a test erases only so often */
     uint32_t newest, oldest;
     size_t dropped_at; /* host operations when a key was last destroyed */
+    bool later;        /* a new key cannot be had now */
 };
 
 static struct keyed_authority g_authority;
@@ -24,6 +25,8 @@ static int keyed_erase_key(void *ctx, const uint8_t id[VOLUME_ID_SIZE], uint32_t
 {
     struct keyed_authority *a = ctx;
     (void)id;
+    if (epoch == a->newest + 1 && a->later)
+        return -EAGAIN;
     if (epoch == a->newest + 1 && epoch < ARRAY_COUNT(a->keys)) {
         a->newest++;
         a->keys[epoch].bytes[0] = (uint8_t)(40 + epoch);
@@ -431,6 +434,32 @@ TEST(what_cannot_be_erased_is_not_deleted)
     REQUIRE(volume_open(&g_options, &v, NULL) == 0);
     CHECK_EQ(g_authority.oldest, 3);
     CHECK_EQ(volume_getattr(v, ino, &attr), -ENOENT);
+    CHECK_EQ(volume_close(v), 0);
+    volume_fault_free(g_fault);
+}
+
+TEST(erasing_that_gets_no_new_key_now_goes_on_when_asked_again)
+{
+    struct volume *v = fresh();
+    uint64_t ino = file_put(v, "secret", 1, 5000);
+    (void)file_put(v, "other", 2, 5000);
+    REQUIRE(volume_sync(v, ino, false) == 0);
+    g_authority.later = true;
+    CHECK_EQ(volume_erase(v, &ino, 1, 0, UINT64_MAX), -EAGAIN);
+    CHECK_EQ(g_authority.oldest, 1);
+    /* The volume has not stopped, and opens as it is. */
+    (void)file_put(v, "more", 3, 70000);
+    CHECK_EQ(volume_sync(v, ino, false), 0);
+    CHECK_EQ(volume_close(v), 0);
+    REQUIRE(volume_open(&g_options, &v, NULL) == 0);
+    CHECK_EQ(volume_check(v, print_damage, NULL), 0);
+    CHECK_EQ(volume_erase(v, &ino, 1, 0, UINT64_MAX), -EAGAIN);
+    g_authority.later = false;
+    CHECK_EQ(volume_erase(v, &ino, 1, 0, UINT64_MAX), 0);
+    CHECK_EQ(g_authority.oldest, 2);
+    CHECK_EQ(volume_close(v), 0);
+    REQUIRE(volume_open(&g_options, &v, NULL) == 0);
+    CHECK_EQ(volume_check(v, print_damage, NULL), 0);
     CHECK_EQ(volume_close(v), 0);
     volume_fault_free(g_fault);
 }
