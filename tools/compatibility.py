@@ -25,6 +25,9 @@ change it there.
   ids, cgroups and sharing memory without being a thread or waiting like `vfork` are refused.
 - `execve` stays in the process. A program that somebody has open for writing is `ETXTBSY` where its
   file is the host's and belongs to who executes it; while a program runs its file can be written.
+- Limits on memory (`RLIMIT_AS`, `RLIMIT_DATA`) count the program's own. The first thread's stack has the
+  size that its limit had when the program began, up to 256 MiB; a limit raised later makes it grow, up
+  to 64 MiB, one lowered holds for the next program.
 - What was written to a volume without a sync is with the host, encrypted, 100 ms later at most: kill -9
   of the process loses what is younger (on Linux nothing), and what it wrote through a shared mapping
   since the last `msync`. Any other end of a program loses nothing. A thread of the runtime does this

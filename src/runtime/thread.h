@@ -43,6 +43,16 @@ struct limit_view {
     bool set;
 };
 
+/* Those whose host's differs from the guest's; see process/limits.c. */
+enum limit_kind {
+    LIMIT_DESCRIPTORS,
+    LIMIT_FILE_SIZE,
+    LIMIT_ADDRESS_SPACE,
+    LIMIT_DATA,
+    LIMIT_STACK,
+    LIMIT_KINDS
+};
+
 /* What fork() copies and CLONE_THREAD shares. A child of vfork() has one of its own although it
  * shares all memory with its parent. */
 struct process {
@@ -53,10 +63,10 @@ struct process {
     uint32_t vfs_client, vfs_serial; /* of a child of vfork(): see vfs/vfs.h */
     struct volume_file *vfs_cwd;     /* of a child of vfork(): its working directory on a volume */
     _Atomic uint32_t vfs_umask;
-    _Atomic int thread_count;                 /* guest threads alive */
-    _Atomic bool thread_count_awaited;        /* somebody has waited for that to change */
-    struct limit_view descriptors, file_size; /* see process/limits.c */
-    struct rlimit room_before;                /* see fd_room_enter() */
+    _Atomic int thread_count;          /* guest threads alive */
+    _Atomic bool thread_count_awaited; /* somebody has waited for that to change */
+    struct limit_view limits[LIMIT_KINDS];
+    struct rlimit room_before; /* see fd_room_enter() */
     unsigned room;
     _Atomic uint64_t hidden_reserved; /* bit n: hidden number n is held by a placeholder; fd.c */
 };

@@ -356,8 +356,118 @@ static void *usage(void *arg)
     return NULL;
 }
 
+#define MIB (1L << 20)
+#define ANON (MAP_PRIVATE | MAP_ANONYMOUS)
+#define RW (PROT_READ | PROT_WRITE)
+
+static char *map(long size, int prot, int flags)
+{
+    return mmap(NULL, (size_t)size, prot, flags, -1, 0);
+}
+
+#define SAY_MAPPED(call_) SAY_TRUE((call_) != MAP_FAILED)
+
+/* A limit on address space that the program itself takes little of. */
+static void address_space(void)
+{
+    SAY(set_soft(RLIMIT_AS, 64 * MIB));
+    SAY(soft(RLIMIT_AS));
+    char *first = map(40 * MIB, PROT_NONE, ANON | MAP_NORESERVE);
+    SAY_TRUE(first != MAP_FAILED);
+    SAY_MAPPED(map(40 * MIB, PROT_READ, ANON));
+    SAY(errno);
+    SAY_MAPPED(map(40 * MIB, RW, MAP_SHARED | MAP_ANONYMOUS));
+    SAY_TRUE(sbrk(40 * MIB) == (void *)-1);
+    SAY_MAPPED(mremap(first, 40 * MIB, 80 * MIB, MREMAP_MAYMOVE));
+    SAY(errno);
+    SAY_MAPPED(mremap(first, 40 * MIB, 20 * MIB, 0));
+    SAY_MAPPED(mremap(first, 20 * MIB, 40 * MIB, MREMAP_MAYMOVE));
+    SAY_TRUE(sbrk(MIB) != (void *)-1);
+    SAY_MAPPED(mmap(first, 40 * MIB, RW, ANON | MAP_FIXED, -1, 0)); /* in its own place */
+    SAY_MAPPED(mmap(first, 80 * MIB, RW, ANON | MAP_FIXED, -1, 0));
+    SAY(errno);
+    SAY(munmap(first, 40 * MIB));
+    SAY_MAPPED(first = map(40 * MIB, RW, ANON));
+    SAY(munmap(first, 40 * MIB));
+    SAY(set_soft(RLIMIT_AS, MIB)); /* less than there is already */
+    SAY_MAPPED(map(4096, RW, ANON));
+    SAY(fork() == 0 ? (_exit(3), 0) : 1);
+    int status;
+    SAY(wait(&status) > 0 && WEXITSTATUS(status) == 3);
+    SAY(set_soft(RLIMIT_AS, RLIM_INFINITY));
+    SAY_MAPPED(map(400 * MIB, RW, ANON | MAP_NORESERVE));
+}
+
+/* Private and writable is what RLIMIT_DATA counts, when it becomes that. */
+static void data(void)
+{
+    SAY(set_soft(RLIMIT_DATA, 32 * MIB));
+    SAY(soft(RLIMIT_DATA));
+    char *read_only = map(40 * MIB, PROT_READ, ANON);
+    SAY_TRUE(read_only != MAP_FAILED);
+    SAY(mprotect(read_only, 40 * MIB, RW));
+    SAY(mprotect(read_only, 20 * MIB, RW));
+    SAY(mprotect(read_only + 20 * MIB, 20 * MIB, RW));
+    SAY(mprotect(read_only, 20 * MIB, RW));
+    SAY_MAPPED(map(20 * MIB, RW, ANON));
+    SAY_TRUE(sbrk(20 * MIB) == (void *)-1);
+    SAY_MAPPED(mremap(read_only, 20 * MIB, 40 * MIB, MREMAP_MAYMOVE));
+    SAY(mprotect(read_only, 20 * MIB, PROT_READ));
+    SAY(mprotect(read_only + 20 * MIB, 20 * MIB, RW));
+    SAY_MAPPED(map(20 * MIB, RW, ANON));
+    SAY_MAPPED(map(80 * MIB, RW, MAP_SHARED | MAP_ANONYMOUS));
+    SAY(munmap(read_only, 40 * MIB));
+    SAY_MAPPED(read_only = map(20 * MIB, RW, ANON));
+    SAY_MAPPED(mmap(read_only, 20 * MIB, RW, ANON | MAP_FIXED, -1, 0));
+    SAY(munmap(read_only, 20 * MIB));
+    SAY_TRUE(sbrk(20 * MIB) != (void *)-1);
+    SAY_TRUE(malloc(20 * MIB) == NULL);
+}
+
+static __attribute__((noinline)) long deep(long bytes)
+{
+    volatile char frame[16384];
+    frame[0] = (char)bytes;
+    return bytes <= 0 ? 0 : deep(bytes - (long)sizeof frame) + frame[0] - frame[0] + 1;
+}
+
+/* A program that needs more stack than it began with asks for it. */
+static void stack_raised(void)
+{
+    SAY(set_soft(RLIMIT_STACK, 60 * MIB));
+    SAY(soft(RLIMIT_STACK));
+    SAY_TRUE(deep(40 * MIB) > 0);
+}
+
+/* Less than the runtime takes for itself: a program that is small enough starts, and has what is left. */
+static void small_program(void)
+{
+    SAY(set_soft(RLIMIT_AS, 12 * MIB));
+    pid_t child = vfork();
+    if (child == 0) {
+        execl(g_self, g_self, "small", NULL);
+        _exit(1);
+    }
+    SAY(finish(child));
+    execl(g_self, g_self, "small", NULL);
+}
+
+static void in_child(void (*part)(void))
+{
+    pid_t child = fork();
+    if (child == 0) {
+        part();
+        _exit(0);
+    }
+    SAY(finish(child));
+}
+
 static void memory(void)
 {
+    in_child(address_space);
+    in_child(data);
+    in_child(stack_raised);
+    in_child(small_program);
     pid_t child = fork();
     if (child == 0) {
         SAY(set_soft(RLIMIT_AS, 256 << 20));
@@ -496,6 +606,10 @@ static int executed(char **argv)
         SAY(soft(RLIMIT_AS));
         SAY_TRUE(malloc(300 << 20) == NULL);
         SAY_TRUE(malloc(30 << 20) != NULL);
+    } else if (strcmp(argv[1], "small") == 0) {
+        SAY(soft(RLIMIT_AS));
+        SAY_MAPPED(map(MIB, RW, ANON));
+        SAY_MAPPED(map(12 * MIB, RW, ANON));
     } else {
         pthread_attr_t attributes;
         size_t size = 0;

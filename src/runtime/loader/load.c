@@ -5,6 +5,7 @@
 #include "platform/ops.h"
 #include "runtime/memory/memory.h"
 #include "runtime/process/exposure.h"
+#include "runtime/process/limits.h"
 #include "runtime/vfs/vfs.h"
 
 #include <elf.h>
@@ -18,6 +19,7 @@
 #define PROGRAM_BASE 0x2aaaaaaaa000ull /* far from the runtime's own heap */
 #define STACK_SIZE_MIN ((uint64_t)1 << 20)
 #define STACK_SIZE_MAX ((uint64_t)256 << 20)
+#define STACK_RESERVED ((uint64_t)64 << 20) /* a program may raise its limit later */
 #define STACK_GUARD ((uint64_t)64 << 10)
 #define STACK_ROOM ((uint64_t)32 << 20) /* that our own stack keeps */
 #define AUXV_MAX 32
@@ -33,9 +35,8 @@ struct stack {
 
 static uint64_t stack_size(void)
 {
-    struct rlimit limit = {(rlim_t)8 << 20, 0};
-    (void)host_call(SYS_getrlimit, RLIMIT_STACK, &limit);
-    return round_down(MIN(MAX((uint64_t)limit.rlim_cur, STACK_SIZE_MIN), STACK_SIZE_MAX), ELF_PAGE);
+    uint64_t limit = limits_stack();
+    return round_down(MIN(MAX(limit, STACK_SIZE_MIN), STACK_SIZE_MAX), ELF_PAGE);
 }
 
 /* Above everything else, as Linux has it: below the runtime's own stack, where the kernel keeps
@@ -53,15 +54,15 @@ static int stack_map(const struct program *p, struct stack *ret_stack)
     uint64_t texts = p->argv.size + p->envp.size + (p->argv.count + p->envp.count) * sizeof(char *);
     uint64_t size = MAX(stack_size(), round_up(texts, ELF_PAGE) + STACK_SIZE_MIN);
     int prot = PROT_READ | PROT_WRITE | (p->elf.executable_stack ? PROT_EXEC : 0);
-    int64_t at = memory_map(stack_place(size), size + STACK_GUARD, PROT_NONE,
-                            MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, NULL, 0);
+    uint64_t room = MAX(size, STACK_RESERVED) + STACK_GUARD;
+    int64_t at = memory_reserve(stack_place(room), room);
     if (at < 0)
         return (int)at;
-    uint64_t low = (uint64_t)at + STACK_GUARD;
+    uint64_t low = (uint64_t)at + room - size;
     if (host_call(SYS_mprotect, low, size, prot) < 0)
         return -ENOMEM;
     *ret_stack = (struct stack){low, low + size};
-    memory_stack_is(low, low + size);
+    memory_stack_is((uint64_t)at + STACK_GUARD, low, low + size, prot);
     return 0;
 }
 

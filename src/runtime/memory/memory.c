@@ -4,6 +4,7 @@
 #include "runtime/fd.h"
 #include "runtime/guest.h"
 #include "runtime/lock.h"
+#include "runtime/memory/account.h"
 #include "runtime/memory/ranges.h"
 #include "runtime/syscall/call.h"
 #include "runtime/syscall/sites.h"
@@ -28,7 +29,12 @@ static struct {
 } g_brk;
 LARGE_TABLE static struct range g_attached[ATTACHED_MAX]; /* shared memory segments */
 static struct range g_stack;                              /* of the program's first thread */
-static bool g_locks_future;                               /* mlockall(MCL_FUTURE) is in force */
+static struct {
+    uint64_t from; /* up to g_stack.from nothing else lies there */
+    uint64_t size; /* with the stack itself */
+    int prot;
+} g_stack_room;
+static bool g_locks_future; /* mlockall(MCL_FUTURE) is in force */
 
 void memory_fork_prepare(void)
 {
@@ -76,6 +82,24 @@ static void before_replacing(uint64_t from, uint64_t size)
     sites_text_remove(from, size);
     if (vfs_any_mapping())
         vfs_unmapping(from, size);
+    if (from < g_stack.from && from + size > g_stack_room.from)
+        g_stack_room.from = g_stack.from;
+}
+
+/* For a mapping at `address` if that is fixed: does it fit the guest's limits? */
+static bool fits_limits(uint64_t address, uint64_t size, int prot, int flags)
+{
+    uint64_t replaced = 0;
+    if ((flags & MAP_FIXED) && !range_valid(address, size))
+        return true; /* and is refused for that */
+    if (flags & MAP_FIXED)
+        replaced = ranges_size(&g_guest, address, address + size);
+    if (!account_allows(&g_guest, g_stack_room.size, size - replaced))
+        return false;
+    if (!account_is_data(prot, flags))
+        return true;
+    return flags & MAP_FIXED ? account_allows_data(address, address + size)
+                             : account_allows_new_data(size);
 }
 
 static bool is_text(int prot, int flags)
@@ -116,6 +140,7 @@ static int64_t map_locked(uint64_t address, uint64_t size, int prot, int flags, 
         (void)host_call(SYS_munmap, at, whole);
         return -ENOMEM;
     }
+    account_mapped((uint64_t)at, (uint64_t)at + whole, prot, flags);
     if (is_text(prot, flags))
         sites_text_add((uint64_t)at, whole);
     return at;
@@ -127,7 +152,16 @@ int64_t memory_map(uint64_t address, uint64_t size, int prot, int flags, int fd,
     if (size == 0 || size > ADDRESS_MAX)
         return size == 0 ? -EINVAL : -ENOMEM;
     SCOPED(lock_leave) lock_word *held = lock_enter(&g_lock);
+    if (!fits_limits(address, round_up(size, PAGE), prot, flags))
+        return -ENOMEM;
     return map_locked(address, size, prot, flags, fd, file, offset);
+}
+
+int64_t memory_reserve(uint64_t address, uint64_t size)
+{
+    SCOPED(lock_leave) lock_word *held = lock_enter(&g_lock);
+    return map_locked(address, size, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1,
+                      NULL, 0);
 }
 
 static int unmap_locked(uint64_t from, uint64_t to)
@@ -139,6 +173,7 @@ static int unmap_locked(uint64_t from, uint64_t to)
         if (r < 0)
             return (int)r;
         sites_text_gone(piece.from, piece.to - piece.from);
+        account_unmapped(piece.from, piece.to);
         r = ranges_remove(&g_guest, piece.from, piece.to);
         if (r < 0)
             return (int)r;
@@ -173,6 +208,7 @@ void memory_release_guest(void)
         if (unmap_locked(piece.from, piece.to) < 0)
             break;
     g_brk.start = g_brk.now = 0;
+    memory_stack_is(0, 0, 0, PROT_NONE);
 }
 
 void memory_each(memory_range_fn *each, void *ctx)
@@ -189,9 +225,23 @@ void memory_names(struct memory_names *ret_names)
                                        g_stack.from, g_stack.to};
 }
 
-void memory_stack_is(uint64_t from, uint64_t to)
+void memory_stack_is(uint64_t reserved, uint64_t from, uint64_t to, int prot)
 {
     g_stack = (struct range){from, to};
+    g_stack_room.from = reserved;
+    g_stack_room.size = to - reserved;
+    g_stack_room.prot = prot;
+}
+
+void memory_stack_may_be(uint64_t size)
+{
+    SCOPED(lock_leave) lock_word *held = lock_enter(&g_lock);
+    uint64_t most = g_stack.to - g_stack_room.from, low = g_stack.to - MIN(size, most);
+    low = round_up(low, PAGE);
+    if (low >= g_stack.from || !ranges_contain(&g_guest, low, g_stack.from))
+        return;
+    if (host_call(SYS_mprotect, low, g_stack.from - low, g_stack_room.prot) == 0)
+        g_stack.from = low;
 }
 
 void memory_brk_start(uint64_t address)
@@ -236,11 +286,15 @@ int64_t sys_mprotect(struct syscall_call *c)
     size = whole ? size : gap.from - address;
     if ((c->args[2] & PROT_WRITE) && vfs_is_read_only_mapping(address, size))
         return -EACCES;
+    if ((c->args[2] & PROT_WRITE) && !account_allows_data(address, address + size))
+        return -ENOMEM;
     if ((c->args[2] & PROT_WRITE) || !(c->args[2] & PROT_EXEC))
         sites_text_remove(address, size);
     long r = host_call(SYS_mprotect, address, size, c->args[2]);
-    if (r == 0)
+    if (r == 0) {
+        account_protected(address, address + size, (int)c->args[2]);
         vfs_protected(address, size, (int)c->args[2]);
+    }
     return r < 0 || whole ? r : -ENOMEM;
 }
 
@@ -340,6 +394,10 @@ int64_t sys_mremap(struct syscall_call *c)
     if (!range_valid(old, MAX(old_size, PAGE)) ||
         !ranges_contain(&g_guest, old, old + MAX(old_size, PAGE)))
         return -EFAULT;
+    uint64_t more = size > old_size ? size - old_size : 0;
+    if (!account_allows(&g_guest, g_stack_room.size, more) ||
+        (account_has_data(old) && !account_allows_new_data(more)))
+        return -ENOMEM;
     if (flags & MREMAP_FIXED) {
         if (!range_valid(target, size) || target < ADDRESS_MIN)
             return -EINVAL;
@@ -352,6 +410,7 @@ int64_t sys_mremap(struct syscall_call *c)
     int64_t at = host_mremap(old, c->args[1], c->args[2], (int)flags, target);
     if (at < 0)
         return at;
+    account_moved(old, old_size, (uint64_t)at, size, flags & MREMAP_DONTUNMAP);
     if (old_size > 0 && !(flags & MREMAP_DONTUNMAP))
         if (ranges_remove(&g_guest, old, old + old_size) < 0)
             return -ENOMEM;
@@ -368,10 +427,11 @@ int64_t sys_brk(struct syscall_call *c)
     uint64_t now = round_up(g_brk.now, PAGE), then = round_up(wanted, PAGE);
     if (wanted < g_brk.start || wanted > ADDRESS_MAX)
         return (int64_t)g_brk.now;
+    const int data = PROT_READ | PROT_WRITE;
     if (then > now) {
-        if (map_locked(now, then - now, PROT_READ | PROT_WRITE,
-                       MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED_NOREPLACE, -1, NULL,
-                       0) != (int64_t)now)
+        if (!fits_limits(now, then - now, data, MAP_PRIVATE | MAP_ANONYMOUS) ||
+            map_locked(now, then - now, data, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED_NOREPLACE, -1,
+                       NULL, 0) != (int64_t)now)
             return (int64_t)g_brk.now;
     } else if (then < now && unmap_locked(then, now) < 0) {
         return (int64_t)g_brk.now;
@@ -455,6 +515,8 @@ int64_t sys_shmat(struct syscall_call *c)
         before_replacing(over, size);
         forget_attached(over, over + size);
     }
+    if (!account_allows(&g_guest, g_stack_room.size, over != 0 ? 0 : size))
+        return -ENOMEM;
     int64_t at = host_call(SYS_shmat, c->args[0], c->args[1], c->args[2]);
     if (at < 0 && over != 0)
         unclaim(over, over + size);
@@ -465,6 +527,7 @@ int64_t sys_shmat(struct syscall_call *c)
         (void)host_call(SYS_shmdt, at);
         return -ENOMEM;
     }
+    account_mapped(from, to, PROT_READ, MAP_SHARED);
     *slot = (struct range){from, to};
     return at;
 }
@@ -477,6 +540,8 @@ int64_t sys_shmdt(struct syscall_call *c)
         if (slot->to == 0 || slot->from != c->args[0])
             continue;
         long r = host_call(SYS_shmdt, slot->from);
+        if (r == 0)
+            account_unmapped(slot->from, slot->to);
         if (r == 0 && ranges_remove(&g_guest, slot->from, slot->to) < 0)
             return -ENOMEM;
         if (r == 0)

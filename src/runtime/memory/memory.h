@@ -15,6 +15,9 @@ struct file;
 must_check int64_t memory_map(uint64_t address, uint64_t size, int prot, int flags, int fd,
                               struct file *file, uint64_t offset);
 
+/* Address space where nothing may be read or written yet, which no limit counts. The address or -errno. */
+must_check int64_t memory_reserve(uint64_t address, uint64_t size);
+
 /* Unmaps what of [address, address + size) is the guest's. */
 must_check int memory_unmap(uint64_t address, uint64_t size);
 
@@ -39,7 +42,10 @@ struct memory_names {
     uint64_t brk_start, brk_end, stack_start, stack_end;
 };
 void memory_names(struct memory_names *ret_names);
-void memory_stack_is(uint64_t from, uint64_t to);
+/* The program's stack is [from, to) and may grow down to `reserved`, with that protection. */
+void memory_stack_is(uint64_t reserved, uint64_t from, uint64_t to, int prot);
+/* Its limit is now `size`: a higher one takes from what is reserved. */
+void memory_stack_may_be(uint64_t size);
 
 void memory_fork_prepare(void);
 void memory_fork_done(void);

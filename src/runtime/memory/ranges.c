@@ -71,6 +71,8 @@ int ranges_remove(struct ranges *set, uint64_t from, uint64_t to)
     if (r < 0 || from >= to)
         return r;
     size_t first = find(set, from), last = first;
+    if (first == set->count || set->items[first].from >= to)
+        return 0;
     struct range rest[2];
     size_t rest_count = 0;
     while (last < set->count && set->items[last].from < to) {
@@ -88,6 +90,14 @@ bool ranges_contain(const struct ranges *set, uint64_t from, uint64_t to)
 {
     size_t i = find(set, from);
     return from >= to || (i < set->count && set->items[i].from <= from && to <= set->items[i].to);
+}
+
+uint64_t ranges_size(const struct ranges *set, uint64_t from, uint64_t to)
+{
+    uint64_t size = 0;
+    for (size_t i = find(set, from); i < set->count && set->items[i].from < to; i++)
+        size += MIN(to, set->items[i].to) - MAX(from, set->items[i].from);
+    return size;
 }
 
 bool ranges_first_inside(const struct ranges *set, uint64_t from, uint64_t to,

@@ -26,6 +26,9 @@ must_check int ranges_remove(struct ranges *set, uint64_t from, uint64_t to);
 /* Is all of [from, to) in the set? */
 bool ranges_contain(const struct ranges *set, uint64_t from, uint64_t to);
 
+/* How much of [from, to) is in the set. */
+must_check uint64_t ranges_size(const struct ranges *set, uint64_t from, uint64_t to);
+
 /* The first piece of [from, to) that is in the set; false if there is none. */
 bool ranges_first_inside(const struct ranges *set, uint64_t from, uint64_t to,
                          struct range *ret_piece);

@@ -7,6 +7,7 @@
 #include "runtime/process/ending.h"
 #include "runtime/process/exposure.h"
 #include "runtime/process/fork.h"
+#include "runtime/process/limits.h"
 #include "runtime/process/process.h"
 #include "runtime/process/signal.h"
 #include "runtime/syscall/call.h"
@@ -61,9 +62,7 @@ static int read_strings(unsigned long from, struct strings *ret)
 /* Whether the new stack takes them (fs/exec.c: bprm_stack_limits()). */
 static int check_sizes(const char *path, const struct strings *argv, const struct strings *envp)
 {
-    struct rlimit stack = {0};
-    (void)host_call(SYS_prlimit64, 0, RLIMIT_STACK, NULL, &stack);
-    uint64_t limit = MIN((uint64_t)PROGRAM_STRINGS_MAX, (uint64_t)stack.rlim_cur / 4);
+    uint64_t limit = MIN((uint64_t)PROGRAM_STRINGS_MAX, (uint64_t)limits_stack() / 4);
     uint64_t room = MAX(limit, (uint64_t)ARGUMENT_MAX);
     uint64_t pointers = (MAX(argv->count, (size_t)1) + envp->count) * sizeof(char *);
     uint64_t texts = argv->size + envp->size + strlen(path) + 1;

@@ -189,8 +189,7 @@ int exec_host(const struct program *program)
     put_number(&o, STATE_MAGIC);
     put_number(&o, (uint64_t)fd_hidden_base());
     put_number(&o, thread_self()->signal_mask);
-    put(&o, &process_self()->descriptors, sizeof(struct limit_view));
-    put(&o, &process_self()->file_size, sizeof(struct limit_view));
+    put(&o, process_self()->limits, sizeof process_self()->limits);
     put_text(&o, path_of(program));
     put_number(&o, (uint64_t)program_fd(program));
     put_given(&o, program);
@@ -340,7 +339,7 @@ static void get_config(struct in *in, struct runtime_config *c)
 struct state {
     int hidden_base;
     uint64_t mask;
-    struct limit_view descriptors, file_size;
+    struct limit_view limits[LIMIT_KINDS];
     struct slice shield, sockets;
 };
 
@@ -352,8 +351,7 @@ static int state_read(struct slice bytes, struct runtime_config *ret_config,
         in.rd.failed = true;
     ret_state->hidden_base = (int)get_count(&in, 1 << 20);
     ret_state->mask = get_number(&in);
-    reader_copy(&in.rd, &ret_state->descriptors, sizeof ret_state->descriptors);
-    reader_copy(&in.rd, &ret_state->file_size, sizeof ret_state->file_size);
+    reader_copy(&in.rd, ret_state->limits, sizeof ret_state->limits);
     ret_config->program = get_text(&in);
     ret_config->program_fd = (int)get_count(&in, 1 << 20);
     ret_config->argv = get_strings(&in);
@@ -391,8 +389,7 @@ int exec_continue(int fd, struct runtime_config *ret_config, struct error *e)
         return error_set(e, r, "the state to continue from is malformed");
     atomic_store(&g_fd_hidden_base, state.hidden_base);
     process_start_mask(state.mask);
-    g_process.descriptors = state.descriptors;
-    g_process.file_size = state.file_size;
+    memcpy(g_process.limits, state.limits, sizeof g_process.limits);
     ret_config->handover_fd = ret_config->handover_status_fd = -1;
     r = state.shield.size > 0 ? vfs_exec_restore(state.shield) : 0;
     if (r < 0)

@@ -82,8 +82,7 @@ static void become_process(struct thread *t)
         actions->of[i] = borrowed->actions->of[i];
     g_process.pid = borrowed->pid;
     g_process.fds = borrowed->fds;
-    g_process.descriptors = borrowed->descriptors;
-    g_process.file_size = borrowed->file_size;
+    memcpy(g_process.limits, borrowed->limits, sizeof g_process.limits);
     atomic_store(&g_process.vfs_umask, atomic_load(&borrowed->vfs_umask));
     atomic_store(&g_process.hidden_reserved, atomic_load(&borrowed->hidden_reserved));
     t->process = &g_process;
@@ -295,10 +294,8 @@ static void vfork_main(void *arg)
 static int vfork_prepare(struct thread *t, const struct clone_request *request,
                          struct vfork_child *child)
 {
-    child->process = (struct process){.actions = &child->actions,
-                                      .vfork_child = true,
-                                      .descriptors = t->process->descriptors,
-                                      .file_size = t->process->file_size};
+    child->process = (struct process){.actions = &child->actions, .vfork_child = true};
+    memcpy(child->process.limits, t->process->limits, sizeof child->process.limits);
     atomic_init(&child->process.thread_count, 1);
     atomic_init(&child->process.vfs_umask, atomic_load(&t->process->vfs_umask));
     atomic_init(&child->process.hidden_reserved, atomic_load(&t->process->hidden_reserved));

@@ -1,11 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Resource limits. The host enforces them, so its limits are the guest's, but where the runtime needs
- * more than the guest may have: the hard limit of descriptors stays above the hidden ones, and writes to
- * volumes are the volume server's, which no limit on the size of files may stop. */
+ * more than the guest may have: the hard limit of descriptors stays above the hidden ones, writes to
+ * volumes are the volume server's, which no limit on the size of files may stop, and the memory that
+ * the guest may have is counted without the runtime's (memory/account.h). */
 #include "runtime/process/limits.h"
 #include "platform/host.h"
 #include "runtime/fd_table.h"
 #include "runtime/guest.h"
+#include "runtime/memory/memory.h"
 #include "runtime/syscall/call.h"
 #include "runtime/thread.h"
 #include "runtime/vfs/vfs.h"
@@ -34,10 +36,19 @@ static int host_set(int resource, const struct rlimit *limit)
 
 static struct limit_view *view_of(int resource)
 {
-    struct process *process = process_self();
-    return resource == RLIMIT_NOFILE  ? &process->descriptors
-           : resource == RLIMIT_FSIZE ? &process->file_size
-                                      : NULL;
+    static const int8_t kinds[RLIMIT_NLIMITS] = {[RLIMIT_NOFILE] = LIMIT_DESCRIPTORS + 1,
+                                                 [RLIMIT_FSIZE] = LIMIT_FILE_SIZE + 1,
+                                                 [RLIMIT_AS] = LIMIT_ADDRESS_SPACE + 1,
+                                                 [RLIMIT_DATA] = LIMIT_DATA + 1,
+                                                 [RLIMIT_STACK] = LIMIT_STACK + 1};
+    bool viewed = (unsigned)resource < RLIMIT_NLIMITS && kinds[resource] > 0;
+    return viewed ? &process_self()->limits[kinds[resource] - 1] : NULL;
+}
+
+/* Is it about memory, so that the runtime enforces it? */
+static bool is_memory(int resource)
+{
+    return resource == RLIMIT_AS || resource == RLIMIT_DATA || resource == RLIMIT_STACK;
 }
 
 /* What the guest has set, unless somebody else has changed the host's since. */
@@ -62,6 +73,8 @@ static struct rlimit for_host(int resource, const struct rlimit *new, const stru
     struct rlimit host = *new;
     if (new->rlim_max <= now->rlim_max)
         host.rlim_max = now->rlim_max;
+    if (is_memory(resource)) /* RLIMIT_STACK also decides how the host lays memory out */
+        host.rlim_cur = resource == RLIMIT_STACK ? now->rlim_cur : host.rlim_max;
     if (resource == RLIMIT_NOFILE && !atomic_load(&g_reserved))
         host.rlim_cur = MIN(new->rlim_cur, (rlim_t)fd_hidden_base());
     return host;
@@ -82,6 +95,8 @@ static int set_viewed(int resource, const struct rlimit *new, struct rlimit *now
         r = host_set(resource, &host);
     if (r == 0)
         *view = (struct limit_view){.guest = *new, .host = host, .set = true};
+    if (r == 0 && resource == RLIMIT_STACK)
+        memory_stack_may_be(new->rlim_cur);
     return r;
 }
 
@@ -105,28 +120,49 @@ static int own(int resource, const struct rlimit *new, struct rlimit *ret_old)
     return r;
 }
 
+rlim_t limits_stack(void)
+{
+    struct rlimit now = {(rlim_t)8 << 20, 0};
+    if (host_get(RLIMIT_STACK, &now) == 0)
+        show(view_of(RLIMIT_STACK), &now);
+    return now.rlim_cur;
+}
+
+/* What was inherited holds for the guest alone. */
+static void start_memory(int resource)
+{
+    struct limit_view *view = view_of(resource);
+    struct rlimit now;
+    if (view->set || host_get(resource, &now) < 0 || now.rlim_cur == RLIM_INFINITY)
+        return;
+    const struct rlimit host = for_host(resource, &now, &now);
+    if (host_set(resource, &host) == 0)
+        *view = (struct limit_view){.guest = now, .host = host, .set = true};
+}
+
 void limits_start(void)
 {
-    struct process *process = process_self();
+    struct limit_view *descriptors = view_of(RLIMIT_NOFILE), *size = view_of(RLIMIT_FSIZE);
     struct rlimit now;
+    start_memory(RLIMIT_AS);
+    start_memory(RLIMIT_DATA);
     rlim_t base = (rlim_t)fd_hidden_base();
     bool known = host_get(RLIMIT_NOFILE, &now) == 0;
     if (known && now.rlim_cur > base + FD_HIDDEN_COUNT)
         reserve_for(now.rlim_cur);
-    if (known && !process->descriptors.set && now.rlim_cur > base && !atomic_load(&g_reserved)) {
+    if (known && !descriptors->set && now.rlim_cur > base && !atomic_load(&g_reserved)) {
         const struct rlimit host = {base, now.rlim_max};
         if (host_set(RLIMIT_NOFILE, &host) == 0)
-            process->descriptors = (struct limit_view){.guest = now, .host = host, .set = true};
+            *descriptors = (struct limit_view){.guest = now, .host = host, .set = true};
     }
-    if (!process->file_size.set && host_get(RLIMIT_FSIZE, &now) == 0 &&
-        now.rlim_cur != RLIM_INFINITY)
-        process->file_size = (struct limit_view){.guest = now, .host = now, .set = true};
+    if (!size->set && host_get(RLIMIT_FSIZE, &now) == 0 && now.rlim_cur != RLIM_INFINITY)
+        *size = (struct limit_view){.guest = now, .host = now, .set = true};
 }
 
 void limits_file_size_lift(void)
 {
     struct rlimit now;
-    if (process_self()->file_size.set && host_get(RLIMIT_FSIZE, &now) == 0) {
+    if (process_self()->limits[LIMIT_FILE_SIZE].set && host_get(RLIMIT_FSIZE, &now) == 0) {
         now.rlim_cur = now.rlim_max;
         (void)host_set(RLIMIT_FSIZE, &now);
     }
@@ -134,8 +170,8 @@ void limits_file_size_lift(void)
 
 void limits_file_size_restore(void)
 {
-    if (process_self()->file_size.set)
-        (void)host_set(RLIMIT_FSIZE, &process_self()->file_size.host);
+    if (process_self()->limits[LIMIT_FILE_SIZE].set)
+        (void)host_set(RLIMIT_FSIZE, &process_self()->limits[LIMIT_FILE_SIZE].host);
 }
 
 static int64_t limits(int pid, int resource, unsigned long new_at, unsigned long old_at)

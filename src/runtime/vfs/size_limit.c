@@ -10,13 +10,13 @@
 
 bool size_limit_any(void)
 {
-    const struct limit_view *view = &process_self()->file_size;
+    const struct limit_view *view = &process_self()->limits[LIMIT_FILE_SIZE];
     return view->set && view->guest.rlim_cur != RLIM_INFINITY;
 }
 
 static uint64_t limit_now(void)
 {
-    return size_limit_any() ? process_self()->file_size.guest.rlim_cur : UINT64_MAX;
+    return size_limit_any() ? process_self()->limits[LIMIT_FILE_SIZE].guest.rlim_cur : UINT64_MAX;
 }
 
 uint64_t size_limit_room(int64_t offset)

@@ -14,15 +14,18 @@ static void check_against(const struct ranges *set, const bool *model)
     for (uint64_t from = 0; from < SPACE; from += 3) {
         uint64_t to = from + 1 + from % 17;
         bool all = true;
+        uint64_t count = 0;
         struct range inside = {0}, outside = {0}, piece;
         for (uint64_t at = from; at < to; at++) {
             all &= model[at];
+            count += model[at];
             if (model[at] && (inside.to == 0 || inside.to == at))
                 inside = (struct range){inside.to ? inside.from : at, at + 1};
             if (!model[at] && (outside.to == 0 || outside.to == at))
                 outside = (struct range){outside.to ? outside.from : at, at + 1};
         }
         REQUIRE(ranges_contain(set, from, to) == all);
+        REQUIRE(ranges_size(set, from, to) == count);
         REQUIRE(ranges_first_inside(set, from, to, &piece) == (inside.to != 0));
         REQUIRE(inside.to == 0 || (piece.from == inside.from && piece.to == inside.to));
         REQUIRE(ranges_first_outside(set, from, to, &piece) == (outside.to != 0));
