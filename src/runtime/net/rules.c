@@ -55,6 +55,16 @@ static bool is_ambiguous(const struct runtime_config *config, unsigned index)
     return false;
 }
 
+/* A name without a certificate: whoever says what address it has would choose where the bytes go. */
+static bool is_unproven_name(const struct runtime_net_rule *rule)
+{
+    uint8_t address[16];
+    int family;
+    return !rule->listen && rule->class == NET_CLASS_PLAIN && rule->protocol != NET_UNIX &&
+           rule->address && strcmp(rule->address, "localhost") != 0 &&
+           !is_literal(rule->address, address, &family);
+}
+
 int rules_check(const struct runtime_config *config, struct error *e)
 {
     for (unsigned i = 0; i < config->net_rule_count; i++) {
@@ -68,6 +78,11 @@ int rules_check(const struct runtime_config *config, struct error *e)
         if (tls && !rule->listen && !rule->server_name && !rule->address)
             return error_set(e, -EINVAL, "network rule %u: TLS to any address needs a server name",
                              i);
+        if (is_unproven_name(rule))
+            return error_set(e, -EINVAL,
+                             "network rule %u: nothing proves where '%s' is without TLS; name its "
+                             "address, or class tls",
+                             i, rule->address);
         if (is_ambiguous(config, i))
             return error_set(e, -EINVAL,
                              "network rule %u: another server name has port %u already; name "

@@ -286,6 +286,13 @@ TEST(rules_that_cannot_work_are_refused_at_the_start)
         (struct runtime_net_rule){.class = NET_CLASS_TLS, .port = 443, .address = "two.example"};
     CHECK_EQ(net_init(&config, &e), -EINVAL);
     CHECK(strstr(e.text, "another server name"));
+    config.net_rule_count = 1;
+    for (unsigned protocol = NET_TCP; protocol <= NET_UDP; protocol++) {
+        config.net_rules[0] = (struct runtime_net_rule){
+            .class = NET_CLASS_PLAIN, .protocol = protocol, .port = 80, .address = "one.example"};
+        CHECK_EQ(net_init(&config, &e), -EINVAL);
+        CHECK(strstr(e.text, "nothing proves where 'one.example' is"));
+    }
 }
 
 TAP_MAIN()
