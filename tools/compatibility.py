@@ -36,8 +36,8 @@ change it there.
   `FALLOC_FL_INSERT_RANGE`, attributes of `FS_IOC_SETFLAGS` or file handles: refused as by a file system
   without them. A private mapping is a copy from when it was made: a file that grows or is cut later
   does not change it. `chroot` is refused.
-- Unix sockets named on volumes: connecting and binding work; `getsockname` and `getpeername` give the name
-  of the stand-in in `/dev/shm`, and `sendto` with such a name does not find it.
+- Unix sockets named on volumes are the kernel's, under a name in `/dev/shm` that nobody can guess, and are
+  called by the program's own name; who has bound more than 512 finds the older ones without one.
 - A TLS destination by name fits every address with its port, and two names on one port must be told apart
   by address: which address is whose, DNS says, and DNS is the host's. The certificate proves the name.
 - Descriptors of files on volumes do not travel in messages (`SCM_RIGHTS`) to other processes: `EPERM`.

@@ -107,6 +107,7 @@ static int start_shields(const struct runtime_config *config, struct error *e)
     if (crypto_late_guard)
         crypto_late_guard();
     r = vfs_init(config, e);
+    net_see_names(vfs_names_sockets());
     return r < 0 ? r : net_init(config, e);
 }
 

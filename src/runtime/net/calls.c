@@ -77,8 +77,9 @@ bool socket_must_see(int domain, int type)
 {
     bool internet = domain == AF_INET || domain == AF_INET6;
     bool judged = g_net.config->has_policy || g_explain_records;
-    return (internet && type == SOCK_STREAM && g_net.has_destinations) ||
-           ((internet || domain == AF_UNIX) && type == SOCK_DGRAM && judged);
+    if (type != SOCK_DGRAM)
+        return internet && type == SOCK_STREAM && g_net.has_destinations;
+    return domain == AF_UNIX ? judged || g_net.sees_names : internet && judged;
 }
 
 int64_t sys_socket(struct syscall_call *c)

@@ -65,6 +65,7 @@ struct net_state {
     const struct runtime_config *config;
     bool has_destinations;  /* some rule makes an outgoing connection TLS */
     bool has_tls;           /* some rule makes any connection TLS */
+    bool sees_names;        /* Unix sockets may have names on volumes */
     lock_word context_lock; /* protects: contexts */
     struct tls_context *contexts[RUNTIME_NET_RULES_MAX]; /* by rule, made at first use */
     lock_word list_lock;                                 /* protects: sockets; a leaf */

@@ -53,6 +53,11 @@ static void say_goodbye(void)
     }
 }
 
+void net_see_names(bool may)
+{
+    g_net.sees_names = may;
+}
+
 bool net_must_close(void)
 {
     return g_net.has_tls || g_net.has_destinations;

@@ -11,6 +11,10 @@
  * context. 0, -EINVAL (rules that contradict each other, said in *e) or -ENOMEM. */
 must_check int net_init(const struct runtime_config *config, struct error *e);
 
+/* Before net_init(): whether Unix sockets may have names that only vfs/ knows, so that it must see who sends
+ * to them. */
+void net_see_names(bool may);
+
 /* For a host exec of the runtime (a child of vfork): what of the shielded sockets lives on, appended
  * to `state`; the others are marked to be closed by the host. And back again, before net_init(),
  * after which `state` is no longer needed. 0, -ENOMEM or -EBADMSG. */

@@ -75,7 +75,8 @@ int call_enclave_errno(long nr);
 /* Common handlers: to the host, interruptible; -EPERM; -ENOSYS; -EINVAL. */
 syscall_fn sys_pass, sys_deny_eperm, sys_deny_enosys, sys_deny_einval, sys_deny_eopnotsupp;
 /* The network shield's part of bind and connect, once vfs/ has taken what is on volumes. */
-syscall_fn sys_bind, sys_connect;
+syscall_fn sys_bind, sys_connect, sys_getsockname, sys_getpeername, sys_accept, sys_accept4,
+    sys_sendto, sys_recvfrom, sys_sendmsg, sys_recvmsg, sys_sendmmsg, sys_recvmmsg;
 
 #define CALL(nr_, name_, class_, fn_, shapes_, engines_, why_) syscall_fn fn_;
 #include "runtime/syscall/table.def"

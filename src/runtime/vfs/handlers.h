@@ -68,6 +68,16 @@ syscall_fn sys_sync;
 syscall_fn sys_inotify_add_watch;
 syscall_fn sys_bind_path;
 syscall_fn sys_connect_path;
+syscall_fn sys_getsockname_path;
+syscall_fn sys_getpeername_path;
+syscall_fn sys_accept_path;
+syscall_fn sys_accept4_path;
+syscall_fn sys_sendto_path;
+syscall_fn sys_recvfrom_path;
+syscall_fn sys_sendmsg_path;
+syscall_fn sys_recvmsg_path;
+syscall_fn sys_sendmmsg_path;
+syscall_fn sys_recvmmsg_path;
 syscall_fn sys_set_identity;
 
 #endif

@@ -94,6 +94,64 @@ int stand_in_path(char path[STAND_IN_PATH_MAX], char kind, uint32_t volume, uint
     return n < STAND_IN_PATH_MAX ? 0 : -ENAMETOOLONG;
 }
 
+/* A decimal number that `end` follows; NULL: there is none. */
+static const char *read_number(const char *text, char end, uint64_t *ret_number)
+{
+    uint64_t n = 0;
+    const char *at = text;
+    for (; *at >= '0' && *at <= '9'; at++)
+        if (__builtin_mul_overflow(n, 10, &n) || __builtin_add_overflow(n, *at - '0', &n))
+            return NULL;
+    *ret_number = n;
+    return at > text && *at == end ? at + 1 : NULL;
+}
+
+bool stand_in_socket_of(const char *path, uint32_t *ret_volume, uint64_t *ret_ino)
+{
+    char prefix[STAND_IN_PATH_MAX];
+    uint64_t volume;
+    if (!g_stand_ins)
+        return false;
+    size_t size = (size_t)directory_path(prefix, sizeof prefix);
+    if (strncmp(path, prefix, size) != 0 || strncmp(path + size, "/s", 2) != 0)
+        return false;
+    const char *at = read_number(path + size + 2, '-', &volume);
+    if (!at || volume > UINT32_MAX || !read_number(at, '.', ret_ino))
+        return false;
+    *ret_volume = (uint32_t)volume;
+    return true;
+}
+
+void stand_in_name_socket(uint32_t volume, uint64_t ino, const char name[SOCKET_NAME_SIZE])
+{
+    uint32_t number = atomic_fetch_add(&g_stand_ins->socket_count, 1);
+    struct stand_in_socket *s = &g_stand_ins->sockets[number % STAND_INS_SOCKETS];
+    uint32_t sequence = atomic_load(&s->sequence);
+    if (sequence % 2 != 0 || !atomic_compare_exchange_strong(&s->sequence, &sequence, sequence + 1))
+        return;
+    s->volume = volume;
+    s->ino = ino;
+    memcpy(s->name, name, SOCKET_NAME_SIZE);
+    atomic_store(&s->sequence, sequence + 2);
+}
+
+void stand_in_socket_name(uint32_t volume, uint64_t ino, char ret_name[SOCKET_NAME_SIZE])
+{
+    uint32_t count = atomic_load(&g_stand_ins->socket_count);
+    for (uint32_t i = 1; i <= MIN(count, (uint32_t)STAND_INS_SOCKETS); i++) {
+        const struct stand_in_socket *s = &g_stand_ins->sockets[(count - i) % STAND_INS_SOCKETS];
+        uint32_t sequence = atomic_load(&s->sequence);
+        if (sequence == 0 || sequence % 2 != 0 || s->volume != volume || s->ino != ino)
+            continue;
+        memcpy(ret_name, s->name, SOCKET_NAME_SIZE);
+        ret_name[SOCKET_NAME_SIZE - 1] = '\0';
+        atomic_thread_fence(memory_order_acquire);
+        if (atomic_load(&s->sequence) == sequence)
+            return;
+    }
+    ret_name[0] = '\0';
+}
+
 /* Everything below directory `fd`; the host's answers are checked, what is odd is left alone. */
 static void remove_below(int fd, unsigned depth)
 {

@@ -313,6 +313,11 @@ int vfs_init(const struct runtime_config *config, struct error *e)
     return r;
 }
 
+bool vfs_names_sockets(void)
+{
+    return g_stand_ins != NULL;
+}
+
 int vfs_server_pid(void)
 {
     return g_fs.remote ? atomic_load(&g_fs.remote->ring->server_pid) : 0;

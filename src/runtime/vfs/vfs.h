@@ -26,6 +26,9 @@ bool vfs_owns_volumes(void);
 /* The process id of the family's volume server, or 0: there is none. */
 int vfs_server_pid(void);
 
+/* May Unix sockets have names on volumes? */
+bool vfs_names_sockets(void);
+
 /* The bytes that volumes take on the host, for the status page. */
 uint64_t vfs_host_size(void);
 
