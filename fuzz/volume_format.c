@@ -137,9 +137,13 @@ static void try_values(struct slice in)
                                 name.bytes + name.size <= in.bytes + in.size));
     }
     if (extent_decode(in, &extent) == 0) {
-        extent_encode(&extent, bytes);
-        MUST(memcmp(bytes, in.bytes, EXTENT_VALUE_SIZE) == 0);
-        MUST(extent_size(&extent) >= extent.len && extent_blocks(&extent) > 0);
+        MUST(extent_encode(&extent, bytes) == in.size);
+        MUST(memcmp(bytes, in.bytes, in.size) == 0);
+        MUST(extent_blocks(&extent) > 0);
+        MUST(extent.packed ? extent_size(&extent) <= extent.packed + (uint32_t)TAG_SIZE &&
+                                 extent.skip * BLOCK_SIZE + extent.len <= extent.whole &&
+                                 extent.whole <= PACK_SIZE
+                           : extent_size(&extent) >= extent.len);
     }
     if (limits_decode(in, &limits) == 0) {
         limits_encode(&limits, bytes);

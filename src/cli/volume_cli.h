@@ -25,7 +25,7 @@ struct volume_settings {
     const char *snapshot;
     const char *base, *key;
     const char *size, *files;
-    bool recursive, long_list, all_parents, force, human, rewrite, help;
+    bool recursive, long_list, all_parents, force, human, rewrite, compress, help;
 };
 
 /* What a verb works on. */

@@ -34,6 +34,8 @@ static const struct option_row g_options[] = {
      "At most this much on the host, as 500M or 20G; 0: no limit (create, limit)", 0, 0},
     {"files", OPTION_TEXT, offsetof(struct volume_settings, files), NULL, "N",
      "At most so many files and directories; 0: no limit (create, limit)", 0, 0},
+    {"compress", OPTION_FLAG, offsetof(struct volume_settings, compress), NULL, NULL,
+     "Compress contents before they are encrypted (create); their sizes then tell of them", 0, 0},
     {"rewrite", OPTION_FLAG, offsetof(struct volume_settings, rewrite), NULL, NULL,
      "Write everything anew under the new key (rekey)", 0, 0},
     {"recursive", OPTION_FLAG, offsetof(struct volume_settings, recursive), NULL, NULL,
@@ -149,6 +151,7 @@ static int verb_create(struct volume_job *job)
         r = error_set(&job->e, -EEXIST, "there is a volume already");
     if (r == 0) {
         struct volume_options options = local_volume_options(&job->local);
+        options.compress = job->settings.compress;
         r = volume_create(&options, getuid(), getgid(), &job->e);
     }
     if (r == 0 && (job->settings.size || job->settings.files)) {
@@ -190,6 +193,8 @@ static int verb_info(struct volume_job *job)
         printf("limit           %llu files\n", (unsigned long long)limits.inode_max);
     printf("erasing         %s\n", stats.erase_epoch ? "possible: an erase key is kept apart"
                                                      : "not possible: no erase key");
+    if (stats.compresses)
+        puts("compression     zstd");
     if (stats.unsynced_cut_size > 0)
         printf("cut at opening  %llu bytes that had not been synced\n",
                (unsigned long long)stats.unsynced_cut_size);

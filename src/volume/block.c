@@ -256,6 +256,42 @@ static int block_order(const void *a, const void *b)
     return x->index < y->index ? -1 : x->index > y->index;
 }
 
+/* How much of a block lies before the file's end. */
+static size_t block_size(const struct inode *inode, const struct block *block)
+{
+    uint64_t start = block->index * BLOCK_SIZE, size = inode->value.attr.size;
+    return size > start ? (size_t)MIN(size - start, (uint64_t)BLOCK_SIZE) : 0;
+}
+
+/* As run_flush(), compressed: by pieces of what is compressed together. */
+static int run_flush_packed(struct volume *v, struct inode *inode, struct block **run,
+                            unsigned count)
+{
+    uint8_t *bytes = pack_buffer(v);
+    if (!bytes)
+        return -ENOMEM;
+    for (unsigned i = 0; i < count;) {
+        const struct block *first = run[i];
+        size_t size = 0, n;
+        do {
+            n = block_size(inode, run[i]);
+            memcpy(bytes + size, run[i]->bytes, n);
+            size += n;
+            i++;
+        } while (i < count && n == BLOCK_SIZE && run[i]->index % PACK_BLOCKS != 0);
+        for (size_t done = 0; done < size;) {
+            ssize_t wrote = extent_write(v, inode, first->index + done / BLOCK_SIZE, bytes + done,
+                                         size - done, NULL);
+            if (wrote < 0)
+                return (int)wrote;
+            done += (size_t)wrote;
+        }
+        if (n < BLOCK_SIZE)
+            break; /* the rest was cut off since */
+    }
+    return 0;
+}
+
 /* Writes `count` adjacent blocks of one file. */
 static int run_flush(struct volume *v, struct block **run, unsigned count)
 {
@@ -263,11 +299,11 @@ static int run_flush(struct volume *v, struct block **run, unsigned count)
     int r = inode_get(v, run[0]->ino, &inode);
     if (r < 0)
         return r;
+    if (v->superblock.packs)
+        return run_flush_packed(v, inode, run, count);
     struct extent extent = {0};
     for (unsigned i = 0; i < count; i++) {
-        uint64_t start = run[i]->index * BLOCK_SIZE;
-        uint64_t len = inode->value.attr.size > start ? inode->value.attr.size - start : 0;
-        uint32_t offset, n = (uint32_t)MIN(len, (uint64_t)BLOCK_SIZE);
+        uint32_t offset, n = (uint32_t)block_size(inode, run[i]);
         if (n == 0) { /* cut off since; nothing to keep */
             count = i;
             break;

@@ -119,7 +119,14 @@ static int extent_read_all(struct check *c, const struct item *item, const struc
                            uint64_t *bad_from, uint64_t *bad_to)
 {
     uint8_t bytes[BLOCK_SIZE];
+    const uint8_t *plain;
     int r = 0;
+    if (extent->packed) {
+        r = pack_load(c->v, extent, &plain);
+        *bad_from = item->key.sub * BLOCK_SIZE;
+        *bad_to = *bad_from + (r < 0 ? extent->len : 0);
+        return r;
+    }
     for (uint32_t at = 0, k = 0; at < extent->len; at += BLOCK_SIZE, k++) {
         size_t n = MIN(extent->len - at, (uint32_t)BLOCK_SIZE);
         uint64_t where = (item->key.sub + k) * BLOCK_SIZE;

@@ -53,11 +53,8 @@ static struct segment *victim_choose(struct volume *v, bool hard)
 }
 
 /* Copies the blocks of one old extent that still lie in the victim. */
-static int extent_move(struct volume *v, uint64_t ino, uint64_t first, uint64_t end, size_t *moved)
+static int blocks_move(struct volume *v, uint64_t ino, uint64_t first, uint64_t end, size_t *moved)
 {
-    SCOPED(buf_done) struct buf bytes = {0};
-    if (!buf_reserve(&bytes, MOVE_BLOCKS * BLOCK_SIZE))
-        return -ENOMEM;
     while (first < end) {
         struct extent extent;
         struct inode *inode;
@@ -71,18 +68,12 @@ static int extent_move(struct volume *v, uint64_t ino, uint64_t first, uint64_t 
         }
         uint64_t stop = MIN(start + extent_blocks(&extent), end);
         uint64_t count = MIN(stop - first, (uint64_t)MOVE_BLOCKS);
-        size_t size = (size_t)MIN(count * BLOCK_SIZE, extent.len - (first - start) * BLOCK_SIZE);
-        ssize_t n = extent_read(v, &extent, first - start, bytes.bytes, size, NULL);
-        r = n < 0 ? (int)n : 0;
-        if (r == 0)
-            r = batch_room(v, size + size / 64 + 256, ROOM_FREEING);
-        if (r == 0)
-            r = inode_get(v, ino, &inode);
-        n = r == 0 ? extent_write(v, inode, first, bytes.bytes, size, NULL) : r;
+        r = inode_get(v, ino, &inode);
+        ssize_t n = r == 0 ? extent_move(v, inode, first, &extent, first - start, count) : r;
         if (n < 0)
             return (int)n;
-        *moved += size;
-        first += count;
+        *moved += (size_t)n * BLOCK_SIZE;
+        first += (uint64_t)n;
     }
     return 0;
 }
@@ -102,7 +93,7 @@ static int op_move(struct volume *v, const struct op *op, size_t *moved)
     int r = extent_decode(op->value, &extent);
     if (r < 0 || extent.segment != v->victim)
         return r;
-    return extent_move(v, op->key.ino, op->key.sub, op->key.sub + extent_blocks(&extent), moved);
+    return blocks_move(v, op->key.ino, op->key.sub, op->key.sub + extent_blocks(&extent), moved);
 }
 
 /* Moves what one batch of the victim holds. */

@@ -55,7 +55,10 @@ int extent_find_in(struct tree *tree, uint64_t ino, uint64_t block, struct exten
 static struct extent extent_part(const struct extent *extent, uint64_t skip, uint64_t blocks)
 {
     struct extent part = *extent;
-    part.offset += (uint32_t)skip * UNIT_SIZE;
+    if (extent->packed)
+        part.skip = (uint8_t)(extent->skip + skip);
+    else
+        part.offset += (uint32_t)skip * UNIT_SIZE;
     part.len -= (uint32_t)skip * BLOCK_SIZE;
     if (blocks < extent_blocks(&part))
         part.len = (uint32_t)blocks * BLOCK_SIZE;
@@ -64,10 +67,10 @@ static struct extent extent_part(const struct extent *extent, uint64_t skip, uin
 
 static void stage_put(struct volume *v, uint64_t ino, uint64_t block, const struct extent *extent)
 {
-    uint8_t bytes[EXTENT_VALUE_SIZE];
+    uint8_t bytes[EXTENT_VALUE_MAX];
     const struct item_key key = extent_key(ino, block);
-    extent_encode(extent, bytes);
-    op_put(&v->record, &key, slice_of(bytes, sizeof bytes));
+    size_t size = extent_encode(extent, bytes);
+    op_put(&v->record, &key, slice_of(bytes, size));
 }
 
 /* Stages that first..end-1 leave the old extents. *ret_removed counts their blocks. */
@@ -117,6 +120,8 @@ static int stage_join(struct volume *v, uint64_t ino, uint64_t first, const stru
     int r = extent_find(v, ino, first - 1, &before, &start);
     if (r <= 0)
         return r;
+    if (before.packed || extent->packed)
+        return 0;
     if (start + extent_blocks(&before) != first || before.segment != extent->segment ||
         before.offset + extent_size(&before) != extent->offset || before.len % BLOCK_SIZE != 0 ||
         before.len + extent->len > EXTENT_LEN_MAX)
@@ -194,25 +199,89 @@ static ssize_t extent_append(struct volume *v, const uint8_t *bytes, size_t size
     return at > 0 ? (ssize_t)at : -EFAULT;
 }
 
+/* As extent_append(), of at most as many blocks as are compressed together: compressed if that pays. */
+static ssize_t extent_append_packed(struct volume *v, uint64_t first, const uint8_t *bytes,
+                                    size_t size, volume_copy_fn *copy, struct extent *ret_extent)
+{
+    size = MIN(size, (size_t)(PACK_BLOCKS - first % PACK_BLOCKS) * BLOCK_SIZE);
+    if (copy) {
+        uint8_t *kept = pack_buffer(v);
+        size_t copied = kept ? copy(kept, bytes, size) : 0;
+        if (!kept)
+            return -ENOMEM;
+        if (copied < size)
+            size = copied - copied % BLOCK_SIZE;
+        bytes = kept;
+    }
+    int r = pack_append(v, bytes, size, ret_extent);
+    if (r != 0)
+        return r < 0 ? r : (ssize_t)size;
+    return extent_append(v, bytes, size, NULL, ret_extent);
+}
+
+static ssize_t contents_append(struct volume *v, uint64_t first, const uint8_t *bytes, size_t size,
+                               volume_copy_fn *copy, struct extent *ret_extent)
+{
+    return v->superblock.packs ? extent_append_packed(v, first, bytes, size, copy, ret_extent)
+                               : extent_append(v, bytes, size, copy, ret_extent);
+}
+
 ssize_t extent_write(struct volume *v, struct inode *inode, uint64_t first, const uint8_t *bytes,
                      size_t size, volume_copy_fn *copy)
 {
-    struct extent extent = {0};
-    ssize_t n = extent_append(v, bytes, size, copy, &extent);
-    if (n < 0)
-        return n;
-    int r = extent_replace(v, inode, first, first + extent_blocks(&extent), &extent);
-    return r < 0 ? r : n;
+    size_t done = 0;
+    while (done < size) {
+        struct extent extent = {0};
+        ssize_t n = contents_append(v, first, bytes + done, size - done, copy, &extent);
+        uint64_t end = first + extent_blocks(&extent);
+        int r = n < 0 ? (int)n : extent_replace(v, inode, first, end, &extent);
+        if (r < 0)
+            return done > 0 ? (ssize_t)done : r;
+        done += (size_t)n;
+        if (n % BLOCK_SIZE != 0)
+            break;
+        first = end;
+    }
+    return (ssize_t)done;
+}
+
+ssize_t extent_move(struct volume *v, struct inode *inode, uint64_t first,
+                    const struct extent *extent, uint64_t skip, uint64_t count)
+{
+    struct extent part = extent_part(extent, skip, count), moved = {0};
+    int r = batch_room(v, extent_size(&part) + extent_size(&part) / 64 + 256, ROOM_FREEING);
+    if (r == 0 && part.packed)
+        r = pack_move(v, &part, &moved);
+    if (r < 0)
+        return r;
+    if (r == 1) {
+        r = extent_replace(v, inode, first, first + extent_blocks(&moved), &moved);
+        return r < 0 ? r : (ssize_t)extent_blocks(&moved);
+    }
+    SCOPED(buf_done) struct buf bytes = {0};
+    uint8_t *plain = buf_reserve(&bytes, part.len);
+    if (!plain)
+        return -ENOMEM;
+    ssize_t n = extent_read(v, extent, skip, plain, part.len, NULL);
+    if (n >= 0)
+        n = extent_write(v, inode, first, plain, part.len, NULL);
+    return n < 0 ? n : (ssize_t)(((size_t)n + BLOCK_SIZE - 1) / BLOCK_SIZE);
 }
 
 int extent_write_at(struct volume *v, uint64_t ino, uint64_t first, const uint8_t *bytes,
                     size_t size)
 {
-    struct extent extent = {0};
-    uint64_t removed;
-    ssize_t n = extent_append(v, bytes, size, NULL, &extent);
-    return n < 0 ? (int)n
-                 : extent_swap(v, ino, first, first + extent_blocks(&extent), &extent, &removed);
+    int r = 0;
+    for (size_t done = 0; r == 0 && done < size;) {
+        struct extent extent = {0};
+        uint64_t removed;
+        ssize_t n = contents_append(v, first, bytes + done, size - done, NULL, &extent);
+        uint64_t end = first + extent_blocks(&extent);
+        r = n < 0 ? (int)n : extent_swap(v, ino, first, end, &extent, &removed);
+        done += r == 0 ? (size_t)n : 0;
+        first = end;
+    }
+    return r;
 }
 
 int extent_cut_at(struct volume *v, uint64_t ino, uint64_t first, uint64_t end)
@@ -300,6 +369,11 @@ ssize_t extent_read_apart(struct volume *v, const struct extent *extent, uint64_
     int r = segment_aead(v, part.segment, &aead);
     if (r == 0)
         r = aead_copy_open(aead, &own);
+    if (r == 0 && part.packed) {
+        ssize_t n = pack_read_apart(v, own, &part, bytes, copy);
+        aead_free(own);
+        return n == -EBADMSG ? 0 : n;
+    }
     uint8_t *cipher = r == 0 ? malloc((size_t)READ_UNITS_MAX * UNIT_SIZE) : NULL;
     if (r == 0 && !cipher)
         r = -ENOMEM;
@@ -327,11 +401,16 @@ ssize_t extent_read(struct volume *v, const struct extent *extent, uint64_t skip
     struct aead *aead;
     uint64_t blocks = (size + BLOCK_SIZE - 1) / BLOCK_SIZE;
     struct extent part = extent_part(extent, skip_blocks, blocks);
+    if (part.len > size)
+        return -EINVAL;
+    if (part.packed) {
+        ssize_t n = pack_read(v, &part, bytes, copy);
+        return n < (ssize_t)part.len ? n
+                                     : n + (ssize_t)zeros_put(bytes + n, size - (size_t)n, copy);
+    }
     int r = segment_aead(v, extent->segment, &aead);
     if (r < 0)
         return r;
-    if (part.len > size)
-        return -EINVAL;
     if (part.len > BLOCK_SIZE) {
         cipher = many = malloc((size_t)READ_UNITS_MAX * UNIT_SIZE);
         if (!many)

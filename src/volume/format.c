@@ -8,13 +8,22 @@ static const char SUPERBLOCK_MAGIC[] = "CofferV";
 static const char SEGMENT_MAGIC[] = "CofferS";
 enum { MAGIC_SIZE = 7, BATCH_MAGIC = 0x31424643 /* "CFB1" */ };
 
-static int magic_take(struct reader *rd, const char *magic)
+static int magic_take(struct reader *rd, const char *magic, uint8_t version_max,
+                      uint8_t *ret_version)
 {
     const uint8_t *found = reader_take(rd, MAGIC_SIZE);
     uint8_t version = reader_u8(rd);
     if (!found || memcmp(found, magic, MAGIC_SIZE) != 0)
         return -EBADMSG;
-    return version == FORMAT_VERSION ? 0 : -EPROTONOSUPPORT;
+    if (version < FORMAT_VERSION || version > version_max)
+        return -EPROTONOSUPPORT;
+    *ret_version = version;
+    return 0;
+}
+
+static uint8_t superblock_version(const struct superblock *sb)
+{
+    return sb->packs ? FORMAT_VERSION_PACKED : FORMAT_VERSION;
 }
 
 void superblock_encode_clear(const struct superblock *sb, const uint8_t nonce[12],
@@ -22,19 +31,19 @@ void superblock_encode_clear(const struct superblock *sb, const uint8_t nonce[12
 {
     struct writer wr = writer_over(out, SUPERBLOCK_CLEAR_SIZE);
     writer_bytes(&wr, SUPERBLOCK_MAGIC, MAGIC_SIZE);
-    writer_u8(&wr, FORMAT_VERSION);
+    writer_u8(&wr, superblock_version(sb));
     writer_bytes(&wr, sb->id, sizeof sb->id);
     writer_bytes(&wr, nonce, 12);
     writer_zeros(&wr, 12);
     writer_bytes(&wr, sb->masters, sizeof sb->masters);
 }
 
-void master_associated(const uint8_t id[VOLUME_ID_SIZE], unsigned which,
-                       uint8_t out[MASTER_ASSOCIATED_SIZE])
+void master_associated(const struct superblock *sb, const uint8_t id[VOLUME_ID_SIZE],
+                       unsigned which, uint8_t out[MASTER_ASSOCIATED_SIZE])
 {
     struct writer wr = writer_over(out, MASTER_ASSOCIATED_SIZE);
     writer_bytes(&wr, SUPERBLOCK_MAGIC, MAGIC_SIZE);
-    writer_u8(&wr, FORMAT_VERSION);
+    writer_u8(&wr, superblock_version(sb));
     writer_bytes(&wr, id, VOLUME_ID_SIZE);
     writer_u8(&wr, (uint8_t)which);
 }
@@ -42,9 +51,11 @@ void master_associated(const uint8_t id[VOLUME_ID_SIZE], unsigned which,
 int superblock_decode_clear(struct slice in, struct superblock *ret_sb, uint8_t ret_nonce[12])
 {
     struct reader rd = reader_over(in);
-    int r = magic_take(&rd, SUPERBLOCK_MAGIC);
+    uint8_t version;
+    int r = magic_take(&rd, SUPERBLOCK_MAGIC, FORMAT_VERSION_PACKED, &version);
     if (r < 0)
         return r;
+    ret_sb->packs = version == FORMAT_VERSION_PACKED;
     reader_copy(&rd, ret_sb->id, sizeof ret_sb->id);
     reader_copy(&rd, ret_nonce, 12);
     reader_take(&rd, 12);
@@ -112,7 +123,8 @@ int segment_header_decode(struct slice in, struct segment_header *ret_header)
 {
     struct reader rd = reader_over(in);
     struct segment_header h;
-    int r = magic_take(&rd, SEGMENT_MAGIC);
+    uint8_t version;
+    int r = magic_take(&rd, SEGMENT_MAGIC, FORMAT_VERSION, &version);
     if (r < 0)
         return r;
     reader_copy(&rd, h.id, sizeof h.id);
@@ -187,13 +199,29 @@ struct item_key item_key_decode(const uint8_t in[KEY_SIZE])
     return key_take(&rd);
 }
 
-void extent_encode(const struct extent *extent, uint8_t out[EXTENT_VALUE_SIZE])
+enum { EXTENT_PACKED = 1 };
+
+size_t extent_encode(const struct extent *extent, uint8_t out[EXTENT_VALUE_MAX])
 {
-    struct writer wr = writer_over(out, EXTENT_VALUE_SIZE);
-    writer_u8(&wr, 0);
+    struct writer wr = writer_over(out, EXTENT_VALUE_MAX);
+    writer_u8(&wr, extent->packed ? EXTENT_PACKED : 0);
     writer_u64(&wr, extent->segment);
     writer_u32(&wr, extent->offset);
     writer_u32(&wr, extent->len);
+    if (extent->packed) {
+        writer_u16(&wr, extent->packed);
+        writer_u16(&wr, extent->whole);
+        writer_u8(&wr, extent->skip);
+    }
+    return writer_size(&wr);
+}
+
+/* Is it a part of a unit, whole blocks or up to its end? */
+static bool packed_is_good(const struct extent *extent)
+{
+    uint64_t end = (uint64_t)extent->skip * BLOCK_SIZE + extent->len;
+    return extent->packed > 0 && extent->packed < extent->whole && extent->whole <= PACK_SIZE &&
+           end <= extent->whole && (end == extent->whole || extent->len % BLOCK_SIZE == 0);
 }
 
 int extent_decode(struct slice in, struct extent *ret_extent)
@@ -203,8 +231,14 @@ int extent_decode(struct slice in, struct extent *ret_extent)
     struct extent extent = {.segment = reader_u64(&rd)};
     extent.offset = reader_u32(&rd);
     extent.len = reader_u32(&rd);
-    if (!reader_finished(&rd) || flags != 0 || extent.segment == 0 || extent.len == 0 ||
-        extent.len > BATCH_SIZE_MAX || extent.offset > SEGMENT_SIZE_MAX)
+    if (flags == EXTENT_PACKED) {
+        extent.packed = reader_u16(&rd);
+        extent.whole = reader_u16(&rd);
+        extent.skip = reader_u8(&rd);
+    }
+    if (!reader_finished(&rd) || flags > EXTENT_PACKED || extent.segment == 0 || extent.len == 0 ||
+        extent.len > BATCH_SIZE_MAX || extent.offset > SEGMENT_SIZE_MAX ||
+        (flags == EXTENT_PACKED && !packed_is_good(&extent)))
         return -EBADMSG;
     *ret_extent = extent;
     return 0;

@@ -14,9 +14,12 @@
 
 enum {
     FORMAT_VERSION = 2,
-    TAG_SIZE = 16,     /* AES-GCM */
-    BLOCK_SIZE = 4096, /* file data is encrypted in blocks of this many bytes */
+    FORMAT_VERSION_PACKED = 3, /* of a superblock: contents may be compressed */
+    TAG_SIZE = 16,             /* AES-GCM */
+    BLOCK_SIZE = 4096,         /* file data is encrypted in blocks of this many bytes */
     UNIT_SIZE = BLOCK_SIZE + TAG_SIZE,
+    PACK_BLOCKS = 8, /* so many at most are compressed together */
+    PACK_SIZE = PACK_BLOCKS * BLOCK_SIZE,
     SUPERBLOCK_SLOT_SIZE = 4096,
     SUPERBLOCK_SLOTS = 2,
     SEGMENT_HEADER_SIZE = 256,
@@ -51,6 +54,7 @@ enum { WRAPPED_KEY_SIZE = 12 + 32 + TAG_SIZE };
 
 struct superblock {
     uint8_t id[VOLUME_ID_SIZE];
+    bool packs; /* contents are compressed; by the version, which is associated data of all else */
     /* Master keys under the volume key: [0] the one in use, [1] the one before while segments of it
      * are being rewritten, zeros otherwise. */
     uint8_t masters[2][WRAPPED_KEY_SIZE];
@@ -99,8 +103,8 @@ static inline size_t batch_size(const struct batch_header *header)
 enum { SUPERBLOCK_CLEAR_SIZE = 48 + 2 * WRAPPED_KEY_SIZE, SEGMENT_CLEAR_SIZE = 128 };
 enum { MASTER_ASSOCIATED_SIZE = 25 };
 /* What the wrapped master key `which` is bound to. */
-void master_associated(const uint8_t id[VOLUME_ID_SIZE], unsigned which,
-                       uint8_t out[MASTER_ASSOCIATED_SIZE]);
+void master_associated(const struct superblock *sb, const uint8_t id[VOLUME_ID_SIZE],
+                       unsigned which, uint8_t out[MASTER_ASSOCIATED_SIZE]);
 void superblock_encode_clear(const struct superblock *sb, const uint8_t nonce[12],
                              uint8_t out[SUPERBLOCK_CLEAR_SIZE]);
 must_check int superblock_decode_clear(struct slice in, struct superblock *ret_sb,
@@ -155,19 +159,28 @@ struct extent {
     uint64_t segment;
     uint32_t offset;
     uint32_t len; /* bytes of plaintext; blocks but the last are whole */
+    /* Compressed blocks are one unit of `packed` bytes (0: they are not) that unpacks to `whole` ones; of
+     * these the extent has `len` from block `skip` on. */
+    uint16_t packed, whole;
+    uint8_t skip;
 };
-enum { EXTENT_VALUE_SIZE = 17, INODE_VALUE_SIZE = 81 };
+enum { EXTENT_VALUE_MAX = 22, INODE_VALUE_SIZE = 81 };
 
 static inline uint32_t extent_blocks(const struct extent *extent)
 {
     return (extent->len + BLOCK_SIZE - 1) / BLOCK_SIZE;
 }
+/* Bytes that live in the log by this extent: what moving it takes at most. Of a compressed unit all, or as
+ * much as its blocks take plain if that is less; parts of it may add up to more than there is. */
 static inline uint32_t extent_size(const struct extent *extent)
 {
-    return extent->len + extent_blocks(extent) * TAG_SIZE;
+    uint32_t plain = extent->len + extent_blocks(extent) * TAG_SIZE;
+    uint32_t packed = extent->packed + (uint32_t)TAG_SIZE;
+    return extent->packed && packed < plain ? packed : plain;
 }
 
-void extent_encode(const struct extent *extent, uint8_t out[EXTENT_VALUE_SIZE]);
+/* Returns the size. */
+size_t extent_encode(const struct extent *extent, uint8_t out[EXTENT_VALUE_MAX]);
 must_check int extent_decode(struct slice in, struct extent *ret_extent);
 
 struct node_ref {

@@ -73,7 +73,7 @@ void volume_keys_done(struct volume *v)
 int master_seal(struct volume *v, unsigned which)
 {
     uint8_t associated[MASTER_ASSOCIATED_SIZE], *out = v->superblock.masters[which];
-    master_associated(v->id, which, associated);
+    master_associated(&v->superblock, v->id, which, associated);
     int r = platform()->random(out, AEAD_NONCE_SIZE);
     uint8_t *cipher = out + AEAD_NONCE_SIZE;
     return r < 0 ? r
@@ -87,7 +87,7 @@ int master_open(struct volume *v, const struct superblock *sb, unsigned which,
 {
     uint8_t associated[MASTER_ASSOCIATED_SIZE];
     const uint8_t *in = sb->masters[which], *cipher = in + AEAD_NONCE_SIZE;
-    master_associated(v->id, which, associated);
+    master_associated(sb, v->id, which, associated);
     return aead_open(v->kek, in, slice_of(associated, sizeof associated), cipher,
                      sizeof ret_key->bytes, cipher + sizeof ret_key->bytes, ret_key->bytes);
 }

@@ -547,6 +547,10 @@ static int op_verify(struct recovery *rc, const struct found_batch *b, const str
     if (op->kind != OP_PUT || op->key.type != ITEM_EXTENT)
         return 0;
     int r = extent_decode(op->value, &extent);
+    if (r == 0 && extent.packed) {
+        const uint8_t *plain;
+        return is_within(b, extent.segment, extent.offset) ? pack_load(rc->v, &extent, &plain) : 0;
+    }
     for (uint32_t at = 0, k = 0; r == 0 && at < extent.len; at += BLOCK_SIZE, k++) {
         uint32_t offset = extent.offset + k * UNIT_SIZE;
         if (is_within(b, extent.segment, offset))

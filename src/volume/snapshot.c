@@ -273,6 +273,7 @@ void caches_forget(struct volume *v)
     while (v->newest)
         block_forget(v, v->newest);
     inodes_trim(v, 0);
+    pack_trim(v);
 }
 
 /* Until the checkpoint is on the superblock a crash leads back to where we came from; and nothing

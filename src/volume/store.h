@@ -196,6 +196,10 @@ struct volume {
     struct block *newest, *oldest;
     unsigned block_count, block_dirty;
 
+    struct packer *packer; /* these three: NULL while nothing has been compressed, or unpacked */
+    struct unpacker *unpacker;
+    struct unpacker *unpacker_apart; /* for the next who reads without the lock */
+
     uint64_t host_size;
     uint64_t live_size;
     uint64_t cut_size;
@@ -449,6 +453,29 @@ void blocks_trim(struct volume *v, size_t size_max);
 /* Keeps a copy of what was read directly, where the cache is large enough to be worth it. */
 void blocks_fill(struct volume *v, uint64_t ino, uint64_t first, const uint8_t *bytes, size_t size);
 
+/* --- pack.c --- */
+
+enum { PACK_SIZE_MIN = 256 };
+
+/* Compresses up to PACK_SIZE bytes and encrypts them as one unit into the open batch: 1, *ret_extent is
+ * where they lie. 0: it does not pay. */
+must_check int pack_append(struct volume *v, const uint8_t *bytes, size_t size,
+                           struct extent *ret_extent);
+/* PACK_SIZE bytes for what is to be compressed, which the next call may overwrite; NULL: no memory. */
+uint8_t *pack_buffer(struct volume *v);
+/* The contents of the unit that a compressed extent is part of, until the next call. */
+must_check int pack_load(struct volume *v, const struct extent *extent, const uint8_t **ret_plain);
+/* Writes what a compressed extent shows anew, in no more than extent_size(): 1, and *ret_extent is where it
+ * lies now. 0: plain it takes least, which is for the caller. */
+must_check int pack_move(struct volume *v, const struct extent *part, struct extent *ret_extent);
+/* The extent's bytes, fewer where `copy` ends, -EFAULT if that is at once. The second gives v->lock back
+ * meanwhile; -EBADMSG there may also mean that the unit has moved. */
+must_check ssize_t pack_read(struct volume *v, const struct extent *part, uint8_t *bytes,
+                             volume_copy_fn *copy);
+must_check ssize_t pack_read_apart(struct volume *v, struct aead *own, const struct extent *part,
+                                   uint8_t *bytes, volume_copy_fn *copy);
+void pack_trim(struct volume *v);
+
 /* --- extent.c --- */
 
 /* The extent that holds `block`: 1, *ret_first is the block it begins at. 0: a hole up to
@@ -468,6 +495,9 @@ must_check int extent_replace(struct volume *v, struct inode *inode, uint64_t fi
  * blocks, where that ends; -EFAULT if it does in the first. */
 must_check ssize_t extent_write(struct volume *v, struct inode *inode, uint64_t first,
                                 const uint8_t *bytes, size_t size, volume_copy_fn *copy);
+/* Writes `count` blocks from `skip` on of the file's extent at `first` anew, for the cleaner. How many. */
+must_check ssize_t extent_move(struct volume *v, struct inode *inode, uint64_t first,
+                               const struct extent *extent, uint64_t skip, uint64_t count);
 /* As extent_read(), whole blocks only, without v->lock, which it gives back meanwhile. 0: what it looked
  * for may have moved; read with the lock. */
 must_check ssize_t extent_read_apart(struct volume *v, const struct extent *extent,

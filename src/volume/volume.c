@@ -27,6 +27,7 @@ static void volume_free(struct volume *v)
     free(v->blocks);
     tree_done(&v->tree);
     snapshots_free(v);
+    pack_trim(v);
     buf_done(&v->record);
     free(v->batch.bytes);
     volume_keys_done(v);
@@ -171,6 +172,7 @@ int volume_create(const struct volume_options *options, uint32_t uid, uint32_t g
         return error_set(e, -EKEYREJECTED,
                          "this volume was created before, and its files are gone");
     v->epoch = head.epoch;
+    v->superblock.packs = options->compress;
     /* Told last, when all is on the disk: what the authority knows of has to be there for ever. */
     v->reported_sequence = UINT64_MAX;
     r = create(v, uid, gid);
@@ -410,6 +412,7 @@ void volume_rest(struct volume *v)
     inodes_trim(v, 0);
     tree_trim(&v->tree, v->tree.dirty);
     batch_trim(v);
+    pack_trim(v);
     gone_drain(v);
     v->backend->ops->idle(v->backend);
     volume_unlock(v);
@@ -434,6 +437,7 @@ void volume_statfs(struct volume *v, struct volume_stats *ret_stats)
     stats.snapshot_count = v->snapshot_count;
     stats.erase_epoch = v->erase_epoch;
     stats.master_epoch = v->superblock.master_epoch;
+    stats.compresses = v->superblock.packs;
     uint64_t used = MIN(v->live_size + stats.pinned_size, stats.size_total);
     stats.size_free = stats.size_total - used;
     volume_unlock(v);

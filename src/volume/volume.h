@@ -87,6 +87,7 @@ struct volume_options {
     const struct volume_authority *authority; /* NULL only with VOLUME_MODE_NONE */
     enum volume_mode mode;
     uint64_t size_max;       /* bytes on the host; 0: only what the volume itself says */
+    bool compress;           /* volume_create(): contents, before they are encrypted */
     size_t cache_size;       /* plaintext cache in bytes; 0: the default, small */
     size_t cache_busy_size;  /* what it may grow to while it is short; see volume_rest() */
     int64_t (*now_ns)(void); /* Unix time; NULL: the platform's clock */
@@ -136,6 +137,7 @@ struct volume_stats {
     uint32_t snapshot_count;
     uint32_t erase_epoch;  /* 0: nothing can be erased for good */
     uint32_t master_epoch; /* how often everything has been rewritten under a new key */
+    bool compresses;       /* contents, before they are encrypted */
 };
 
 /* Makes an empty volume in an empty backend, root directory mode 0755 owned by uid, gid. Does not

@@ -171,5 +171,34 @@ def what_a_purge_rule_names_is_gone_for_good_when_a_program_deletes_it(host):
     shutil.rmtree(copy)
 
 
+@tap.test
+def it_reads_what_is_compressed(host):
+    rng, model = random.Random(4), {}
+    host.volume, host.state = os.path.join(host.root, "packed"), os.path.join(host.root, "state-2")
+    host.environment["COFFER_STATE"] = host.state
+    host.must("create", "--compress", host.volume)
+    tap.true(b"compression     zstd" in host.must("info", host.volume), "info says so")
+    words = [b"amount ", b"invoice ", b"street\n", bytes(300)]
+    for i in range(12):
+        data = b"".join(rng.choices(words, k=rng.choice((3, 900, 40_000))))
+        if i % 3 == 0:
+            data += rng.randbytes(50_000)
+        host.must("put", host.volume, "-", f"/f{i}", data=data)
+        model[f"/f{i}"] = data
+    program = ("import os\nwith open('/data/f1', 'r+b') as f:\n    f.seek(5000)\n    f.write(b'x' * 4096)\n"
+               "    os.fsync(f.fileno())\nos.truncate('/data/f4', 20000)\n")
+    result = subprocess.run([RUNTIME, "--volume", f"{host.volume}:/data", "--", "/usr/bin/python3", "-c",
+                             program], env=host.environment, capture_output=True, check=False)
+    tap.equal(result.returncode, 0, result.stderr)
+    model["/f1"] = model["/f1"][:5000].ljust(5000, b"\0") + b"x" * 4096 + model["/f1"][9096:]
+    model["/f4"] = model["/f4"][:20000].ljust(20000, b"\0")
+    tap.true(host.second().tree() == model, "contents")
+    size = sum(os.path.getsize(os.path.join(host.volume, n)) for n in os.listdir(host.volume))
+    tap.true(size < sum(map(len, model.values())), "it takes less")
+    host.must("rekey", "--rewrite", host.volume)
+    tap.true(host.second().tree() == model, "written anew")
+    host.must("check", host.volume)
+
+
 if __name__ == "__main__":
     tap.main(fixture)

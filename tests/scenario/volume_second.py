@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """A second implementation of the volume format, reading only, from docs/volume-format.md alone: it must
 find what the first one wrote, after a clean close and after a crash. AES and HKDF come from libcrypto
-or from hmac; nothing of ours is used.
+or from hmac, zstd from libzstd; nothing of ours is used.
 """
 import contextlib
 import ctypes
@@ -15,6 +15,9 @@ CRYPTO = ctypes.CDLL(ctypes.util.find_library("crypto") or "libcrypto.so.3")
 CRYPTO.EVP_CIPHER_CTX_new.restype = ctypes.c_void_p
 CRYPTO.EVP_aes_256_gcm.restype = ctypes.c_void_p
 POINTER = ctypes.c_void_p
+ZSTD = ctypes.CDLL(ctypes.util.find_library("zstd") or "libzstd.so.1")
+ZSTD.ZSTD_decompress.restype = ctypes.c_size_t
+ZSTD.ZSTD_decompress.argtypes = [ctypes.c_char_p, ctypes.c_size_t, ctypes.c_char_p, ctypes.c_size_t]
 
 
 class Damaged(Exception):
@@ -42,6 +45,13 @@ def aes_open(key, nonce, associated, sealed):
         return out.raw[:len(cipher)]
     finally:
         CRYPTO.EVP_CIPHER_CTX_free(ctx)
+
+
+def unpack(frame, size):
+    out = ctypes.create_string_buffer(size)
+    if ZSTD.ZSTD_decompress(out, size, frame, len(frame)) != size:
+        raise Damaged
+    return out.raw
 
 
 class Fields:
@@ -80,7 +90,8 @@ class Volume:
 
     def superblock(self, key):
         whole, best = self.read("volume"), None
-        self.id = whole[8:24] if whole[:8] == b"CofferV\2" else whole[4104:4120]
+        slots = [slot for slot in (whole[:4096], whole[4096:]) if slot[:8] in (b"CofferV\2", b"CofferV\3")]
+        self.id, self.version = slots[0][8:24], slots[0][7]
         kek = hkdf(key, self.id, "coffer volume 2 master key")
         for number in range(2):
             slot = whole[4096 * number:4096 * number + 312]
@@ -224,8 +235,16 @@ class Volume:
             if (owner, kind) != (ino, 5):
                 continue
             fields = Fields(value)
-            fields.take(1)
+            flags = fields.number(1)
             segment, offset, length = fields.number(8), fields.number(4), fields.number(4)
+            start = block * 4096
+            if flags == 1 and self.version == 3:
+                packed, whole, skip = fields.number(2), fields.number(2), fields.number(1)
+                piece = unpack(self.unit(2, segment, offset, packed), whole)[4096 * skip:][:length]
+                data[start:start + length] = piece[:max(0, size - start)]
+                continue
+            if flags:
+                raise Damaged
             for k, at in enumerate(range(0, length, 4096)):
                 n = min(4096, length - at)
                 start = block * 4096 + at

@@ -182,6 +182,7 @@ static unsigned long workloads(unsigned long fallback, struct tally *t, uint64_t
 static void work_run(struct run *run, uint64_t seed)
 {
     run_init(run, seed % 2);
+    run->options.compress = run->options.compress || seed % 4 == 3;
     REQUIRE(volume_create(&run->options, 0, 0, NULL) == 0);
     run->heads[0] = run->authority.head;
     run->heads_at[0] = 0;

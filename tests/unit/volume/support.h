@@ -9,6 +9,7 @@
 
 #include <errno.h>
 #include <stdatomic.h>
+#include <stdlib.h>
 #include <sys/stat.h>
 
 /* A small generator: the same seed, the same run, on every machine (splitmix64). */
@@ -37,12 +38,14 @@ static inline int64_t test_now(void)
     return atomic_fetch_add(&now, 1000) + 1000;
 }
 
+/* VOLUME_COMPRESS in the environment: the same tests with volumes that compress. */
 static inline struct volume_options test_options(struct volume_backend *backend)
 {
     return (struct volume_options){.backend = backend,
                                    .key = &TEST_KEY,
                                    .id = "test volume id.",
                                    .mode = VOLUME_MODE_NONE,
+                                   .compress = getenv("VOLUME_COMPRESS") != NULL,
                                    .now_ns = test_now};
 }
 
