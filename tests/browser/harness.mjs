@@ -41,15 +41,19 @@ export async function open(options = {}, problems = []) {
   const context = await browser.newContext({ locale: "en-GB", ...SIZES.desktop, ...options });
   context.setDefaultTimeout(Number(process.env.COFFER_TEST_TIMEOUT ?? 20000));
   const page = await context.newPage();
+  const also = process.env.COFFER_TEST_ALSO; // another server that belongs to the journey, and nothing else
+  if (also)
+    await page.route((at) => !at.href.startsWith(base) && !at.href.startsWith(also), (route) => route.abort());
   page.on("pageerror", (error) => problems.push(`script: ${error.message}`));
   page.on("console", (message) => {
     const text = message.text();
     /* A document's own sandbox refuses what is in it: that is as it should be. */
-    if (/Content Security Policy|Refused to/.test(text) && !text.includes(`${base}/api/documents/`))
+    if (/Content Security Policy|Refused to/.test(text) && page.url().startsWith(base) && !text.includes(`${base}/api/documents/`))
       problems.push(`policy: ${text}`);
   });
   page.on("request", (request) => {
     const at = request.url();
+    if (also && (at.startsWith(also) || page.url().startsWith(also))) return;
     if (!at.startsWith(base) && !/^(blob|data|about):/.test(at)) problems.push(`foreign: ${at}`);
   });
   return page;
@@ -59,7 +63,7 @@ export async function signIn(page, name = user.name, password = user.password, p
   await page.goto(base + path);
   await page.getByLabel("User name").fill(name);
   await page.getByLabel("Password").fill(password);
-  await page.getByRole("button", { name: "Sign in" }).click();
+  await page.getByRole("button", { name: "Sign in", exact: true }).click();
   await page.locator("main#main").waitFor();
 }
 
@@ -134,11 +138,11 @@ export async function run() {
     await page.context().close();
     if (!failure && problems.length) failure = new Error(problems.join("; "));
     console.log(`${failure ? "not ok" : "ok"} ${index + 1} - ${name}`);
+    if (failure) console.log(`${failure.stack ?? failure}`.replace(/^/gm, "# "));
     if (failure && index === 0) {
       console.log("Bail out! nobody can sign in");
       break;
     }
-    if (failure) console.log(`${failure.stack ?? failure}`.replace(/^/gm, "# "));
   }
   await browser.close();
 }

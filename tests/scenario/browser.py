@@ -2,17 +2,25 @@
 # SPDX-License-Identifier: Apache-2.0
 """Journeys through the web interface in Debian's Chromium: browser.py COFFER_DMS WORK
 
+`browser.py COFFER_DMS WORK openid`: journeys through a real provider (npm: oidc-provider).
+
 WORK is a folder for the npm packages of tests/browser. Without npm or Chromium it is skipped, and
 says why. `browser.py BUILD WORK confidential`: one journey through the whole system, as `coffer up`
 runs it, over TLS and on an encrypted volume.
 """
+import contextlib
+import fcntl
 import hashlib
+import json
 import os
 import shutil
+import socket
 import subprocess
 import sys
+import tempfile
 
 import dms_server
+import openid_provider
 from coffer_system import System
 
 PROGRAM, WORK = sys.argv[1:3]
@@ -31,10 +39,16 @@ def read(name):
 
 def install():
     wanted = hashlib.sha256(read("package.json") + read("package-lock.json")).hexdigest()
+    os.makedirs(WORK, exist_ok=True)
+    with open(os.path.join(WORK, "lock"), "w", encoding="ascii") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)  # another test may be at it
+        install_once(wanted)
+
+
+def install_once(wanted):
     stamp = os.path.join(WORK, "installed")
     if os.path.exists(stamp) and open(stamp, encoding="ascii").read() == wanted:
         return
-    os.makedirs(WORK, exist_ok=True)
     for name in ("package.json", "package-lock.json"):
         shutil.copy(os.path.join(SOURCE, name), WORK)
     done = subprocess.run(["npm", "ci", "--ignore-scripts", "--no-audit", "--no-fund",
@@ -61,6 +75,39 @@ def confidential(chromium):
                     COFFER_TEST_USER=system.user, COFFER_TEST_PASSWORD=system.password)
 
 
+@contextlib.contextmanager
+def provider(place, redirect):
+    """A process of its own; its address and the settings for coffer-dms."""
+    pem, key = openid_provider.certificate(place, "provider")
+    process = subprocess.Popen(["node", os.path.join(SOURCE, "provider.mjs"), WORK, pem, key, redirect,
+                                "a-client-secret"], stdout=subprocess.PIPE,
+                               stderr=subprocess.DEVNULL, text=True)
+    try:
+        issuer = process.stdout.readline().strip()
+        if not issuer.startswith("https://"):
+            skip("the provider from npm does not start with this Node.js")
+        yield issuer, {"name": "Example", "issuer": issuer, "client_id": "coffer",
+                       "client_secret": "a-client-secret", "redirect_uri": redirect, "ca_file": pem,
+                       "address": "127.0.0.1", "create": True, "create_group": "staff",
+                       "second_factor": "ours"}
+    finally:
+        process.kill()
+        process.wait()
+
+
+def openid(chromium):
+    with socket.create_server(("127.0.0.1", 0)) as held:
+        port = held.getsockname()[1]
+    redirect = f"http://localhost:{port}{openid_provider.CALLBACK}"
+    with tempfile.TemporaryDirectory() as place, provider(place, redirect) as (issuer, settings):
+        path = os.path.join(place, "sign-in.json")
+        with open(path, "w", encoding="utf-8") as file:
+            json.dump({"openid": settings}, file)
+        with dms_server.own_server(PROGRAM, "--port", str(port), "--sign-in", path) as server:
+            return walk("openid.mjs", server.url.replace("127.0.0.1", "localhost"), chromium,
+                        COFFER_TEST_ALSO=issuer)
+
+
 def main():
     chromium = shutil.which("chromium")
     if not chromium or not shutil.which("npm"):
@@ -68,6 +115,8 @@ def main():
     install()
     if sys.argv[3:] == ["confidential"]:
         sys.exit(confidential(chromium))
+    if sys.argv[3:] == ["openid"]:
+        sys.exit(openid(chromium))
     with dms_server.own_server(PROGRAM, password="first-one-time-password", keep=False) as server:
         if b"/assets/" not in server.ask("/", auth="").body:
             skip("the server was built without its web interface")

@@ -50,6 +50,11 @@ const entries: Entry[] = [
   { view: "protection", icon: "shield", text: "nav.protection" },
 ];
 
+function Forward({ to }: { to: string }) {
+  useEffect(() => go(to, true), [to]);
+  return <Loading />;
+}
+
 function View(): ComponentChildren {
   const now = place.use();
   switch (now.view) {
@@ -68,6 +73,8 @@ function View(): ComponentChildren {
       return <TagList />;
     case "trash":
       return <Trash />;
+    case "sign-in": // who comes back from a provider after all
+      return <Forward to="/app/files" />;
     case "profile":
       return <Profile />;
     case "users":
@@ -208,7 +215,7 @@ export function App() {
   return (
     <>
       {who.state === "unknown" && <Loading />}
-      {who.state === "out" && <SignIn ended={who.ended} />}
+      {who.state === "out" && <SignIn ended={who.ended} elsewhere={who.elsewhere} />}
       {who.state === "must-change" && <MustChange name={who.name ?? ""} />}
       {who.state === "in" && <Shell name={who.name} admin={who.admin} />}
       <Dialogs />

@@ -30,6 +30,11 @@ export function t(key: TextKey, params: Record<string, string | number> = {}): s
   });
 }
 
+/** Whether there is a text of this name. */
+export function has(key: string): key is TextKey {
+  return key in en;
+}
+
 export function number(value: number): string {
   return value.toLocaleString(language.get());
 }

@@ -59,7 +59,7 @@ export function remembered<T>(name: string, initial: T, check: (value: unknown) 
 
 export type Session =
   | { state: "unknown" }
-  | { state: "out"; ended?: boolean }
+  | { state: "out"; ended?: boolean; elsewhere?: string }
   | { state: "must-change"; name?: string }
   | { state: "in"; name: string; admin: boolean };
 

@@ -66,6 +66,8 @@ export function problemText(error: unknown): string {
     "no-such-user": "problem.no-principal",
     "kept": "problem.on-hold",
     "checked-out": "problem.checked-out",
+    "no-provider": "openid.off",
+    "provider-failed": "openid.unreachable",
     "second-factor-wrong": "problem.code",
     "second-factor-required": "problem.code",
   };

@@ -4,6 +4,7 @@ import { get, type User } from "../api";
 import { t } from "../i18n";
 import { useLoaded } from "../parts/basic";
 import { Factor } from "../parts/factor";
+import { Identities } from "../parts/identities";
 import { LookSwitches } from "../parts/look";
 import { toast } from "../parts/overlay";
 import { QuotaBar, usageText } from "../parts/quota";
@@ -40,6 +41,7 @@ export function Profile() {
       </section>
       <Sessions />
       <Factor />
+      <Identities />
       <Tokens />
       <div class="row">
         <button type="button" class="button" onClick={() => void signOut()}>{t("sign.out")}</button>

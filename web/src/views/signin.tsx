@@ -3,8 +3,10 @@
 import { useEffect, useRef, useState } from "preact/hooks";
 import { get, Problem, put, send, type User } from "../api";
 import { t } from "../i18n";
-import { Field, FormError, Icon } from "../parts/basic";
+import { Field, FormError, Icon, useLoaded } from "../parts/basic";
+import { type Ways, wayText } from "../parts/identities";
 import { LookSwitches } from "../parts/look";
+import { go, place } from "../router";
 import { session } from "../state";
 import logo from "../icons/coffer.svg?url";
 
@@ -23,10 +25,12 @@ export async function sessionLoad() {
 }
 
 export async function signOut() {
+  let elsewhere: string | undefined;
   try {
-    await send("DELETE", "/api/sessions/current");
+    const answer = await send("DELETE", "/api/sessions/current");
+    if (answer.status === 200) elsewhere = (await answer.json()).location;
   } finally {
-    session.set({ state: "out" });
+    session.set({ state: "out", elsewhere });
   }
 }
 
@@ -49,7 +53,70 @@ function Frame(p: { title: string; children: preact.ComponentChildren }) {
   );
 }
 
-export function SignIn({ ended }: { ended?: boolean }) {
+/** The second factor of who has come back from a provider. */
+function CodeForm({ done }: { done: (path: string) => void }) {
+  const [error, setError] = useState<unknown>(null);
+  const [busy, setBusy] = useState(false);
+  const submit = async (event: Event) => {
+    event.preventDefault();
+    const code = new FormData(event.currentTarget as HTMLFormElement).get("code")?.toString().replace(/\s/g, "");
+    setBusy(true);
+    setError(null);
+    try {
+      const answer = await send("POST", "/api/sign-in/openid/code", { body: { code }, signingIn: true });
+      done((await answer.json()).return);
+    } catch (problem) {
+      const late = problem instanceof Problem && problem.type === "not-signed-in";
+      if (late) go("/app/sign-in?openid=state", true);
+      else setError(problem);
+    }
+    setBusy(false);
+  };
+  return (
+    <form class="form" onSubmit={submit}>
+      <Field label={t("factor.code")} help={t("factor.code.help")}>
+        {(id, help) => <input id={id} aria-describedby={help} class="input" name="code" inputMode="numeric"
+          autocomplete="one-time-code" required autofocus ref={(input) => input?.focus()} />}
+      </Field>
+      <FormError error={error} />
+      <button class="button primary wide" disabled={busy}>{t("sign.in")}</button>
+    </form>
+  );
+}
+
+/** The button that leads to the provider, and back to where one wanted to go. */
+function Elsewhere({ name }: { name: string }) {
+  const [error, setError] = useState<unknown>(null);
+  const [busy, setBusy] = useState(false);
+  const leave = async () => {
+    const here = location.pathname + location.search;
+    const wanted = here.startsWith("/app/") && !here.startsWith("/app/sign-in") ? here : undefined;
+    setBusy(true);
+    setError(null);
+    try {
+      const begin = (body: object) => send("POST", "/api/sign-in/openid", { body, signingIn: true });
+      const answer = await begin({ return: wanted }).catch((problem) => {
+        if (wanted && problem instanceof Problem && problem.status === 422) return begin({}); // an odd place
+        throw problem;
+      });
+      location.assign((await answer.json()).location);
+    } catch (problem) {
+      setError(problem);
+      setBusy(false);
+    }
+  };
+  return (
+    <div class="form">
+      <p class="or muted">{t("sign.or")}</p>
+      <FormError error={error} />
+      <button type="button" class="button wide" disabled={busy} onClick={() => void leave()}>{t("sign.with", { name })}</button>
+    </div>
+  );
+}
+
+export function SignIn({ ended, elsewhere }: { ended?: boolean; elsewhere?: string }) {
+  const word = place.use().query.get("openid");
+  const ways = useLoaded(async () => (await send("GET", "/api/sign-in", { signingIn: true })).json() as Promise<Ways>, []);
   const [error, setError] = useState<unknown>(null);
   const [lost, setLost] = useState(false);
   const [second, setSecond] = useState(false);
@@ -77,8 +144,23 @@ export function SignIn({ ended }: { ended?: boolean }) {
     }
     setBusy(false);
   };
+  if (word === "code")
+    return (
+      <Frame title={t("sign.code")}>
+        <CodeForm done={(path) => {
+          go(path, true);
+          void sessionLoad();
+        }} />
+      </Frame>
+    );
   return (
     <Frame title={t("sign.title")}>
+      {elsewhere && (
+        <p class="note" role="status">
+          {t("sign.elsewhere")} <a href={elsewhere}>{t("sign.elsewhere.link", { name: ways.value?.openid ?? "" })}</a>
+        </p>
+      )}
+      {word && !elsewhere && <p class="note bad" role="alert">{wayText(word)}</p>}
       {ended && <p class="note warn" role="status">{t("sign.ended")}</p>}
       {lost && <p class="note bad" role="alert">{t("sign.no-cookie")}</p>}
       <form ref={form} class="form" onSubmit={submit}>
@@ -101,6 +183,7 @@ export function SignIn({ ended }: { ended?: boolean }) {
         <FormError error={error} />
         <button class="button primary wide" disabled={busy}>{t("sign.in")}</button>
       </form>
+      {ways.value?.openid && <Elsewhere name={ways.value.openid} />}
     </Frame>
   );
 }

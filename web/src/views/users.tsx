@@ -5,6 +5,7 @@ import { all, patch, post, remove, type User } from "../api";
 import { dateTime, t } from "../i18n";
 import { Empty, Failed, Field, FormError, Icon, IconButton, Loading, useLoaded } from "../parts/basic";
 import { Groups } from "../parts/groups";
+import { IdentitiesDialog } from "../parts/identities";
 import { QuotaDialog, usageText } from "../parts/quota";
 import { askSure, Dialog, openMenu, show, toast } from "../parts/overlay";
 import { changed, changes, session } from "../state";
@@ -89,6 +90,7 @@ function userMenu(user: User, self: boolean) {
       }) },
     { label: t("quota.edit"), icon: "grid" as const, run: () => show((close) => <QuotaDialog user={user} close={close} />) },
     { label: t("users.reset"), icon: "lock" as const, run: () => show((close) => <UserDialog user={user} close={close} />) },
+    { label: t("identity"), icon: "link" as const, run: () => show((close) => <IdentitiesDialog name={user.name} close={close} />) },
     { label: t("users.factor"), icon: "device" as const, run: () => askSure({
       title: t("users.factor.title", { name: user.name }),
       text: t("users.factor.text"),
