@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Who users are elsewhere: one's own, and for administrators everybody's (docs/sign-in.md). */
-#include "base/hex.h"
+#include "dms/certificate.h"
 #include "dms/dms.h"
 #include "dms/sign_in.h"
 #include "dms/store_identity.h"
@@ -71,6 +71,40 @@ void my_identities_get(struct call *call)
     identities_reply(call, &call->user);
 }
 
+static void identity_reply(struct call *call, struct identity *identity, const char *name)
+{
+    int r = identity_add(call->dms->store, identity);
+    if (r == -EDQUOT) {
+        call_problem(call, 409, "too-many", "A user has at most %d identities.", IDENTITIES_MAX);
+        return;
+    }
+    if (r < 0) {
+        call_problem_errno(call, r);
+        return;
+    }
+    call_audit(call, "identity-add", 0, name, identity->subject);
+    struct buf body = {0};
+    struct json json = json_into(&body);
+    identity_json(&json, identity);
+    call_reply_buf(call, 201, "application/json", &body);
+}
+
+/* The certificate that this very connection shows. */
+static void my_certificate_link(struct call *call)
+{
+    struct identity identity = {.user = call->user.key,
+                                .kind = IDENTITY_CERTIFICATE,
+                                .issuer = "",
+                                .created_ms = call->actor.now_ms};
+    int r = certificate_key(call, &identity.subject, &identity.label);
+    if (r == -ENOENT)
+        call_problem(call, 409, "no-certificate", "This connection shows no client certificate.");
+    else if (r < 0)
+        call_problem_errno(call, r);
+    else
+        identity_reply(call, &identity, call->user.name);
+}
+
 static void my_link_json(struct call *call)
 {
     static const char *const members[] = {"kind", NULL};
@@ -78,8 +112,11 @@ static void my_link_json(struct call *call)
     if (call_json_only(call, members) < 0)
         return;
     const char *kind = call_json_text(call, "kind", &ok);
-    if (!ok || !kind || strcmp(kind, IDENTITY_OPENID) != 0)
-        call_problem(call, 422, "bad-body", "kind is \"" IDENTITY_OPENID "\".");
+    if (ok && kind && strcmp(kind, IDENTITY_CERTIFICATE) == 0)
+        my_certificate_link(call);
+    else if (!ok || !kind || strcmp(kind, IDENTITY_OPENID) != 0)
+        call_problem(call, 422, "bad-body",
+                     "kind is \"" IDENTITY_OPENID "\" or \"" IDENTITY_CERTIFICATE "\".");
     else if (!call->by_token)
         call_problem(call, 409, "no-session",
                      "This needs a session, which a browser comes back to.");
@@ -134,6 +171,20 @@ static bool is_printable(const char *text)
     return true;
 }
 
+static bool is_text_up_to(const char *text, size_t size_max)
+{
+    return text && *text && strlen(text) <= size_max && is_printable(text);
+}
+
+static bool is_identity(const struct identity *identity)
+{
+    if (identity->kind && strcmp(identity->kind, IDENTITY_CERTIFICATE) == 0)
+        return !*identity->issuer && identity->subject && is_certificate_key(identity->subject);
+    return identity->kind && strcmp(identity->kind, IDENTITY_OPENID) == 0 &&
+           is_text_up_to(identity->issuer, IDENTITY_ISSUER_MAX) &&
+           is_text_up_to(identity->subject, IDENTITY_SUBJECT_MAX);
+}
+
 static void user_link_json(struct call *call)
 {
     static const char *const members[] = {"kind", "issuer", "subject", NULL};
@@ -142,39 +193,23 @@ static void user_link_json(struct call *call)
     bool ok = true;
     if (call_json_only(call, members) < 0 || call_user(call, &user) < 0)
         return;
-    const char *kind = call_json_text(call, "kind", &ok);
-    const char *issuer = call_json_text(call, "issuer", &ok);
-    const char *subject = call_json_text(call, "subject", &ok);
-    if (ok && !issuer && sign_in->has_openid)
-        issuer = sign_in->openid.issuer;
-    if (!ok || !kind || strcmp(kind, IDENTITY_OPENID) != 0 || !issuer || !subject || !*issuer ||
-        !*subject || strlen(issuer) > IDENTITY_ISSUER_MAX ||
-        strlen(subject) > IDENTITY_SUBJECT_MAX || !is_printable(issuer) || !is_printable(subject)) {
-        call_problem(call, 422, "bad-identity",
-                     "kind is \"" IDENTITY_OPENID "\"; subject is what the provider calls the "
-                     "person, issuer (if another than the configured one) the provider.");
-        return;
-    }
     struct identity identity = {.user = user.key,
-                                .kind = kind,
-                                .issuer = issuer,
-                                .subject = subject,
+                                .kind = call_json_text(call, "kind", &ok),
+                                .issuer = call_json_text(call, "issuer", &ok),
+                                .subject = call_json_text(call, "subject", &ok),
                                 .label = "",
                                 .created_ms = call->actor.now_ms};
-    int r = identity_add(call->dms->store, &identity);
-    if (r == -EDQUOT) {
-        call_problem(call, 409, "too-many", "A user has at most %d identities.", IDENTITIES_MAX);
-        return;
-    }
-    if (r < 0) {
-        call_problem_errno(call, r);
-        return;
-    }
-    call_audit(call, "identity-add", 0, user.name, subject);
-    struct buf body = {0};
-    struct json json = json_into(&body);
-    identity_json(&json, &identity);
-    call_reply_buf(call, 201, "application/json", &body);
+    bool of_provider = ok && identity.kind && strcmp(identity.kind, IDENTITY_OPENID) == 0;
+    if (!identity.issuer)
+        identity.issuer = of_provider && sign_in->has_openid ? sign_in->openid.issuer : "";
+    if (!ok || !is_identity(&identity))
+        call_problem(call, 422, "bad-identity",
+                     "kind is \"" IDENTITY_OPENID
+                     "\" (subject: what the provider calls the person; "
+                     "issuer, if another than the configured one) or \"" IDENTITY_CERTIFICATE
+                     "\" (subject: sha256: and the hash of the key, in hexadecimal).");
+    else
+        identity_reply(call, &identity, user.name);
 }
 
 void user_identity_post(struct call *call)

@@ -337,8 +337,9 @@ void sign_in_get(struct call *call)
     struct json json = json_into(&body);
     json_open_object(&json, NULL);
     json_put_text(&json, "openid", sign_in->has_openid ? sign_in->openid.name : NULL);
+    certificate_json(call, &json);
     json_close(&json);
-    http_response_header(call->req, "Cache-Control", "no-cache");
+    http_response_header(call->req, "Cache-Control", "no-store");
     call_reply_buf(call, 200, "application/json", &body);
 }
 

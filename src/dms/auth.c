@@ -4,6 +4,7 @@
 #include "dms/digest.h"
 #include "dms/dms.h"
 #include "dms/header_parse.h"
+#include "dms/store_identity.h"
 #include "dms/store_token.h"
 #include "server/base64.h"
 
@@ -211,8 +212,13 @@ void call_authenticate(struct call *call)
         return;
     }
     rest = scheme_cut(header, "Basic");
+    int r = header.bytes ? -ENOENT : certificate_authenticate(call);
     if (rest.bytes)
         basic(call, rest);
+    else if (r == 0)
+        authenticated(call, signed_in_fn(call));
+    else if (r != -ENOENT)
+        call_problem_errno(call, r);
     else
         unauthorized(call, header.bytes ? "The Authorization header is not understood."
                                         : "Sign in with Basic or a session token.");
@@ -252,12 +258,14 @@ int session_begin(struct call *call, const char *how, struct buf *token,
     return 0;
 }
 
-static void session_start(struct call *call)
+void session_reply(struct call *call, const char *how, int64_t identity)
 {
     uint8_t hash[TOKEN_HASH_SIZE];
     SCOPED(buf_done) struct buf token = {0};
     int64_t expires_s;
-    int r = session_begin(call, NULL, &token, hash, &expires_s);
+    int r = session_begin(call, how, &token, hash, &expires_s);
+    if (r == 0 && identity)
+        r = identity_began(call->dms->store, identity, hash);
     if (r < 0) {
         call_problem_errno(call, r);
         return;
@@ -276,6 +284,11 @@ static void session_start(struct call *call)
     json_close(&json);
     http_response_header(call->req, "Cache-Control", "no-store");
     call_reply_buf(call, 201, "application/json", &body);
+}
+
+static void session_start(struct call *call)
+{
+    session_reply(call, NULL, 0);
 }
 
 static void session_create_json(struct call *call)

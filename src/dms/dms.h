@@ -214,6 +214,15 @@ must_check int session_begin(struct call *call, const char *how, struct buf *tok
                              uint8_t hash[TOKEN_HASH_SIZE], int64_t *ret_expires_s);
 void session_cookie_set(struct call *call, const char *token, uint64_t seconds);
 
+/* Begins one and answers with it, as a cookie if the body says so. `identity`: what it began with; 0: none. */
+void session_reply(struct call *call, const char *how, int64_t identity);
+
+/* api_certificate.c: the user of the connection's client certificate, for programs. 0, -ENOENT or -errno. */
+must_check int certificate_authenticate(struct call *call);
+/* What it is, as the member "certificate"; and for linking: the arena's. -ENOENT: there is none. */
+void certificate_json(struct call *call, struct json *json);
+must_check int certificate_key(struct call *call, const char **ret_key, const char **ret_subject);
+
 /* api_openid.c: sends the browser to the provider, to link who comes back with the user of this call; and
  * where a session that began there is ended there too: 0, -ENOENT or -errno. */
 void openid_link(struct call *call);
@@ -320,6 +329,7 @@ call_fn protection_get, protection_evidence_get;
 must_check int session_describe(struct call *call, const uint8_t hash[TOKEN_HASH_SIZE]);
 call_fn sessions_get, session_end;
 call_fn session_create, session_delete, me_get, my_password_set;
+call_fn certificate_post;
 call_fn sign_in_get, openid_start, openid_callback, openid_code;
 call_fn my_identities_get, my_identity_post, my_identity_delete;
 call_fn user_identities_get, user_identity_post, user_identity_delete;

@@ -17,7 +17,8 @@ static const struct {
     {"SessionNote", "id string, created_ms integer, expires_at_s integer, agent string, "
                     "from string, current boolean"},
     {"SessionList", "items SessionNote[]"},
-    {"SignInWays", "openid string|null"},
+    {"SignInWays", "openid string|null, certificate Any"},
+    {"SessionWish", "cookie? boolean"},
     {"SignInBegin", "return? string"},
     {"Location", "location string"},
     {"Return", "return string"},

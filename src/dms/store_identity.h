@@ -10,9 +10,8 @@
 #define IDENTITIES_MAX 20 /* of one user */
 #define IDENTITY_ISSUER_MAX 1024
 #define IDENTITY_SUBJECT_MAX 255
-#define IDENTITY_OPENID "openid" /* issuer: the provider's; subject: its `sub` */
-#define IDENTITY_CERTIFICATE \
-    "certificate" /* issuer: ""; subject: sha256 of its key, in hexadecimal */
+#define IDENTITY_OPENID "openid"           /* issuer: the provider's; subject: its `sub` */
+#define IDENTITY_CERTIFICATE "certificate" /* issuer: ""; subject: see certificate.h */
 
 struct identity {
     int64_t key, user;

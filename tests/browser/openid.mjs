@@ -66,7 +66,7 @@ journey("an administrator links and unlinks; a second factor is asked for", asyn
   await page.goto(base + "/app/users");
   await button(page, "Actions for ida").click();
   await page.getByRole("menuitem", { name: "Signing in elsewhere" }).click();
-  await dialog(page).getByLabel("Subject at Example").fill("ida-there");
+  await dialog(page).getByLabel("Subject at Example, or a certificate's key").fill("ida-there");
   await dialog(page).getByRole("button", { name: "Link", exact: true }).click();
   await button(page, "Unlink ida-there").waitFor();
   equal(await violations(page), [], "what axe finds");

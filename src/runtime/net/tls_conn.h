@@ -57,6 +57,12 @@ must_check int64_t tls_conn_peek(struct tls_conn *conn, const struct iovec *iov,
 must_check int64_t tls_conn_write(struct tls_conn *conn, const struct iovec *iov, int count,
                                   bool more);
 
+/* Who the client has proved to be, where the rule demands a certificate: "coffer-client sha256:HEX SUBJECT",
+ * the hash of its key (SubjectPublicKeyInfo) and its name by RFC 2253 (for people; may be empty). 0;
+ * -ENOPROTOOPT: nobody, or the certificate has expired meanwhile. */
+#define TLS_PEER_SIZE 352
+must_check int tls_conn_peer(const struct tls_conn *conn, char text[TLS_PEER_SIZE]);
+
 /* Has our side said that it will send no more? A write then fails, an empty one too. */
 bool tls_conn_is_shut(const struct tls_conn *conn);
 

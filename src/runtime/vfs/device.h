@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* vfs/device.h: the directory /dev/coffer/, the only API of ours that a program may use.
+/* vfs/device.h: the directory /dev/coffer/, the only API of ours that a program may use
+ * (that SO_PEERSEC names a TLS client is Linux's own option).
  *
  *   report-data  write 64 bytes: what the evidence shall say
  *   evidence     read: evidence over that report data (or over the 64 bytes written to this very

@@ -18,6 +18,8 @@ export interface Identity {
 }
 export interface Ways {
   openid: string | null;
+  /** What the connection shows. */
+  certificate: { key: string; subject: string } | null;
 }
 
 /** What the server meant when it sent the browser back with `?openid=WORD`. */
@@ -67,6 +69,14 @@ export function Identities() {
   const ways = useLoaded(() => get<Ways>("/api/sign-in"), []);
   const list = useLoaded(() => get<{ items: Identity[] }>(path), []);
   const [error, setError] = useState<unknown>(null);
+  const linkCertificate = async () => {
+    try {
+      await post(path, { kind: "certificate" });
+      list.again();
+    } catch (problem) {
+      setError(problem);
+    }
+  };
   const link = async () => {
     try {
       const { location: to } = await post<{ location: string }>(path, { kind: "openid" });
@@ -75,17 +85,22 @@ export function Identities() {
       setError(problem);
     }
   };
-  if (!list.value || !ways.value || (!ways.value.openid && list.value.items.length === 0)) return null;
+  if (!list.value || !ways.value) return null;
+  const { items } = list.value;
+  const { openid, certificate } = ways.value;
+  if (!openid && !certificate && items.length === 0) return null;
+  const fresh = certificate && !items.some((one) => one.kind === "certificate" && one.subject === certificate.key);
   return (
     <section class="card">
       <h2>{t("identity")}</h2>
       <p class="muted">{t("identity.help")}</p>
       {word && <p class={`note ${word === "linked" ? "good" : "bad"}`} role="status">{wayText(word)}</p>}
-      <List items={list.value.items} unlink={(identity) => unlinkAsk(path, identity, list.again)} />
+      <List items={items} unlink={(identity) => unlinkAsk(path, identity, list.again)} />
       <FormError error={error} />
-      {ways.value.openid && (
-        <div class="row">
-          <button type="button" class="button" onClick={() => void link()}>{t("identity.link", { name: ways.value.openid })}</button>
+      {(openid || fresh) && (
+        <div class="row wrap">
+          {openid && <button type="button" class="button" onClick={() => void link()}>{t("identity.link", { name: openid })}</button>}
+          {fresh && <button type="button" class="button" onClick={() => void linkCertificate()}>{t("certificate.link")}</button>}
         </div>
       )}
     </section>
@@ -102,8 +117,9 @@ export function IdentitiesDialog({ name, close }: { name: string; close: () => v
   const submit = async (event: Event) => {
     event.preventDefault();
     setError(null);
+    const text = subject.trim();
     try {
-      await post(path, { kind: "openid", subject: subject.trim() });
+      await post(path, { kind: text.startsWith("sha256:") ? "certificate" : "openid", subject: text });
       setSubject("");
       list.again();
     } catch (problem) {
@@ -116,16 +132,14 @@ export function IdentitiesDialog({ name, close }: { name: string; close: () => v
         <>
           {list.value.items.length === 0 && <p>{t("identity.none")}</p>}
           <List items={list.value.items} unlink={(identity) => unlinkAsk(path, identity, list.again)} />
-          {ways.value.openid ? (
-            <form class="form" onSubmit={submit}>
-              <Field label={t("identity.subject", { name: ways.value.openid })} help={t("identity.subject.help")}>
-                {(id, help) => <input id={id} aria-describedby={help} class="input" required maxLength={255} value={subject}
-                  autocomplete="off" autocapitalize="none" spellcheck={false} onInput={(event) => setSubject(event.currentTarget.value)} />}
-              </Field>
-              <FormError error={error} />
-              <button class="button primary">{t("identity.add")}</button>
-            </form>
-          ) : <p class="muted">{t("identity.no-provider")}</p>}
+          <form class="form" onSubmit={submit}>
+            <Field label={ways.value.openid ? t("identity.subject", { name: ways.value.openid }) : t("identity.subject.certificate")} help={t("identity.subject.help")}>
+              {(id, help) => <input id={id} aria-describedby={help} class="input" required maxLength={255} value={subject}
+                autocomplete="off" autocapitalize="none" spellcheck={false} onInput={(event) => setSubject(event.currentTarget.value)} />}
+            </Field>
+            <FormError error={error} />
+            <button class="button primary">{t("identity.add")}</button>
+          </form>
         </>
       )}
       <footer><button type="button" class="button" data-first onClick={close}>{t("done")}</button></footer>

@@ -107,9 +107,34 @@ function Elsewhere({ name }: { name: string }) {
   };
   return (
     <div class="form">
-      <p class="or muted">{t("sign.or")}</p>
+      <p class="muted">{t("sign.or")}</p>
       <FormError error={error} />
       <button type="button" class="button wide" disabled={busy} onClick={() => void leave()}>{t("sign.with", { name })}</button>
+    </div>
+  );
+}
+
+/** The button for who shows a client certificate. */
+function ByCertificate({ of }: { of: string }) {
+  const [error, setError] = useState<unknown>(null);
+  const [busy, setBusy] = useState(false);
+  const sign = async () => {
+    setBusy(true);
+    setError(null);
+    try {
+      await send("POST", "/api/sign-in/certificate", { body: { cookie: true }, signingIn: true });
+      await sessionLoad();
+    } catch (problem) {
+      setError(problem);
+    }
+    setBusy(false);
+  };
+  const unknown = error instanceof Problem && error.type === "not-linked";
+  return (
+    <div class="form">
+      <p class="muted">{t("sign.or")}</p>
+      {unknown ? <p class="note bad" role="alert">{t("certificate.not-linked", { key: of })}</p> : <FormError error={error} />}
+      <button type="button" class="button wide" disabled={busy} onClick={() => void sign()}>{t("certificate.sign")}</button>
     </div>
   );
 }
@@ -183,6 +208,7 @@ export function SignIn({ ended, elsewhere }: { ended?: boolean; elsewhere?: stri
         <FormError error={error} />
         <button class="button primary wide" disabled={busy}>{t("sign.in")}</button>
       </form>
+      {ways.value?.certificate && <ByCertificate of={ways.value.certificate.key} />}
       {ways.value?.openid && <Elsewhere name={ways.value.openid} />}
     </Frame>
   );

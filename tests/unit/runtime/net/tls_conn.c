@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "runtime/net/tls_conn.h"
+#include "base/hex.h"
 #include "runtime/net/inbox.h"
 
 #include "platform/linux/linux.h"
@@ -595,10 +596,47 @@ TEST(a_client_certificate_is_demanded_where_the_rule_names_an_authority)
             SSL_use_PrivateKey(p.peer, shown[i]->key);
         }
         CHECK_EQ(pair_connect(&p), i == 2);
+        char who[TLS_PEER_SIZE] = "nobody";
+        CHECK_EQ(tls_conn_peer(p.ours, who), i == 2 ? 0 : -ENOPROTOOPT);
+        CHECK(strncmp(who, i == 2 ? "coffer-client sha256:" : "nobody", i == 2 ? 21 : 7) == 0);
         pair_done(&p);
     }
     pki_done(&owner);
     pki_done(&stranger);
+}
+
+TEST(a_client_that_needs_no_certificate_is_nobody)
+{
+    struct pki owner = pki_new("DNS:owner");
+    struct pair p = pair_new();
+    char who[TLS_PEER_SIZE];
+    SSL_use_certificate(p.peer, owner.certificate); /* not asked for, so not sent */
+    SSL_use_PrivateKey(p.peer, owner.key);
+    CHECK_EQ(tls_conn_peer(p.ours, who), -ENOPROTOOPT);
+    CHECK(pair_connect(&p));
+    CHECK_EQ(tls_conn_peer(p.ours, who), -ENOPROTOOPT);
+    pair_done(&p);
+    pki_done(&owner);
+}
+
+TEST(a_client_is_known_by_the_hash_of_its_key)
+{
+    struct pki owner = pki_new("DNS:owner");
+    struct pair p = pair_new_with((struct runtime_tls){.client_ca = owner.certificate_pem}, NULL);
+    char who[TLS_PEER_SIZE] = "", wanted[TLS_PEER_SIZE] = "coffer-client sha256:";
+    uint8_t hash[32], *der = NULL;
+    SSL_use_certificate(p.peer, owner.certificate);
+    SSL_use_PrivateKey(p.peer, owner.key);
+    CHECK(pair_connect(&p));
+    int size = i2d_PUBKEY(owner.key, &der);
+    REQUIRE(size > 0 && EVP_Digest(der, (size_t)size, hash, NULL, EVP_sha256(), NULL) == 1);
+    OPENSSL_free(der);
+    hex_encode(slice_of(hash, sizeof hash), wanted + strlen(wanted));
+    CHECK_EQ(tls_conn_peer(p.ours, who), 0);
+    CHECK(strncmp(who, wanted, strlen(wanted)) == 0);
+    CHECK(who[strlen(wanted)] == ' ');
+    pair_done(&p);
+    pki_done(&owner);
 }
 
 /* Our client against OpenSSL's server; whether the client's side stands. */
