@@ -161,6 +161,13 @@ static const char *const schema_steps[] = {
     STORE_DERIVED_SCHEMA,
 
     STORE_IDENTITY_SCHEMA,
+
+    /* Beginnings of two and three characters have an index of their own (decision 027). What was
+     * indexed is so again when it is first searched, or at rest. */
+    "DROP TABLE search;"
+    "CREATE VIRTUAL TABLE search USING fts5(name, properties, content, content='', prefix='2 3', "
+    "tokenize='unicode61 remove_diacritics 2');"
+    "INSERT OR REPLACE INTO setting VALUES('indexed', '1');",
 };
 
 /* The cache is given back at rest (store_rest()). No shared memory: this process is the only one.

@@ -43,7 +43,8 @@ int node_children(struct store *store, int64_t parent, const char *after, int li
         limit, fn, arg, ret_more);
 }
 
-/* FTS5's query language is not for users: each word becomes a quoted prefix. */
+/* FTS5's query language is not for users: each word becomes a quoted prefix. But for a single letter
+ * or digit: nearly all there is begins with it, and beginnings of one character have no index. */
 static int match_text(const char *words, struct buf *out)
 {
     int count = 0;
@@ -60,7 +61,7 @@ static int match_text(const char *words, struct buf *out)
                 (void)buf_append_byte(out, '"');
             (void)buf_append_byte(out, (uint8_t)at[i]);
         }
-        (void)buf_append_text(out, "\"* ");
+        (void)buf_append_text(out, size == 1 ? "\" " : "\"* ");
         at += size;
     }
     return out->failed ? -ENOMEM : count > 0 ? 0 : -EINVAL;

@@ -312,6 +312,18 @@ def versions_keep_their_order(g):
           (CONSTRAINT, "what has no versions", lambda: c.check_out(single)),
           (None, "its latest", lambda: c.latest(single, "true")),
           (None, "deleting is cancelling", lambda: c.delete(out)))
+    begun = g.document(b"heron", state="checkedout")
+
+    def found(condition):
+        return [row.properties["cmis:objectId"] for row in c.query(
+            f"SELECT cmis:objectId FROM cmis:document WHERE {condition}")[0]]
+    here = f"IN_FOLDER('{g.folder}') AND cmis:name = '{c.get(begun).name}'"
+    tap.equal((found(here), found("CONTAINS('heron')")), ([], []), "nothing was checked in yet")
+    done = c.check_in(begun, "true")
+    out = c.check_out(done)
+    tap.equal((found(here), found("CONTAINS('heron')")), ([[done]], [[done]]), "the latest version")
+    c.cancel(out)
+    c.delete(done)
     tap.equal(c.get(item)["cmis:isVersionSeriesCheckedOut"], "false")
     tap.equal([c.latest(number, "false").id for number in (old, new, item)], [new, new, item])
 
@@ -335,7 +347,8 @@ def queries_have_words_in_order(g):
             f"{table} WHERE (((cmis:name = 'a'))) AND cmis:isMajorVersion <> false",
             "SELECT *, SCORE() FROM cmis:document WHERE CONTAINS('walrus')",
             "SELECT cmis:name AS n FROM cmis:document ORDER BY n DESC, cmis:creationDate",
-            "SELECT d.* FROM cmis:document d", f"{table} WHERE CONTAINS('wal*')",
+            "SELECT d.* FROM cmis:document d", f"{table} WHERE CONTAINS('walrus') ORDER BY cmis:name",
+            "SELECT SCORE() s FROM cmis:document WHERE NOT CONTAINS('walrus') ORDER BY s", f"{table} WHERE CONTAINS('wal*')",
             f"{table} WHERE cmis:contentStreamLength >= 0 AND cmis:contentStreamLength < 1e3"]
     good += [f"SELECT * FROM cmis:{base}" for base in ("policy", "relationship", "item", "secondary")]
     judge(g, *((INVALID, statement, lambda s=statement: c.query(s)) for statement in wrong),

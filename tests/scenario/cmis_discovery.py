@@ -277,14 +277,34 @@ def queries_that_make_no_sense_are_refused(system):
 
 
 @tap.test
+def what_is_found_is_counted_up_to_a_thousand(system):
+    cmis, place = system.cmis, system.place()
+    for n in range(32):
+        cmis.document(place, f"c{n}", None)
+    pairs = (f"SELECT a.cmis:name AS x, b.cmis:name AS y FROM cmis:document a JOIN cmis:document b ON "
+             f"a.cmis:createdBy = b.cmis:createdBy WHERE IN_FOLDER(a, '{place}') AND "
+             f"IN_FOLDER(b, '{place}')") # 1,024
+    page = cmis.act("query", statement=pairs, maxItems=5)
+    tap.equal((len(page["results"]), page["hasMoreItems"], page.get("numItems")), (5, True, None))
+    page = cmis.act("query", statement=pairs, maxItems=1000, skipCount=20)
+    tap.equal((len(page["results"]), page["hasMoreItems"], page.get("numItems")), (1000, True, None))
+    page = cmis.act("query", statement=pairs, maxItems=5, skipCount=1020)
+    tap.equal((len(page["results"]), page["hasMoreItems"], page["numItems"]), (4, False, 1024))
+    page = cmis.act("query", statement=pairs + " AND a.cmis:name <> 'c0'", maxItems=5)
+    tap.equal((page["hasMoreItems"], page["numItems"]), (True, 992))
+
+
+@tap.test
 def a_query_that_costs_too_much_is_ended(system):
     cmis, place = system.cmis, system.place()
     for n in range(60):
         cmis.document(place, f"c{n}", None)
     tables = "".join(f" JOIN cmis:document d{n} ON d0.cmis:createdBy = d{n}.cmis:createdBy"
                      for n in range(1, 6))
-    refused("constraint", cmis.act, "query",
-            statement=f"SELECT d0.cmis:name FROM cmis:document d0{tables}")
+    endless = f"SELECT d0.cmis:name FROM cmis:document d0{tables}"
+    page = cmis.act("query", statement=endless, maxItems=10) # ten are soon there
+    tap.equal((len(page["results"]), page["hasMoreItems"], "numItems" in page), (10, True, False))
+    refused("constraint", cmis.act, "query", statement=endless + " ORDER BY d1.cmis:name")
     tap.equal(len(cmis.query(f"SELECT cmis:name FROM cmis:document WHERE IN_FOLDER('{place}')")),
               60)
     refused("invalidArgument", cmis.act, "query", statement="SELECT * FROM cmis:document WHERE "

@@ -210,6 +210,10 @@ def search_finds_words_prefixes_and_properties(server):
     tap.equal(found(f"property=exact&value={word}x"), [])
     tap.equal(found(f"q={word}&property=exact&value={word}"), [second])
     tap.equal(found('q=%22%29+OR+name:*'), [])
+    short = document(server, f"Qx{os.getpid()}-7.txt", b"", place)["id"]
+    for beginning in ("q", "qx", f"qx{os.getpid()}"): # a single letter or digit is a word
+        tap.equal(short in found(f"q={beginning}"), len(beginning) > 1, beginning)
+    tap.equal(found(f"q=qx{os.getpid()}+7"), [short])
     page = server.ask(f"/api/search?q={word}&limit=1").json
     tap.equal([page["items"][0]["id"], page["next"]], [second, second])
     tap.equal(found(f"q={word}&limit=1&cursor={page['next']}"), [first])

@@ -283,15 +283,20 @@ static int contains_append(struct compiler *compiler, const struct query_node *n
     compiler->match = query_match(compiler->cmis->arena, node->literals[0].text);
     if (!compiler->match)
         return query_wrong(compiler, "there is no word to find in", node->literals[0].text);
-    (void)buf_printf(&compiler->where, "(%s.key IN (SELECT rowid FROM search WHERE search MATCH ",
-                     query_node_names[table]);
+    if (compiler->streams)
+        (void)buf_append_text(&compiler->where, "(m.search MATCH ");
+    else
+        (void)buf_printf(&compiler->where,
+                         "(%s.key IN (SELECT rowid FROM search WHERE search MATCH ",
+                         query_node_names[table]);
     if (bind(compiler, &compiler->where, (struct bound){.kind = 't', .text = compiler->match}) < 0)
         return -1;
     compiler->match_at = compiler->bound_count;
-    /* The index has the words of latest versions. */
-    (void)buf_printf(&compiler->where, ") AND (%s.number IS NULL OR %s.number = %s.version))",
-                     query_version_names[table], query_version_names[table],
-                     query_node_names[table]);
+    (void)buf_append_text(&compiler->where, compiler->streams ? ")" : "))");
+    if (!compiler->latest) /* the index has the words of latest versions */
+        (void)buf_printf(&compiler->where, " AND (%s.number IS NULL OR %s.number = %s.version)",
+                         query_version_names[table], query_version_names[table],
+                         query_node_names[table]);
     return 0;
 }
 
@@ -386,7 +391,11 @@ static void type_append(struct compiler *compiler, struct buf *sql, size_t table
                                 NODE_ITEM};
     const struct cmis_type *type = compiler->types[table];
     const char *n = query_node_names[table], *v = query_version_names[table];
-    (void)buf_printf(sql, "%s.trash = 0 AND (%s.number IS NULL OR %s.pwc = 0) AND ", n, v, v);
+    (void)buf_printf(sql, "%s.trash = 0 AND ", n);
+    if (compiler->latest) /* one that never was checked in has its working copy as latest version */
+        (void)buf_printf(sql, "(%s.checked_out = 0 OR %s.checked_out <> %s.version) AND ", n, n, n);
+    else
+        (void)buf_printf(sql, "(%s.number IS NULL OR %s.pwc = 0) AND ", v, v);
     if (type->base == CMIS_BASE_SECONDARY) {
         (void)buf_append_text(sql, "EXISTS (SELECT 1 ");
         value_rows_sql(sql, SECONDARY_IDS, n, v);
@@ -406,10 +415,11 @@ static void type_append(struct compiler *compiler, struct buf *sql, size_t table
 static void tables_append(struct compiler *compiler, struct buf *sql, size_t table)
 {
     const char *n = query_node_names[table], *v = query_version_names[table];
-    bool document = compiler->types[table]->base == CMIS_BASE_DOCUMENT;
+    /* A LEFT JOIN of one row at most is left out by SQLite where nothing asks for its columns. */
+    bool inner = compiler->types[table]->base == CMIS_BASE_DOCUMENT && !compiler->latest;
     (void)buf_printf(sql, "node AS %s %sJOIN version AS %s ON %s.node = %s.key", n,
-                     document ? "" : "LEFT ", v, v, n);
-    if (!compiler->cmis->args.search_all_versions)
+                     inner ? "" : "LEFT ", v, v, n);
+    if (compiler->latest)
         (void)buf_printf(sql, " AND %s.number = %s.version", v, n);
 }
 
@@ -461,15 +471,39 @@ static int types_settle(struct compiler *compiler)
     return 0;
 }
 
+static bool has_kind(const struct query_node *node, enum query_kind kind)
+{
+    return node &&
+           (node->kind == kind || has_kind(node->left, kind) || has_kind(node->right, kind));
+}
+
+/* Whether all that is found must match a CONTAINS. */
+static bool is_all_contained(const struct query_node *node)
+{
+    return node && (node->kind == QUERY_CONTAINS ||
+                    (node->kind == QUERY_AND &&
+                     (is_all_contained(node->left) || is_all_contained(node->right))));
+}
+
 int query_from_compile(struct compiler *compiler)
 {
+    const struct query *query = compiler->query;
     if (types_settle(compiler) < 0)
         return -1;
+    compiler->latest = !compiler->cmis->args.search_all_versions;
+    /* In the order of the index the first rows are there before the last is found. What a folder has
+     * is fewer, mostly: there the index is asked for them. */
+    compiler->streams = query->table_count == 1 && is_all_contained(query->where) &&
+                        !has_kind(query->where, QUERY_IN_FOLDER) &&
+                        !has_kind(query->where, QUERY_IN_TREE);
+    if (compiler->streams)
+        (void)buf_append_text(&compiler->from, "search AS m CROSS JOIN ");
     tables_append(compiler, &compiler->from, 0);
     for (size_t i = 1; i < compiler->query->table_count; i++)
         if (join_append(compiler, i) < 0)
             return -1;
-    (void)buf_append_text(&compiler->where, " WHERE ");
+    (void)buf_append_text(&compiler->where,
+                          compiler->streams ? " WHERE n0.key = m.rowid AND " : " WHERE ");
     type_append(compiler, &compiler->where, 0);
     if (!compiler->query->where)
         return 0;

@@ -25,6 +25,8 @@ struct compiler {
     const char *match; /* of CONTAINS */
     size_t match_at;   /* number of its bound value */
     bool scored;
+    bool latest;  /* of documents their latest version alone, which a row of `node` names */
+    bool streams; /* FROM begins with the full-text index as `m`: its order is the answer's */
 };
 enum { BOUNDS_MAX = QUERY_LITERALS_MAX + 64, PATTERN_SIZE_MAX = 1024 };
 
