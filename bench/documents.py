@@ -380,8 +380,9 @@ def measure_search(server, options, folder):
             clients = "one client" if long else f"{CONNECTIONS} clients"
             rows[f"{name}, {clients}"] = measure(server, Request("GET", paths, long=long), folder,
                                                  options.seconds, "s")
-    rows["memory"] = {"kib": sum(sum(machine.memory_of(pid)) for pid in
-                                 machine.descendants(server.processes[0].pid))}
+    pids = machine.descendants(server.processes[0].pid)
+    rows["memory"] = {"kib": sum(sum(machine.memory_of(pid)) for pid in pids),
+                      "programs_kib": sum(machine.shared_of(pid) for pid in pids)}
     return rows
 
 
@@ -422,8 +423,9 @@ def report_text(results, options):
                       for name, row in rows.items() if "rate" in row]
         lines += ["", "Clients ask without a pause. Goal: p99 under 20 ms. Memory of the server after "
                   "it: " +
-                  ", ".join(f"({letter}) {rows['memory']['kib'] / 1024:.1f} MiB"
-                            for letter, rows in results["search"].items()) + ".", ""]
+                  ", ".join(f"({letter}) {rows['memory']['kib'] / 1024:.1f} MiB, of it "
+                            f"{rows['memory']['programs_kib'] / 1024:.1f} of programs, which "
+                            "further servers share" for letter, rows in results["search"].items()) + ".", ""]
     return "\n".join(lines) + "\n"
 
 

@@ -610,8 +610,8 @@ void store_rest(struct store *store)
 {
     if (store->in_transaction)
         return;
-    if (search_pending(store) && store_step_begin(store) == 0) {
-        int r = store_step_end(store, search_settle(store));
+    if (search_pending(store)) {
+        int r = search_settle_all(store);
         if (store_commit(store) < 0 || r < 0)
             return; /* the next search tries again */
     }

@@ -237,12 +237,7 @@ int extract_update(struct store *store, const struct node *node)
 
 int document_text(struct store *store, const struct node *node, struct buf *out)
 {
-    int r = 0;
-    if (node->key > store->indexed) {
-        r = store_step_begin(store);
-        if (r == 0)
-            r = store_step_end(store, search_settle(store));
-    }
+    int r = node->key > store->indexed ? search_settle_all(store) : 0;
     if (r == 0)
         r = extract_get(store, node->key, out);
     return r < 0 ? r : out->size > 0 ? 0 : -ENOENT;

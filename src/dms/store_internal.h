@@ -127,9 +127,11 @@ void audit_ended(struct store *store, bool committed); /* the transaction */
 
 void node_read(sqlite3_stmt *stmt, struct arena *arena, struct node *ret);
 /* The index takes in new nodes late and many at once, which costs a fraction of one by one: before
- * a search, at rest, and every SEARCH_PENDING_MAX nodes. Until then these do nothing for them. */
-#define SEARCH_PENDING_MAX 1000
-must_check int search_settle(struct store *store); /* within a step */
+ * a search, at rest, and every SEARCH_PENDING_MAX nodes: of more, SQLite keeps more pages in memory to
+ * undo a step with (6 MiB for 1,000). Until then these do nothing for them. */
+#define SEARCH_PENDING_MAX 150
+must_check int search_settle(struct store *store);     /* of so many, within a step */
+must_check int search_settle_all(struct store *store); /* outside of one */
 static inline bool search_pending(const struct store *store)
 {
     return store->indexed + 1 < store->node_next;

@@ -75,8 +75,8 @@ int node_search(struct store *store, const char *words, const char *property, co
                         : property ? STMT_NODE_BOTH
                                    : STMT_NODE_WORDS;
     int r = words ? match_text(words, &match) : 0;
-    if (r == 0 && words && search_pending(store) && (r = store_step_begin(store)) == 0)
-        r = store_step_end(store, search_settle(store));
+    if (r == 0 && words)
+        r = search_settle_all(store);
     const char *text = r == 0 ? buf_text(&match) : NULL;
     limit = limited(limit);
     if (!text)

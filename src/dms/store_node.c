@@ -182,11 +182,15 @@ int search_remove(struct store *store, const struct node *node)
 int search_settle(struct store *store)
 {
     struct arena arena = {0};
-    sqlite3_stmt *stmt = store_query(store, STMT_SEARCH_PENDING, "i", store->indexed);
-    int r = stmt ? 0 : -EIO;
+    sqlite3_stmt *stmt =
+        store_query(store, STMT_SEARCH_PENDING, "ii", store->indexed, (int64_t)SEARCH_PENDING_MAX);
+    int r = stmt ? 0 : -EIO, count = 0;
+    int64_t last = store->node_next - 1;
     while (r == 0 && (r = store_step(store, stmt)) == 1) {
         struct node node = {0};
         node_read(stmt, &arena, &node);
+        if (++count == SEARCH_PENDING_MAX)
+            last = node.key;
         r = node.name ? extract_update(store, &node) : -ENOMEM;
         if (r == 0 && node.kind != NODE_RELATIONSHIP)
             r = search_run(store, STMT_SEARCH_ADD, &node);
@@ -195,9 +199,17 @@ int search_settle(struct store *store)
     stmt_done(stmt);
     arena_done(&arena);
     if (r == 0)
-        r = number_store(store, "indexed", store->node_next - 1);
+        r = number_store(store, "indexed", last);
     if (r == 0)
-        store->indexed = store->node_next - 1;
+        store->indexed = last;
+    return r;
+}
+
+int search_settle_all(struct store *store)
+{
+    int r = 0;
+    while (r == 0 && search_pending(store) && (r = store_step_begin(store)) == 0)
+        r = store_step_end(store, search_settle(store));
     return r;
 }
 

@@ -99,7 +99,7 @@
     S(PROPERTY_LIST, "SELECT name, value FROM property WHERE node = ?1 ORDER BY name")             \
     S(PROPERTY_CLEAR, "DELETE FROM property WHERE node = ?1")                                      \
     S(PROPERTY_ADD, "INSERT INTO property(node, name, value) VALUES(?1, ?2, ?3)")                  \
-    S(SEARCH_PENDING, "SELECT " NODE_COLUMNS " FROM node WHERE key > ?1 ORDER BY key")             \
+    S(SEARCH_PENDING, "SELECT " NODE_COLUMNS " FROM node WHERE key > ?1 ORDER BY key LIMIT ?2")    \
     S(SEARCH_ADD, "INSERT INTO search(rowid, name, properties, content) "                          \
                   "VALUES(?1, ?2, ?3, ?4)")                                                        \
     S(SEARCH_REMOVE, "INSERT INTO search(search, rowid, name, properties, content) "               \

@@ -329,11 +329,7 @@ static int rows_run(struct compiler *compiler, const struct selection *selection
 /* The full-text index takes in what is new before it is asked. */
 int index_settle(struct cmis_call *cmis)
 {
-    if (!search_pending(cmis->store))
-        return 0;
-    int r = store_step_begin(cmis->store);
-    if (r == 0)
-        r = store_step_end(cmis->store, search_settle(cmis->store));
+    int r = search_settle_all(cmis->store);
     return r < 0 ? cmis_fail_errno(cmis, r) : 0;
 }
 

@@ -129,6 +129,33 @@ TEST(a_store_of_version_1_keeps_all_it_has)
     database_remove();
 }
 
+/* More than one step takes in. */
+TEST(all_of_a_store_of_version_1_is_indexed_anew)
+{
+    static const char more[] =
+        "WITH RECURSIVE n(i) AS (SELECT 10 UNION ALL SELECT i + 1 FROM n WHERE i < 509) "
+        "INSERT INTO node SELECT i, 2, 1, 'heron ' || (1000 + i), 1, 5, 5, 'ada', 'ada', 0, 0, 0, "
+        "0, 0, 0, "
+        "NULL FROM n;";
+    struct store *store;
+    struct error e = {0};
+    sqlite3 *db;
+    database_make(version_1);
+    REQUIRE(sqlite3_open(file, &db) == SQLITE_OK);
+    REQUIRE(sqlite3_exec(db, more, NULL, NULL, NULL) == SQLITE_OK);
+    REQUIRE(sqlite3_close(db) == SQLITE_OK);
+    REQUIRE(store_open(directory, &store, &e) == 0);
+    for (int64_t key = 10; key < 510; key++) {
+        char name[32];
+        snprintf(name, sizeof name, "heron %d", 1000 + (int)key);
+        CHECK_EQ(found(store, name), key);
+    }
+    CHECK_EQ(found(store, "walrus blue"), 3);
+    CHECK_EQ(store_commit(store), 0);
+    store_close(store);
+    database_remove();
+}
+
 TEST(a_store_of_a_later_version_is_refused_and_left_alone)
 {
     struct store *store;
