@@ -383,7 +383,28 @@ def measure_search(server, options, folder):
     pids = machine.descendants(server.processes[0].pid)
     rows["memory"] = {"kib": sum(sum(machine.memory_of(pid)) for pid in pids),
                       "programs_kib": sum(machine.shared_of(pid) for pid in pids)}
+    rows["start"] = {"ms": machine.median([start_once(server) for _ in range(9)])}
     return rows
+
+
+def start_once(server):
+    """Milliseconds from starting the program on the store it has until a page is answered."""
+    server.stop()
+    server.processes.clear()
+    begin = time.perf_counter()
+    server.start()
+    while True:
+        client = Client(server)
+        try:
+            client.connection = client.connect()
+            client.connection.request("GET", "/plain.html")
+            client.connection.getresponse().read(1)
+            return (time.perf_counter() - begin) * 1000
+        except OSError:
+            if server.processes[0].poll() is not None:
+                raise
+        finally:
+            client.connection.close()
 
 
 # --- report -------------------------------------------------------------------------------------
@@ -425,7 +446,10 @@ def report_text(results, options):
                   "it: " +
                   ", ".join(f"({letter}) {rows['memory']['kib'] / 1024:.1f} MiB, of it "
                             f"{rows['memory']['programs_kib'] / 1024:.1f} of programs, which "
-                            "further servers share" for letter, rows in results["search"].items()) + ".", ""]
+                            "further servers share" for letter, rows in results["search"].items()) + ".", "",
+                  "From starting the program to the first byte of a page, that store opened: " +
+                  ", ".join(f"({letter}) {rows['start']['ms']:.0f} ms"
+                            for letter, rows in results["search"].items()) + ". Goal: under 50 ms.", ""]
     return "\n".join(lines) + "\n"
 
 
