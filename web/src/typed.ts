@@ -21,6 +21,7 @@ export interface PropertyDefinition {
   cardinality: "single" | "multi";
   updatability: string;
   required: boolean;
+  inherited?: boolean;
   openChoice?: boolean;
   choice?: Choice[];
   minValue?: number;
@@ -33,7 +34,8 @@ export interface TypeDefinition {
   description?: string;
   baseId: string;
   parentId: string;
-  typeMutability?: { delete: boolean };
+  creatable: boolean;
+  typeMutability?: { update: boolean; delete: boolean };
   propertyDefinitions: Record<string, PropertyDefinition>;
 }
 interface Tree {
@@ -60,6 +62,7 @@ export function typeOf(id: string, signal?: AbortSignal): Promise<TypeDefinition
   return ask("typeDefinition", { typeId: id }, signal);
 }
 export const typeCreate = (type: object) => act("createType", { type: JSON.stringify(type) }, undefined, REPOSITORY);
+export const typeChange = (type: object) => act("updateType", { type: JSON.stringify(type) }, undefined, REPOSITORY);
 export const typeDelete = (id: string) => act("deleteType", { typeId: id }, undefined, REPOSITORY);
 
 /** What people see and set: not what the system keeps. */

@@ -64,3 +64,68 @@ for (const [size, options] of Object.entries(SIZES))
     await dialog(page).getByRole("button", { name: "Remove" }).click();
     await message(page, `${name} removed`).waitFor();
   }, options);
+
+for (const [size, options] of Object.entries(SIZES))
+  journey(`a type changes, and documents are uploaded with it, at ${size} size`, async (page) => {
+    const name = `Contract ${size}`;
+    const id = `own:contract-${size}`;
+    await page.goto(`${base}/app/types`);
+    await button(page, "Add type").click();
+    await dialog(page).getByLabel("Name").first().fill(name);
+    await dialog(page).getByLabel("Use").selectOption("cmis:document");
+    const property = (number) => dialog(page).getByRole("group", { name: `Property ${number}` });
+    await property(1).getByLabel("Name").fill("Partner");
+    await property(1).getByLabel("required").check();
+    await button(page, "Add property").click();
+    await property(2).getByLabel("Name").fill("State");
+    await property(2).getByLabel("Choices").fill("open");
+    await button(page, "Create").click();
+    await page.getByRole("heading", { name }).waitFor();
+
+    await button(page, `Change ${name}`).click();
+    await dialog(page).getByRole("group", { name: "Partner" }).getByLabel("Name").fill("Other side");
+    await dialog(page).getByRole("group", { name: "State" }).getByLabel("More choices").fill("signed");
+    await button(page, "Add property").click();
+    equal(await property(1).getByLabel("required").count(), 0, "what is new cannot be required");
+    await property(1).getByLabel("Name").fill("Worth");
+    await property(1).getByLabel("Kind").selectOption("decimal");
+    await button(page, "Save").click();
+    await message(page, `${name} changed`).waitFor();
+    const card = page.locator("section.card", { has: page.getByRole("heading", { name }) });
+    equal(await card.locator("strong").allTextContents(), ["Other side", "State", "Worth"], "names and what is new");
+
+    await page.goto(`${base}/app/files`);
+    await button(page, "More ways to upload").click();
+    await page.getByRole("menuitem", { name: "Upload with a type" }).click();
+    const file = `contract ${size}.txt`;
+    await dialog(page).getByLabel("File").setInputFiles({ name: file, mimeType: "text/plain", buffer: Buffer.from("words") });
+    await dialog(page).getByLabel("Type").selectOption(id);
+    await dialog(page).getByRole("button", { name: "Upload" }).click();
+    const partner = dialog(page).getByLabel("Other side (required)");
+    equal(await partner.evaluate((it) => it.validity.valueMissing), true, "the other side is asked for");
+    await partner.fill("Ada & Co");
+    await dialog(page).getByLabel("State").selectOption("signed");
+    await dialog(page).getByLabel("Worth").fill("12.5");
+    await dialog(page).getByRole("button", { name: "Upload" }).click();
+    await message(page, `${file} uploaded`).waitFor();
+    const query = `SELECT * FROM ${id} WHERE cmis:name = '${file}'`;
+    const found = (await ask(page, "GET", `/cmis/browser/coffer?succinct=true&cmisselector=query&q=${encodeURIComponent(query)}`)).json.results;
+    equal(found.length, 1, "one document");
+    const values = found[0].succinctProperties;
+    equal([values[`${id}-partner`], values[`${id}-state`], values[`${id}-worth`], values["cmis:contentStreamLength"]],
+      ["Ada & Co", "signed", 12.5, 5], "what CMIS says");
+    await button(page, "More ways to upload").click();
+    await page.getByRole("menuitem", { name: "Upload with a type" }).click();
+    await dialog(page).getByLabel("File").setInputFiles({ name: file, mimeType: "text/plain", buffer: Buffer.from("x") });
+    await dialog(page).getByLabel("Type").selectOption(id);
+    await dialog(page).getByLabel("Other side (required)").fill("Grace");
+    await dialog(page).getByRole("button", { name: "Upload" }).click();
+    await dialog(page).getByRole("alert").filter({ hasText: /\w/ }).waitFor(); // the name is taken
+    await page.keyboard.press("Escape");
+    await ask(page, "DELETE", `/api/documents/${values["cmis:versionSeriesId"]}`);
+    await ask(page, "DELETE", `/api/trash/${values["cmis:versionSeriesId"]}`);
+    await page.goto(`${base}/app/types`);
+    await button(page, `Remove ${name}`).click();
+    await dialog(page).getByRole("button", { name: "Remove" }).click();
+    await message(page, `${name} removed`).waitFor();
+  }, options);

@@ -130,7 +130,7 @@ function TypedForm(p: { node: Node; facts: Facts; given: string[]; close: () => 
 }
 
 /** One property: a line for each value, or boxes to check where there are only some. */
-function Editor(p: { definition: PropertyDefinition; texts: string[]; set: (texts: string[]) => void }) {
+export function Editor(p: { definition: PropertyDefinition; texts: string[]; set: (texts: string[]) => void }) {
   const { definition: one, texts, set } = p;
   const multi = one.cardinality === "multi";
   const choices = choicesOf(one.choice);

@@ -4,9 +4,10 @@ import { useEffect, useRef, useState } from "preact/hooks";
 import { copyAsk, favourite, folderAsk, menuOf, move, moveAsk, renameAsk, trash } from "../actions";
 import { get, type Node, type Page } from "../api";
 import { t } from "../i18n";
-import { Empty, Failed, Icon, Loading } from "../parts/basic";
+import { Empty, Failed, Icon, IconButton, Loading } from "../parts/basic";
 import { Crumbs } from "../parts/crumbs";
 import { Items, sorted, type Sort } from "../parts/items";
+import { openMenu, toast } from "../parts/overlay";
 import { Toolbar } from "../parts/toolbar";
 import { folderHref, go } from "../router";
 import { changes, remembered } from "../state";
@@ -18,6 +19,15 @@ const sort = remembered<Sort>("sort", { key: "name", down: false }, (v): v is So
 });
 
 const PAGE = 500;
+
+/** Its code is fetched when it is first asked for. */
+async function typedAsk(folder: string) {
+  try {
+    (await import("../parts/newtyped")).newTypedAsk(folder);
+  } catch {
+    toast(t("problem.offline"));
+  }
+}
 
 /** A folder's children, page by page; read anew when something changed. */
 function useChildren(id: string) {
@@ -127,6 +137,10 @@ export function Browse({ id }: { id: string }) {
           <Icon name="folder" />
           {t("upload.folder")}
         </button>
+        <IconButton icon="more" label={t("upload.more")} popup="menu" onClick={(event) => openMenu(t("upload.more"), [
+          { icon: "folder", label: t("upload.folder"), run: () => pickFolder(id) },
+          { icon: "tag", label: t("upload.typed"), run: () => void typedAsk(id) },
+        ], event.currentTarget as Element)} />
       </Toolbar>
       <div class="scroll" data-scroller>
         {children.error && !children.nodes ? (

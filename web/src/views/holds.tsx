@@ -1,39 +1,24 @@
 // SPDX-License-Identifier: Apache-2.0
 // Legal holds: begun by one administrator, ended by two.
-import { useEffect, useState } from "preact/hooks";
+import { useState } from "preact/hooks";
 import { all, post, remove } from "../api";
 import { dateTime, t } from "../i18n";
-import { Empty, Failed, FormError, Icon, Loading, useLoaded } from "../parts/basic";
-import { askSure, Dialog, show } from "../parts/overlay";
+import { AdminPage } from "../parts/admin";
+import { Empty, FormError } from "../parts/basic";
+import { askSure, Dialog } from "../parts/overlay";
 import type { Hold } from "../parts/keeping";
-import { changed, changes, session } from "../state";
+import { changed } from "../state";
 
 export function Holds() {
-  const who = session.use();
-  const change = changes.use();
-  const admin = who.state === "in" && who.admin;
-  const list = useLoaded(() => all<Hold>("/api/holds"), [change]);
-  useEffect(() => {
-    document.title = `${t("nav.holds")} · Coffer`;
-  }, []);
-  if (!admin) return <Empty main icon="lock" title={t("problem.admins-only")} />;
-  if (!list.value) return list.error ? <Failed main error={list.error} again={list.again} /> : <Loading />;
   return (
-    <div class="view scroll page-view">
-      <div class="row">
-        <h1 class="grow">{t("nav.holds")}</h1>
-        <button type="button" class="button primary" onClick={() => show((close) => <HoldDialog close={close} />)}>
-          <Icon name="plus" />
-          {t("holds.add")}
-        </button>
-      </div>
-      <p class="muted">{t("holds.help")}</p>
-      {list.value.length === 0 ? <Empty icon="lock" title={t("holds.none")} /> : (
+    <AdminPage title="nav.holds" help="holds.help" add="holds.add" load={() => all<Hold>("/api/holds")}
+      dialog={(close) => <HoldDialog close={close} />}>
+      {(list, me) => list.length === 0 ? <Empty icon="lock" title={t("holds.none")} /> : (
         <ul class="form">
-          {list.value.map((hold) => <HoldCard key={hold.id} hold={hold} me={who.name} />)}
+          {list.map((hold) => <HoldCard key={hold.id} hold={hold} me={me} />)}
         </ul>
       )}
-    </div>
+    </AdminPage>
   );
 }
 
