@@ -52,6 +52,7 @@ add 'Documents' python3 bench/documents.py "$build" --rounds "${BENCH_ROUNDS:-4}
 add 'Starting a document server' python3 bench/tenants.py "$build" \
     --json "$build/bench-tenants.json"
 add 'Starting a program' python3 bench/start.py "$build" --json "$build/bench-start.json"
+add 'Fail-over of the key broker' python3 bench/failover.py "$build" --rounds "${BENCH_ROUNDS:-4}"
 add 'TLS' python3 bench/tls.py "$build" --rounds "${BENCH_ROUNDS:-4}" \
     --seconds "${BENCH_SECONDS:-2}" --json "$build/bench-tls.json"
 # shellcheck disable=SC2317 # called by add
