@@ -35,6 +35,9 @@ int call_put_state(struct kbs_call *call, const char *key)
     uint8_t bytes[80], signature[P256_SIGNATURE_SIZE];
     json_t *out = json_object();
     int r = store_commits(call->kbs->store, &head.commits);
+    /* The answer leaves after the commit of what has been changed until now. */
+    if (r == 0 && store_changed(call->kbs->store))
+        head.commits++;
     if (r == 0)
         r = store_audit_last(call->kbs->store, &head.sequence, head.hash);
     if (r == 0)

@@ -346,17 +346,25 @@ static bool answers_locked(const char *path)
     return strcmp(path, "/v1/info") == 0 || strcmp(path, "/v1/unlock") == 0;
 }
 
+static int handler_run(struct kbs_call *call)
+{
+    for (size_t i = 0; i < ARRAY_COUNT(routes); i++)
+        if (strcmp(routes[i].path, call->path) == 0)
+            return routes[i].fn(call);
+    return call_refuse(call, REFUSAL_REQUEST, "path", NULL, call->path);
+}
+
 static int route(struct kbs_call *call)
 {
     if (call->kbs->locked && !answers_locked(call->path))
         return call_refuse(call, REFUSAL_LOCKED, "freshness", NULL, NULL);
     int r = call_witness(call);
-    if (r < 0)
-        return r;
-    for (size_t i = 0; i < ARRAY_COUNT(routes); i++)
-        if (strcmp(routes[i].path, call->path) == 0)
-            return routes[i].fn(call);
-    return call_refuse(call, REFUSAL_REQUEST, "path", NULL, call->path);
+    if (r == 0)
+        r = handler_run(call);
+    /* Whoever asks is told how new the state is that it has been answered from. */
+    if (r == 0 && json_is_true(json_object_get(call->in, "state")))
+        r = call_put_state(call, "state");
+    return r;
 }
 
 void kbs_call_finish(struct kbs_call *call, int r)

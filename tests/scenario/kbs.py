@@ -439,6 +439,31 @@ def kill_and_restart_loses_nothing_that_was_acknowledged(s):
 
 
 @tap.test
+def an_older_disk_of_the_key_broker_is_found_out_by_a_program_that_runs(s):
+    state, older, newer = (s.directory + "/state" + end for end in ("", ".older", ".newer"))
+    probe = Probe(s, s.program)
+    sequence = int(probe.open()[1][1])
+    tap.equal(probe.ask(f"report {sequence + 1}"), "report 0 ")
+    s.kill()
+    shutil.copytree(state, older)
+    s.start()
+    tap.equal(probe.ask(f"report {sequence + 2}"), "report 0 ")
+    s.kill()
+    os.rename(state, newer)
+    os.rename(older, state)
+    s.start()
+    tap.true(probe.ask(f"report {sequence + 3}").startswith("report -11"), "no answer that counts")
+    tap.true("STATE_OLD" in s.logs(), s.logs()[-1000:])
+    s.kill()
+    shutil.rmtree(state)
+    os.rename(newer, state)
+    s.start()
+    tap.equal(probe.ask(f"report {sequence + 3}"), "report 0 ")
+    tap.equal(probe.ask(f"close {sequence + 3}"), "close 0 ")
+    probe.end()
+
+
+@tap.test
 def a_key_broker_that_is_away_is_waited_for(s):
     probe = Probe(s, s.program)
     tap.equal(probe.open()[0], "open 0 ")

@@ -20,7 +20,14 @@
 #include <sys/time.h>
 #include <time.h>
 
-enum { TIMEOUT_S = 5, ANSWER_STATUS_SESSION = 403, ANSWER_STATUS_LIMIT = 429 };
+enum {
+    TIMEOUT_S = 5,
+    ANSWER_STATUS_SESSION = 403,
+    ANSWER_STATUS_LIMIT = 429,
+    ANSWER_STATUS_OK = 200
+};
+/* How old what we know of the key broker's state may grow while we speak to it. */
+enum { WITNESS_SIZE_MAX = 512, WITNESS_NS = 1000000000 };
 
 /* One for the process, which has one key broker. */
 static struct {
@@ -32,10 +39,14 @@ static struct {
     X509 *certificate;    /* of that key, without evidence */
     struct channel *channel;
     int fd;
-    bool attested; /* the connection that is open showed evidence */
+    bool attested;  /* the connection that is open showed evidence */
+    bool witnessed; /* the key broker has been shown `witness` over it */
+    char witness
+        [WITNESS_SIZE_MAX]; /* the newest head of its state that it told us (JSON), or empty */
+    int64_t witness_ns;
 } g_link = {.fd = -1};
 
-static lock_word g_lock; /* protects: channel, fd, attested */
+static lock_word g_lock; /* protects: channel, fd, and what follows them */
 
 static ssize_t socket_read(void *ctx, void *bytes, size_t size)
 {
@@ -195,6 +206,7 @@ static int link_connect(bool attest, struct error *e)
         disconnect();
     else
         g_link.attested = attest;
+    g_link.witnessed = false;
     return r;
 }
 
@@ -221,15 +233,54 @@ static bool is_later(unsigned status)
     return status >= 500 || status == ANSWER_STATUS_LIMIT;
 }
 
+/* What a request says beside itself: the head that we have seen, once over each connection, so that a key
+ * broker with an older disk notices; and now and then the wish to be told the present one. */
+static json_t *request_extend(const json_t *request)
+{
+    const bool shows = !g_link.witnessed && g_link.witness[0];
+    json_t *whole = json_copy((json_t *)(uintptr_t)request);
+    json_t *witness = shows ? json_loads(g_link.witness, JSON_REJECT_DUPLICATES, NULL) : NULL;
+    int r = whole && (!shows || witness) ? 0 : -1;
+    if (r == 0 && witness)
+        r = json_object_set(whole, "witness", witness);
+    if (r == 0 && (!g_link.witnessed || host_monotonic_ns() - g_link.witness_ns > WITNESS_NS))
+        r = json_object_set_new(whole, "state", json_true());
+    json_decref(witness);
+    if (r == 0)
+        return whole;
+    json_decref(whole);
+    return NULL;
+}
+
+static void witness_keep(const json_t *answer)
+{
+    const json_t *state = json_object_get(answer, "state");
+    size_t size = state ? json_dumpb(state, NULL, 0, JSON_COMPACT) : 0;
+    g_link.witnessed = true;
+    if (!json_is_object(state) || size == 0 || size >= sizeof g_link.witness)
+        return;
+    (void)json_dumpb(state, g_link.witness, size, JSON_COMPACT);
+    g_link.witness[size] = '\0';
+    g_link.witness_ns = host_monotonic_ns();
+}
+
+static int request_text(const json_t *request, struct buf *ret_text)
+{
+    json_t *whole = request_extend(request);
+    size_t size = whole ? json_dumpb(whole, NULL, 0, JSON_COMPACT) : 0;
+    uint8_t *to = size > 0 ? buf_reserve(ret_text, size) : NULL;
+    if (to)
+        ret_text->size = json_dumpb(whole, (char *)to, size, JSON_COMPACT);
+    json_decref(whole);
+    return to ? 0 : -ENOMEM;
+}
+
 static int exchange(const char *path, const json_t *request, unsigned *ret_status,
                     json_t **ret_answer, struct error *e)
 {
     SCOPED(buf_done) struct buf text = {0}, body = {0};
-    size_t size = json_dumpb(request, NULL, 0, JSON_COMPACT);
-    uint8_t *to = size > 0 ? buf_reserve(&text, size) : NULL;
-    if (!to)
+    if (request_text(request, &text) < 0)
         return error_set(e, -ENOMEM, "no memory for a request");
-    text.size = json_dumpb(request, (char *)to, size, JSON_COMPACT);
     int r = channel_exchange(g_link.channel, "POST", path, buf_slice(&text), ret_status, &body, e);
     if (r < 0)
         return r;
@@ -240,6 +291,8 @@ static int exchange(const char *path, const json_t *request, unsigned *ret_statu
         /* Who has no memory for an answer sends a status alone. */
         answer = is_later(*ret_status) ? json_object() : NULL;
     }
+    if (answer && *ret_status == ANSWER_STATUS_OK)
+        witness_keep(answer);
     *ret_answer = answer;
     return answer ? 0 : error_set(e, -EBADMSG, "the key broker's answer is no JSON");
 }

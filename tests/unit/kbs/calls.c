@@ -500,6 +500,27 @@ static json_t *state_of(void)
     return state;
 }
 
+TEST(who_asks_is_told_the_state_that_his_call_leaves_behind)
+{
+    int status = 0;
+    json_t *request = provision_request("a");
+    json_object_set_new(request, "state", json_true());
+    json_t *out = call(&g_runtime, "/v1/provision", request, &status);
+    json_t *present = state_of();
+    CHECK_EQ(status, 200);
+    const json_t *told = json_object_get(out, "state");
+    CHECK(json_is_object(told));
+    /* All but the signatures, which are never the same twice. */
+    CHECK(json_equal(json_object_get(told, "commits"), json_object_get(present, "commits")));
+    CHECK(json_equal(json_object_get(told, "hash"), json_object_get(present, "hash")));
+    check_ok(&g_operator, "/v1/info", json_pack("{s:O}", "witness", told));
+    json_decref(out);
+    out = call(&g_operator, "/v1/tenant/list", json_object(), &status);
+    CHECK(!json_object_get(out, "state"));
+    json_decref(out);
+    json_decref(present);
+}
+
 TEST(a_locked_key_broker_releases_nothing_until_its_head_is_confirmed)
 {
     int status = 0;
