@@ -15,6 +15,7 @@
 #include <string.h>
 #include <sys/statfs.h>
 #include <sys/syscall.h>
+#include <time.h>
 
 enum {
     SLOT_COUNT = 32,
@@ -22,7 +23,9 @@ enum {
     SLOTS_AT_REST = 2,
     IDLE_USES = 256,
     NAME_SIZE = 24,
-    WRITE_OUT_MIN = 512 << 10
+    WRITE_OUT_MIN = 512 << 10,
+    LOCK_TRIES = 100,
+    LOCK_PAUSE_NS = 10000000,
 };
 
 /* An open file. A slot in use by a thread is not given to another file. */
@@ -197,7 +200,13 @@ static int dir_lock(struct volume_backend *b)
     int fd = open_high(d->dir_fd, "lock", O_RDWR | O_NOFOLLOW | O_CREAT, 0600);
     if (fd < 0)
         return fd;
+    const struct timespec pause = {.tv_nsec = LOCK_PAUSE_NS};
     int r = host_lock(fd);
+    /* A process that was killed may still be ending, or the one that serves it. */
+    for (unsigned i = 1; r == -EAGAIN && i < LOCK_TRIES; i++) {
+        (void)host_call(SYS_nanosleep, &pause, NULL);
+        r = host_lock(fd);
+    }
     if (r < 0) {
         close_high(fd);
         return r == -EAGAIN ? -EBUSY : r;
