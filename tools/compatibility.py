@@ -41,7 +41,8 @@ change it there.
 - A TLS destination by name fits every address with its port, and two names on one port must be told apart
   by address: which address is whose, DNS says, and DNS is the host's. The certificate proves the name.
 - Descriptors of files on volumes do not travel in messages (`SCM_RIGHTS`) to other processes: `EPERM`.
-- `signalfd` does not show SIGSEGV, SIGBUS, SIGTRAP and SIGSYS.
+- `signalfd` does not show SIGSEGV, SIGBUS, SIGTRAP and SIGSYS: what shows signals there is the kernel, which
+  must not hold these back. `sigwait` and its kin have them, in every thread.
 
 ## How calls are made fast
 

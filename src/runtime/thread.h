@@ -107,8 +107,11 @@ struct thread {
     bool delivering;     /* dispatch_work() lets a signal in: the guest's registers are complete */
     bool has_wait_mask;  /* the call that a signal ended waited under another mask: */
     uint64_t wait_mask;
-    bool carrying;         /* a SIGSYS is on its way that stands for what waits here */
-    uint64_t held_signals; /* signals blocked by the guest that the host does not block */
+    bool carrying;              /* a SIGSYS is on its way that stands for what waits here */
+    _Atomic uint64_t waits_for; /* signals that a call of its lets in or takes just now */
+    _Atomic uint64_t routed;    /* signals of everybody's that it was told to look for */
+    bool routes;                /* it has to tell another thread of one */
+    uint64_t held_signals;      /* signals blocked by the guest that the host does not block */
     siginfo_t held_info[THREAD_HELD_COUNT]; /* of them: see signal_held_info() */
     struct thread *next, *previous;         /* under the threads lock */
     struct creds creds;                     /* see fs_creds() */

@@ -41,6 +41,7 @@ CASES = [
     ("queued signals", guest("sig_queue"), ""),
     ("signal contexts and faults", guest("sig_context"), ""),
     ("signals by every road", guest("sig_roads"), ""),
+    ("signals to a process of several threads", guest("sig_shared"), ""),
     ("interrupted calls", guest("sig_restart"), ""),
     ("processes", guest("processes"), ""),
     ("spawned processes", guest("spawn"), ""),

@@ -143,6 +143,9 @@ static void begin_child(struct thread *t, const struct clone_request *request)
     t->clear_tid = request->flags & CLONE_CHILD_CLEARTID ? request->child_tid : 0;
     t->robust_head = 0;
     t->held_signals = 0;
+    t->routes = false;
+    atomic_store(&t->routed, 0);
+    signal_shared_forget();
     t->deferred_signal = 0;
     atomic_store(&t->work, THREAD_WORK_SIGNAL); /* pending signals stay with the parent */
     if (request->flags & CLONE_SETTLS)

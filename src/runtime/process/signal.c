@@ -188,12 +188,20 @@ int64_t sys_rt_sigaction(struct syscall_call *c)
     return c->args[2] ? guest_put(c->args[2], &old) : 0;
 }
 
+/* What was sent to the process and `wanted` has is this thread's now. */
+static void take_shared(struct thread *t, uint64_t wanted)
+{
+    atomic_thread_fence(memory_order_seq_cst); /* the mask is there to see, or the signal is */
+    signal_shared_adopt(t, wanted);
+}
+
 /* The host's mask for the guest's new one. If a signal came meanwhile that waits for the end of the
  * call, the mask is opened there. */
 static void host_mask_set(struct thread *t)
 {
     const uint64_t mask = t->signal_mask & ~(SIGNALS_OURS | SIGNALS_UNBLOCKABLE);
     (void)rt_block(SYS_rt_sigprocmask, SIG_SETMASK, &mask, 0, 8);
+    take_shared(t, ~t->signal_mask);
     if (t->held_signals & ~t->signal_mask)
         signal_open_on_exit(t);
 }
@@ -234,12 +242,16 @@ int64_t sys_rt_sigsuspend(struct syscall_call *c)
         return -EINVAL;
     if (guest_get(&mask, c->args[0]) < 0)
         return -EFAULT;
-    if (c->thread->held_signals & ~mask) {
+    atomic_store(&c->thread->waits_for, ~mask & SIGNALS_OURS);
+    take_shared(c->thread, ~mask);
+    int64_t r = -EINTR;
+    const uint64_t host = mask & ~(SIGNALS_OURS | SIGNALS_UNBLOCKABLE);
+    if (c->thread->held_signals & ~mask)
         signal_open_on_exit(c->thread);
-        return -EINTR;
-    }
-    mask &= ~(SIGNALS_OURS | SIGNALS_UNBLOCKABLE);
-    return rt_block(SYS_rt_sigsuspend, &mask, 8);
+    else
+        r = rt_block(SYS_rt_sigsuspend, &host, 8);
+    atomic_store(&c->thread->waits_for, 0);
+    return r;
 }
 
 /* Where the mask is that a call waits under; 0: it has none. */
@@ -262,7 +274,10 @@ static uint64_t wait_mask_place(const struct syscall_call *c)
 bool signal_ends_wait(const struct syscall_call *c)
 {
     uint64_t mask, at = wait_mask_place(c);
-    if (at == 0 || guest_get(&mask, at) < 0 || !(c->thread->held_signals & ~mask))
+    if (at == 0 || guest_get(&mask, at) < 0)
+        return false;
+    take_shared(c->thread, ~mask);
+    if (!(c->thread->held_signals & ~mask))
         return false;
     signal_open_on_exit(c->thread);
     return true;
@@ -274,7 +289,7 @@ int64_t sys_rt_sigpending(struct syscall_call *c)
     if (c->args[1] > 8)
         return -EINVAL;
     int64_t r = host_call(SYS_rt_sigpending, &set, 8);
-    set |= c->thread->held_signals;
+    set |= c->thread->held_signals | signal_shared_pending();
     return r < 0 ? r : guest_write(c->args[0], &set, c->args[1]);
 }
 
@@ -298,14 +313,19 @@ int64_t sys_rt_sigtimedwait(struct syscall_call *c)
         return -EINVAL;
     if (guest_get(&set, c->args[0]) < 0)
         return -EFAULT;
+    atomic_store(&c->thread->waits_for, set & SIGNALS_OURS);
+    take_shared(c->thread, set & SIGNALS_OURS);
     int64_t r = take_held(c->thread, set, c->args[1]);
-    if (r != 0)
-        return r;
-    r = sys_pass(c);
-    if (!rt_was_interrupted(r))
-        return r;
-    int64_t held = take_held(c->thread, set, c->args[1]);
-    return held != 0 ? held : r;
+    while (r == 0) {
+        r = sys_pass(c);
+        bool looks = r > 0 && r <= SIGNAL_COUNT && signal_was_routed(c->thread, (int)r);
+        if (looks)
+            take_shared(c->thread, SIGNAL_BIT(r));
+        int64_t held = looks || rt_was_interrupted(r) ? take_held(c->thread, set, c->args[1]) : 0;
+        r = looks || held != 0 ? held : r; /* 0: another thread has it */
+    }
+    atomic_store(&c->thread->waits_for, 0);
+    return r;
 }
 
 /* Is the guest on its alternate stack? One that disarms itself is never in use. */
@@ -397,6 +417,7 @@ int64_t sys_rt_sigreturn(struct syscall_call *c)
         return 0;
     }
     atomic_fetch_and(&t->work, ~(uint32_t)THREAD_WORK_SIGNAL);
+    take_shared(t, ~t->signal_mask);
     if (t->deferred_signal != 0 || (t->held_signals & ~t->signal_mask)) {
         t->carrying = true; /* comes when the host's sigreturn opens the mask */
         (void)host_call(SYS_tgkill, t->process->pid, t->tid, SIGSYS);

@@ -76,10 +76,27 @@ void signal_actions_reset(struct signal_actions *actions);
 void signal_reset_for_exec(struct thread *t);
 
 /* Where a thread keeps what came with one of SIGNALS_OURS that the guest blocks. */
+static inline unsigned signal_held_index(int signal)
+{
+    return signal == SIGSYS ? 0 : signal == SIGSEGV ? 1 : signal == SIGBUS ? 2 : 3;
+}
 static inline siginfo_t *signal_held_info(struct thread *t, int signal)
 {
-    return &t->held_info[signal == SIGSYS ? 0 : signal == SIGSEGV ? 1 : signal == SIGBUS ? 2 : 3];
+    return &t->held_info[signal_held_index(signal)];
 }
+
+/* Those of SIGNALS_OURS that were sent to the process while the thread that they came to blocks them. Whoever
+ * unblocks one, or waits for it, has it: any thread but a child of vfork()'s. */
+bool signal_shared_any(void);
+uint64_t signal_shared_pending(void);
+/* One of `wanted` that waits, or 0. Safe in handlers. */
+int signal_shared_take(uint64_t wanted, siginfo_t *ret_info);
+/* What waits of `wanted` is the calling thread's now, among what it holds. */
+void signal_shared_adopt(struct thread *t, uint64_t wanted);
+/* Did `signal` come only to have this thread look for it there? Says so once. */
+bool signal_was_routed(struct thread *t, int signal);
+/* In a child of fork(). */
+void signal_shared_forget(void);
 
 /* Host mask of the calling thread. */
 void signal_block_all(void);

@@ -4,12 +4,14 @@
  * thread-local state. What they find through GS is the interrupted thread's own. */
 #include "platform/linux/linux.h"
 #include "runtime/guest_copy.h"
+#include "runtime/process/process.h"
 #include "runtime/process/signal.h"
 #include "runtime/syscall/entry.h"
 #include "runtime/syscall/sites.h"
 
 #include <errno.h>
 #include <linux/audit.h>
+#include <linux/futex.h>
 #include <stdalign.h>
 #include <string.h>
 #include <sys/syscall.h>
@@ -169,9 +171,122 @@ static int frame_make(struct thread *t, int signal, const siginfo_t *info, struc
     return 0;
 }
 
+static struct {
+    _Atomic uint64_t taken; /* bits whose info is in use */
+    _Atomic uint64_t there; /* of those that wait */
+    siginfo_t info[THREAD_HELD_COUNT];
+} g_shared;
+
+bool signal_shared_any(void)
+{
+    return atomic_load(&g_shared.there) != 0;
+}
+
+uint64_t signal_shared_pending(void)
+{
+    return thread_self()->process->vfork_child ? 0 : atomic_load(&g_shared.there);
+}
+
+void signal_shared_forget(void)
+{
+    atomic_store(&g_shared.there, 0);
+    atomic_store(&g_shared.taken, 0);
+}
+
+/* Like the kernel, keeps one of each. */
+static void shared_add(int signal, const siginfo_t *info)
+{
+    if (atomic_fetch_or(&g_shared.taken, SIGNAL_BIT(signal)) & SIGNAL_BIT(signal))
+        return;
+    g_shared.info[signal_held_index(signal)] = *info;
+    atomic_fetch_or(&g_shared.there, SIGNAL_BIT(signal));
+    g_dispatch_slow = true;
+}
+
+int signal_shared_take(uint64_t wanted, siginfo_t *ret_info)
+{
+    uint64_t ready;
+    if (thread_self()->process->vfork_child)
+        return 0;
+    while ((ready = atomic_load(&g_shared.there) & wanted) != 0) {
+        int signal = __builtin_ctzll(ready) + 1;
+        if (!(atomic_fetch_and(&g_shared.there, ~SIGNAL_BIT(signal)) & SIGNAL_BIT(signal)))
+            continue;
+        *ret_info = g_shared.info[signal_held_index(signal)];
+        atomic_fetch_and(&g_shared.taken, ~SIGNAL_BIT(signal));
+        return signal;
+    }
+    return 0;
+}
+
+void signal_shared_adopt(struct thread *t, uint64_t wanted)
+{
+    siginfo_t info;
+    int signal;
+    while (signal_shared_any() &&
+           (signal = signal_shared_take(wanted & ~t->held_signals, &info)) > 0) {
+        *signal_held_info(t, signal) = info;
+        t->held_signals |= SIGNAL_BIT(signal);
+    }
+}
+
+/* Has a thread look that waits for it, or else one that does not block it. False: there is none. */
+static bool shared_show(const struct thread *from, int signal, bool waits)
+{
+    const uint64_t bit = SIGNAL_BIT(signal);
+    for (struct thread *t = g_threads; t; t = t->next) {
+        uint64_t wants =
+            waits ? atomic_load(&t->waits_for) : ~*(volatile uint64_t *)&t->signal_mask;
+        if (!(wants & bit) || atomic_load(&t->parked))
+            continue;
+        atomic_fetch_or(&t->routed, bit);
+        if (call(SYS_tgkill, from->process->pid, t->tid, signal, 0) == 0)
+            return true;
+    }
+    return false;
+}
+
+/* Not inside the runtime: this thread may hold the lock. */
+static void shared_route(struct thread *t)
+{
+    t->routes = false;
+    if (!signal_shared_any() || t->process->vfork_child)
+        return;
+    int free = 0;
+    while (!atomic_compare_exchange_strong(&g_threads_lock, &free, 1)) {
+        free = 0;
+        (void)call(SYS_sched_yield, 0, 0, 0, 0);
+    }
+    for (uint64_t rest = atomic_load(&g_shared.there); rest != 0; rest &= rest - 1) {
+        int signal = __builtin_ctzll(rest) + 1;
+        if (!shared_show(t, signal, true))
+            (void)shared_show(t, signal, false);
+    }
+    if (atomic_exchange(&g_threads_lock, 0) == 2)
+        (void)call(SYS_futex, (long)&g_threads_lock, FUTEX_WAKE, 1, 0);
+}
+
+bool signal_was_routed(struct thread *t, int signal)
+{
+    const uint64_t bit = SIGNAL_BIT(signal);
+    return (atomic_load(&t->routed) & bit) && (atomic_fetch_and(&t->routed, ~bit) & bit);
+}
+
+/* Was it sent to the process, not to this thread? */
+static bool is_everybodys(const struct thread *t, const siginfo_t *info)
+{
+    return info->si_code <= 0 && info->si_code != SI_TKILL && !t->process->vfork_child;
+}
+
 /* One of ours that the guest blocks: the host could not hold it back. Like the kernel, keeps one. */
 static void hold(struct thread *t, int signal, const siginfo_t *info)
 {
+    bool blocked = t->signal_mask & SIGNAL_BIT(signal);
+    if (blocked && !(atomic_load(&t->waits_for) & SIGNAL_BIT(signal)) && is_everybodys(t, info)) {
+        shared_add(signal, info);
+        t->routes = true;
+        return;
+    }
     if (!(t->held_signals & SIGNAL_BIT(signal)))
         *signal_held_info(t, signal) = *info;
     t->held_signals |= SIGNAL_BIT(signal);
@@ -423,6 +538,12 @@ void signal_host_handler(int signal, siginfo_t *info, void *context)
     struct thread *t = thread_self();
     struct ucontext *uc = context;
     uint64_t *g = (uint64_t *)&uc->uc_mcontext;
+    siginfo_t shared;
+    if (info->si_code == SI_TKILL && signal_was_routed(t, signal)) {
+        if (signal_shared_take(SIGNAL_BIT(signal), &shared) == 0)
+            return; /* another thread has it */
+        info = &shared;
+    }
     bool fault = info->si_code > 0 &&
                  (SIGNAL_BIT(signal) & (SIGNALS_OURS | SIGNAL_BIT(SIGILL) | SIGNAL_BIT(SIGFPE)));
     if (signal == SIGTRAP && sites_breakpoint(g[IP] - 1)) {
@@ -443,6 +564,8 @@ void signal_host_handler(int signal, siginfo_t *info, void *context)
     deliver(t, signal, info, uc, false);
     deliver_held(t, uc);
     t->has_wait_mask = false;
+    if (t->routes)
+        shared_route(t);
 }
 
 /* The SIGSYS that dispatch_work() or sigreturn sent for what waits. */
@@ -452,6 +575,9 @@ static void on_carrier(struct thread *t, int signal, const siginfo_t *info, stru
     t->carrying = false;
     if (info->si_code != SI_TKILL || info->si_pid != t->process->pid)
         hold(t, signal, info); /* somebody else's, which came instead of ours */
+    siginfo_t shared;
+    if (signal_was_routed(t, signal) && signal_shared_take(SIGNAL_BIT(signal), &shared) == signal)
+        hold(t, signal, &shared);
     if (settle_place(t, signal, uc) == PLACE_RUNTIME) {
         atomic_fetch_or(&t->work, THREAD_WORK_SIGNAL);
         abort_call(g);
@@ -524,6 +650,9 @@ int dispatch_work(struct regs *regs)
     const uint64_t open = host_mask(t->signal_mask);
     find_wait_mask(t, regs);
     uint64_t closed = t->has_wait_mask ? t->wait_mask : t->signal_mask;
+    signal_shared_adopt(t, ~closed);
+    if (t->routes)
+        shared_route(t);
     t->delivering = true;
     if (t->deferred_signal != 0 || (t->held_signals & ~closed)) {
         t->carrying = true; /* what follows does not come back here */

@@ -158,7 +158,7 @@ void dispatch_slow(struct regs *r)
     t->slow_calls++;
     if (g_dispatch_trace)
         trace_before(r, c.args);
-    bool ends = t->held_signals != 0 && signal_ends_wait(&c);
+    bool ends = (t->held_signals != 0 || signal_shared_any()) && signal_ends_wait(&c);
     int64_t result = ends ? -EINTR : dispatch_call(&c);
     if (g_dispatch_trace)
         trace_call(r, c.args, result);
