@@ -17,6 +17,7 @@ struct node *node_new(uint8_t level)
     node->level = level;
     node->dirty = false;
     node->hot = true;
+    node->walks = 0;
     node->count = 0;
     node->leaf.used = 0;
     node->leaf.heap = LEAF_SIZE;

@@ -28,7 +28,8 @@ struct leaf {
 struct node {
     uint8_t level;
     bool dirty;
-    bool hot; /* used since the last trim */
+    bool hot;      /* used since the last trim */
+    uint8_t walks; /* tree_walk()s that stand in it: it stays */
     uint16_t count;
     union {
         struct leaf leaf;

@@ -5,6 +5,8 @@
 #include <errno.h>
 #include <stdlib.h>
 
+enum { WALK_NODES = 64 }; /* clean ones that a walk leaves in memory, or twice as many */
+
 /* The way from the root to a leaf: which child was taken at each level. */
 struct path {
     struct node *nodes[TREE_LEVELS_MAX];
@@ -488,7 +490,7 @@ static void children_trim(struct tree *tree, struct node *node, unsigned nodes_m
         struct node *child = node->children[i].node;
         if (!child)
             continue;
-        bool pinned = child->dirty;
+        bool pinned = child->dirty || child->walks > 0;
         if (child->level > 0) {
             children_trim(tree, child, nodes_max, all);
             for (unsigned k = 0; k < child->count; k++)
@@ -515,6 +517,7 @@ void tree_trim(struct tree *tree, unsigned nodes_max)
 
 /* --- checking --- */
 
+/* `each` may look things up, and walk itself: nodes on the way stay, others go where they are too many. */
 static int subtree_walk(struct tree *tree, struct node *node, const struct item_key *low,
                         const struct item_key *high, tree_item_fn *each, void *ctx)
 {
@@ -535,9 +538,14 @@ static int subtree_walk(struct tree *tree, struct node *node, const struct item_
             r = 0;
             continue;
         }
-        if (r == 0)
-            r = subtree_walk(tree, child, i > 0 ? &node->children[i].key : low,
-                             i + 1u < node->count ? &node->children[i + 1].key : high, each, ctx);
+        if (r < 0)
+            return r;
+        child->walks++;
+        r = subtree_walk(tree, child, i > 0 ? &node->children[i].key : low,
+                         i + 1u < node->count ? &node->children[i + 1].key : high, each, ctx);
+        child->walks--;
+        if (tree->nodes > tree->dirty + 2 * WALK_NODES)
+            tree_trim(tree, tree->dirty + WALK_NODES);
     }
     return r;
 }

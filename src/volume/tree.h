@@ -70,11 +70,11 @@ must_check int tree_relocate(struct tree *tree, uint8_t level, const struct item
 /* Drops clean nodes, the least used first, until about `nodes_max` are left. */
 void tree_trim(struct tree *tree, unsigned nodes_max);
 
-/* Checks order and structure of everything, calling `each` for every leaf item; stops at a result
- * other than 0. */
 typedef int tree_ref_fn(void *ctx, const struct node_ref *ref);
 /* Calls `each` for every stored node, the root included. */
 must_check int tree_refs(struct tree *tree, tree_ref_fn *each, void *ctx);
+/* Checks order and structure of everything, calling `each` for every leaf item; stops at a result
+ * other than 0. Few nodes stay in memory; `each` may look things up and walk, but not change. */
 typedef int tree_item_fn(void *ctx, const struct item *item);
 must_check int tree_walk(struct tree *tree, tree_item_fn *each, void *ctx);
 
