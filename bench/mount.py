@@ -6,96 +6,17 @@ ratios to plain (above 1: faster than plain). Needs root, /dev/fuse and gocryptf
     mount.py BUILD [--rounds N] [--files N] [--mib N]
 """
 import argparse
-import contextlib
 import os
 import random
 import shutil
 import sqlite3
-import subprocess
 import tempfile
 import time
 
 import machine
+from places import Coffer, Gocryptfs, Place
 
 BLOCK = 4096
-
-
-class Place:
-    """A directory to work in, that can be made cold: unmounted, forgotten, mounted."""
-
-    def __init__(self, root, name):
-        self.root = os.path.join(root, name)
-        self.dir = os.path.join(self.root, "point")
-        os.makedirs(self.dir)
-
-    def mount(self):
-        pass
-
-    def unmount(self):
-        pass
-
-    def below(self):
-        return self.dir
-
-    def cold(self):
-        self.unmount()
-        for folder, _, files in os.walk(self.below()):
-            for name in files:
-                with contextlib.suppress(OSError):
-                    fd = os.open(os.path.join(folder, name), os.O_RDONLY)
-                    os.fsync(fd)
-                    os.posix_fadvise(fd, 0, 0, os.POSIX_FADV_DONTNEED)
-                    os.close(fd)
-        self.mount()
-
-
-class Gocryptfs(Place):
-    def __init__(self, root):
-        super().__init__(root, "gocryptfs")
-        self.cipher = os.path.join(self.root, "cipher")
-        os.mkdir(self.cipher)
-        self.call("-q", "-init", "-scryptn", "10", self.cipher)
-        self.mount()
-
-    def call(self, *words):
-        subprocess.run(["gocryptfs", "-extpass", "echo bench", *words], check=True,
-                       stdout=subprocess.DEVNULL)
-
-    def mount(self):
-        self.call("-q", self.cipher, self.dir)
-
-    def unmount(self):
-        for _ in range(100):
-            if subprocess.run(["umount", self.dir], check=False,
-                              stderr=subprocess.DEVNULL).returncode == 0:
-                return
-            time.sleep(0.05)
-
-    def below(self):
-        return self.cipher
-
-
-class Coffer(Place):
-    def __init__(self, root, build):
-        super().__init__(root, "coffer")
-        self.program = os.path.join(build, "coffer")
-        self.volume = os.path.join(self.root, "volume")
-        self.state = os.path.join(self.root, "state")
-        self.call("create", "--state", self.state, self.volume)
-        self.mount()
-
-    def call(self, verb, *words):
-        subprocess.run([self.program, "volume", verb, *words], check=True,
-                       stdout=subprocess.DEVNULL)
-
-    def mount(self):
-        self.call("mount", "--state", self.state, self.volume, self.dir)
-
-    def unmount(self):
-        self.call("unmount", self.dir)
-
-    def below(self):
-        return self.volume
 
 
 def timed(function):

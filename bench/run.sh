@@ -66,6 +66,15 @@ if [ "$(id -u)" = 0 ] && [ -e /dev/fuse ] && command -v gocryptfs >/dev/null; th
     add 'Mounted volume' mounted
 fi
 # shellcheck disable=SC2317 # called by add
+stores()
+{
+    printf '## Databases and fio on encrypted files\n\n'
+    python3 bench/stores.py "$build" --rounds "$(( ${BENCH_ROUNDS:-4} < 3 ? ${BENCH_ROUNDS:-4} : 3 ))" \
+        --seconds 0.5 --inserts 1000 || return 1
+    printf '\n'
+}
+add 'Databases and fio on encrypted files' stores
+# shellcheck disable=SC2317 # called by add
 calls()
 {
     printf '## System calls, threads, processes\n\n```text\n'
