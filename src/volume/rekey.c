@@ -151,30 +151,6 @@ bool volume_is_rewriting(struct volume *v)
 
 /* --- erasing --- */
 
-/* Does this segment hold contents, of now or of before, of one of the files? Its records say so. */
-static int segment_mentions(struct volume *v, uint64_t id, const uint64_t *inos, size_t count)
-{
-    SCOPED(buf_done) struct buf record = {0};
-    uint64_t at = SEGMENT_HEADER_SIZE, end = segment_find(v, id)->state.used;
-    while (at < end) {
-        struct batch_header header;
-        uint8_t tag[VOLUME_TAG_SIZE];
-        struct op op;
-        int r = batch_read(v, id, (uint32_t)at, &header, &record, tag);
-        if (r < 0)
-            return r == -ENODATA ? -EBADMSG : r;
-        struct reader rd = reader_over(buf_slice(&record));
-        while ((r = op_next(&rd, &op)) == 0)
-            for (size_t i = 0; op.kind == OP_PUT && op.key.type == ITEM_EXTENT && i < count; i++)
-                if (op.key.ino == inos[i])
-                    return 1;
-        if (r != -ENODATA)
-            return r;
-        at += batch_size(&header);
-    }
-    return 0;
-}
-
 /* The segments to be emptied go to the front of ids. -EBUSY: a snapshot needs one. */
 static int victims_find(struct volume *v, uint64_t *ids, size_t *count, const uint64_t *inos,
                         size_t ino_count)

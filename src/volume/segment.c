@@ -53,6 +53,7 @@ void segment_forget(struct volume *v, struct segment *segment)
     v->host_size -= segment->state.size;
     v->live_size -= segment->state.live;
     aead_free(segment->aead);
+    mentions_forget(v, segment);
     unsigned at = (unsigned)(segment - v->segments);
     memmove(segment, segment + 1, (v->segment_count - at - 1) * sizeof *segment);
     v->segment_count--;

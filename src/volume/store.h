@@ -56,6 +56,7 @@ struct segment {
     uint64_t doomed_by; /* the checkpoint that does without it; given back once that is published */
     bool seen;          /* its file was there at the opening */
     bool unclean;       /* could not be cleaned */
+    struct mentions *mentions; /* NULL: not known; see mention.c */
 };
 
 /* A file in which nothing lives; see spare.c. */
@@ -202,6 +203,7 @@ struct volume {
 
     uint64_t host_size;
     uint64_t live_size;
+    size_t mentions_size; /* of what all segments mention */
     uint64_t cut_size;
     bool closing;    /* the checkpoint that comes is the last of this opening */
     uint64_t victim; /* segment being cleaned; 0: none */
@@ -360,6 +362,13 @@ must_check int clean_slice(struct volume *v, bool hard);
 bool clean_due(const struct volume *v);
 /* Moves out of one segment all that lives there. */
 must_check int segment_clean(struct volume *v, uint64_t id);
+
+/* --- mention.c --- */
+
+/* Does a segment that has been left hold contents, of now or of before, of one of the files? 1, 0 or
+ * -errno. */
+must_check int segment_mentions(struct volume *v, uint64_t id, const uint64_t *inos, size_t count);
+void mentions_forget(struct volume *v, struct segment *s);
 
 /* --- rekey.c --- */
 

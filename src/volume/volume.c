@@ -31,6 +31,8 @@ static void volume_free(struct volume *v)
     buf_done(&v->record);
     free(v->batch.bytes);
     volume_keys_done(v);
+    for (unsigned i = 0; i < v->segment_count; i++)
+        mentions_forget(v, &v->segments[i]);
     free(v->segments);
     if (v->has_backend_lock)
         v->backend->ops->unlock(v->backend);

@@ -3,6 +3,7 @@
 #include "digest.h"
 #include "tap.h"
 #include "volume/fault/fault.h"
+#include "volume/store.h"
 
 #include <linux/falloc.h>
 
@@ -489,6 +490,86 @@ TEST(erasing_says_when_it_cannot)
     CHECK_EQ(volume_unlink(v, VOLUME_ROOT_INO, name_of("secret")), 0);
     CHECK_EQ(volume_close(v), 0);
     volume_fault_free(g_fault);
+}
+
+/* --- erasing file after file --- */
+
+static struct volume_backend_ops g_counted;
+static const struct volume_backend_ops *g_uncounted;
+static unsigned g_reads;
+
+static ssize_t counted_read(struct volume_backend *b, uint64_t file, uint64_t offset, void *bytes,
+                            size_t size)
+{
+    g_reads++;
+    return g_uncounted->read(b, file, offset, bytes, size);
+}
+
+enum { ERASED = 12, FILES_MAX_EACH = 240 };
+
+/* What segments are known to mention is what their records say, and of `gone` files nothing. */
+static void mentions_check(struct volume *v, const uint64_t *inos, size_t count, size_t gone)
+{
+    size_t known = 0, mentioned = 0;
+    volume_lock(v);
+    for (unsigned i = 0; i < v->segment_count; i++) {
+        struct segment *s = &v->segments[i];
+        if (s->state.id == v->active || !s->mentions)
+            continue;
+        known++;
+        for (size_t k = 0; k < count; k++) {
+            int by_filter = segment_mentions(v, s->state.id, &inos[k], 1);
+            struct mentions *kept = s->mentions;
+            s->mentions = NULL;
+            int by_records = segment_mentions(v, s->state.id, &inos[k], 1);
+            mentions_forget(v, s);
+            s->mentions = kept;
+            CHECK_EQ(by_filter, by_records);
+            CHECK(k >= gone || by_records == 0);
+            mentioned += by_records == 1;
+        }
+    }
+    volume_unlock(v);
+    CHECK(known > 3 && mentioned > 3);
+}
+
+/* Reads of the host that each of some erasings takes, but for the first, in a volume of so many files. */
+static unsigned erasings_cost(unsigned files, unsigned *ret_first)
+{
+    static uint64_t inos[FILES_MAX_EACH];
+    struct volume *v = fresh();
+    char name[16];
+    for (unsigned i = 0; i < files; i++) {
+        (void)snprintf(name, sizeof name, "f%u", i);
+        inos[i] = file_put(v, name, (uint8_t)i, 30000);
+        REQUIRE(volume_sync(v, 0, false) == 0);
+    }
+    g_uncounted = g_fault->ops;
+    g_counted = *g_uncounted;
+    g_counted.read = counted_read;
+    g_fault->ops = &g_counted;
+    g_reads = 0;
+    CHECK_EQ(volume_erase(v, &inos[0], 1, 0, UINT64_MAX), 0);
+    *ret_first = g_reads;
+    g_reads = 0;
+    for (unsigned i = 1; i <= ERASED; i++)
+        CHECK_EQ(volume_erase(v, &inos[i], 1, 0, UINT64_MAX), 0);
+    unsigned later = g_reads / ERASED;
+    mentions_check(v, inos, files, 1 + ERASED);
+    g_fault->ops = g_uncounted;
+    CHECK_EQ(volume_check(v, print_damage, NULL), 0);
+    CHECK_EQ(volume_close(v), 0);
+    volume_fault_free(g_fault);
+    return later;
+}
+
+TEST(erasing_file_after_file_does_not_read_all_records_each_time)
+{
+    unsigned first[2], few = erasings_cost(60, &first[0]), many = erasings_cost(240, &first[1]);
+    printf("# reads: of 60 files the first takes %u, others %u; of 240 %u, others %u\n", first[0],
+           few, first[1], many);
+    CHECK(many < first[1] / 4);
+    CHECK(many < 2 * few);
 }
 
 TAP_MAIN()
