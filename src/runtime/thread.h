@@ -62,6 +62,7 @@ struct process {
     bool vfork_child;
     uint32_t vfs_client, vfs_serial; /* of a child of vfork(): see vfs/vfs.h */
     struct volume_file *vfs_cwd;     /* of a child of vfork(): its working directory on a volume */
+    uint32_t vfs_verified;           /* of a child of vfork(): see static_file_verified() */
     _Atomic uint32_t vfs_umask;
     _Atomic int thread_count;          /* guest threads alive */
     _Atomic bool thread_count_awaited; /* somebody has waited for that to change */

@@ -295,6 +295,18 @@ def a_script_with_children_comes_round(case):
     require("IN" not in fifth.stdout, f"changed input was read: {fifth.stdout}")
 
 
+def every_child_of_vfork_is_the_program_it_names(case):
+    """dash makes its children by vfork(): each reads and verifies what its parent never opened."""
+    script = "".join(f"/bin/echo {n}; /bin/cat {case.path('a-file')}; " for n in range(4))
+    with open(case.path("a-file"), "w", encoding="utf-8") as file:
+        file.write("verified\n")
+    for recording in (True, False):
+        done = case.run(recording, "/bin/dash", "-c", script)
+        require(done.stdout == "".join(f"{n}\nverified\n" for n in range(4)),
+                f"recording={recording}: {done.stdout!r} {done.stderr}")
+    require(case.text().count("class: authenticated") >= 4, case.text())
+
+
 def mistakes_and_exit_codes(case):
     done = case.run(True, "sh", "-c", "exit 42")
     require(done.returncode == 42 and os.path.exists(case.policy), done.stderr)
@@ -312,7 +324,7 @@ def mistakes_and_exit_codes(case):
     require(done.returncode == 0 and "stats: " in done.stderr, done.stderr)
 
 
-TESTS = [redis_is_recorded_and_runs, nginx_is_recorded_and_runs, a_script_with_children_comes_round,
+TESTS = [redis_is_recorded_and_runs, nginx_is_recorded_and_runs, a_script_with_children_comes_round, every_child_of_vfork_is_the_program_it_names,
          mistakes_and_exit_codes]
 
 

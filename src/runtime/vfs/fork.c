@@ -206,6 +206,7 @@ int vfs_vfork_prepare(struct process *child)
 {
     int r = vfs_fork_prepare();
     child->vfs_client = 0;
+    child->vfs_verified = static_file_verified();
     child->vfs_cwd = NULL;
     if (r < 0)
         return r;

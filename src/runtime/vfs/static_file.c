@@ -5,6 +5,7 @@
 #include "crypto/crypto.h"
 #include "platform/host.h"
 #include "runtime/guest.h"
+#include "runtime/thread.h"
 #include "runtime/vfs/file_ops.h"
 
 #include <errno.h>
@@ -31,9 +32,12 @@ struct static_file {
 /* The sealed copy of each authenticated file that was opened once. Under g_lock. */
 struct verified {
     int fd; /* 0: none yet */
+    uint32_t
+        number; /* it was the so-manieth; 0: of a child of vfork() alone, which closes nothing */
     uint64_t size;
 };
 static lock_word g_lock;
+static uint32_t g_count; /* of copies; under g_lock */
 LARGE_TABLE static struct verified g_verified[RUNTIME_FILE_RULES_MAX];
 
 static struct static_file *static_of(struct file *f)
@@ -120,15 +124,33 @@ static int verify(const struct mount *mount, struct verified *ret)
     return 0;
 }
 
+uint32_t static_file_verified(void)
+{
+    lock_acquire(&g_lock);
+    uint32_t count = g_count;
+    lock_release(&g_lock);
+    return count;
+}
+
+/* A child of vfork() has our memory but descriptors of its own: what it opens its parent does not have, and what
+ * is opened beside it after it began it does not have either. A copy that it makes ends with it. */
 static int verified_copy(const struct mount *mount, struct verified *ret)
 {
     struct verified *slot = &g_verified[mount->rule - g_fs.config->file_rules];
+    bool borrowed = process_self()->vfork_child;
     int r = 0;
     lock_acquire(&g_lock);
-    if (slot->fd == 0)
+    if (slot->fd == 0 && !borrowed) {
         r = verify(mount, slot);
-    *ret = *slot;
+        slot->number = r < 0 ? 0 : ++g_count;
+    }
+    struct verified copy = *slot;
     lock_release(&g_lock);
+    if (borrowed && (copy.fd == 0 || copy.number > process_self()->vfs_verified)) {
+        copy = (struct verified){0};
+        r = verify(mount, &copy);
+    }
+    *ret = copy;
     return r;
 }
 
@@ -170,6 +192,8 @@ int static_file_statx(const struct mount *mount, struct statx *ret_stat)
     int r = mount->kind == MOUNT_SECRET ? 0 : verified_copy(mount, &copy);
     if (r < 0)
         return r;
+    if (copy.fd != 0 && copy.number == 0)
+        fd_hidden_close(copy.fd);
     uint64_t size = mount->kind == MOUNT_SECRET ? mount->secret->bytes.size : copy.size;
     unsigned mode = mount->kind == MOUNT_SECRET ? mount->secret->mode & 07777 : 0555;
     *ret_stat = (struct statx){

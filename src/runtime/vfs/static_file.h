@@ -18,6 +18,10 @@ must_check int static_file_statx(const struct mount *mount, struct statx *ret_st
 /* The mount behind such a file, or NULL if it is of another kind. */
 must_check const struct mount *static_file_mount(struct file *f);
 
+/* How many authenticated files were read and verified so far, for a vfork() to note: its child has the
+ * descriptors of these copies, and not of those that others make while it runs in the same memory. */
+uint32_t static_file_verified(void);
+
 /* In the child of a fork: locks of threads that are not here are free. */
 void static_file_after_fork(void);
 
