@@ -13,7 +13,9 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-enum { FILES_MAX = 64, READ_SIZE = 16 << 10 };
+/* Where it is not confined it may be under the runtime, which copies into memory files what a policy fixes by a
+ * hash, and does that under the program's own limit. */
+enum { FILES_MAX = 64, READ_SIZE = 16 << 10, COPY_SIZE_MAX = 256 << 20 };
 
 struct tool {
     struct loop *loop;
@@ -56,8 +58,8 @@ static int child_prepare(const struct tool_order *order, int output_fd, int null
     (void)sigemptyset(&none);
     (void)sigprocmask(SIG_SETMASK, &none, NULL);
     if (limit(RLIMIT_AS, order->memory_max) < 0 || limit(RLIMIT_CPU, order->cpu_s) < 0 ||
-        limit(RLIMIT_FSIZE, 0) < 0 || limit(RLIMIT_CORE, 0) < 0 ||
-        limit(RLIMIT_NOFILE, FILES_MAX) < 0)
+        limit(RLIMIT_FSIZE, order->confinement_fd >= 0 ? 0 : COPY_SIZE_MAX) < 0 ||
+        limit(RLIMIT_CORE, 0) < 0 || limit(RLIMIT_NOFILE, FILES_MAX) < 0)
         return -errno;
     if (dup2(order->input_fd, STDIN_FILENO) < 0 || dup2(output_fd, STDOUT_FILENO) < 0 ||
         dup2(null_fd, STDERR_FILENO) < 0 || lseek(STDIN_FILENO, 0, SEEK_SET) < 0)

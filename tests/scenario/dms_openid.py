@@ -6,6 +6,8 @@ import http.client
 import itertools
 import json
 import os
+import re
+import socket
 import sys
 import tempfile
 import time
@@ -496,6 +498,48 @@ def settings_that_cannot_be_stop_the_start():
             answer = server.ask(path, "-X", method, "-H", "X-Requested-With: coffer", "-d", "{}", auth="")
             tap.equal(answer.headers.get("location", answer.status),
                       "/app/sign-in?openid=off" if method == "GET" else 409, path)
+
+
+@tap.test
+def the_same_under_a_recorded_policy():
+    """What coffer-dms-out needs can be named, and another provider's address is not reached."""
+    if len(sys.argv) < 3:
+        raise tap.Skip("without the runtime")
+    # Not below /tmp, which a recorded policy makes private.
+    with tempfile.TemporaryDirectory(dir=os.environ.get("COFFER_STATE", "/var/tmp")) as place, \
+            tempfile.TemporaryDirectory() as elsewhere, \
+            openid_provider.running(place) as provider, openid_provider.running(elsewhere) as other:
+        path, policy = os.path.join(place, "sign-in.json"), os.path.join(place, "policy.yaml")
+        with socket.create_server(("127.0.0.1", 0)) as held:
+            port = str(held.getsockname()[1])
+        for kind, asked in (("--record", provider), ("--policy", provider), ("--policy", other)):
+            with open(path, "w", encoding="utf-8") as file:
+                json.dump({"openid": {**asked.settings, "ca_file": provider.pem}}, file)
+            if asked is other:  # the file is named by its hash
+                with open(policy, encoding="utf-8") as file:
+                    text = file.read()
+                with open(policy, "w", encoding="utf-8") as file:
+                    file.write(re.sub(rf'path: "{path}", class: authenticated, digest: [^}}]*',
+                                      f'path: "{path}", class: host, read_only: true', text))
+            server = dms_server.Server(PROGRAM, place + "/data", "--port", port, "--sign-in", path)
+            environment = server.environment.items() if kind == "--record" else ()
+            server.prefix = [sys.argv[2], "run", kind, policy,
+                             *(f"--env={name}={value}" for name, value in environment), "--"]
+            s = System()
+            s.server, s.provider = server, asked
+            try:
+                server.start()
+                if kind == "--record":
+                    link(s, "ada", "ada-1")
+                browser = s.browser()
+                if asked is provider:
+                    tap.equal((browser.sign_in(), browser.me()), ("/app/files", "ada"))
+                else:
+                    tap.equal(browser.ask("POST", "/api/sign-in/openid", {}).status, 502)
+                    tap.equal(other.asked, [])
+                tap.equal(server.stop(), 0)
+            finally:
+                server.close()
 
 
 if __name__ == "__main__":
