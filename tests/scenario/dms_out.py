@@ -88,10 +88,11 @@ def server(pem):
         one.server_close()
 
 
-def fetch(job, kind="fetch", raw=None):
+def fetch(job, kind="fetch", raw=None, **environment):
     done = subprocess.run([OUT, kind], input=raw if raw is not None else json.dumps(job).encode(),
                           capture_output=True, check=False, timeout=60,
-                          env={"PATH": os.environ["PATH"], "https_proxy": "http://127.0.0.1:1"})
+                          env={"PATH": os.environ["PATH"], "https_proxy": "http://127.0.0.1:1",
+                               **environment})
     return json.loads(done.stdout)
 
 
@@ -154,6 +155,18 @@ def what_may_not_go_out_does_not(f):
     tap.true("error" in fetch(None, raw=b"[]"), "a job is an object")
     tap.true("error" in fetch(None, raw=b'{"url":"a","url":"b"}'), "a member stands once")
     tap.equal(len(f.outside.seen), before, "requests that were made")
+
+
+@tap.test
+def it_can_write_nothing_and_read_no_documents(f):
+    """libcurl writes the keys of TLS where this variable says: for us a file that it may not make."""
+    place = os.path.dirname(f.pem)
+    answer = fetch(f.base, SSLKEYLOGFILE=os.path.join(place, "keys"))
+    tap.equal(answer["status"], 200)
+    tap.true(not os.path.exists(os.path.join(place, "keys")), "nothing is written")
+    # One authority's file is all that it may read there.
+    os.symlink(f.pem, os.path.join(place, "by-link.pem"))
+    tap.equal(f.job(ca_file=os.path.join(place, "by-link.pem"))["status"], 200)
 
 
 @tap.test

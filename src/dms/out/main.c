@@ -3,6 +3,7 @@
  * what comes from there and links libcurl; it has no documents, and no descriptor but the job, the answer
  * and its own connection. Run by coffer-dms (outside.h). */
 #include "base/secret.h"
+#include "dms/out/confine.h"
 #include "dms/out/job.h"
 
 #include <curl/curl.h>
@@ -65,6 +66,10 @@ static int job_run(const char *kind, json_t **ret_answer, struct error *e)
     int r = job_read(&job, e);
     if (r < 0)
         return r;
+    bool ok = true;
+    r = out_confine(job_text(job, "ca_file", NULL, &ok));
+    if (r < 0 && r != -ENOSYS)
+        return error_set(e, r, "this process cannot be confined");
     if (curl_global_init(CURL_GLOBAL_DEFAULT) != CURLE_OK)
         return error_set(e, -EIO, "libcurl cannot start");
     for (size_t i = 0; i < ARRAY_COUNT(jobs); i++)
