@@ -47,6 +47,7 @@ int certificate_authenticate(struct call *call)
     if (is_from_a_browser(call) || certificate_of(call, &peer) < 0)
         return -ENOENT;
     int r = certificate_user(call, &peer, &identity, &call->user);
+    call->user.must_change = false; /* no password was used */
     return r == 0 ? note_used(call, &identity, &peer) : r;
 }
 
@@ -71,6 +72,7 @@ static void session_json(struct call *call)
         return;
     }
     call->actor.user = call->user.name;
+    call->user.must_change = false;
     if (r == 0)
         r = note_used(call, &identity, &peer);
     if (r < 0)

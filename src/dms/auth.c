@@ -158,9 +158,13 @@ static void bearer(struct call *call, struct slice token)
     }
     int64_t key = 0;
     digest_sha256(token, call->token_hash);
+    bool elsewhere = false;
     int r = session_find(dms->store, call->token_hash, call->actor.now_ms / 1000, &key);
     if (r == 0)
         r = user_by_key(dms->store, &call->req->arena, key, &call->user);
+    if (r == 0 && call->user.must_change) /* who did not use the one-time password may keep it */
+        r = identity_of_session(dms->store, call->token_hash, NULL, &elsewhere);
+    call->user.must_change = call->user.must_change && !elsewhere;
     if (r == -ENOENT) {
         unauthorized(call, "The session has ended. Sign in again.");
     } else if (r < 0) {

@@ -33,7 +33,7 @@ must_check int identity_list(struct store *store, int64_t user, identity_fn *fn,
 /* The session with this hash, which was added, began with it. */
 must_check int identity_began(struct store *store, int64_t key,
                               const uint8_t hash[TOKEN_HASH_SIZE]);
-/* Whether it began with one of this kind. */
+/* Whether it began with one of this kind (NULL: of any). */
 must_check int identity_of_session(struct store *store, const uint8_t hash[TOKEN_HASH_SIZE],
                                    const char *kind, bool *ret_did);
 
@@ -54,8 +54,9 @@ must_check int identity_of_session(struct store *store, const uint8_t hash[TOKEN
       "DELETE FROM session_identity WHERE hash NOT IN (SELECT hash FROM session)")              \
     S(IDENTITY_END_SESSIONS, "DELETE FROM session WHERE hash IN (SELECT hash FROM "             \
                              "session_identity WHERE identity = ?1)")                           \
-    S(IDENTITY_OF_SESSION, "SELECT 1 FROM session_identity JOIN identity ON identity.key = "    \
-                           "session_identity.identity WHERE hash = ?1 AND kind = ?2")
+    S(IDENTITY_OF_SESSION,                                                                      \
+      "SELECT 1 FROM session_identity JOIN identity ON identity.key = "                         \
+      "session_identity.identity WHERE hash = ?1 AND (?2 IS NULL OR kind = ?2)")
 
 #define STORE_IDENTITY_SCHEMA                                                                \
     "CREATE TABLE identity(key INTEGER PRIMARY KEY AUTOINCREMENT, user INTEGER NOT NULL, "   \

@@ -150,6 +150,12 @@ def a_certificate_is_its_users_and_no_others(s):
     tap.equal((key, me(s, again)), (s.ada_key, "ada"))
     other, _ = s.authority.issue("ada2")
     tap.equal(me(s, other), 401)
+    # A one-time password that nobody used stands in nobody's way.
+    s.server.post("/api/users", {"name": "new", "password": "one-time-word-1"})
+    tap.equal(s.server.post("/api/users/new/identities",
+                            {"kind": "certificate", "subject": s.authority.issue("new")[1]}).status, 201)
+    with shown(s, ("--cert", s.authority.place + "/new.pem", "--key", s.authority.place + "/new.key")) as server:
+        tap.equal(server.ask("/api/folders/root/children", auth="").status, 200)
     # Unlinked, it opens nothing, on the next request of the same connection too.
     tap.equal(s.server.ask(f"/api/users/ada/identities/{linked.json['id']}", "-X", "DELETE").status, 204)
     tap.equal(me(s, s.ada), 401)

@@ -141,6 +141,19 @@ def who_is_linked_signs_in():
 
 
 @tap.test
+def a_one_time_password_that_was_not_used_need_not_be_changed():
+    with system() as s:
+        s.admin("POST", "/api/users", {"name": "new", "password": "one-time-word-1"})
+        s.admin("POST", "/api/users/new/identities", {"kind": "openid", "subject": "ada-1"})
+        browser = s.browser()
+        tap.equal((browser.sign_in(), browser.me()), ("/app/files", "new"))
+        tap.equal(browser.ask("GET", "/api/me").json["password_change_required"], False)
+        tap.equal(browser.ask("GET", "/api/folders/root/children").status, 200)
+        refused = s.server.ask("/api/folders/root/children", auth="new:one-time-word-1")
+        tap.equal((refused.status, refused.json["type"]), (403, "urn:coffer:problem:password-change-required"))
+
+
+@tap.test
 def what_the_provider_says_of_itself_is_asked_once():
     with system() as s:
         link(s, "ada", "ada-1")
