@@ -2,15 +2,14 @@
 /* The audit trail: for administrators all of it, for a node's readers what is about it; as pages, as
  * CSV, and checked. */
 #include "base/hex.h"
+#include "dms/audit_csv.h"
 #include "dms/paged.h"
-#include "dms/store_audit.h"
 
 #include <arpa/inet.h>
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/socket.h>
-#include <time.h>
 
 /* Where a call comes from */
 
@@ -144,8 +143,7 @@ void audit_state_get(struct call *call)
     call_reply_buf(call, 200, "application/json", &body);
 }
 
-/* CSV (RFC 4180). A cell that a spreadsheet would take for a formula gets an apostrophe before it;
- * whoever checks hashes takes it away again. */
+/* CSV */
 
 enum { ENTRIES_PER_PAGE = 200 };
 
@@ -155,50 +153,11 @@ struct csv {
     bool begun;
 };
 
-static void csv_cell(struct buf *out, const char *text)
-{
-    (void)buf_append_byte(out, '"');
-    if (*text && strchr("=+-@\t\r'", *text))
-        (void)buf_append_byte(out, '\'');
-    for (const char *c = text; *c; c++) {
-        if (*c == '"')
-            (void)buf_append_byte(out, '"');
-        (void)buf_append_byte(out, (uint8_t)*c);
-    }
-    (void)buf_append_byte(out, '"');
-}
-
-static void csv_time(struct buf *out, int64_t time_ms)
-{
-    struct tm tm;
-    time_t seconds = (time_t)(time_ms / 1000);
-    char text[32];
-    if (gmtime_r(&seconds, &tm) && strftime(text, sizeof text, "%Y-%m-%dT%H:%M:%S", &tm))
-        (void)buf_printf(out, "%s.%03dZ", text, (int)(time_ms % 1000));
-}
-
 static int csv_entry(void *arg, const struct audit_entry *entry)
 {
     struct csv *csv = arg;
-    struct buf *out = &csv->paged.out;
-    const char *cells[] = {entry->action, entry->user, entry->from};
-    char hash[2 * DIGEST_SIZE + 1], mark[2 * DIGEST_SIZE + 1], salt[2 * AUDIT_SALT_SIZE + 1];
-    hash_text(entry->hash, hash);
-    (void)buf_printf(out, "%lld,", (long long)entry->sequence);
-    csv_time(out, entry->time_ms);
-    (void)buf_printf(out, ",%lld", (long long)entry->time_ms);
-    for (size_t i = 0; i < ARRAY_COUNT(cells); i++) {
-        (void)buf_append_byte(out, ',');
-        csv_cell(out, cells[i]);
-    }
-    (void)buf_printf(out, ",%lld,", (long long)entry->node);
-    csv_cell(out, entry->name);
-    (void)buf_append_byte(out, ',');
-    csv_cell(out, entry->detail);
     csv->after = entry->sequence;
-    hex_encode(slice_of(entry->salt, AUDIT_SALT_SIZE), salt);
-    hash_text(entry->mark, mark);
-    return buf_printf(out, ",%s,%s,%s\r\n", salt, mark, hash);
+    return audit_csv_entry(&csv->paged.out, entry);
 }
 
 static int csv_write(struct paged *paged)
@@ -206,8 +165,7 @@ static int csv_write(struct paged *paged)
     struct csv *csv = container_of(paged, struct csv, paged);
     bool more = false;
     if (!csv->begun)
-        (void)buf_append_text(&paged->out, "sequence,time,time_ms,action,user,from,id,name,detail,"
-                                           "salt,mark,hash\r\n");
+        audit_csv_head(&paged->out);
     csv->begun = true;
     int r =
         audit_export(paged->call->dms->store, csv->after, ENTRIES_PER_PAGE, csv_entry, csv, &more);

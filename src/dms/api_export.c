@@ -28,7 +28,7 @@ static void part_free(struct paged *paged)
 void export_get(struct call *call)
 {
     struct export_paged *self = calloc(1, sizeof *self);
-    int r = self ? export_new(call->dms->store, call->actor.now_ms, &self->export) : -ENOMEM;
+    int r = self ? export_new(call->dms->store, call->actor.now_ms, false, &self->export) : -ENOMEM;
     if (r < 0) {
         free(self);
         call_problem_errno(call, r);

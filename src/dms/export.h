@@ -11,7 +11,12 @@
 #define EXPORT_FORMAT 1
 
 struct export;
-must_check int export_new(struct store *store, int64_t now_ms, struct export **ret_export);
+/* `rescue`: whatever cannot be read any more is named in the member damage.json, and everything else is
+ * written; without, it ends the archive. */
+must_check int export_new(struct store *store, int64_t now_ms, bool rescue,
+                          struct export **ret_export);
+/* How much was found that is not as it was stored. */
+uint64_t export_damage_count(const struct export *export);
 void export_free(struct export *export);
 /* Appends what comes next, some 100 KiB; *ret_ended with the last. Only while no transaction is open.
  * -errno: the archive cannot be finished. A content that cannot be opened is left out, and its
@@ -20,6 +25,7 @@ must_check int export_write(struct export *export, struct buf *out, bool *ret_en
 
 #define EXPORT_STATEMENTS(S)                                                                      \
     S(EXPORT_NODE, "SELECT " NODE_COLUMNS " FROM node WHERE key > ?1 ORDER BY key LIMIT 1")       \
+    S(EXPORT_LAST, "SELECT max(key) FROM node")                                                   \
     S(EXPORT_VERSIONS, "SELECT version.number, version.content, version.size, version.type, "     \
                        "version.created_ms, version.created_by, version.major, version.minor, "   \
                        "version.comment, version.pwc, version.name, content.digest FROM version " \

@@ -58,6 +58,10 @@ static int version_read(struct store *store, struct arena *arena, sqlite3_stmt *
     struct export_version version = {.number = sqlite3_column_int64(stmt, 0),
                                      .content = sqlite3_column_int64(stmt, 1),
                                      .created_ms = sqlite3_column_int64(stmt, 4)};
+    if (sqlite3_column_bytes(stmt, 11) == DIGEST_SIZE) {
+        version.has_digest = true;
+        memcpy(version.digest, sqlite3_column_blob(stmt, 11), DIGEST_SIZE);
+    }
     bool is_current = node->path && version.number == node->node.version;
     if (version.content > 0)
         version.damaged = !can_open(store, version.content);

@@ -3,12 +3,15 @@
 #ifndef COFFER_DMS_EXPORT_JSON_H
 #define COFFER_DMS_EXPORT_JSON_H
 
+#include "dms/digest.h"
 #include "dms/store.h"
 
 struct export_version {
     int64_t number, content, created_ms;
     char *file; /* the member that has its bytes; NULL: there are none, or they cannot be opened */
     bool damaged;
+    bool has_digest;
+    uint8_t digest[DIGEST_SIZE]; /* SHA-256 of its bytes */
 };
 
 struct export_node {

@@ -35,7 +35,7 @@ static int all_write(struct export *export, int fd, struct error *e)
     return r;
 }
 
-int export_offline(const char *data, int fd, struct error *e)
+int export_offline(const char *data, int fd, uint64_t *ret_damage_count, struct error *e)
 {
     struct store *store = NULL;
     struct export *export = NULL;
@@ -49,9 +49,11 @@ int export_offline(const char *data, int fd, struct error *e)
     (void)clock_gettime(CLOCK_REALTIME, &now);
     int r = store_open(data, &store, e);
     if (r == 0) {
-        r = export_new(store, (int64_t)now.tv_sec * 1000, &export);
+        r = export_new(store, (int64_t)now.tv_sec * 1000, true, &export);
         r = r < 0 ? error_set(e, r, "no memory") : all_write(export, fd, e);
     }
+    if (r == 0)
+        *ret_damage_count = export_damage_count(export);
     export_free(export);
     store_close(store);
     return r;

@@ -5,7 +5,9 @@
 
 #include "base/error.h"
 
-/* 0, or -errno described in `e`; then what was written is no whole archive. */
-must_check int export_offline(const char *data, int fd, struct error *e);
+/* 0, with how much is damaged (and named in the archive; see export.h, `rescue`), or -errno described in
+ * `e`; then what was written is no whole archive. */
+must_check int export_offline(const char *data, int fd, uint64_t *ret_damage_count,
+                              struct error *e);
 
 #endif

@@ -22,6 +22,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#define EXIT_DAMAGED 3 /* as `coffer volume` says it */
 #define SETTING(member) offsetof(struct dms_options, member)
 
 struct dms_options {
@@ -281,10 +282,11 @@ int main(int argc, char **argv)
     if (options.import)
         return import_run(&options);
     if (options.export) {
-        int r = export_offline(options.settings.data, STDOUT_FILENO, &e);
+        uint64_t damage_count = 0;
+        int r = export_offline(options.settings.data, STDOUT_FILENO, &damage_count, &e);
         if (r < 0)
             LOG_ERROR("cannot export", LOG_TEXT("reason", error_text(&e, r)));
-        return r < 0 ? 1 : 0;
+        return r < 0 ? 1 : damage_count > 0 ? EXIT_DAMAGED : 0;
     }
     return dms_run(&options.settings);
 }

@@ -1,6 +1,7 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: Apache-2.0
 """Everything in an open layout, over REST and without a server: dms_export.py COFFER_DMS"""
+import csv
 import hashlib
 import io
 import json
@@ -86,6 +87,11 @@ def holds_all(archive, keys):
     head = archive.json("export.json")
     tap.equal((head["format"], head["version"]), ("coffer-export", 1))
     tap.true(head["audit_sequence"] > 10 and len(head["audit_hash"]) == 64, head)
+    trail = [row for name in sorted(archive.files) if name.startswith("audit/")
+             for row in csv.DictReader(io.StringIO(archive.files[name].decode()))]
+    tap.equal([int(row["sequence"]) for row in trail], list(range(1, len(trail) + 1)))
+    tap.equal(trail[head["audit_sequence"] - 1]["hash"], head["audit_hash"])
+    tap.true("damage.json" not in archive.files, "no damage")
     users = archive.json("users.json")
     grace = next(user for user in users["users"] if user["name"] == "grace")
     tap.equal((grace["groups"], grace["quota_bytes"]), (["lawyers"], 1000))
@@ -186,10 +192,59 @@ def a_content_that_is_cut_off_breaks_the_archive_off():
         done = subprocess.run(server.command("/api/export"), capture_output=True, check=False)
         tap.true(done.returncode != 0, "curl says that it is not whole")
         server.stop()
-        done = subprocess.run([PROGRAM, "--data", server.directory, "--export"],
-                              capture_output=True, check=False)
-        tap.equal(done.returncode, 1)
-        tap.true(b"cannot export" in done.stderr, done.stderr)
+        archive = rescued(server)  # there is no other way to what is left of it
+        tap.equal(archive.files["files/short"], LARGE[:1000] + bytes(len(LARGE) - 1000))
+        damage = archive.json("damage.json")["damage"]
+        tap.equal({entry["file"] for entry in damage}, {"files/short"})
+        tap.equal((damage[0]["from"], damage[-1]["to"]), (1000, len(LARGE)))
+
+
+def rescued(server):
+    done = subprocess.run([PROGRAM, "--data", server.directory, "--export"], capture_output=True,
+                          check=False)
+    tap.equal(done.returncode, 3, done.stderr)
+    return Archive(done.stdout)
+
+
+@tap.test
+def bytes_that_are_others_are_named():
+    with dms_server.own_server(PROGRAM) as server:
+        key = document(server, "changed", LARGE)
+        document(server, "whole", LARGE[:50_000])
+        server.stop()
+        place = server.directory + "/content"
+        name = next(n for n in os.listdir(place) if os.path.getsize(f"{place}/{n}") == len(LARGE))
+        with open(f"{place}/{name}", "r+b") as file:
+            file.seek(100_000)
+            file.write(b"something else")
+        archive = rescued(server)
+        damage = archive.json("damage.json")
+        tap.equal((damage["count"], damage["damage"][0]["id"]), (1, key))
+        tap.true("SHA-256" in damage["damage"][0]["what"], damage)
+        tap.equal(archive.files["files/whole"], LARGE[:50_000])
+
+
+@tap.test
+def a_page_of_the_database_that_is_gone_costs_what_was_on_it():
+    with dms_server.own_server(PROGRAM) as server, tempfile.TemporaryDirectory() as files:
+        names = [f"document-{number:03}" for number in range(400)]
+        for name in names:
+            with open(f"{files}/{name}", "wb") as file:
+                file.write(b"x")
+        server.stop()
+        tap.equal(imported(server, files)[0], 0)
+        path = server.directory + "/coffer.db"
+        with open(path, "r+b") as file:
+            data = file.read()
+            size = int.from_bytes(data[16:18], "big")
+            for at in range(size, len(data), size):
+                if b"document-200" in data[at:at + size]:
+                    file.seek(at)
+                    file.write(bytes(size))
+        archive = rescued(server)
+        found = {name.removeprefix("files/") for name in archive.files if name.startswith("files/")}
+        tap.true(300 < len(found & set(names)) < 400 and "document-200" not in found, len(found))
+        tap.true(archive.json("damage.json")["count"] >= 1, "it is named")
 
 
 def imported(server, folder, *options):
