@@ -27,6 +27,7 @@ int policy_command(int argc, char **argv);
 int sgx_command(int argc, char **argv);
 int kbs_command(int argc, char **argv);
 int audit_command(int argc, char **argv);
+int documents_command(int argc, char **argv);
 
 /* Parses argv by `rows` and settles --help and mistakes: returns -1 to go on, or the exit code. The
  * words that are no flags are argv[0..*ret_count). */

@@ -18,7 +18,8 @@
     "get|revoke TENANT/NAME --keys DIR | "                                                      \
     "approve FILE --keys DIR --replaces HASH --out FILE | "                                     \
     "secret TENANT/NAME SECRET --keys DIR [--value FILE] | totp TENANT/NAME TOTP --keys DIR | " \
-    "volume TENANT/NAME VOLUME [rekey | rewrite | erase PATH...] --keys DIR"
+    "volume TENANT/NAME VOLUME [rekey | rewrite | erase PATH...] --keys DIR | "                 \
+    "recovery-key TENANT/NAME VOLUME --keys DIR --out FILE"
 #define POLICY_SIZE_MAX ((size_t)256 << 10)
 
 #define ROW(name, member, value, help)                                                      \
@@ -34,11 +35,13 @@ static const struct option_row g_rows[] = {
     ROW("keys", keys, "DIR", "The key and certificate of whoever asks (`coffer owner new DIR`)"),
     ROW("replaces", replaces, "HASH",
         "put, approve: what it replaces, or `nothing` (what is there)"),
-    ROW("approvals", approvals, "FILE", "put, revoke: approvals of others, one JSON object a line"),
+    ROW("approvals", approvals, "FILE",
+        "put, revoke, recovery-key: approvals of others, one JSON object a line"),
     ROW("totp", totp, "NAME=CODE", "put, get, revoke: a one-time code"),
     ROW("value", value, "FILE", "secret: give this value; without it, the value is shown, once"),
-    ROW("action", action, "WHAT", "approve: update (as if left out), create or revoke"),
-    ROW("out", out, "FILE", "approve: the approval; get, first: the policy"),
+    ROW("action", action, "WHAT",
+        "approve: update (as if left out), create, revoke or recovery-key"),
+    ROW("out", out, "FILE", "approve: the approval; get, first: the policy; the recovery key"),
     ROW("state", state, "DIR", "State directory of the running system, to find the key broker"),
     ROW("kbs", kbs, "ADDRESS", "The key broker, if it runs elsewhere"),
     ROW("kbs-pin", kbs_pin, "FILE", "Whom to believe to be the key broker, if it runs elsewhere"),

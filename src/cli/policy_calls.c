@@ -252,7 +252,10 @@ static int verb_approve(struct call *call, const char *path, struct error *e)
         &statement,
         "coffer approval 1\naction: %s\ntenant: %s\npolicy: %s\nreplaces: %s\nhash: %s\n",
         call->o->action, policy->tenant, policy->name,
-        strcmp(call->o->action, "revoke") == 0 ? "nothing" : present, hash);
+        strcmp(call->o->action, "revoke") == 0 || strcmp(call->o->action, "recovery-key") == 0
+            ? "nothing"
+            : present,
+        hash);
     if (r == 0)
         r = owner_keys_sign(&call->keys, buf_slice(&statement), &signature);
     if (r == 0)
@@ -415,6 +418,44 @@ static int verb_volume(struct call *call, const char *word, const char *volume, 
     return r;
 }
 
+/* What opens the volume when no key broker is left: sealed, so that the file alone opens nothing. */
+static int verb_recovery_key(struct call *call, const char *word, const char *volume,
+                             struct error *e)
+{
+    SCOPED(buf_done) struct buf pem = {0}, text = {0};
+    char tenant[64];
+    const char *name = NULL;
+    json_t *out = NULL;
+    if (!call->o->out)
+        return error_set(e, -EINVAL, "recovery-key needs --out FILE");
+    int r = name_split(word, tenant, &name, e);
+    if (r == 0)
+        r = call_open(call, e);
+    if (r == 0)
+        r = certificate_pem(&call->keys, &pem);
+    if (r < 0)
+        return r;
+    json_t *in = json_pack("{s:s, s:s, s:s, s:s%}", "tenant", tenant, "policy", name, "volume",
+                           volume, "certificate", (const char *)pem.bytes, pem.size);
+    r = in ? agreements_add(call->o, in, e) : -ENOMEM;
+    if (r < 0) {
+        json_decref(in);
+        return r;
+    }
+    r = kbs_client_call(&call->client, "/v1/volume/recovery", in, &out, NULL, e);
+    const char *sealed = json_string_value(json_object_get(out, "sealed"));
+    if (r == 0)
+        r = sealed ? buf_printf(&text, "%s\n", sealed) : -EPROTO;
+    if (r == 0)
+        r = owner_file_write(call->o->out, buf_slice(&text), 0600, e);
+    if (r == 0)
+        printf("%s: with the owner's keys it opens the volume as it is now; make another after "
+               "something was erased or the volume's key was changed\n",
+               call->o->out);
+    json_decref(out);
+    return r;
+}
+
 int policy_calls(const struct policy_options *o, const char *verb, int count, char **argv,
                  struct error *e)
 {
@@ -431,6 +472,8 @@ int policy_calls(const struct policy_options *o, const char *verb, int count, ch
         return verb_secret(&call, argv[1], argv[2], e);
     if (count == 3 && strcmp(verb, "totp") == 0)
         return verb_totp(&call, argv[1], argv[2], e);
+    if (count == 3 && strcmp(verb, "recovery-key") == 0)
+        return verb_recovery_key(&call, argv[1], argv[2], e);
     if (count >= 3 && strcmp(verb, "volume") == 0)
         return verb_volume(&call, argv[1], argv[2], count - 3, argv + 3, e);
     return POLICY_NO_VERB;

@@ -17,10 +17,10 @@
 /* Flags of the runtime that have no value; any other without '=' takes the next word. */
 static bool has_no_value(const char *flag)
 {
-    static const char *const flags[] = {"--trace",          "--stats",
-                                        "--explain",        "--help",
-                                        "--tls-1.2",        "--insecure__seal-to-signer",
-                                        "--insecure__debug"};
+    static const char *const flags[] = {"--trace",           "--stats",
+                                        "--explain",         "--help",
+                                        "--tls-1.2",         "--insecure__seal-to-signer",
+                                        "--insecure__debug", "--volume-accept-older"};
     for (size_t i = 0; i < sizeof flags / sizeof flags[0]; i++)
         if (strcmp(flag, flags[i]) == 0)
             return true;

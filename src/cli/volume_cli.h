@@ -6,6 +6,7 @@
 #include "base/buf.h"
 #include "base/error.h"
 #include "volume/local.h"
+#include "volume/recovery_key.h"
 
 #include <stdio.h>
 #include <sys/stat.h>
@@ -25,6 +26,8 @@ struct volume_settings {
     const char *snapshot;
     const char *base, *key;
     const char *size, *files;
+    const char *recovery, *keys; /* a sealed recovery key, and whose it is */
+    bool accept_older;
     bool recursive, long_list, all_parents, force, human, rewrite, compress, help;
 };
 
@@ -36,6 +39,7 @@ struct volume_job {
     int count;
     const char *state_dir;
     struct local_volume local;
+    struct recovery_volume *recovery;
     struct volume *volume;
     struct error e;
     int status; /* the worst of what failed without ending the verb */
@@ -46,6 +50,19 @@ int volume_fail(struct volume_job *job, int r, const char *what);
 /* The same where the verb goes on: the status is kept for the end. */
 void volume_fail_on(struct volume_job *job, int r, const char *what);
 must_check int volume_job_open(struct volume_job *job);
+
+/* --- volume_recovery.c --- */
+
+/* The text of the recovery key in `path`, which was sealed to the owner whose keys are in `keys`. */
+must_check int volume_recovery_text(const char *path, const char *keys, struct buf *ret_text,
+                                    struct error *e);
+/* Opens the volume in `dir` with that text for reading. Both results are the caller's, the volume to be
+ * closed first. */
+must_check int volume_recovery_open(const char *dir, struct slice text, bool accept_older,
+                                    struct recovery_volume **ret_recovery,
+                                    struct volume **ret_volume, struct error *e);
+/* Damage goes to `out`; how many findings, or -errno. */
+int volume_check_print(struct volume *v, FILE *out);
 
 /* --- volume_path.c --- */
 

@@ -46,6 +46,15 @@ static const struct option_row g_options[] = {
      "-f: what is not there is no failure (rm)", 0, 0},
     {"human", OPTION_FLAG, offsetof(struct volume_settings, human), NULL, NULL,
      "-h: sizes in K, M, G (df)", 0, 0},
+    {"recovery", OPTION_TEXT, offsetof(struct volume_settings, recovery), NULL, "FILE",
+     "Open with this recovery key, without any authority, for reading (info, df, ls, stat, cat, "
+     "get, "
+     "check, salvage)",
+     0, 0},
+    {"keys", OPTION_TEXT, offsetof(struct volume_settings, keys), NULL, "DIR",
+     "Whose recovery key it is", 0, 0},
+    {"accept-older", OPTION_FLAG, offsetof(struct volume_settings, accept_older), NULL, NULL,
+     "With --recovery: also a volume that is older than the recovery key", 0, 0},
     {"help", OPTION_FLAG, offsetof(struct volume_settings, help), NULL, NULL, "This text", 0, 0},
 };
 
@@ -93,8 +102,19 @@ void volume_fail_on(struct volume_job *job, int r, const char *what)
     job->status = MAX(job->status, status);
 }
 
+static int job_recover(struct volume_job *job)
+{
+    SCOPED(buf_done) struct buf text = {0};
+    int r = volume_recovery_text(job->settings.recovery, job->settings.keys, &text, &job->e);
+    return r < 0 ? r
+                 : volume_recovery_open(job->dir, buf_slice(&text), job->settings.accept_older,
+                                        &job->recovery, &job->volume, &job->e);
+}
+
 int volume_job_open(struct volume_job *job)
 {
+    if (job->settings.recovery)
+        return job_recover(job);
     int r = local_volume_find(job->dir, job->state_dir, false, &job->local, &job->e);
     if (r < 0)
         return r;
@@ -203,15 +223,19 @@ static int verb_info(struct volume_job *job)
 
 static void damage_print(void *ctx, const char *what)
 {
-    (void)ctx;
-    fputs("damage: ", stdout);
-    volume_name_print(stdout, what);
-    putchar('\n');
+    fputs("damage: ", ctx);
+    volume_name_print(ctx, what);
+    (void)fputc('\n', ctx);
+}
+
+int volume_check_print(struct volume *v, FILE *out)
+{
+    return volume_check(v, damage_print, out);
 }
 
 static int verb_check(struct volume_job *job)
 {
-    int n = volume_check(job->volume, damage_print, NULL);
+    int n = volume_check_print(job->volume, stdout);
     if (n < 0)
         return volume_fail(job, n, job->dir);
     if (n == 0)
@@ -297,7 +321,7 @@ static int verb_unmount(struct volume_job *job)
     return VOLUME_EXIT_OK;
 }
 
-enum { HAS_DIR = 1, OPENS = 2 };
+enum { HAS_DIR = 1, OPENS = 2, READS = 4 /* only: a recovery key will do */ };
 
 static const struct verb {
     const char *name;
@@ -310,17 +334,18 @@ static const struct verb {
     {"create", "DIR", "Make an empty volume in an empty or new directory", verb_create, HAS_DIR, 0,
      0},
     {"limit", "DIR", "Set what it may take: --size, --files", verb_limit, HAS_DIR | OPENS, 0, 0},
-    {"info", "DIR", "Id, size, epoch, newest commit", verb_info, HAS_DIR | OPENS, 0, 0},
-    {"df", "DIR", "Space: whole, used, free", volume_verb_df, HAS_DIR | OPENS, 0, 0},
-    {"ls", "DIR [PATH]", "List a directory (-R: and those below)", volume_verb_ls, HAS_DIR | OPENS,
-     0, 1},
-    {"stat", "DIR PATH", "All attributes of a file", volume_verb_stat, HAS_DIR | OPENS, 1, 1},
+    {"info", "DIR", "Id, size, epoch, newest commit", verb_info, HAS_DIR | OPENS | READS, 0, 0},
+    {"df", "DIR", "Space: whole, used, free", volume_verb_df, HAS_DIR | OPENS | READS, 0, 0},
+    {"ls", "DIR [PATH]", "List a directory (-R: and those below)", volume_verb_ls,
+     HAS_DIR | OPENS | READS, 0, 1},
+    {"stat", "DIR PATH", "All attributes of a file", volume_verb_stat, HAS_DIR | OPENS | READS, 1,
+     1},
     {"cat", "DIR PATH...", "Write files' contents to standard output", volume_verb_cat,
-     HAS_DIR | OPENS, 1, WORDS_MAX},
+     HAS_DIR | OPENS | READS, 1, WORDS_MAX},
     {"put", "DIR FILE [PATH]", "Copy a file of the host (- : standard input) into the volume",
      volume_verb_put, HAS_DIR | OPENS, 1, 2},
     {"get", "DIR PATH [FILE]", "Copy a file out of the volume (- : to standard output)",
-     volume_verb_get, HAS_DIR | OPENS, 1, 2},
+     volume_verb_get, HAS_DIR | OPENS | READS, 1, 2},
     {"cp", "FROM TO", "Copy; FROM or TO or both are DIR:PATH, a place in a volume (-r: trees)",
      volume_verb_cp, 0, 2, 2},
     {"mv", "DIR FROM TO", "Rename, or move into a directory", volume_verb_mv, HAS_DIR | OPENS, 2,
@@ -341,9 +366,9 @@ static const struct verb {
      volume_verb_erase, HAS_DIR | OPENS, 1, WORDS_MAX},
     {"mount", "DIR MOUNTPOINT", "Show it as a file system (mount --help)", NULL, 0, 0, 0},
     {"unmount", "MOUNTPOINT", "End a mount", verb_unmount, HAS_DIR, 0, 0},
-    {"check", "DIR", "Read and verify everything", verb_check, HAS_DIR | OPENS, 0, 0},
+    {"check", "DIR", "Read and verify everything", verb_check, HAS_DIR | OPENS | READS, 0, 0},
     {"salvage", "DIR NEWDIR", "Copy all that still verifies out of a damaged volume",
-     volume_verb_salvage, HAS_DIR, 1, 1},
+     volume_verb_salvage, HAS_DIR | READS, 1, 1},
 };
 
 static int usage(FILE *to, int status)
@@ -372,6 +397,7 @@ static int verb_run(const struct verb *verb, struct volume_job *job)
     if (fflush(stdout) != 0 && status == VOLUME_EXIT_OK)
         status = volume_fail(job, -errno, "standard output");
     local_volume_done(&job->local);
+    recovery_volume_free(job->recovery);
     return status;
 }
 
@@ -434,9 +460,14 @@ static int job_run(struct volume_job *job, int count, char **args)
         fprintf(stderr, "usage: coffer volume %s %s\n", verb->name, verb->arguments);
         return VOLUME_EXIT_USAGE;
     }
+    if (job->settings.recovery && !(verb->flags & READS)) {
+        fprintf(stderr, "coffer volume %s: with a recovery key a volume is only read\n",
+                verb->name);
+        return VOLUME_EXIT_USAGE;
+    }
     int r = local_state_dir(job->settings.state ? job->settings.state : getenv("COFFER_STATE"),
                             getenv("HOME"), state_dir, sizeof state_dir);
-    if (r < 0) {
+    if (r < 0 && !job->settings.recovery) {
         fputs("coffer volume: no --state and no HOME: where are the keys?\n", stderr);
         return VOLUME_EXIT_USAGE;
     }

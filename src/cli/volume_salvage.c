@@ -216,9 +216,34 @@ static int nameless_out(struct salvage *s, int at_fd)
     return r == -ENOENT || r == -EBADMSG ? 0 : r;
 }
 
+static int salvage_recover(struct salvage *s)
+{
+    SCOPED(buf_done) struct buf text = {0};
+    struct volume_job *job = s->job;
+    struct recovery_key key;
+    int r = volume_recovery_text(job->settings.recovery, job->settings.keys, &text, &job->e);
+    if (r == 0)
+        r = recovery_key_parse(buf_slice(&text), &key);
+    if (r < 0)
+        return r;
+    r = recovery_volume_new(job->dir, &key, true, &job->recovery, &job->e);
+    recovery_key_wipe(&key);
+    if (r < 0)
+        return r;
+    struct volume_options options = recovery_volume_options(job->recovery);
+    options.salvage = true;
+    options.found = say_lost;
+    options.found_ctx = s;
+    options.snapshot = job->settings.snapshot;
+    r = volume_open(&options, &job->volume, &job->e);
+    return recovery_volume_judge(job->recovery, r, &job->e);
+}
+
 static int salvage_open(struct salvage *s)
 {
     struct volume_job *job = s->job;
+    if (job->settings.recovery)
+        return salvage_recover(s);
     int r = local_volume_find(job->dir, job->state_dir, false, &job->local, &job->e);
     if (r < 0)
         return r;

@@ -12,7 +12,7 @@ call_fn call_info, call_tenant_add, call_tenant_list;                           
 call_fn call_policy_put, call_policy_get, call_policy_check, call_policy_revoke; /* call_policy.c */
 call_fn call_secret_reveal, call_secret_give, call_audit;
 call_fn call_totp_enroll;                                        /* call_access.c */
-call_fn call_backup, call_shares;                                /* call_recovery.c */
+call_fn call_backup, call_shares, call_volume_recovery;          /* call_recovery.c */
 call_fn call_unlock;                                             /* call_state.c */
 call_fn call_result;                                             /* call_result.c */
 call_fn call_provision;                                          /* call_provision.c */

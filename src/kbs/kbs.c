@@ -244,6 +244,7 @@ static const struct {
     {"/v1/volume/order", call_volume_order},
     {"/v1/volume/ordered", call_volume_ordered},
     {"/v1/volume/done", call_volume_done},
+    {"/v1/volume/recovery", call_volume_recovery},
 };
 
 size_t kbs_route_count(void)

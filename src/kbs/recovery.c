@@ -18,6 +18,7 @@
 
 #define SHARE_TAG "coffer-share 1 "
 #define SEALED_TAG "coffer-sealed-share 1 "
+#define SEALED_KEY_TAG "coffer-sealed-volume-key 1 "
 #define BACKUP_MAGIC "CFKB0001"
 
 enum { SET_SIZE = 8, MAGIC_SIZE = 8, NEED_MAX = 16 };
@@ -61,7 +62,7 @@ static EVP_PKEY *key_from_point(const uint8_t point[P256_PUBLIC_SIZE])
 
 /* The key both sides come to, bound to the two points. */
 static int agree(EVP_PKEY *own, EVP_PKEY *other, const uint8_t ephemeral[P256_PUBLIC_SIZE],
-                 struct key256 *ret)
+                 const char *info, struct key256 *ret)
 {
     uint8_t shared[32];
     size_t size = sizeof shared;
@@ -71,39 +72,53 @@ static int agree(EVP_PKEY *own, EVP_PKEY *other, const uint8_t ephemeral[P256_PU
     EVP_PKEY_CTX_free(ctx);
     ERR_clear_error();
     int r = ok ? hkdf_sha256(slice_of(shared, sizeof shared), slice_of(ephemeral, P256_PUBLIC_SIZE),
-                             slice_of_text("coffer sealed share"), ret)
+                             slice_of_text(info), ret)
                : -EBADMSG;
     secret_wipe(shared, sizeof shared);
     return r;
 }
 
-static int share_seal(struct slice share, EVP_PKEY *holder, struct buf *ret)
+/* What is sealed, and by which words it is known: two kinds never pass for each other. */
+struct sealed_kind {
+    const char *tag, *info;
+    size_t size_max;
+};
+
+static const struct sealed_kind g_share = {SEALED_TAG, "coffer sealed share",
+                                           RECOVERY_SHARE_SIZE_MAX};
+static const struct sealed_kind g_volume_key = {SEALED_KEY_TAG, "coffer sealed volume key",
+                                                RECOVERY_SEALED_SIZE_MAX};
+
+static int seal(const struct sealed_kind *kind, struct slice text, EVP_PKEY *holder,
+                struct buf *ret)
 {
     SCOPED(key256_wipe) struct key256 key = {0};
     SCOPED(aead_freep) struct aead *aead = NULL;
-    uint8_t bytes[P256_PUBLIC_SIZE + AEAD_NONCE_SIZE + RECOVERY_SHARE_SIZE_MAX + AEAD_TAG_SIZE];
-    uint8_t *nonce = bytes + P256_PUBLIC_SIZE, *out = nonce + AEAD_NONCE_SIZE;
+    SCOPED(buf_done) struct buf bytes = {0};
     if (!is_p256(holder))
         return -EOPNOTSUPP;
-    if (share.size > RECOVERY_SHARE_SIZE_MAX)
+    if (text.size > kind->size_max)
         return -EINVAL;
+    size_t size = P256_PUBLIC_SIZE + AEAD_NONCE_SIZE + text.size + AEAD_TAG_SIZE;
+    uint8_t *point = buf_reserve(&bytes, size);
+    if (!point)
+        return -ENOMEM;
+    uint8_t *nonce = point + P256_PUBLIC_SIZE, *out = nonce + AEAD_NONCE_SIZE;
     EVP_PKEY *ephemeral = EVP_EC_gen("P-256");
-    int r = ephemeral ? point_of(ephemeral, bytes) : -EIO;
+    int r = ephemeral ? point_of(ephemeral, point) : -EIO;
     if (r == 0)
-        r = agree(ephemeral, holder, bytes, &key);
+        r = agree(ephemeral, holder, point, kind->info, &key);
     EVP_PKEY_free(ephemeral);
     if (r == 0)
         r = crypto_random(nonce, AEAD_NONCE_SIZE);
     if (r == 0)
         r = aead_new(&key, &aead);
     if (r == 0)
-        r = aead_seal(aead, nonce, slice_of(bytes, P256_PUBLIC_SIZE), share.bytes, share.size, out,
-                      out + share.size);
+        r = aead_seal(aead, nonce, slice_of(point, P256_PUBLIC_SIZE), text.bytes, text.size, out,
+                      out + text.size);
     if (r == 0)
-        r = buf_append_text(ret, SEALED_TAG);
-    return r < 0 ? r
-                 : crypto_base64_encode(
-                       slice_of(bytes, (size_t)(out - bytes) + share.size + AEAD_TAG_SIZE), ret);
+        r = buf_append_text(ret, kind->tag);
+    return r < 0 ? r : crypto_base64_encode(slice_of(point, size), ret);
 }
 
 static struct slice trimmed(struct slice text)
@@ -114,34 +129,50 @@ static struct slice trimmed(struct slice text)
     return text;
 }
 
-int recovery_share_open(struct slice sealed, EVP_PKEY *holder, struct buf *ret_share)
+static int unseal(const struct sealed_kind *kind, struct slice sealed, EVP_PKEY *holder,
+                  struct buf *ret)
 {
     SCOPED(buf_done) struct buf bytes = {0};
     SCOPED(key256_wipe) struct key256 key = {0};
     SCOPED(aead_freep) struct aead *aead = NULL;
-    const size_t tag = sizeof SEALED_TAG - 1,
+    const size_t tag = strlen(kind->tag),
                  least = P256_PUBLIC_SIZE + AEAD_NONCE_SIZE + AEAD_TAG_SIZE;
     if (!is_p256(holder))
         return -EOPNOTSUPP;
     sealed = trimmed(sealed);
-    if (sealed.size < tag || memcmp(sealed.bytes, SEALED_TAG, tag) != 0 ||
+    if (sealed.size < tag || memcmp(sealed.bytes, kind->tag, tag) != 0 ||
         crypto_base64_decode(slice_of(sealed.bytes + tag, sealed.size - tag), &bytes) < 0 ||
-        bytes.size < least || bytes.size > least + RECOVERY_SHARE_SIZE_MAX)
+        bytes.size < least || bytes.size > least + kind->size_max)
         return -EBADMSG;
     size_t size = bytes.size - least;
     const uint8_t *nonce = bytes.bytes + P256_PUBLIC_SIZE, *in = nonce + AEAD_NONCE_SIZE;
     EVP_PKEY *ephemeral = key_from_point(bytes.bytes);
-    int r = ephemeral ? agree(holder, ephemeral, bytes.bytes, &key) : -EBADMSG;
+    int r = ephemeral ? agree(holder, ephemeral, bytes.bytes, kind->info, &key) : -EBADMSG;
     EVP_PKEY_free(ephemeral);
     if (r == 0)
         r = aead_new(&key, &aead);
-    uint8_t *to = r == 0 ? buf_reserve(ret_share, size + 1) : NULL;
+    uint8_t *to = r == 0 ? buf_reserve(ret, size + 1) : NULL;
     if (!to)
         return r < 0 ? r : -ENOMEM;
     r = aead_open(aead, nonce, slice_of(bytes.bytes, P256_PUBLIC_SIZE), in, size, in + size, to);
     if (r == 0)
-        ret_share->size += size;
+        ret->size += size;
     return r;
+}
+
+int recovery_share_open(struct slice sealed, EVP_PKEY *holder, struct buf *ret_share)
+{
+    return unseal(&g_share, sealed, holder, ret_share);
+}
+
+int recovery_volume_key_seal(struct slice text, EVP_PKEY *owner, struct buf *ret_sealed)
+{
+    return seal(&g_volume_key, text, owner, ret_sealed);
+}
+
+int recovery_volume_key_open(struct slice sealed, EVP_PKEY *owner, struct buf *ret_text)
+{
+    return unseal(&g_volume_key, sealed, owner, ret_text);
 }
 
 /* ---- shares ---- */
@@ -164,7 +195,7 @@ int recovery_split(const struct key256 *root, unsigned need, EVP_PKEY *const *ho
         hex_encode(slice_of(shares[i].y, sizeof shares[i].y), y_hex);
         int n =
             snprintf(text, sizeof text, SHARE_TAG "%u %u %s %s", need, shares[i].x, set_hex, y_hex);
-        r = share_seal(slice_of(text, (size_t)n), holders[i], &ret_sealed[i]);
+        r = seal(&g_share, slice_of(text, (size_t)n), holders[i], &ret_sealed[i]);
     }
     secret_wipe(shares, sizeof shares);
     secret_wipe(random, sizeof random);

@@ -18,6 +18,7 @@
 #include <openssl/types.h>
 
 #define RECOVERY_SHARE_SIZE_MAX 512
+#define RECOVERY_SEALED_SIZE_MAX 4096 /* of a text that is sealed */
 #define BACKUP_SIZE_MAX ((size_t)1 << 30)
 
 /* The i-th of the texts goes to the i-th holder, sealed to its key. `ret_sealed` are the caller's, all
@@ -27,6 +28,11 @@ must_check int recovery_split(const struct key256 *root, unsigned need, EVP_PKEY
 
 /* A holder opens its share. 0, -EBADMSG (not a share, or not for this key), -EOPNOTSUPP. */
 must_check int recovery_share_open(struct slice sealed, EVP_PKEY *holder, struct buf *ret_share);
+
+/* The same for what opens a volume without its key broker (volume/recovery_key.h), under another tag:
+ * "coffer-sealed-volume-key 1 BASE64". Errors as above; -EINVAL: too long. */
+must_check int recovery_volume_key_seal(struct slice text, EVP_PKEY *owner, struct buf *ret_sealed);
+must_check int recovery_volume_key_open(struct slice sealed, EVP_PKEY *owner, struct buf *ret_text);
 
 /* From opened shares. 0; -EBADMSG one of them is none, or of another splitting; -ENODATA too few. */
 must_check int recovery_combine(const struct slice *shares, unsigned count, struct key256 *ret_root,

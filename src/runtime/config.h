@@ -55,6 +55,8 @@ struct runtime_volume {
     bool create;                        /* make it first if the directory is empty */
     struct runtime_volume_order *order; /* NULL: nothing */
     char *const *purge; /* vfs/purge.h: what is erased for good when deleted; NULL: nothing */
+    struct recovery_volume
+        *recovery; /* opened with a recovery key: nothing is kept; NULL: not so */
 };
 
 /* TLS identity as PEM. The private key never leaves the process. */

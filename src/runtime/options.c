@@ -28,6 +28,9 @@ static const char usage[] =
     "  --volume-key seal|FILE   key of the volumes: sealed to this platform (default), or 32 "
     "bytes\n"
     "                           (or 64 hexadecimal digits) in FILE\n"
+    "  --volume-recovery FD     what the recovery key in descriptor FD opens; changes are "
+    "forgotten\n"
+    "  --volume-accept-older    also where the volume is older than that key\n"
     "  --file-rule PATH=RULE    host, private (in memory), denied, or sha256:HEX\n"
     "Network\n" NET_OPTIONS_USAGE "Program\n"
     "  --env NAME=VALUE         set a variable for the program (may be repeated)\n"
@@ -193,6 +196,7 @@ static const struct {
         name_, NULL, offsetof(struct options_shield, member_) \
     }
     TEXT_FLAG("--volume-key", volume_key),
+    TEXT_FLAG("--volume-recovery", volume_recovery),
     TEXT_FLAG("--sim-device", sim_device),
     TEXT_FLAG("--manifest", manifest),
     TEXT_FLAG("--kbs", kbs),
@@ -229,6 +233,10 @@ static int parse_flag(struct parse *p)
     }
     if (strcmp(flag, "--insecure__debug") == 0) {
         p->config->insecure_debug = true;
+        return 0;
+    }
+    if (strcmp(flag, "--volume-accept-older") == 0) {
+        p->shield->accept_older = true;
         return 0;
     }
     if (strcmp(flag, "--insecure__seal-to-signer") == 0) {

@@ -13,6 +13,7 @@
 #include "runtime/process/exposure.h"
 #include "runtime/provision/provision.h"
 #include "volume/local.h"
+#include "volume/recovery_key.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -155,6 +156,29 @@ static int volume_local(struct runtime_volume *volume, struct error *e)
     return 0;
 }
 
+/* The text of a recovery key from a descriptor that nobody needs afterwards; the program never sees it. */
+static int volume_recovery(struct runtime_volume *volume, const struct options_shield *shield,
+                           struct error *e)
+{
+    char text[RECOVERY_KEY_SIZE_MAX + 1], *end;
+    struct recovery_key key = {0};
+    long fd = strtol(shield->volume_recovery, &end, 10);
+    if (shield->volume_recovery[0] < '0' || shield->volume_recovery[0] > '9' || *end || fd < 3 ||
+        fd > INT32_MAX)
+        return error_set(e, -EINVAL, "--volume-recovery wants a descriptor above 2, not '%s'",
+                         shield->volume_recovery);
+    ssize_t n = host_pread((int)fd, text, sizeof text, 0);
+    host_close((int)fd);
+    int r = n < 0 ? (int)n : recovery_key_parse(slice_of(text, (size_t)n), &key);
+    secret_wipe(text, sizeof text);
+    if (r < 0)
+        return error_set(e, r, "what came as a recovery key is none");
+    volume->create = false;
+    r = recovery_volume_new(volume->host_dir, &key, shield->accept_older, &volume->recovery, e);
+    recovery_key_wipe(&key);
+    return r;
+}
+
 /* The key of one volume, and an identity that follows from it. */
 static int volume_finish(struct runtime_volume *volume, const struct options_shield *shield,
                          struct error *e)
@@ -162,6 +186,8 @@ static int volume_finish(struct runtime_volume *volume, const struct options_shi
     char label[PATH_MAX + 16];
     uint8_t digest[SHA256_SIZE];
     int r;
+    if (shield->volume_recovery)
+        return volume_recovery(volume, shield, e);
     if (!shield->volume_key)
         return volume_local(volume, e);
     (void)snprintf(label, sizeof(label), "volume:%s", volume->name);
@@ -331,6 +357,8 @@ int options_finish(struct runtime_config *config, const struct options_shield *s
         return error_set(e, -EINVAL,
                          "--kbs-pin, --tenant and --volume-dir need --kbs (or, the last, "
                          "--policy)");
+    if (r == 0 && shield->volume_recovery && (config->volume_count != 1 || shield->policy))
+        return error_set(e, -EINVAL, "--volume-recovery needs one --volume, and no policy");
     for (unsigned i = 0; r == 0 && i < config->volume_count; i++)
         r = volume_finish(&config->volumes[i], shield, e);
     if (r == 0 && config->net_rule_count > 0)

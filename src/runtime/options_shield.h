@@ -11,7 +11,8 @@ struct options_shield {
     const char *volume_key;
     const char *sim_device, *manifest;
     const char *kbs, *kbs_pin, *tenant, *policy, *volume_dir;
-    bool seal_to_signer, env_given;
+    const char *volume_recovery; /* the number of a descriptor */
+    bool seal_to_signer, env_given, accept_older;
 };
 
 /* Each parses one value into the config. -EINVAL with a line in `e`. */

@@ -57,6 +57,12 @@ struct volume_backend {
  * `create`, makes the directory if it is missing. */
 must_check int volume_dir_open(const char *path, bool create, struct volume_backend **ret_backend);
 void volume_dir_close(struct volume_backend *backend);
+/* One of which nothing is written, not even a lock where there is none; writing fails. */
+must_check int volume_dir_open_read_only(const char *path, struct volume_backend **ret_backend);
+
+/* over/: such a directory, under changes that are kept in memory (1 GiB at most) and then forgotten. */
+must_check int volume_over_open(const char *path, struct volume_backend **ret_backend);
+void volume_over_close(struct volume_backend *backend);
 
 /* Descriptors opened from now on go through `hide`, which gives them another number and closes the
  * old one, or returns a negative errno: for a process whose low numbers belong to somebody else.

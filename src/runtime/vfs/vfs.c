@@ -22,6 +22,7 @@
 #include "runtime/vfs/volume_order.h"
 #include "runtime/vfs/write_behind.h"
 #include "volume/backend.h"
+#include "volume/recovery_key.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -225,9 +226,23 @@ static int purge_ready(const struct runtime_volume *rv, unsigned index, struct e
     return 0;
 }
 
+/* As it was left, without its key broker; what the program changes is forgotten. */
+static int open_recovery(const struct runtime_config *config, unsigned index, struct error *e)
+{
+    const struct runtime_volume *rv = &config->volumes[index];
+    struct volume_options options = recovery_volume_options(rv->recovery);
+    options.cache_size = config->cache_size;
+    options.copy = guest_copy_some;
+    int r = volume_open(&options, &g_fs.owner->volumes[index], e);
+    r = recovery_volume_judge(rv->recovery, r, e);
+    return r < 0 ? error_prefix(e, r, "opening the volume in '%s'", rv->host_dir) : 0;
+}
+
 static int open_volume(const struct runtime_config *config, unsigned index, struct error *e)
 {
     const struct runtime_volume *rv = &config->volumes[index];
+    if (rv->recovery)
+        return open_recovery(config, index, e);
     int r = volume_dir_open(rv->host_dir, rv->create, &g_backends[index]);
     if (r < 0)
         return error_set(e, r, "cannot open directory '%s' of volume '%s'", rv->host_dir, rv->name);

@@ -42,6 +42,7 @@ struct dir_backend {
     pthread_mutex_t lock; /* protects slots, clock */
     int dir_fd;
     int lock_fd; /* -1: not locked */
+    bool read_only;
     uint64_t clock;
     struct slot slots[SLOT_COUNT];
 };
@@ -152,7 +153,10 @@ static int fd_get(struct dir_backend *d, uint64_t file, int flags, struct slot *
     struct slot *s = slot_of(d, file);
     int fd = s && flags == 0 ? s->fd : -1;
     if (fd < 0) {
-        fd = open_high(d->dir_fd, file_name(file, name), O_RDWR | O_NOFOLLOW | flags, 0600);
+        fd = d->read_only && flags != 0
+                 ? -EROFS
+                 : open_high(d->dir_fd, file_name(file, name),
+                             (d->read_only ? O_RDONLY : O_RDWR) | O_NOFOLLOW | flags, 0600);
         s = fd >= 0 ? slot_choose(d) : NULL;
         if (s) {
             close_high(s->fd);
@@ -197,7 +201,10 @@ static void fd_drop(struct dir_backend *d, uint64_t file)
 static int dir_lock(struct volume_backend *b)
 {
     struct dir_backend *d = dir_of(b);
-    int fd = open_high(d->dir_fd, "lock", O_RDWR | O_NOFOLLOW | O_CREAT, 0600);
+    int flags = O_RDWR | O_NOFOLLOW | (d->read_only ? 0 : O_CREAT);
+    int fd = open_high(d->dir_fd, "lock", flags, 0600);
+    if (d->read_only && (fd == -ENOENT || fd == -EROFS || fd == -EACCES))
+        return 0; /* a copy, or a disk that nobody can write to */
     if (fd < 0)
         return fd;
     const struct timespec pause = {.tv_nsec = LOCK_PAUSE_NS};
@@ -257,6 +264,8 @@ static int dir_create(struct volume_backend *b, uint64_t file)
 static int dir_remove(struct volume_backend *b, uint64_t file)
 {
     char name[NAME_SIZE];
+    if (dir_of(b)->read_only)
+        return -EROFS;
     fd_drop(dir_of(b), file);
     return host_unlinkat(dir_of(b)->dir_fd, file_name(file, name), 0);
 }
@@ -265,6 +274,8 @@ static int dir_rename(struct volume_backend *b, uint64_t from, uint64_t to)
 {
     struct dir_backend *d = dir_of(b);
     char name[NAME_SIZE], new_name[NAME_SIZE];
+    if (d->read_only)
+        return -EROFS;
     fd_drop(d, from);
     fd_drop(d, to);
     return host_renameat(d->dir_fd, file_name(from, name), d->dir_fd, file_name(to, new_name));
@@ -317,6 +328,8 @@ static int dir_reserve(struct volume_backend *b, uint64_t file, uint64_t size)
 static int dir_truncate(struct volume_backend *b, uint64_t file, uint64_t size)
 {
     char name[NAME_SIZE];
+    if (dir_of(b)->read_only)
+        return -EROFS;
     int fd = open_high(dir_of(b)->dir_fd, file_name(file, name), O_RDWR | O_NOFOLLOW, 0);
     if (fd < 0)
         return fd;
@@ -394,7 +407,8 @@ static const struct volume_backend_ops dir_ops = {
     .idle = dir_idle,
 };
 
-int volume_dir_open(const char *path, bool create, struct volume_backend **ret_backend)
+static int open_dir(const char *path, bool create, bool read_only,
+                    struct volume_backend **ret_backend)
 {
     struct dir_backend *d = calloc(1, sizeof *d);
     if (!d)
@@ -408,11 +422,22 @@ int volume_dir_open(const char *path, bool create, struct volume_backend **ret_b
     }
     d->backend.ops = &dir_ops;
     d->lock_fd = -1;
+    d->read_only = read_only;
     for (unsigned i = 0; i < SLOT_COUNT; i++)
         d->slots[i].fd = -1;
     (void)pthread_mutex_init(&d->lock, NULL);
     *ret_backend = &d->backend;
     return 0;
+}
+
+int volume_dir_open(const char *path, bool create, struct volume_backend **ret_backend)
+{
+    return open_dir(path, create, false, ret_backend);
+}
+
+int volume_dir_open_read_only(const char *path, struct volume_backend **ret_backend)
+{
+    return open_dir(path, false, true, ret_backend);
 }
 
 void volume_dir_close(struct volume_backend *backend)

@@ -3,6 +3,11 @@
  * them. */
 #include "world.h"
 
+#include "crypto/base64.h"
+#include "kbs/recovery.h"
+#include "volume/recovery_key.h"
+
+#include <errno.h>
 #include <sys/stat.h>
 
 static char g_id[33];
@@ -248,6 +253,44 @@ TEST(the_owner_alone_sees_what_waits_and_never_a_key)
     check_refused(&w_operator.peer, "/v1/volume/ordered", order_of("{}"), "NOT_OWNER");
     check_refused(&w_runtime, "/v1/volume/ordered", order_of("{}"), "NOT_OWNER");
     check_ok(&w_runtime, "/v1/volume/done", numbered(epoch, "order", serial));
+}
+
+static json_t *recovery_of(const char *certificate)
+{
+    json_t *in = order_of("{}");
+    json_object_set_new(in, "certificate", json_string(certificate));
+    return in;
+}
+
+TEST(a_recovery_key_is_the_owners_and_for_the_owner_alone)
+{
+    struct buf text = {0}, other = {0};
+    const char *owner = w_owner.pem, *operator= w_operator.pem;
+    check_refused(&w_operator.peer, "/v1/volume/recovery", recovery_of(owner), "NOT_OWNER");
+    check_refused(&w_runtime, "/v1/volume/recovery", recovery_of(owner), "NOT_OWNER");
+    check_refused(&w_owner.peer, "/v1/volume/recovery", recovery_of(operator), "NOT_OWNER");
+    check_refused(&w_owner.peer, "/v1/volume/recovery", recovery_of("x"), "REQUEST_INVALID");
+    json_t *volume = provisioned();
+    json_t *out = good(&w_owner.peer, "/v1/volume/recovery", recovery_of(owner));
+    const char *sealed = json_string_value(json_object_get(out, "sealed"));
+    CHECK_EQ(recovery_volume_key_open(slice_of_text(sealed), w_operator.key, &other), -EBADMSG);
+    CHECK_EQ(recovery_share_open(slice_of_text(sealed), w_owner.key, &other), -EBADMSG);
+    CHECK_EQ(recovery_volume_key_open(slice_of_text(sealed), w_owner.key, &text), 0);
+    struct recovery_key key;
+    REQUIRE(recovery_key_parse(buf_slice(&text), &key) == 0);
+    struct buf bytes = {0};
+    CHECK_EQ(crypto_base64_decode(slice_of_text(json_string_value(json_object_get(volume, "key"))),
+                                  &bytes),
+             0);
+    CHECK(slice_equals(buf_slice(&bytes), slice_of(key.key.bytes, sizeof key.key.bytes)));
+    CHECK_EQ(key.erase_count, 1);
+    CHECK_TEXT(key.name, "demo/docs/data");
+    audit_has("recovery key of a volume given");
+    buf_done(&bytes);
+    buf_done(&text);
+    buf_done(&other);
+    json_decref(out);
+    json_decref(volume);
 }
 
 TAP_MAIN()
