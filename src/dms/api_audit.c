@@ -3,6 +3,7 @@
  * CSV, and checked. */
 #include "base/hex.h"
 #include "dms/audit_csv.h"
+#include "dms/list_page.h"
 #include "dms/paged.h"
 
 #include <arpa/inet.h>
@@ -33,12 +34,6 @@ const char *call_from(struct call *call)
 
 /* Pages */
 
-struct audit_page {
-    struct buf body;
-    struct json json;
-    int64_t last;
-};
-
 static void hash_text(const uint8_t hash[DIGEST_SIZE], char text[2 * DIGEST_SIZE + 1])
 {
     hex_encode(slice_of(hash, DIGEST_SIZE), text);
@@ -46,7 +41,7 @@ static void hash_text(const uint8_t hash[DIGEST_SIZE], char text[2 * DIGEST_SIZE
 
 static int page_entry(void *arg, const struct audit_entry *entry)
 {
-    struct audit_page *page = arg;
+    struct list_page *page = arg;
     char hash[2 * DIGEST_SIZE + 1], node[24];
     hash_text(entry->hash, hash);
     (void)snprintf(node, sizeof node, "%lld", (long long)entry->node);
@@ -64,8 +59,7 @@ static int page_entry(void *arg, const struct audit_entry *entry)
     json_put_text(&page->json, "detail", entry->detail);
     json_put_text(&page->json, "hash", hash);
     json_close(&page->json);
-    page->last = entry->sequence;
-    return page->body.failed ? -ENOMEM : 0;
+    return list_page_item(page, entry->sequence);
 }
 
 /* What waits to be written is part of the answer. */
@@ -79,27 +73,13 @@ static int settle(struct call *call)
 
 static void entries_reply(struct call *call, int64_t node, const char *user)
 {
-    struct audit_page page = {0};
-    int64_t before;
-    char next[24];
-    int limit;
+    struct list_page page;
     bool more = false;
-    if (call_limit(call, &limit) < 0 || call_cursor_key(call, &before) < 0 || settle(call) < 0)
+    if (settle(call) < 0 || list_page_begin(&page, call, true) < 0)
         return;
-    page.json = json_into(&page.body);
-    json_open_object(&page.json, NULL);
-    json_open_array(&page.json, "items");
-    int r = audit_list(call->dms->store, node, user, before, limit, page_entry, &page, &more);
-    if (r < 0) {
-        buf_done(&page.body);
-        call_problem_errno(call, r);
-        return;
-    }
-    (void)snprintf(next, sizeof next, "%lld", (long long)page.last);
-    json_close(&page.json);
-    json_put_text(&page.json, "next", more ? next : NULL);
-    json_close(&page.json);
-    call_reply_buf(call, 200, "application/json", &page.body);
+    int r =
+        audit_list(call->dms->store, node, user, page.from, page.limit, page_entry, &page, &more);
+    list_page_end(&page, r, more);
 }
 
 void audit_get(struct call *call)

@@ -1,18 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Times to keep and legal holds: store_hold.h says what they do. */
-#include "dms/dms.h"
+#include "dms/list_page.h"
 #include "dms/store_hold.h"
 
 #include <errno.h>
 #include <stdio.h>
 
 /* Times */
-
-struct names {
-    struct json json;
-    int64_t last;
-    struct buf body;
-};
 
 static void key_put(struct json *json, const char *name, int64_t key)
 {
@@ -156,81 +150,37 @@ void hold_post(struct call *call)
 
 static int page_hold(void *arg, const struct hold *hold)
 {
-    struct names *page = arg;
+    struct list_page *page = arg;
     hold_json(&page->json, hold);
-    page->last = hold->key;
-    return page->body.failed ? -ENOMEM : 0;
+    return list_page_item(page, hold->key);
 }
 
 static int page_held(void *arg, int64_t node)
 {
-    struct names *page = arg;
-    char text[24];
-    (void)snprintf(text, sizeof text, "%lld", (long long)node);
-    json_put_text(&page->json, NULL, text);
-    page->last = node;
-    return page->body.failed ? -ENOMEM : 0;
-}
-
-static int after_read(struct call *call, int64_t *ret_after, int *ret_limit)
-{
-    char *cursor;
-    *ret_after = 0;
-    if (call_limit(call, ret_limit) < 0 || call_cursor(call, &cursor) < 0)
-        return -EINVAL;
-    if (!*cursor || key_parse(slice_of_text(cursor), ret_after) == 0)
-        return 0;
-    call_problem(call, 400, "bad-cursor", "cursor is the `next` of the page before.");
-    return -EINVAL;
-}
-
-static void page_reply(struct call *call, struct names *page, int r, bool more)
-{
-    char next[24];
-    if (r < 0) {
-        buf_done(&page->body);
-        call_problem_errno(call, r);
-        return;
-    }
-    (void)snprintf(next, sizeof next, "%lld", (long long)page->last);
-    json_close(&page->json);
-    json_put_text(&page->json, "next", more ? next : NULL);
-    json_close(&page->json);
-    call_reply_buf(call, 200, "application/json", &page->body);
-}
-
-static void page_open(struct names *page)
-{
-    page->json = json_into(&page->body);
-    json_open_object(&page->json, NULL);
-    json_open_array(&page->json, "items");
+    struct list_page *page = arg;
+    key_put(&page->json, NULL, node);
+    return list_page_item(page, node);
 }
 
 void holds_get(struct call *call)
 {
-    struct names page = {0};
-    int64_t after;
-    int limit;
+    struct list_page page;
     bool more = false;
-    if (after_read(call, &after, &limit) < 0)
+    if (list_page_begin(&page, call, false) < 0)
         return;
-    page_open(&page);
-    int r = hold_list(call->dms->store, 0, after, limit, page_hold, &page, &more);
-    page_reply(call, &page, r, more);
+    int r = hold_list(call->dms->store, 0, page.from, page.limit, page_hold, &page, &more);
+    list_page_end(&page, r, more);
 }
 
 void hold_documents_get(struct call *call)
 {
-    struct names page = {0};
+    struct list_page page;
     struct hold hold;
-    int64_t after;
-    int limit;
     bool more = false;
-    if (hold_of(call, 0, &hold) < 0 || after_read(call, &after, &limit) < 0)
+    if (hold_of(call, 0, &hold) < 0 || list_page_begin(&page, call, false) < 0)
         return;
-    page_open(&page);
-    int r = hold_nodes(call->dms->store, hold.key, after, limit, page_held, &page, &more);
-    page_reply(call, &page, r, more);
+    int r = hold_nodes(call->dms->store, hold.key, page.from, page.limit, page_held, &page, &more);
+    list_page_end(&page, r, more);
 }
 
 void hold_document_put(struct call *call)

@@ -3,7 +3,7 @@
  * is wrong with a link (unknown, ended, used up, its document deleted) is the same 404, so that
  * nobody learns what there was. */
 #include "dms/digest.h"
-#include "dms/dms.h"
+#include "dms/list_page.h"
 #include "dms/store_share.h"
 #include "server/base64.h"
 #include "server/markup.h"
@@ -141,47 +141,22 @@ void share_post(struct call *call)
     call_json(call, share_post_json);
 }
 
-struct share_page {
-    struct buf body;
-    struct json json;
-    int64_t last;
-};
-
 static int page_share(void *arg, const struct share *share)
 {
-    struct share_page *page = arg;
+    struct list_page *page = arg;
     share_json(&page->json, share, NULL);
-    page->last = share->key;
-    return page->body.failed ? -ENOMEM : 0;
+    return list_page_item(page, share->key);
 }
 
 static void shares_reply(struct call *call, int64_t node, const char *user)
 {
-    struct share_page page = {0};
-    char *cursor, next[24];
-    int64_t after = 0;
-    int limit;
+    struct list_page page;
     bool more = false;
-    if (call_limit(call, &limit) < 0 || call_cursor(call, &cursor) < 0)
+    if (list_page_begin(&page, call, false) < 0)
         return;
-    if (*cursor && key_parse(slice_of_text(cursor), &after) < 0) {
-        call_problem(call, 400, "bad-cursor", "cursor is the `next` of the page before.");
-        return;
-    }
-    page.json = json_into(&page.body);
-    json_open_object(&page.json, NULL);
-    json_open_array(&page.json, "items");
-    int r = share_list(call->dms->store, node, user, after, limit, page_share, &page, &more);
-    if (r < 0) {
-        buf_done(&page.body);
-        call_problem_errno(call, r);
-        return;
-    }
-    (void)snprintf(next, sizeof next, "%lld", (long long)page.last);
-    json_close(&page.json);
-    json_put_text(&page.json, "next", more ? next : NULL);
-    json_close(&page.json);
-    call_reply_buf(call, 200, "application/json", &page.body);
+    int r =
+        share_list(call->dms->store, node, user, page.from, page.limit, page_share, &page, &more);
+    list_page_end(&page, r, more);
 }
 
 /* One's own; administrators see everybody's. */

@@ -3,6 +3,7 @@
 #include "base/log.h"
 #include "dms/derive.h"
 #include "dms/dms.h"
+#include "dms/hooks.h"
 #include "dms/outside.h"
 #include "dms/store_audit.h"
 #include "dms/sweep.h"
@@ -106,6 +107,8 @@ static void commit(void *arg)
     sweep_start(dms);
     if (r == 0)
         derive_kick(dms->derive);
+    if (r == 0)
+        hooks_kick(dms->hooks);
 }
 
 void dms_commit_later(struct dms *dms)

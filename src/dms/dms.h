@@ -35,6 +35,9 @@
     M(DERIVED, COUNTER, "coffer_dms_derived_total", "Texts and thumbnails made of contents")      \
     M(DERIVED_FAILED, COUNTER, "coffer_dms_derived_failed_total",                                 \
       "Contents of which no text or thumbnail could be made")                                     \
+    M(HOOKS_DELIVERED, COUNTER, "coffer_dms_hooks_delivered_total",                               \
+      "Events that web hooks delivered")                                                          \
+    M(HOOKS_DEAD, COUNTER, "coffer_dms_hooks_dead_total", "Events that web hooks gave up")        \
     M(SOAP_CALLS, COUNTER, "coffer_dms_soap_calls_total", "SOAP operations begun")
 
 #define DMS_METRIC_ID(id, kind, name, help) DMS_##id,
@@ -59,8 +62,10 @@ struct dms_settings {
     bool https;        /* addresses in answers begin so */
     const char *tools; /* see derive.h */
     bool tools_unconfined;
-    const char *outgoing; /* see outside.h */
-    const char *sign_in;  /* see sign_in.h */
+    const char *outgoing;                    /* see outside.h */
+    const char *sign_in;                     /* see sign_in.h */
+    const char *hook_destinations, *hook_ca; /* see hooks.h */
+    uint64_t hook_retry_ms, hook_attempts;
 };
 
 struct dms {
@@ -77,6 +82,7 @@ struct dms {
     struct derive *derive;
     struct outside *outside; /* who speaks to the world outside */
     struct sign_in *sign_in;
+    struct hooks *hooks;
     struct loop_task commit_task;
     struct tus_write *tus_writes;  /* parts on their way in */
     struct loop_timer audit_timer; /* until what was read is written down */
@@ -344,6 +350,7 @@ call_fn versions_get, version_get_one, version_content_get, version_restore_post
 call_fn file_get, file_put, file_delete;
 call_fn token_post, tokens_get, token_delete;
 call_fn factor_post, factor_put, factor_delete, user_factor_delete;
+call_fn hooks_get, hook_post, hook_one_get, hook_patch, hook_delete, hook_test_post;
 call_fn document_retention_get, document_retention_put, holds_get, hold_post;
 call_fn hold_documents_get, hold_document_put, hold_release_post, hold_release_delete;
 call_fn share_post, shares_get, document_shares_get, share_delete;

@@ -7,6 +7,7 @@
 #include "dms/export_offline.h"
 #include "dms/first_user.h"
 #include "dms/fixity.h"
+#include "dms/hooks.h"
 #include "dms/import_offline.h"
 #include "dms/outside.h"
 #include "dms/sign_in.h"
@@ -66,6 +67,15 @@ static const struct option_row rows[] = {
      "Where else people may sign in (docs/sign-in.md)", 0, 0},
     {"tools-unconfined", OPTION_FLAG, SETTING(settings.tools_unconfined), NULL, NULL,
      "Run them also where the kernel cannot confine them", 0, 0},
+    {"hook-destinations", OPTION_TEXT, SETTING(settings.hook_destinations), "", "URL,URL...",
+     "Where web hooks may go, as https://HOST/PATH; nowhere else", 0, 0},
+    {"hook-ca", OPTION_TEXT, SETTING(settings.hook_ca), "", "FILE",
+     "Whose certificates web hooks believe (PEM); empty: the system's", 0, 0},
+    {"hook-retry-ms", OPTION_UINT, SETTING(settings.hook_retry_ms), "1000", "MS",
+     "First pause after a web hook failed; then twice as long each time, up to an hour", 1,
+     3600000},
+    {"hook-attempts", OPTION_UINT, SETTING(settings.hook_attempts), "16", "COUNT",
+     "After so many a delivery is given up", 1, 1000},
     {"log-level", OPTION_TEXT, SETTING(log_level), "notice", "LEVEL",
      "error, warning, notice or debug", 0, 0},
     {"help", OPTION_FLAG, SETTING(help), NULL, NULL, "This text", 0, 0},
@@ -170,6 +180,8 @@ static int dms_open(struct dms *dms, struct error *e)
         r = outside_new(dms->loop, settings->outgoing, &dms->outside);
     if (r == 0)
         r = sign_in_new(settings->sign_in, &dms->sign_in, e);
+    if (r == 0)
+        r = hooks_new(dms, &dms->hooks, e);
     if (r < 0)
         return r;
     r = http_listen(settings->listen, (uint16_t)settings->port, &fd);
@@ -182,6 +194,7 @@ static int dms_open(struct dms *dms, struct error *e)
         return error_set(e, r, "cannot wait for connections");
     http_server_on_quiet(dms->server, quiet, dms);
     derive_kick(dms->derive);
+    hooks_kick(dms->hooks);
     LOG_NOTICE("listening", LOG_TEXT("address", settings->listen), LOG_INT("port", port));
     return 0;
 }
@@ -190,6 +203,7 @@ static void dms_close(struct dms *dms)
 {
     http_server_free(dms->server);
     derive_free(dms->derive);
+    hooks_free(dms->hooks);
     outside_free(dms->outside);
     sign_in_free(dms->sign_in);
     worker_free(dms->sync_worker);

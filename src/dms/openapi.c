@@ -76,6 +76,14 @@ static const struct {
     {"RecoveryCodes", "recovery_codes string[]"},
     {"NewRetention", "until_ms integer"},
     {"Retention", "until_ms integer|null, set_by string|null, holds string[], kept boolean"},
+    {"NewHook", "name string, url string, kinds? string[], folder? string"},
+    {"HookChange", "paused? boolean, after? integer"},
+    {"DeadLetter", "first integer, last integer, events integer, at_ms integer, why string"},
+    {"Hook", "id string, name string, url string, created_by string, created_ms integer, "
+             "kinds string[], folder string|null, paused boolean, after integer, failures integer, "
+             "next_ms integer|null, last_ms integer|null, ok_ms integer|null, last string, "
+             "delivered integer, dead integer, secret? string, dead_letters? DeadLetter[]"},
+    {"HookPage", "items Hook[], next string|null"},
     {"NewHold", "name string, reason string"},
     {"Hold", "id string, name string, reason string, created_by string, created_ms integer, "
              "release_asked_by string|null, released boolean, documents integer"},

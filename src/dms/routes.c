@@ -148,6 +148,12 @@ const struct route dms_routes[] = {
 
     {GET, "/api/documents/{id}/retention", document_retention_get, ACCESS_USER, "Until when it must be kept, and which legal holds hold it", NULL, NULL, 200, "Retention"},
     {PUT, "/api/documents/{id}/retention", document_retention_put, ACCESS_USER, "Keep it until a time; it can be made longer, never shorter", NULL, "NewRetention", 200, "Retention"},
+    {GET, "/api/hooks", hooks_get, ACCESS_ADMIN, "The web hooks", PAGING, NULL, 200, "HookPage"},
+    {POST, "/api/hooks", hook_post, ACCESS_ADMIN, "A web hook; its secret is shown this once", NULL, "NewHook", 201, "Hook"},
+    {GET, "/api/hooks/{id}", hook_one_get, ACCESS_ADMIN, "One, with what could not be delivered", NULL, NULL, 200, "Hook"},
+    {PATCH, "/api/hooks/{id}", hook_patch, ACCESS_ADMIN, "Pause it, let it go on, or begin again behind an entry of the audit trail", NULL, "HookChange", 200, "Hook"},
+    {DELETE, "/api/hooks/{id}", hook_delete, ACCESS_ADMIN, "Remove it", NULL, NULL, 204, NULL},
+    {POST, "/api/hooks/{id}/test", hook_test_post, ACCESS_ADMIN, "Send a delivery without events; what comes of it is the hook's `last`", NULL, NULL, 202, "Hook"},
     {GET, "/api/holds", holds_get, ACCESS_ADMIN, "The legal holds", PAGING, NULL, 200, "HoldPage"},
     {POST, "/api/holds", hold_post, ACCESS_ADMIN, "Begin a legal hold", NULL, "NewHold", 201, "Hold"},
     {GET, "/api/holds/{id}/documents", hold_documents_get, ACCESS_ADMIN, "The documents it holds", PAGING, NULL, 200, "IdPage"},

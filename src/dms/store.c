@@ -168,6 +168,8 @@ static const char *const schema_steps[] = {
     "CREATE VIRTUAL TABLE search USING fts5(name, properties, content, content='', prefix='2 3', "
     "tokenize='unicode61 remove_diacritics 2');"
     "INSERT OR REPLACE INTO setting VALUES('indexed', '1');",
+
+    STORE_HOOK_SCHEMA,
 };
 
 /* The cache is given back at rest (store_rest()). No shared memory: this process is the only one.

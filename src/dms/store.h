@@ -251,7 +251,7 @@ must_check int user_change(struct store *store, int64_t key, enum role role, con
                            bool must_change);
 /* With all that names the user, so that whoever gets the name later gets nothing of it: sessions,
  * tokens, groups, links, access entries, unfinished uploads and WebDAV locks; comments and documents
- * that are checked out stay, under a name that no user can have. */
+ * that are checked out stay, under a name that no user can have; web hooks stay, paused. */
 must_check int user_remove(struct store *store, const struct actor *actor, const struct user *user);
 typedef int user_fn(void *arg, const struct user *user);
 must_check int user_list(struct store *store, const char *after, int limit, user_fn *fn, void *arg,

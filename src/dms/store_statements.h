@@ -9,6 +9,7 @@
 #include "dms/store_derived.h"
 #include "dms/store_fixity.h"
 #include "dms/store_group.h"
+#include "dms/store_hook.h"
 #include "dms/store_identity.h"
 #include "dms/store_marks.h"
 #include "dms/store_partial.h"
@@ -28,6 +29,7 @@
     STORE_MARKS_STATEMENTS(S)    \
     EXPORT_STATEMENTS(S)         \
     STORE_GROUP_STATEMENTS(S)    \
+    STORE_HOOK_STATEMENTS(S)     \
     STORE_IDENTITY_STATEMENTS(S) \
     STORE_QUOTA_STATEMENTS(S)    \
     STORE_FIXITY_STATEMENTS(S)   \

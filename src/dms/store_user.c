@@ -74,7 +74,8 @@ int admin_left_check(struct store *store)
 int user_remove(struct store *store, const struct actor *actor, const struct user *user)
 {
     static const enum statement by_name[] = {STMT_ACE_FORGET, STMT_DAV_LOCK_FORGET_USER,
-                                             STMT_COMMENT_UNNAME, STMT_CHECKED_OUT_UNNAME};
+                                             STMT_COMMENT_UNNAME, STMT_CHECKED_OUT_UNNAME,
+                                             STMT_HOOK_FORGET_USER};
     static const enum statement by_key[] = {STMT_MEMBER_FORGET_USER, STMT_PARTIAL_FORGET_USER,
                                             STMT_IDENTITY_FORGET_USER, STMT_USER_REMOVE};
     int64_t key = user->key;

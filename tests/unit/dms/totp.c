@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "dms/totp.h"
+
+#include "base/hex.h"
 #include "dms/digest.h"
 #include "tap.h"
 
@@ -7,6 +9,18 @@
 
 /* RFC 6238, appendix B, and RFC 4226, appendix D, have this secret. */
 static const uint8_t secret[TOTP_SECRET_SIZE + 1] = "12345678901234567890";
+
+TEST(hmac_sha256_is_that_of_rfc_4231)
+{
+    /* Test case 2, in pieces. */
+    static const char wanted[] = "5bdcc146bf60754e6a042426089575c75a003f089d2739839dec58b964ec3843";
+    const struct slice parts[] = {slice_of_text("what do ya want "), slice_of_text("for nothing?")};
+    uint8_t mac[DIGEST_SIZE];
+    char hex[2 * DIGEST_SIZE + 1];
+    hmac_sha256(slice_of_text("Jefe"), parts, ARRAY_COUNT(parts), mac);
+    hex_encode(slice_of(mac, sizeof mac), hex);
+    CHECK_TEXT(hex, wanted);
+}
 
 TEST(hmac_sha1_is_that_of_rfc_2202)
 {
