@@ -117,7 +117,8 @@ def main():
         sys.exit(confidential(chromium))
     if sys.argv[3:] == ["openid"]:
         sys.exit(openid(chromium))
-    with dms_server.own_server(PROGRAM, password="first-one-time-password", keep=False) as server:
+    with dms_server.own_server(PROGRAM, "--hook-destinations", "http://127.0.0.1:9/",
+                               password="first-one-time-password", keep=False) as server:
         if b"/assets/" not in server.ask("/", auth="").body:
             skip("the server was built without its web interface")
         status = walk("journeys.mjs", server.url.replace("127.0.0.1", "localhost"), chromium)

@@ -25,6 +25,7 @@ const TagList = lazy(() => import("./views/marked").then((m) => m.TagList));
 const Shared = lazy(() => import("./views/shared").then((m) => m.Shared));
 const Audit = lazy(() => import("./views/audit").then((m) => m.Audit));
 const Holds = lazy(() => import("./views/holds").then((m) => m.Holds));
+const Hooks = lazy(() => import("./views/hooks").then((m) => m.Hooks));
 const Profile = lazy(() => import("./views/profile").then((m) => m.Profile));
 const Users = lazy(() => import("./views/users").then((m) => m.Users));
 const Types = lazy(() => import("./views/types").then((m) => m.Types));
@@ -47,6 +48,7 @@ const entries: Entry[] = [
   { view: "types", icon: "list", text: "nav.types", admin: true },
   { view: "audit", icon: "audit", text: "nav.audit", admin: true },
   { view: "holds", icon: "lock", text: "nav.holds", admin: true },
+  { view: "hooks", icon: "globe", text: "nav.hooks", admin: true },
   { view: "protection", icon: "shield", text: "nav.protection" },
 ];
 
@@ -87,6 +89,8 @@ function View(): ComponentChildren {
       return <Audit query={now.query} />;
     case "holds":
       return <Holds />;
+    case "hooks":
+      return <Hooks />;
     case "protection":
       return <Protection />;
     default:

@@ -15,7 +15,7 @@ for (const [size, options] of Object.entries(SIZES))
       await ask(page, "POST", "/api/groups", { name: "axe" }); // the second time it is there
       await ask(page, "PUT", "/api/groups/axe/members/admin");
       const pages = ["files", `files/${node.parent}`, `document/${node.id}`, "search?q=axe", "recent", "favourites",
-        "tags", "tag/axe", "shared", "trash", "audit", "holds", "users", "types", "profile", "protection", "nowhere"];
+        "tags", "tag/axe", "shared", "trash", "audit", "holds", "hooks", "users", "types", "profile", "protection", "nowhere"];
       for (const path of pages) {
         await page.goto(`${base}/app/${path}`);
         await page.locator("main h1, main h2").first().waitFor();

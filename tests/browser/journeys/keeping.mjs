@@ -42,6 +42,30 @@ journey("a legal hold keeps a document from everybody", async (page) => {
   await button(page, "Release").waitFor();
 });
 
+journey("a web hook is made, tried, paused and removed", async (page) => {
+  await page.goto(base + "/app/hooks");
+  await button(page, "New web hook").click();
+  await dialog(page).getByLabel("Name").fill("archive");
+  await dialog(page).getByLabel("Address").fill("https://elsewhere.example/in");
+  await dialog(page).getByRole("button", { name: "Create" }).click();
+  await page.getByText("The server's settings do not allow this destination.").waitFor();
+  await dialog(page).getByLabel("Address").fill("http://127.0.0.1:9/in"); // where nobody listens
+  await dialog(page).getByLabel("Only these actions").fill("purge");
+  await dialog(page).getByRole("button", { name: "Create" }).click();
+  equal((await dialog(page).locator("code").textContent()).length, 64, "the secret's digits");
+  await dialog(page).locator("footer").getByRole("button", { name: "Close" }).click();
+  await page.getByRole("heading", { name: "archive" }).waitFor();
+  await button(page, "Test").click();
+  await page.getByText("last: test: ").waitFor();
+  await button(page, "Pause").click();
+  await page.getByText("paused").waitFor();
+  await button(page, "Resume").click();
+  await button(page, "Pause").waitFor();
+  await button(page, "Remove").click();
+  await dialog(page).getByRole("button", { name: "Remove" }).click();
+  await page.getByText("No web hooks").waitFor();
+});
+
 journey("who protects this is said as it is", async (page) => {
   await page.goto(base + "/app/protection");
   await page.getByRole("heading", { name: "Nobody: this server is not protected" }).waitFor();
