@@ -14,6 +14,7 @@ import dms_server
 import tap
 
 PROGRAM = sys.argv[1] if len(sys.argv) > 1 else ""
+HOOKS = "http://127.0.0.1:9/"  # where nobody listens
 WORK = f"rest-{os.getpid()}"  # all that a foreign server sees of us
 
 
@@ -466,6 +467,8 @@ def the_openapi_description_is_true(server):
     user = f"openapi{os.getpid()}"
     made(server.post("/api/users", {"name": user, "password": "one-time-secret"}))
     hold = made(server.post("/api/holds", {"name": user, "reason": "a test"}))["id"]
+    hook = server.post("/api/hooks", {"name": user, "url": HOOKS + "x"})
+    hook = hook.json["id"] if hook.status == 201 else None  # where the settings name no destination
     link = made(server.post(f"/api/documents/{key}/shares",
                             {"expires_ms": 1000 * int(time.time() + 600)}))["path"][3:]
     upload = server.ask("/api/uploads", "-X", "POST", "-H", "Tus-Resumable: 1.0.0", "-H",
@@ -475,7 +478,7 @@ def the_openapi_description_is_true(server):
     asset = re.search(rb'="/assets/([^"]+)"', server.ask("/", auth="").body)
     known = set()
     for path, operations in root["paths"].items():
-        ids = {"folders": place, "uploads": upload, "holds": hold}
+        ids = {"folders": place, "uploads": upload, "holds": hold, "hooks": hook or "0"}
         values = {"id": next((ids[part] for part in ids if f"/{part}/" in path), key),
                   "document": key, "link": link, "number": "1", "name": user, "user": user, "tag": "openapi",
                   "repository": "coffer",
@@ -498,7 +501,8 @@ def the_openapi_description_is_true(server):
             status = next(int(text) for text in operation["responses"] if text != "default")
             wanted = operation["responses"][str(status)]
             missing = (path == "/assets/{path}" and not asset) or path in (
-                "/api/protection/evidence", "/api/documents/{id}/thumbnail")
+                "/api/protection/evidence", "/api/documents/{id}/thumbnail") or (
+                    "/hooks/" in path and not hook)
             tap.true(answer.status == status or missing and answer.status in (404, 503),
                      f"get {path}: {answer}")
             kinds = wanted.get("content", {})
@@ -566,4 +570,4 @@ def the_examples_of_the_guide_work(server):
 
 
 if __name__ == "__main__":
-    tap.main(lambda: dms_server.server(PROGRAM))
+    tap.main(lambda: dms_server.server(PROGRAM, "--hook-destinations", HOOKS))
