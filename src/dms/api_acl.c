@@ -123,7 +123,9 @@ static void acl_list_read(struct call *call)
         bad_acl(call);
     else if (r == -ENXIO)
         call_problem(call, 422, "no-such-principal",
-                     "An entry names a user or group that there is not.");
+                     "An entry names a user or group that there is not. \"anyone\" is everybody "
+                     "who signs in; \"anonymous\" can be given nothing here, for nobody comes "
+                     "without signing in.");
     else if (r < 0)
         call_problem_errno(call, r);
     else

@@ -118,6 +118,7 @@ void quota_json(struct call *call, struct json *json, const struct user *user)
     limit_json(json, "documents", usage.documents_max);
     json_put_int(json, "bytes_used", usage.bytes);
     json_put_int(json, "documents_used", usage.documents);
+    json_put_int(json, "bytes_unfinished", usage.bytes_unfinished);
     json_close(json);
 }
 
@@ -210,27 +211,34 @@ static void user_problem(struct call *call, int error)
 }
 
 /* A password an administrator gave is one-time: its owner sets another. */
-static void wish_hashed(void *arg, int result, const char *hash)
+static int wish_do(struct call *call, const struct user_change_wish *wish, const char *hash)
 {
-    struct call *call = arg;
     struct dms *dms = call->dms;
-    struct user_change_wish *wish = call->state;
-    call->password_work = NULL;
-    int r = result;
-    if (r == 0 && wish->before.key == 0)
+    int r = 0;
+    if (wish->before.key == 0)
         r = user_add(dms->store, wish->name, wish->role, hash, true, call->actor.now_ms);
-    else if (r == 0)
+    else
         r = user_change(dms->store, wish->before.key, wish->role, hash, true);
     if (r == 0 && wish->before.key != 0)
         r = session_remove_all(dms->store, wish->before.key, NULL);
     if (r == 0 && wish->before.key != 0)
         r = tokens_remove_all(dms->store, wish->before.key);
-    passwords_forget(dms->passwords);
     if (r == 0)
         call_audit(call, wish->before.key ? "user-password" : "user-add", 0, wish->name,
                    role_text(wish->role));
+    return r < 0 ? r : wish_quota_set(call, wish);
+}
+
+/* All of it is one change: there is never a user without the quota that came with it. */
+static void wish_hashed(void *arg, int result, const char *hash)
+{
+    struct call *call = arg;
+    struct user_change_wish *wish = call->state;
+    call->password_work = NULL;
+    int r = result < 0 ? result : store_step_begin(call->dms->store);
     if (r == 0)
-        r = wish_quota_set(call, wish);
+        r = store_step_end(call->dms->store, wish_do(call, wish, hash));
+    passwords_forget(call->dms->passwords);
     if (r < 0)
         user_problem(call, r);
     else

@@ -152,7 +152,7 @@ static int memory_file(struct slice bytes)
     if (write(fd, bytes.bytes, bytes.size) == (ssize_t)bytes.size)
         return fd;
     (void)close(fd);
-    return -EIO;
+    return -ENOMEM; /* not the content's fault: it is tried again */
 }
 
 static int input_open(struct derive *derive)
@@ -199,10 +199,12 @@ static void next(void *arg)
     struct store *store = derive->dms->store;
     int r =
         derived_next(store, derive->kinds | 1U << DERIVED_LOOK, &derive->content, &derive->kind);
-    if (r == -ENOENT)
+    if (r < 0) { /* nothing is left, or it is tried again with the next content */
         store->to_derive = false;
-    if (r < 0)
+        if (r != -ENOENT)
+            LOG_WARNING("what is to be made of contents could not be read", LOG_INT("error", -r));
         return;
+    }
     if (derive->kind == DERIVED_LOOK) {
         r = derived_look(store, LOOKED_AT_ONCE);
         if (r < 0) {

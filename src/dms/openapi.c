@@ -31,8 +31,9 @@ static const struct {
     {"User", "name string, role string, administrator? boolean, groups string[], quota Quota, "
              "password_change_required boolean, created_ms integer, second_factor? boolean"},
     {"UserPage", "items User[], next string|null"},
-    {"Quota", "bytes integer|null, documents integer|null, bytes_used integer, "
-              "documents_used integer"},
+    {"Quota",
+     "bytes integer|null, documents integer|null, bytes_used integer, bytes_unfinished integer, "
+     "documents_used integer"},
     {"NewQuota", "bytes? integer|null, documents? integer|null"},
     {"NewUser", "name string, password string, role? string, quota? NewQuota"},
     {"UserPatch", "password? string, role? string, quota? NewQuota"},

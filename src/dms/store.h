@@ -95,9 +95,12 @@ void content_drop(struct store *store, struct content_draft *draft);
 void store_sweep_later(struct store *store);
 bool store_has_doomed(const struct store *store);
 #define DOOMED_NAME_SIZE 33
-/* At most `max` names, DOOMED_NAME_SIZE bytes each with their 0. Until more are doomed
- * store_has_doomed() is false then. */
-must_check int doomed_list(struct store *store, struct buf *ret_names, size_t max);
+/* At most `max` names behind `after` ("": from the first), DOOMED_NAME_SIZE bytes each with their 0. Until
+ * more are doomed store_has_doomed() is false then. */
+must_check int doomed_list(struct store *store, const char *after, struct buf *ret_names,
+                           size_t max);
+/* The last of a list, behind which the next goes on. */
+void doomed_last(const struct buf *names, char last[DOOMED_NAME_SIZE]);
 /* Deletes the files: on any thread. In `names` stay those that are gone now. How many could not be
  * erased though the volume has the means, or not even deleted. */
 size_t doomed_erase(const struct store *store, struct buf *names);

@@ -312,6 +312,7 @@ int content_grow(struct store *store, int64_t key, const struct content_draft *d
     int fd = file_open(store, file, O_RDWR);
     if (fd < 0)
         return fd;
+    file_cut(fd, size); /* what a crash in the middle of this left behind the end */
     r = draft_append(fd, (off_t)size, draft);
     if (r == 0 && fdatasync(fd) < 0)
         r = -errno;
@@ -418,9 +419,9 @@ bool store_has_doomed(const struct store *store)
     return store->has_doomed;
 }
 
-int doomed_list(struct store *store, struct buf *ret_names, size_t max)
+int doomed_list(struct store *store, const char *after, struct buf *ret_names, size_t max)
 {
-    SCOPED(stmt_donep) sqlite3_stmt *stmt = store_query(store, STMT_DOOMED_LIST, "");
+    SCOPED(stmt_donep) sqlite3_stmt *stmt = store_query(store, STMT_DOOMED_LIST, "s", after);
     int r = stmt ? 0 : -EIO;
     while (r == 0 && ret_names->size < max * DOOMED_NAME_SIZE &&
            (r = store_step(store, stmt)) == 1) {
@@ -431,6 +432,12 @@ int doomed_list(struct store *store, struct buf *ret_names, size_t max)
     if (r == 0)
         store->has_doomed = false; /* the caller has them */
     return r;
+}
+
+void doomed_last(const struct buf *names, char last[DOOMED_NAME_SIZE])
+{
+    if (names->size >= DOOMED_NAME_SIZE)
+        memcpy(last, names->bytes + names->size - DOOMED_NAME_SIZE, DOOMED_NAME_SIZE);
 }
 
 size_t doomed_erase(const struct store *store, struct buf *names)
@@ -465,13 +472,15 @@ int doomed_forget(struct store *store, const struct buf *names)
 void content_sweep(struct store *store)
 {
     enum { AT_ONCE = 100 };
+    char after[DOOMED_NAME_SIZE] = "";
     for (size_t count = AT_ONCE; count == AT_ONCE;) {
         SCOPED(buf_done) struct buf names = {0};
-        if (doomed_list(store, &names, AT_ONCE) < 0)
+        if (doomed_list(store, after, &names, AT_ONCE) < 0)
             return;
-        (void)doomed_erase(store, &names);
         count = names.size / DOOMED_NAME_SIZE;
-        if (count > 0 && (doomed_forget(store, &names) < 0 || store_commit(store) < 0))
+        doomed_last(&names, after);
+        (void)doomed_erase(store, &names);
+        if (names.size > 0 && (doomed_forget(store, &names) < 0 || store_commit(store) < 0))
             return;
     }
 }

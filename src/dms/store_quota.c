@@ -15,6 +15,7 @@ int usage_get(struct store *store, int64_t user, struct usage *ret)
         .documents = sqlite3_column_int64(stmt, 1),
         .bytes_max = sqlite3_column_int64(stmt, 2),
         .documents_max = sqlite3_column_int64(stmt, 3),
+        .bytes_unfinished = sqlite3_column_int64(stmt, 4),
     };
     return 0;
 }
@@ -34,7 +35,10 @@ int quota_check(struct store *store, int64_t user, int64_t size)
     int r = usage_get(store, user, &usage);
     if (r < 0)
         return r;
-    bool over = size > 0 && usage.bytes_max >= 0 &&
-                (usage.bytes >= usage.bytes_max || size > usage.bytes_max - usage.bytes);
+    int64_t taken, left;
+    if (size <= 0 || usage.bytes_max < 0)
+        return 0;
+    bool over = __builtin_add_overflow(usage.bytes, usage.bytes_unfinished, &taken) ||
+                __builtin_sub_overflow(usage.bytes_max, taken, &left) || size > left;
     return over ? -EQUOTA_BYTES : 0;
 }

@@ -11,21 +11,24 @@
 
 struct usage {
     int64_t bytes, documents;
+    int64_t bytes_unfinished;         /* that uploads in parts are still to become */
     int64_t bytes_max, documents_max; /* -1: no limit */
 };
 must_check int usage_get(struct store *store, int64_t user, struct usage *ret);
 /* Sets both limits; what is there already stays, even if it is more. */
 must_check int quota_set(struct store *store, int64_t user, int64_t bytes_max,
                          int64_t documents_max);
-/* Before `size` bytes are received: 0, or -EQUOTA_BYTES if they cannot be kept. */
+/* Before `size` bytes are received: 0, or -EQUOTA_BYTES if they cannot be kept beside what is there and
+ * what unfinished uploads are to become. */
 must_check int quota_check(struct store *store, int64_t user, int64_t size);
 
 #define OWNER_OF(name) "coalesce((SELECT key FROM user WHERE name = " name "), 0)"
 
-#define STORE_QUOTA_STATEMENTS(S)                                                                 \
-    S(USAGE_GET, "SELECT bytes, documents, coalesce(bytes_max, -1), coalesce(documents_max, -1) " \
-                 "FROM usage WHERE user = ?1")                                                    \
-    S(QUOTA_SET, "UPDATE usage SET bytes_max = iif(?2 < 0, NULL, ?2), "                           \
+#define STORE_QUOTA_STATEMENTS(S)                                                                  \
+    S(USAGE_GET, "SELECT bytes, documents, coalesce(bytes_max, -1), coalesce(documents_max, -1), " \
+                 "(SELECT coalesce(sum(length), 0) FROM partial WHERE user = ?1 AND made = 0 AND " \
+                 "expires_s > unixepoch()) FROM usage WHERE user = ?1")                            \
+    S(QUOTA_SET, "UPDATE usage SET bytes_max = iif(?2 < 0, NULL, ?2), "                            \
                  "documents_max = iif(?3 < 0, NULL, ?3) WHERE user = ?1")
 
 /* `owner` is the key of who is counted for it, since names may be given again; 0: nobody. */

@@ -57,7 +57,7 @@
     S(CONTENT_REMOVE, "DELETE FROM content WHERE key = ?1")                                        \
     S(CONTENT_BY_FILE, "SELECT 1 FROM content WHERE file = ?1 AND key <> ?2 LIMIT 1")              \
     S(DOOMED_ADD, "INSERT OR IGNORE INTO doomed(file) VALUES(?1)")                                 \
-    S(DOOMED_LIST, "SELECT file FROM doomed")                                                      \
+    S(DOOMED_LIST, "SELECT file FROM doomed WHERE file > ?1 ORDER BY file")                        \
     S(DOOMED_REMOVE, "DELETE FROM doomed WHERE file = ?1")                                         \
     S(NODE_GET, "SELECT " NODE_COLUMNS " FROM node WHERE key = ?1")                                \
     S(NODE_CHILD,                                                                                  \

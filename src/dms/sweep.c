@@ -17,6 +17,8 @@ struct sweep {
     struct call_list next;    /* their files are not among them */
     struct buf names;         /* the worker's while it runs */
     bool more;                /* than fitted into the names */
+    char after
+        [DOOMED_NAME_SIZE]; /* where they go on, so that what cannot be deleted is passed over */
     size_t not_erased;
     size_t not_deleted; /* of them */
     bool running;
@@ -41,8 +43,6 @@ static void erase_done(struct worker_job *job)
                     LOG_INT("count", (int64_t)sweep->not_erased),
                     LOG_INT("not_even_deleted", (int64_t)sweep->not_deleted));
     }
-    if (sweep->not_deleted > 0)
-        sweep->more = false; /* they would come again and again: with what is deleted next */
     if (doomed_forget(dms->store, &sweep->names) < 0) {
         LOG_WARNING("what was deleted could not be written down; the next start looks again");
         sweep->more = false;
@@ -60,8 +60,11 @@ void sweep_start(struct dms *dms)
     if (sweep->running || !needed)
         return;
     call_list_move(&sweep->next, &sweep->present);
-    int r = doomed_list(dms->store, &sweep->names, AT_ONCE);
+    if (!sweep->more)
+        sweep->after[0] = '\0';
+    int r = doomed_list(dms->store, sweep->after, &sweep->names, AT_ONCE);
     sweep->more = r == 0 && sweep->names.size == AT_ONCE * DOOMED_NAME_SIZE;
+    doomed_last(&sweep->names, sweep->after);
     if (r == 0 && sweep->names.size > 0) {
         sweep->job = (struct worker_job){.work = erase_run, .done = erase_done};
         r = worker_submit(dms->sync_worker, &sweep->job);

@@ -70,9 +70,11 @@ def administrators_set_quotas_and_their_users_see_them(server):
     name = f"{WORK}-seen"
     auth = user(server, name, bytes=1000)
     tap.equal(good(server.ask("/api/me", auth=auth))["quota"],
-              {"bytes": 1000, "documents": None, "bytes_used": 0, "documents_used": 0})
+              {"bytes": 1000, "documents": None, "bytes_used": 0, "documents_used": 0,
+               "bytes_unfinished": 0})
     tap.equal(good(quota(server, name, documents=5))["quota"],
-              {"bytes": 1000, "documents": 5, "bytes_used": 0, "documents_used": 0})
+              {"bytes": 1000, "documents": 5, "bytes_used": 0, "documents_used": 0,
+               "bytes_unfinished": 0})
     tap.equal(good(quota(server, name, bytes=None))["quota"]["bytes"], None)
     for wrong in ({"bytes": -1}, {"bytes": "1"}, {"documents": 1.5}, {"size": 1}, {"bytes": True}):
         problem(quota(server, name, **wrong), 422, "bad-quota")
@@ -106,9 +108,14 @@ def bytes_are_counted_by_every_way_in(server):
               [(507, "urn:coffer:problem:quota-bytes")])
     tap.equal(used(server, auth), (600, 1))
     # An upload that was begun in time and became too much.
-    first, second = (upload(server, f"{WORK}-{n}", 300, auth).headers["location"] for n in "uv")
+    name = auth.partition(":")[0]
+    first = upload(server, f"{WORK}-u", 300, auth).headers["location"]
     good(part(server, first, b"u" * 300, auth))
-    problem(part(server, second, b"v" * 300, auth), 507, "quota-bytes")
+    second = upload(server, f"{WORK}-v", 100, auth).headers["location"]
+    good(quota(server, name, bytes=950))
+    problem(part(server, second, b"v" * 100, auth), 507, "quota-bytes")
+    good(quota(server, name, bytes=1000))
+    good(server.ask(second, "-X", "DELETE", *TUS, auth=auth))
     good(put(server, f"{WORK}/exact", 100, auth))
     good(put(server, f"{WORK}/empty", 0, auth))
     tap.equal(used(server, auth), (1000, 4))
@@ -211,7 +218,8 @@ def a_quota_below_what_is_there_takes_nothing_away(server):
     key = good(put(server, f"{WORK}/less", 100, auth))["id"]
     good(quota(server, name, bytes=50, documents=0))
     tap.equal(good(server.ask("/api/me", auth=auth))["quota"],
-              {"bytes": 50, "documents": 0, "bytes_used": 100, "documents_used": 1})
+              {"bytes": 50, "documents": 0, "bytes_used": 100, "documents_used": 1,
+               "bytes_unfinished": 0})
     problem(put(server, f"{WORK}/less", 1, auth), 507, "quota-bytes")
     good(send(server, "PATCH", f"/api/documents/{key}", {"name": "renamed"}, auth))
     good(send(server, "DELETE", f"/api/documents/{key}", auth=auth))
@@ -279,6 +287,26 @@ def the_count_is_what_a_recount_gives(server):
     tap.true(len(rows) > 5 and sum(row[1] for row in rows if "-r" in row[0]) > 100_000, rows)
     for row in rows:
         tap.equal(row[1:3], row[3:5], row[0])
+
+
+@tap.test
+def uploads_that_are_not_finished_count_too(server):
+    auth = user(server, f"{WORK}-parts", bytes=1000)
+    begun = upload(server, f"{WORK}-begun", 600, auth)
+    good(begun)
+    tap.equal(good(server.ask("/api/me", auth=auth))["quota"]["bytes_unfinished"], 600)
+    problem(upload(server, f"{WORK}-more", 600, auth), 507, "quota-bytes")
+    problem(put(server, f"{WORK}-direct", 500, auth), 507, "quota-bytes")
+    good(put(server, f"{WORK}-direct", 300, auth))
+    good(server.ask(begun.headers["location"], "-X", "PATCH", *TUS, "-H", "Upload-Offset: 0", "-H",
+                    "Content-Type: application/offset+octet-stream", "--data-binary", "@-",
+                    auth=auth, stdin=b"y" * 600))
+    tap.equal(used(server, auth)[0], 900)
+    second = upload(server, f"{WORK}-second", 100, auth)
+    good(second)
+    problem(put(server, f"{WORK}-last", 100, auth), 507, "quota-bytes")
+    good(server.ask(second.headers["location"], "-X", "DELETE", *TUS, auth=auth))
+    good(put(server, f"{WORK}-last", 100, auth))
 
 
 tap.main(lambda: dms_server.server(PROGRAM))

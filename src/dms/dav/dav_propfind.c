@@ -101,7 +101,10 @@ static int live_quota(struct listing *listing, struct buf *out, const struct nod
     const struct call *call = listing->paged.call;
     (void)node;
     int r = usage_get(call->dms->store, call->user.key, &usage);
-    return r < 0 ? r : buf_printf(out, "%lld", (long long)MAX(0, usage.bytes_max - usage.bytes));
+    return r < 0 ? r
+                 : buf_printf(
+                       out, "%lld",
+                       (long long)MAX(0, usage.bytes_max - usage.bytes - usage.bytes_unfinished));
 }
 
 static int live_used(struct listing *listing, struct buf *out, const struct node *node)
