@@ -17,6 +17,9 @@ const languageApply = () => (document.documentElement.lang = language.get());
 language.on(languageApply);
 languageApply();
 
+/** The language as it is written where the reader is: dates differ between en-GB and en-US. */
+const region = () => navigator.languages.find((one) => one.toLowerCase().startsWith(language.get())) ?? language.get();
+
 /** {name} is replaced by params.name; "one|many" is chosen by params.count. */
 export function t(key: TextKey, params: Record<string, string | number> = {}): string {
   let text = texts[language.get()][key];
@@ -36,7 +39,7 @@ export function has(key: string): key is TextKey {
 }
 
 export function number(value: number): string {
-  return value.toLocaleString(language.get());
+  return value.toLocaleString(region());
 }
 
 export function size(bytes: number): string {
@@ -48,11 +51,11 @@ export function size(bytes: number): string {
     unit++;
   }
   const digits = unit === 0 || value >= 100 ? 0 : 1;
-  return `${value.toLocaleString(language.get(), { maximumFractionDigits: digits })} ${units[unit]}`;
+  return `${value.toLocaleString(region(), { maximumFractionDigits: digits })} ${units[unit]}`;
 }
 
 export function dateTime(ms: number): string {
-  return new Date(ms).toLocaleString(language.get(), { dateStyle: "medium", timeStyle: "short" });
+  return new Date(ms).toLocaleString(region(), { dateStyle: "medium", timeStyle: "short" });
 }
 
 /** Short for lists: the time today, the day this year, the date before. */
@@ -60,7 +63,7 @@ export function dateShort(ms: number): string {
   const then = new Date(ms);
   const now = new Date();
   if (then.toDateString() === now.toDateString())
-    return then.toLocaleTimeString(language.get(), { hour: "2-digit", minute: "2-digit" });
+    return then.toLocaleTimeString(region(), { hour: "2-digit", minute: "2-digit" });
   const year = then.getFullYear() === now.getFullYear() ? undefined : "numeric";
-  return then.toLocaleDateString(language.get(), { day: "numeric", month: "short", year });
+  return then.toLocaleDateString(region(), { day: "numeric", month: "short", year });
 }

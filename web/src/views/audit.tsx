@@ -59,7 +59,7 @@ export function Audit({ query }: { query: URLSearchParams }) {
       </div>
       {trail.entries.length === 0 ? <Empty icon="audit" title={t("audit.none")} /> : (
         <section class="card table-scroll" tabIndex={0} role="region" aria-label={t("nav.audit")}>
-          <table class="table">
+          <table class="table wide">
             <thead>
               <tr>
                 {(["audit.when", "user", "audit.action", "audit.what", "audit.from"] as const).map((key) =>
