@@ -8,16 +8,12 @@ make to themselves. What they print must be equal: Linux is the oracle.
 import difflib
 import os
 import shutil
-import socket
 import subprocess
 import sys
 import tempfile
 
-
-def free_port():
-    with socket.socket() as s:
-        s.bind(("127.0.0.1", 0))
-        return s.getsockname()[1]
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "scenario"))
+import ports  # noqa: E402
 
 
 def certificate(folder):
@@ -31,7 +27,7 @@ def certificate(folder):
 
 def run(shield, program, scratch):
     """What it prints and its exit code; `shield` with its own port filled in."""
-    port = str(free_port())
+    port = str(ports.free_port())
     folder = tempfile.mkdtemp(dir=scratch)
     command = [part.replace("PORT", port) for part in shield] + [program]
     with open(os.path.join(folder, "log"), "w+b") as log:

@@ -16,18 +16,13 @@ import sys
 import tempfile
 
 import dms_server
+import ports
 import tap
 
 BOX, DMS, THREADS, ECHO = (os.path.abspath(argument) for argument in sys.argv[1:5])
 HERE = os.path.dirname(os.path.abspath(__file__))
 BROKEN = 121  # a process that broke a rule ends with this status
 PATIENCE = 120
-
-
-def free_port():
-    with socket.socket() as s:
-        s.bind(("127.0.0.1", 0))
-        return str(s.getsockname()[1])
 
 
 class Box:
@@ -147,7 +142,7 @@ class Documents(dms_server.Server):
     """coffer-dms in the box, its data on the volume, TLS on its port."""
 
     def __init__(self, place):
-        self.number = free_port()
+        self.number = str(ports.free_port())
         ca = place.place + "/ca.pem"
         super().__init__(DMS, "/data/dms", "--port", self.number)
         self.log_path = place.place + "/dms.log"
@@ -206,9 +201,9 @@ def echoed(command, port, environment, wrap):
 def servers_behind_tls_answer_from_the_box_as_natively(place):
     ca = place.place + "/ca.pem"
     for way in ("epoll-level", "epoll-edge", "epoll-oneshot", "poll", "select", "threads"):
-        port = free_port()
+        port = str(ports.free_port())
         flags = ["--tls-listen", port, "--tls-cert-out", ca]
-        natively = echoed([ECHO, way], free_port(), os.environ, lambda s: s)
+        natively = echoed([ECHO, way], str(ports.free_port()), os.environ, lambda s: s)
         tap.equal(echoed(place.command(ECHO, way, flags=flags), port, place.environment,
                          lambda s: ssl.create_default_context(cafile=ca).wrap_socket(
                              s, server_hostname="localhost")), natively, way)

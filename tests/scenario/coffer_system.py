@@ -14,20 +14,15 @@ import resource
 import select
 import shutil
 import signal
-import socket
 import subprocess
 import tempfile
 import time
 import urllib.request
 
+import ports
+
 PASSWORD = "correct-Horse-7-battery"
 START_SECONDS = 60
-
-
-def free_port():
-    with socket.socket() as s:
-        s.bind(("127.0.0.1", 0))
-        return s.getsockname()[1]
 
 
 class System:
@@ -40,7 +35,7 @@ class System:
         self.is_temporary = state_dir is None
         self.state = os.path.abspath(state_dir or tempfile.mkdtemp(prefix="coffer-"))
         self.flags, self.demo = up_flags, demo
-        self.port, self.operator_port = free_port(), free_port()
+        self.port, self.operator_port = ports.free_port(), ports.free_port()
         self.ca = os.path.join(self.state, "ca.pem")
         self.user, self.password = "admin", None
         self.process, self.output = None, ""

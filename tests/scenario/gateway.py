@@ -19,6 +19,7 @@ import sys
 import tempfile
 import time
 
+import ports
 import tap
 
 GATEWAY, LAUNCHER = (os.path.abspath(path) for path in sys.argv[1:3])
@@ -35,12 +36,6 @@ def client_hello(name):
     return outgoing.read()
 
 
-def free_port():
-    with socket.socket() as s:
-        s.bind(("127.0.0.1", 0))
-        return s.getsockname()[1]
-
-
 class System:
     """One gateway and one launcher with a state directory of their own."""
 
@@ -49,7 +44,7 @@ class System:
         os.chmod(self.state, 0o711)
         os.makedirs(self.state + "/run")
         self.log = open(self.state + "/log", "w+")
-        self.port, self.operator, self.kbs_port = free_port(), free_port(), free_port()
+        self.port, self.operator, self.kbs_port = (ports.free_port() for _ in range(3))
         self.flags = flags
         self.start_launcher()
         self.start_gateway()

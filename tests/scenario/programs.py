@@ -21,16 +21,11 @@ import sys
 import tempfile
 import time
 
+import ports
 import tap
 
 RUNTIME = os.path.abspath(sys.argv[1])
 PATIENCE = 90
-
-
-def free_port():
-    with socket.socket() as s:
-        s.bind(("127.0.0.1", 0))
-        return s.getsockname()[1]
 
 
 def need(*names):
@@ -107,7 +102,7 @@ class Side:
         self.data = "/data" if shielded else self.host
         self.home = os.path.join(self.scratch, "home")
         self.ca = os.path.join(self.scratch, "ca.pem")
-        self.port = free_port()
+        self.port = ports.free_port()
         self.user, self.runtime = None, RUNTIME
         self.servers = []
         for folder in (self.scratch, self.home) + (() if shielded else (self.host,)):

@@ -10,6 +10,7 @@ import os
 import signal
 import subprocess
 
+import ports
 import programs
 import tap
 
@@ -86,7 +87,7 @@ http {{
 
 
 def nginx_files(side):
-    config = NGINX.format(data=side.data, port=side.port, inner=programs.free_port(),
+    config = NGINX.format(data=side.data, port=side.port, inner=ports.free_port(),
                           user="user nobody nogroup;" if os.getuid() == 0 else "")
     path = os.path.join(side.scratch, "nginx.conf")
     with open(path, "w", encoding="ascii") as out:
@@ -238,7 +239,7 @@ def openssl_s_server_speaks_its_own_tls(side):
                     "/CN=localhost", "-addext", "subjectAltName=DNS:localhost"],
                    capture_output=True, check=True)
     side.run("cp", cert, key, side.data)
-    port = programs.free_port()
+    port = ports.free_port()
     server = side.serve("bash", "-c", f"cd {side.data} && exec openssl s_server -WWW -accept {port} "
                         f"-cert {side.data}/cert.pem -key {side.data}/key.pem -no_ticket",
                         ready=lambda: side.listens(port))

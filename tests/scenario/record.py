@@ -13,6 +13,8 @@ import sys
 import tempfile
 import time
 
+import ports
+
 COFFER = os.path.abspath(sys.argv[1])
 PATIENCE = 60
 EXPLAINED = re.compile(r"explain: denied (.*?): .*; to allow it, (?:add to|change in) "
@@ -26,12 +28,6 @@ class Failed(Exception):
 def require(condition, what):
     if not condition:
         raise Failed(what)
-
-
-def free_port():
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
 
 
 class Case:
@@ -129,7 +125,7 @@ def redis_load(port):
 
 
 def redis_is_recorded_and_runs(case):
-    port, flags = free_port(), ("--volume", case.path("store") + ":/data")
+    port, flags = ports.free_port(), ("--volume", case.path("store") + ":/data")
     program = ("redis-server", "--port", str(port), "--dir", "/data", "--save", "",
                "--appendonly", "yes", "--enable-debug-command", "no")
     for recording in (True, False):
@@ -207,7 +203,7 @@ def nginx_load(port, upstream):
 
 
 def nginx_is_recorded_and_runs(case):
-    port, upstream = free_port(), free_port()
+    port, upstream = ports.free_port(), ports.free_port()
     os.makedirs(case.path("run"))
     os.makedirs(case.path("www"))
     for folder in (case.scratch, case.path("run"), case.path("www")):

@@ -17,6 +17,7 @@ import sys
 import tempfile
 import threading
 
+import ports
 import tap
 
 RUNTIME = os.path.abspath(sys.argv[1])
@@ -141,9 +142,7 @@ print(text.endswith(b"hello "), asyncio.run(again()) == b"hello " * (SIZE // 6))
 
 def serve(code, *arguments):
     """A Python program behind --tls-listen; yields its port, context and process."""
-    with socket.socket() as s:
-        s.bind(("127.0.0.1", 0))
-        port = s.getsockname()[1]
+    port = ports.free_port()
     directory = tempfile.mkdtemp(prefix="coffer-tls-")
     ca = os.path.join(directory, "ca.pem")
     process = subprocess.Popen([RUNTIME, "--tls-listen", str(port), "--tls-cert-out", ca, "--",

@@ -14,16 +14,11 @@ import subprocess
 import sys
 import tempfile
 
+import ports
 import tap
 
 RUNTIME, ECHO = map(os.path.abspath, sys.argv[1:3])
 WAYS = ["epoll-level", "epoll-edge", "epoll-oneshot", "workers", "poll", "select", "threads", "fork"]
-
-
-def free_port():
-    with socket.socket() as s:
-        s.bind(("127.0.0.1", 0))
-        return s.getsockname()[1]
 
 
 class Server:
@@ -73,7 +68,7 @@ class Server:
 
 @contextlib.contextmanager
 def server(command, shielded=True, ready=b"\n", port=None, **options):
-    s = Server(command, shielded, port or free_port(), ready, **options)
+    s = Server(command, shielded, port or ports.free_port(), ready, **options)
     try:
         yield s
     finally:
@@ -290,7 +285,7 @@ def a_slow_client_does_not_hold_up_the_others():
 def redis_server_speaks_tls():
     if not shutil.which("redis-server"):
         raise tap.Skip("no redis-server")
-    port = free_port()
+    port = ports.free_port()
     command = ["redis-server", "--port", str(port), "--save", "", "--appendonly", "no"]
     with server(command, ready=b"Ready to accept", port=port, cwd="/tmp") as s:
         cli = ["redis-cli", "--tls", "--cacert", s.ca, "-h", "localhost", "-p", str(port)]
@@ -313,7 +308,7 @@ def redis_server_speaks_tls():
 def python_serves_files_to_curl():
     if not shutil.which("curl"):
         raise tap.Skip("no curl")
-    port = free_port()
+    port = ports.free_port()
     with tempfile.TemporaryDirectory() as root:
         content = os.urandom(30 << 20)
         with open(os.path.join(root, "big"), "wb") as f:

@@ -16,8 +16,9 @@ import subprocess
 import sys
 import time
 
+import ports
 import tap
-from coffer_system import System, free_port
+from coffer_system import System
 
 BUILD = os.path.abspath(sys.argv[1])
 
@@ -195,7 +196,7 @@ def a_port_in_use_a_second_up_and_wrong_flags_are_named(s):
         code, text = command("up", "--state", s.state + "/other", "--listen", f"127.0.0.1:{port}")
         tap.true(code == 1 and str(port) in text and "--listen" in text, text)
         code, text = command("up", "--state", s.state + "/other", "--listen",
-                             f"127.0.0.1:{free_port()}", "--operator", f"127.0.0.1:{port}")
+                             f"127.0.0.1:{ports.free_port()}", "--operator", f"127.0.0.1:{port}")
         tap.true(code == 1 and str(port) in text and "--operator" in text, text)
     code, text = command("up", "--state", s.state)
     tap.true(code == 1 and "another `coffer up`" in text, text)

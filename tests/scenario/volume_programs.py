@@ -11,6 +11,8 @@ import sys
 import tempfile
 import time
 
+import ports
+
 RUNTIME = sys.argv[1]
 MARK = "plaintext-mark-4711"
 PATIENCE = 60
@@ -180,12 +182,6 @@ def redis_start(volume, port):
     raise Failed("redis-server did not start: " + "".join(said[-5:]))
 
 
-def free_port():
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
-
-
 def info_of(port, section, name):
     for line in redis_command(port, "INFO", section).split("\r\n"):
         if line.startswith(name + ":"):
@@ -201,7 +197,7 @@ def wait_for(port, name, value):
 
 def redis_append_only(volume):
     need("redis-server")
-    port = free_port()
+    port = ports.free_port()
     server = redis_start(volume, port)
     try:
         for n in range(200):
