@@ -156,6 +156,8 @@ static int volume_answer(struct kbs_call *call, const struct policy *policy,
         r = call_put(entry, "id", call_json_hex(slice_of(stored.id, sizeof stored.id)));
     if (r == 0 && volume->purge_count > 0)
         r = purge_put(volume, entry);
+    if (r == 0 && volume->compress)
+        r = call_put(entry, "compress", json_true());
     /* Nothing was ever reported: what is missing on the host may be made. */
     if (r == 0)
         r = call_put(entry, "fresh", json_boolean(stored.lease.head.sequence == 0));

@@ -57,6 +57,7 @@ struct policy_volume {
      * the last. */
     const char *purge[POLICY_PURGE_MAX + 1];
     unsigned purge_count;
+    bool compress; /* when it is made; its sizes then tell of contents */
     unsigned line;
 };
 

@@ -357,6 +357,9 @@ static void volumes_compare(const struct pair *p)
         if (v->export_count > before->export_count)
             say(p, ALLOWS, "more policies to share the volume %s", v->name);
         purge_compare(p, before, v);
+        if (v->compress != before->compress)
+            say(p, v->compress ? ALLOWS : FORBIDS,
+                "sizes on the disk to tell of contents of volume %s, if it is made anew", v->name);
     }
     for (unsigned i = 0; i < p->old->volume_count; i++)
         if (!policy_volume_find(p->new, p->old->volumes[i].name))

@@ -45,7 +45,8 @@ static int purge_parse(const struct yaml_node *list, struct policy_volume *v, st
 
 static int volume_parse(const struct yaml_node *map, struct policy *policy, struct error *e)
 {
-    static const char *const keys[] = {"name", "mount", "mode", "import", "export", "purge", NULL};
+    static const char *const keys[] = {"name",   "mount", "mode",     "import",
+                                       "export", "purge", "compress", NULL};
     static const char *const modes[] = {"none", "periodic", "strict", NULL};
     struct policy_volume v = {.name = "", .line = map->line};
     unsigned mode = 0;
@@ -62,6 +63,8 @@ static int volume_parse(const struct yaml_node *map, struct policy *policy, stru
         r = policy_exports(yaml_get(map, "export"), v.exports, &v.export_count, e);
     if (r == 0)
         r = purge_parse(yaml_get(map, "purge"), &v, e);
+    if (r == 0 && yaml_get(map, "compress"))
+        r = yaml_bool(yaml_get(map, "compress"), "volumes.compress", &v.compress, e);
     if (r < 0)
         return r;
     v.mode = (enum policy_volume_mode)mode;

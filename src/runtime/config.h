@@ -53,6 +53,7 @@ struct runtime_volume {
     enum volume_mode mode;
     const struct volume_authority *authority;
     bool create;                        /* make it first if the directory is empty */
+    bool compress;                      /* when it is made */
     struct runtime_volume_order *order; /* NULL: nothing */
     char *const *purge; /* vfs/purge.h: what is erased for good when deleted; NULL: nothing */
     struct recovery_volume

@@ -102,6 +102,7 @@ static int volume_apply(struct runtime_config *config, const struct runtime_conf
                                 .host_dir = dir ? dir : below,
                                 .mode = modes[from->mode],
                                 .purge = (char *const *)from->purge,
+                                .compress = from->compress,
                                 .create = true};
     return 0;
 }

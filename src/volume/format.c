@@ -432,7 +432,7 @@ static struct writer op_begin(struct buf *record, enum op_kind kind, size_t size
     if (!to)
         return (struct writer){.failed = true};
     struct writer wr = writer_over(to, size + 1);
-    writer_u8(&wr, kind);
+    writer_u8(&wr, (uint8_t)kind);
     record->size += size + 1;
     return wr;
 }

@@ -178,7 +178,7 @@ command:
   arguments: [server, "--token=${{secret.token}}"]
   environment: {{PASSWORD: "${{secret.first}}", PLAIN: words}}
 volumes:
-  - {{name: data, mount: /data, mode: {mode}}}
+  - {{name: data, mount: /data, mode: {mode}, compress: true}}
 network:
   - {{listen: 8080, class: handover}}
   - {{connect: "10.0.0.1:53", class: plain, protocol: udp}}
@@ -271,7 +271,7 @@ def an_attested_runtime_gets_all_it_needs(s):
                  "net listen 8080 class 2 tls 1", "net connect 53 class 0 tls 0",
                  "net protocol 1 10.0.0.1", "net protocol 2 /run/own.sock", "explain 1",
                  "file /etc/hosts class 0",
-                 f"volume data mode 1 create 1 dir {s.directory}/volumes/data"):
+                 f"volume data mode 1 create 1 compress 1 dir {s.directory}/volumes/data"):
         tap.true(line in lines, f"{line} in {lines}")
     s.password = next(line for line in lines if line.startswith("env PASSWORD="))[13:]
     tap.equal(len(s.password), 20)

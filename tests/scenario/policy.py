@@ -123,6 +123,9 @@ def a_difference_is_told_in_words(broker):
                        broker.write("q.yaml", policy(volume.replace("/x/*", "/y/*"))))
     tap.true(code == 1 and re.search("Newly allowed:\n.*deleting /x/\\* in volume a without", out)
              and "deleting /y/* in" in out, out)
+    code, out = coffer("policy", "diff", broker.write("p.yaml", policy(volume)),
+                       broker.write("q.yaml", policy(volume.replace("}]", ", compress: true}]"))))
+    tap.true(code == 1 and re.search("Newly allowed:\n.*contents of volume a", out), out)
     code, out = coffer("policy", "diff", old, old)
     tap.true(code == 0 and "mean the same" in out, out)
     code, out = coffer("policy", "diff", old, broker.write("bad.yaml", "x"))
@@ -317,7 +320,7 @@ GOOD = [
                   "snp_min": {"boot_loader": 1, "fmc": 255}}},
     {"command": {"arguments": ["x", "y"], "environment": {"A": "b"}, "directory": "/srv"}},
     {"volumes": [{"name": "a", "mount": "/a", "mode": "strict", "export": [{"policy": "b"}],
-                  "purge": ["/in/*.pdf", "/keys/**", "/**", "/a?c"]}]},
+                  "purge": ["/in/*.pdf", "/keys/**", "/**", "/a?c"], "compress": True}]},
     {"files": [{"path": "/a", "class": "authenticated", "digest": PROGRAM}]},
     {"network": [{"listen": 80, "class": "plain"}, {"connect": "a:1", "class": "plain",
                                                     "protocol": "udp"}]},
@@ -349,6 +352,7 @@ BAD = [
     {"command": {"arguments": ["x"], "directory": "srv"}},
     {"volumes": [{"name": "a", "mount": "/a"}]},
     {"volumes": [{"name": "a", "mount": "/a", "mode": "often"}]},
+    {"volumes": [{"name": "a", "mount": "/a", "mode": "none", "compress": "zstd"}]},
     *[{"volumes": [{"name": "a", "mount": "/a", "mode": "none", "purge": purge}]}
       for purge in ("/a", ["a"], ["/"], ["/a/**/b"], ["/a/x**"], ["/" + "x" * 120], ["/x"] * 9)],
     {"files": [{"path": "/a", "class": "secret"}]}, {"network": [{"class": "plain"}]},

@@ -36,8 +36,9 @@ static void config_print(const struct runtime_config *c)
     for (char *const *env = c->envp; *env; env++)
         printf("env %s\n", *env);
     for (unsigned i = 0; i < c->volume_count; i++)
-        printf("volume %s mode %d create %d dir %s\n", c->volumes[i].name, (int)c->volumes[i].mode,
-               c->volumes[i].create, c->volumes[i].host_dir);
+        printf("volume %s mode %d create %d compress %d dir %s\n", c->volumes[i].name,
+               (int)c->volumes[i].mode, c->volumes[i].create, c->volumes[i].compress,
+               c->volumes[i].host_dir);
     for (unsigned i = 0; i < c->file_rule_count; i++)
         printf("file %s class %d\n", c->file_rules[i].prefix, (int)c->file_rules[i].class);
     for (unsigned i = 0; i < c->net_rule_count; i++)

@@ -200,5 +200,20 @@ def it_reads_what_is_compressed(host):
     host.must("check", host.volume)
 
 
+@tap.test
+def a_policy_has_its_volume_compressed(host):
+    policy = os.path.join(host.root, "policy.yaml")
+    host.environment["COFFER_STATE"] = host.state = os.path.join(host.root, "state-3")
+    for compress in (False, True):
+        host.volume = os.path.join(host.root, f"made-{compress}")
+        with open(policy, "w", encoding="utf-8") as file:
+            file.write(POLICY.replace("mode: strict", f"mode: strict, compress: {str(compress).lower()}"))
+        result = subprocess.run([RUNTIME, "--policy", policy, "--volume", f"{host.volume}:/data", "--",
+                                 "/usr/bin/python3", "-S", "-c", "open('/data/x', 'w').write('y' * 9000)"],
+                                env=host.environment, capture_output=True, check=False)
+        tap.equal(result.returncode, 0, result.stderr)
+        tap.equal(b"zstd" in host.must("info", host.volume), compress)
+
+
 if __name__ == "__main__":
     tap.main(fixture)

@@ -214,6 +214,7 @@ static int volume_entry_read(struct context *c, const json_t *object)
         return r;
     v->mode = (enum volume_mode)mode;
     v->create = json_is_true(json_object_get(object, "fresh"));
+    v->compress = json_is_true(json_object_get(object, "compress"));
     config->volume_count++;
     return rule_add(c, &rule);
 }

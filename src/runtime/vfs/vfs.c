@@ -253,6 +253,7 @@ static int open_volume(const struct runtime_config *config, unsigned index, stru
         .mode = rv->mode,
         .cache_size = config->cache_size,
         .copy = guest_copy_some,
+        .compress = rv->compress,
     };
     memcpy(options.id, rv->id, sizeof options.id);
     volume_order_key(rv, &options);

@@ -77,12 +77,14 @@ TEST(the_first_erase_key_comes_with_the_volume_and_the_next_when_asked_for)
     w_start(NULL);
     tenant_add("demo", &w_owner);
     policy_put(&w_owner, "demo", "docs",
-               "volumes: [{name: data, mount: /data, mode: strict, purge: [/in/*, /x/**]}]\n",
+               "volumes: [{name: data, mount: /data, mode: strict, purge: [/in/*, /x/**], "
+               "compress: true}]\n",
                hash);
     json_t *volume = opened(&epoch);
     json_t *purge = json_object_get(volume, "purge");
     CHECK_EQ(json_array_size(purge), 2);
     CHECK_TEXT(json_string_value(json_array_get(purge, 1)), "/x/**");
+    CHECK(json_is_true(json_object_get(volume, "compress")));
     json_t *keys = json_object_get(volume, "erase_keys");
     CHECK_EQ(json_array_size(keys), 1);
     CHECK_EQ(json_integer_value(json_object_get(json_array_get(keys, 0), "number")), 1);
