@@ -3,10 +3,12 @@
 
 #include "base/log.h"
 #include "dms/dms.h"
+#include "dms/import_mail.h"
 
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <sys/stat.h>
 #include <time.h>
@@ -42,14 +44,32 @@ static int leave_out(struct import *import, const char *name, const char *why)
     return 0;
 }
 
-static int bytes_take(struct import *import, int fd, struct content_draft *draft)
+/* A document on its way in, with the beginning of an e-mail. */
+struct taking {
+    struct import *import;
+    struct content_draft draft;
+    bool is_mail;
+    struct buf head;
+};
+
+static int piece_take(void *arg, struct slice bytes)
+{
+    struct taking *taking = arg;
+    size_t room = MAIL_HEAD_MAX - taking->head.size;
+    if (taking->is_mail && buf_append(&taking->head, bytes.bytes, MIN(room, bytes.size)) < 0)
+        return -ENOMEM;
+    return content_draft_write(taking->import->store, &taking->draft, bytes);
+}
+
+/* A whole file, piece by piece. */
+static int bytes_read(int fd, int (*fn)(void *arg, struct slice bytes), void *arg)
 {
     uint8_t *block = malloc(STORE_GATHER_SIZE);
     int r = block ? 0 : -ENOMEM;
     for (ssize_t n = 1; r == 0 && n != 0;) {
         n = read(fd, block, STORE_GATHER_SIZE);
         if (n > 0)
-            r = content_draft_write(import->store, draft, slice_of(block, (size_t)n));
+            r = fn(arg, slice_of(block, (size_t)n));
         else if (n < 0 && errno != EINTR)
             r = -errno;
     }
@@ -57,21 +77,54 @@ static int bytes_take(struct import *import, int fd, struct content_draft *draft
     return r;
 }
 
-static int file_take(struct import *import, int fd, const char *name, int64_t parent)
+static int mail_describe(struct taking *taking, int64_t key)
 {
-    struct content_draft draft = {.fd = -1};
-    int64_t key, size = 0;
-    int r = bytes_take(import, fd, &draft);
+    SCOPED(arena_done) struct arena arena = {0};
+    struct property properties[MAIL_PROPERTIES_MAX];
+    size_t count = 0;
+    int r = mail_properties(buf_slice(&taking->head), &arena, properties, &count);
+    return r < 0 || count == 0 ? r
+                               : properties_set(taking->import->store, &taking->import->actor, key,
+                                                properties, count);
+}
+
+/* Document and properties are one change. */
+static int document_make(struct taking *taking, const char *name, int64_t parent)
+{
+    struct import *import = taking->import;
+    int64_t key = 0;
+    int r = store_step_begin(import->store);
+    if (r < 0)
+        return r;
+    r = document_create(import->store, &import->actor, parent, name, media_type_of(name),
+                        &taking->draft, &key);
+    if (r == 0 && taking->is_mail)
+        r = mail_describe(taking, key);
+    return store_step_end(import->store, r);
+}
+
+/* `r`: how its bytes came in. */
+static int taking_end(struct taking *taking, const char *name, int64_t parent, int r)
+{
+    struct import *import = taking->import;
+    int64_t size = taking->draft.size;
     if (r == 0)
-        r = content_sync(&draft, store_incoming_fd(import->store));
-    size = draft.size;
+        r = content_sync(&taking->draft, store_incoming_fd(import->store));
     if (r == 0)
-        r = document_create(import->store, &import->actor, parent, name, media_type_of(name),
-                            &draft, &key);
-    content_drop(import->store, &draft);
+        r = document_make(taking, name, parent);
+    content_drop(import->store, &taking->draft);
+    buf_done(&taking->head);
     if (r == 0)
         import->counts->documents++;
     return r < 0 ? r : committed(import, size);
+}
+
+static int file_take(struct import *import, int fd, const char *name, int64_t parent)
+{
+    struct taking taking = {
+        .import = import, .draft = {.fd = -1}, .is_mail = mail_is_message(name)};
+    int r = bytes_read(fd, piece_take, &taking);
+    return taking_end(&taking, name, parent, r);
 }
 
 static int folder_take(struct import *import, int fd, int64_t folder, int depth);
@@ -84,6 +137,74 @@ static int folder_make(struct import *import, const char *name, int64_t parent, 
     return r < 0 ? r : committed(import, 0);
 }
 
+/* An mbox is a folder of its messages, by number. */
+struct mbox_taking {
+    struct import *import;
+    struct mbox mbox;
+    int64_t parent, number; /* of the message at hand; 0: none */
+    bool there;             /* it is stored already */
+    struct taking message;
+};
+
+static int message_end(struct mbox_taking *taking)
+{
+    char name[32];
+    if (taking->number == 0)
+        return 0;
+    (void)snprintf(name, sizeof name, "%06lld.eml", (long long)taking->number);
+    if (!taking->there)
+        return taking_end(&taking->message, name, taking->parent, 0);
+    taking->import->counts->there++;
+    return 0;
+}
+
+static int message_begin(struct mbox_taking *taking, int64_t number)
+{
+    SCOPED(arena_done) struct arena arena = {0};
+    struct node node;
+    char name[32];
+    taking->number = number;
+    taking->message =
+        (struct taking){.import = taking->import, .draft = {.fd = -1}, .is_mail = true};
+    (void)snprintf(name, sizeof name, "%06lld.eml", (long long)number);
+    int r = node_child(taking->import->store, &arena, taking->parent, name, &node);
+    taking->there = r == 0;
+    return r == -ENOENT ? 0 : r;
+}
+
+static int message_piece(void *arg, int64_t number, struct slice bytes)
+{
+    struct mbox_taking *taking = arg;
+    int r = 0;
+    if (number != taking->number) {
+        r = message_end(taking);
+        taking->number = 0;
+        if (r == 0)
+            r = message_begin(taking, number);
+    }
+    return r < 0 || taking->there ? r : piece_take(&taking->message, bytes);
+}
+
+static int mbox_piece(void *arg, struct slice bytes)
+{
+    struct mbox_taking *taking = arg;
+    return mbox_take(&taking->mbox, bytes);
+}
+
+static int mbox_file_take(struct import *import, int fd, int64_t parent)
+{
+    struct mbox_taking taking = {.import = import, .parent = parent};
+    taking.mbox = (struct mbox){.fn = message_piece, .arg = &taking, .after_blank = true};
+    int r = bytes_read(fd, mbox_piece, &taking);
+    if (r == 0)
+        r = mbox_end(&taking.mbox);
+    if (r == 0)
+        return message_end(&taking);
+    content_drop(import->store, &taking.message.draft);
+    buf_done(&taking.message.head);
+    return r;
+}
+
 /* `fd` stays the caller's. */
 static int entry_take(struct import *import, int fd, const char *name, int64_t parent, int depth)
 {
@@ -93,7 +214,8 @@ static int entry_take(struct import *import, int fd, const char *name, int64_t p
     int64_t key = 0;
     if (fstat(fd, &st) < 0)
         return -errno;
-    bool is_folder = S_ISDIR(st.st_mode);
+    bool is_mbox = S_ISREG(st.st_mode) && mail_is_mbox(name);
+    bool is_folder = S_ISDIR(st.st_mode) || is_mbox;
     if (st.st_dev == import->data.st_dev && st.st_ino == import->data.st_ino)
         return leave_out(import, name, "the documents themselves");
     if (!is_folder && !S_ISREG(st.st_mode))
@@ -117,6 +239,8 @@ static int entry_take(struct import *import, int fd, const char *name, int64_t p
         key = node.key;
     else
         r = folder_make(import, name, parent, &key);
+    if (r == 0 && is_mbox)
+        return mbox_file_take(import, fd, key);
     return r < 0 ? r : folder_take(import, fd, key, depth + 1);
 }
 

@@ -341,3 +341,12 @@ int mail_text_read(struct slice bytes, mail_text_fn *fn, void *arg)
     struct mail mail = {fn, arg, 0};
     return part_read(&mail, bytes, true, 0);
 }
+
+int mail_field_read(struct slice mail, const char *name, struct buf *out)
+{
+    SCOPED(buf_done) struct buf field = {0};
+    int r = field_get(head_take(&mail), name, &field);
+    if (r == 0)
+        words_decode(buf_slice(&field), out);
+    return r < 0 ? r : out->failed ? -ENOMEM : 0;
+}

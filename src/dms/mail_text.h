@@ -18,4 +18,8 @@ typedef int mail_text_fn(void *arg, bool markup, struct slice text);
 /* 0, -ENOMEM, or what fn gave. */
 must_check int mail_text_read(struct slice mail, mail_text_fn *fn, void *arg);
 
+/* The first field of that name of the message itself, decoded, its lines joined; nothing if it has none.
+ * 0 or -ENOMEM. */
+must_check int mail_field_read(struct slice mail, const char *name, struct buf *out);
+
 #endif

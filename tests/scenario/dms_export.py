@@ -294,6 +294,44 @@ def a_folder_is_imported_and_what_cannot_be_is_said():
         tap.equal(good(server.ask("/api/audit/check"))["ok"], True)
 
 
+MAIL = (b"From: =?utf-8?q?J=C3=BCrgen?= <j@example.org>\r\nTo: a@example.org,\r\n b@example.org\r\n"
+        b"Subject: =?iso-8859-1?B?R3L832U=?=\r\nDate: Mon, 1 Jun 2026 10:00:00 +0200\r\n"
+        b"Message-ID: <1@example.org>\r\n\r\nSubject: not this one\r\n")
+
+
+@tap.test
+def mail_is_imported_with_its_header_as_properties():
+    quoted = b"Subject: two\n\n>From here on\n>From a line\n>>From another\n"
+    plain = b"Subject: two\n\nFrom here on\nFrom a line\n>From another\n"
+    with dms_server.own_server(PROGRAM) as server, tempfile.TemporaryDirectory() as place:
+        for name, content in (("one.eml", MAIL), ("empty.eml", b""), ("bytes.eml", bytes(range(256))),
+                              ("long.eml", b"Subject: " + "ü".encode() * 5000 + b"\n\nx"),
+                              ("box.mbox", b"junk\n\nFrom j Mon\n" + MAIL + b"\nFrom k Tue\n" +
+                               quoted + b"\nFrom l\n" + b"x" * 300_000)):
+            with open(f"{place}/{name}", "wb") as file:
+                file.write(content)
+        server.stop()
+        for there in (0, 4 + 3):
+            status, said = imported(server, place)
+            tap.equal(status, 0, said)
+            tap.true(f"there_already={there}" in said, said)
+        server.start()
+        wanted = {"mail.from": "Jürgen <j@example.org>", "mail.to": "a@example.org, b@example.org",
+                  "mail.subject": "Grüße", "mail.date": "Mon, 1 Jun 2026 10:00:00 +0200",
+                  "mail.message-id": "<1@example.org>"}
+        archive = Archive(server.ask("/api/export").body)
+        nodes = {node["path"]: node for node in (archive.json(name) for name in archive.files
+                                                 if name.startswith("nodes/"))}
+        tap.equal(nodes["one.eml"]["properties"], wanted)
+        tap.equal(nodes["box.mbox/000001.eml"]["properties"], wanted)
+        tap.equal(nodes["empty.eml"]["properties"], {})
+        tap.equal(nodes["long.eml"]["properties"]["mail.subject"], "ü" * 2048)
+        tap.equal([archive.files[f"files/box.mbox/{number:06}.eml"] for number in (1, 2, 3)],
+                  [MAIL + b"\n", plain + b"\n", b"x" * 300_000])
+        tap.equal(nodes["box.mbox/000002.eml"]["properties"], {"mail.subject": "two"})
+        tap.true("box.mbox/000004.eml" not in nodes, "three messages")
+
+
 @tap.test
 def only_administrators_export_and_only_what_is_there():
     with dms_server.own_server(PROGRAM) as server:
