@@ -260,9 +260,13 @@ static double processor_s(pid_t pid)
     return (double)t.tv_sec + (double)t.tv_nsec / 1e9;
 }
 
+enum kind { WHOLE, KEY, RESUMED };
+
 /* One client: a connection for each exchange, until the time is over. */
-static uint32_t client_run(uint16_t port, const struct who *pin, bool whole, double until)
+static uint32_t client_run(uint16_t port, const struct who *pin, enum kind kind, double until)
 {
+    const bool whole = kind == WHOLE;
+    struct channel_session session = {0};
     struct p256_key *key = NULL;
     X509 *certificate = NULL;
     static const uint8_t no_nonce[RATLS_NONCE_SIZE];
@@ -270,13 +274,17 @@ static uint32_t client_run(uint16_t port, const struct who *pin, bool whole, dou
     REQUIRE(p256_generate(&key) == 0 &&
             ratls_certificate(key, no_nonce, NULL, NULL, &certificate, NULL) == 0);
     const struct channel_options full = {.pin = pin, .evidence_key = key, .evidence = evidence};
-    const struct channel_options again = {
-        .pin = pin, .key = p256_pkey(key), .certificate = certificate};
+    const struct channel_options again = {.pin = pin,
+                                          .key = p256_pkey(key),
+                                          .certificate = certificate,
+                                          .session = kind == RESUMED ? &session : NULL,
+                                          .resume = true};
     for (; now() < until; count++)
         exchange(port, whole ? &full : &again, whole ? "/v1/provision" : "/v1/info",
                  whole ? provision_request("t0", true) : json_object());
     X509_free(certificate);
     p256_free(key);
+    channel_session_done(&session);
     return count;
 }
 
@@ -288,9 +296,11 @@ static double children_s(void)
            (double)(usage.ru_utime.tv_usec + usage.ru_stime.tv_usec) / 1e6;
 }
 
-static void handshakes(uint16_t port, const struct who *pin, pid_t keeper, bool whole,
+static void handshakes(uint16_t port, const struct who *pin, pid_t keeper, enum kind kind,
                        unsigned clients)
 {
+    static const char *const names[] = {"attest and provision", "back with the bound key",
+                                        "resumed with the bound key"};
     const pid_t network = g_shared->network;
     double keeper_s = processor_s(keeper), network_s = processor_s(network);
     double clients_s = children_s(), from = now(), until = from + seconds();
@@ -301,7 +311,7 @@ static void handshakes(uint16_t port, const struct who *pin, pid_t keeper, bool 
         REQUIRE(pid >= 0);
         if (pid > 0)
             continue;
-        g_shared->counts[i] = client_run(port, pin, whole, until);
+        g_shared->counts[i] = client_run(port, pin, kind, until);
         _exit(0);
     }
     for (unsigned i = 0; i < clients; i++) {
@@ -312,13 +322,12 @@ static void handshakes(uint16_t port, const struct who *pin, pid_t keeper, bool 
         count += g_shared->counts[i];
     REQUIRE(count > 0);
     double rate = (double)count / (now() - from), each = 1000.0 / (double)count;
-    const unsigned goal = whole ? 500 : 2000;
+    const unsigned goal = kind == WHOLE ? 500 : 2000;
     printf("%-26s, %u client%s %8.0f a second   goal %u: %s   ms of processor: client %.2f, "
            "network %.2f, keeper %.2f\n",
-           whole ? "attest and provision" : "back with the bound key", clients,
-           clients > 1 ? "s" : " ", rate, goal, rate >= goal ? "met" : "MISSED",
-           (children_s() - clients_s) * each, (processor_s(network) - network_s) * each,
-           (processor_s(keeper) - keeper_s) * each);
+           names[kind], clients, clients > 1 ? "s" : " ", rate, goal,
+           rate >= goal ? "met" : "MISSED", (children_s() - clients_s) * each,
+           (processor_s(network) - network_s) * each, (processor_s(keeper) - keeper_s) * each);
 }
 
 static pid_t serve(uint16_t *ret_port)
@@ -373,9 +382,9 @@ int main(void)
     pin_from_evidence(&self, &pin);
     static const unsigned clients[] = {1, CLIENTS};
     exchange(port, &(struct channel_options){.pin = &pin}, "/v1/info", json_object());
-    for (int whole = 1; whole >= 0; whole--)
+    for (enum kind kind = WHOLE; kind <= RESUMED; kind++)
         for (size_t i = 0; i < ARRAY_COUNT(clients); i++)
-            handshakes(port, &pin, pid, whole, clients[i]);
+            handshakes(port, &pin, pid, kind, clients[i]);
     kill(pid, SIGKILL);
     waitpid(pid, NULL, 0);
     char command[100];

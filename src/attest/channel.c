@@ -15,6 +15,7 @@ struct channel {
     struct channel_io io;
     int io_error;                          /* what `io` said, since a BIO can only say "failed" */
     const struct channel_options *options; /* during the handshake */
+    struct channel_session *session;
     struct evidence peer;
     struct refusal refusal;
     int callback_error; /* of a callback that OpenSSL made */
@@ -128,6 +129,39 @@ static int certificate_present(SSL *ssl, void *arg)
     return ok;
 }
 
+void channel_session_done(struct channel_session *session)
+{
+    SSL_SESSION_free(session->ticket);
+    *session = (struct channel_session){0};
+}
+
+/* Once the handshake is over: `peer` has been judged. */
+static int ticket_keep(SSL *ssl, SSL_SESSION *ticket)
+{
+    struct channel *ch = SSL_get_app_data(ssl);
+    channel_session_done(ch->session);
+    ch->session->ticket = ticket; /* ours now */
+    ch->session->peer = ch->peer;
+    return 1;
+}
+
+static int session_use(struct channel *ch, const struct channel_options *options)
+{
+    ch->session = options->session;
+    if (!ch->session)
+        return 0;
+    SSL_CTX_set_session_cache_mode(ch->ctx, SSL_SESS_CACHE_CLIENT | SSL_SESS_CACHE_NO_INTERNAL);
+    SSL_CTX_sess_set_new_cb(ch->ctx, ticket_keep);
+    if (!options->resume || !ch->session->ticket)
+        return 0;
+    /* A copy: OpenSSL uses a ticket once, so that nobody on the way sees who comes back. Whoever is on
+     * this way sees it anyhow. */
+    SSL_SESSION *copy = SSL_SESSION_dup(ch->session->ticket);
+    int ok = copy && SSL_set_session(ch->ssl, copy) == 1;
+    SSL_SESSION_free(copy);
+    return ok ? 0 : -EIO;
+}
+
 static int tls_configure(struct channel *ch)
 {
     const struct channel_options *options = ch->options;
@@ -153,6 +187,9 @@ static int tls_configure(struct channel *ch)
     BIO_set_init(bio, 1);
     SSL_set_bio(ch->ssl, bio, bio);
     SSL_set_connect_state(ch->ssl);
+    SSL_set_app_data(ch->ssl, ch);
+    if (session_use(ch, options) < 0)
+        return -EIO;
     if (options->evidence)
         SSL_set_cert_cb(ch->ssl, certificate_present, ch);
     else if (options->key && (SSL_use_certificate(ch->ssl, options->certificate) != 1 ||
@@ -194,8 +231,16 @@ int channel_open(const struct channel_options *options, const struct channel_io 
     if (SSL_do_handshake(ch->ssl) != 1)
         return handshake_failed(ch, e);
     ch->options = NULL;
+    /* It was judged when it gave the ticket, which nobody else can use. */
+    if (channel_is_resumed(ch))
+        ch->peer = ch->session->peer;
     *ret_channel = TAKE(ch);
     return 0;
+}
+
+bool channel_is_resumed(const struct channel *ch)
+{
+    return SSL_session_reused(ch->ssl) == 1;
 }
 
 X509 *channel_peer_certificate(const struct channel *ch)

@@ -21,7 +21,15 @@ struct channel_io {
     void *ctx;
 };
 
-/* Borrowed during channel_open() only, but for `key`, which outlives the channel. Who we are: a key
+/* What a client that has proved itself to the key broker, which proved itself to it, comes back with: no
+ * certificate and no signature, but a key that both have of that handshake. Starts as {0}. */
+struct channel_session {
+    struct ssl_session_st *ticket; /* NULL: none */
+    struct evidence peer;          /* who gave it */
+};
+void channel_session_done(struct channel_session *session);
+
+/* Borrowed during channel_open() only, but for `key` and `session`, which outlive the channel. Who we are: a key
  * with `evidence` (an attested runtime), a key with `certificate` (an owner, an operator, a session),
  * or no key at all. */
 struct channel_options {
@@ -32,6 +40,10 @@ struct channel_options {
     ratls_evidence_fn *evidence;
     void *evidence_ctx;
     X509 *certificate;
+    /* NULL: none. A ticket that comes over this channel is kept there; one that is there is used, with
+     * `resume`. It was had under the same pin. What the peer makes of it is told by its answers. */
+    struct channel_session *session;
+    bool resume;
 };
 
 struct channel;
@@ -48,6 +60,9 @@ must_check int channel_open(const struct channel_options *options, const struct 
 must_check int channel_exchange(struct channel *channel, const char *method, const char *path,
                                 struct slice body, unsigned *ret_status, struct buf *ret_body,
                                 struct error *e);
+
+/* Was the ticket used? */
+bool channel_is_resumed(const struct channel *channel);
 
 /* What the peer has proved to be. Lives as long as the channel. */
 const struct evidence *channel_peer(const struct channel *channel);

@@ -143,11 +143,19 @@ static void call_send(struct front *front, struct http_request *req, const char 
 /* The keeper judges who the client is, before the first call of a connection. */
 static void peer_tell(struct front *front, struct http_transport *transport)
 {
-    SCOPED(buf_done) struct buf messages = {0};
+    SCOPED(buf_done) struct buf messages = {0}, body = {0};
+    uint8_t token[TLS_TOKEN_SIZE];
+    const uint32_t connection = tls_transport_connection(transport);
+    bool resumed = tls_transport_token(transport, token);
     tls_transport_transcript(transport, &messages);
-    if (messages.size > 0 && !messages.failed)
-        link_send(front->link, MESSAGE_PEER, tls_transport_connection(transport),
-                  buf_slice(&messages));
+    if (messages.size == 0 || messages.failed) /* it has been told, or there is nobody */
+        return;
+    buf_append(&body, token, sizeof token);
+    if (!resumed)
+        buf_append_slice(&body, buf_slice(&messages));
+    if (!body.failed)
+        link_send(front->link, resumed ? MESSAGE_RESUME : MESSAGE_PEER, connection,
+                  buf_slice(&body));
 }
 
 static bool is_of_peer(struct slice path)

@@ -26,8 +26,17 @@ struct connection {
     size_t signature_size;
     struct tls_peer peer;
     uint64_t proved_ms;
+    bool resumed; /* by the proof of an earlier connection */
     struct kbs_asker asker;
 };
+
+/* A client that has proved itself, for when it comes back. */
+struct proof {
+    uint8_t token[TLS_TOKEN_SIZE]; /* its place is by the first two bytes; zeros: none is here */
+    uint8_t key_hash[SHA256_SIZE];
+    uint64_t proved_ms;
+};
+enum { PROOFS = 8192 };
 
 /* An answer that waits for the turn's commit. */
 struct pending {
@@ -64,6 +73,7 @@ struct keeper {
     bool draining;
     int result;
     struct connection *connections[TLS_CONNECTIONS_MAX];
+    struct proof proofs[PROOFS];
 };
 
 static const struct tls_peer nobody = {.kind = TLS_PEER_NONE};
@@ -163,9 +173,45 @@ static void sign_answer(struct keeper *k, uint32_t id, struct slice hash)
     link_send(k->link, MESSAGE_SIGNATURE, id, signature);
 }
 
-/* The handshake as the network process has seen it, which proves itself or is refused. */
-static void peer_take(struct keeper *k, uint32_t id, struct slice messages)
+static struct proof *proof_place(struct keeper *k, const uint8_t token[TLS_TOKEN_SIZE])
 {
+    return &k->proofs[(token[0] | (unsigned)token[1] << 8) % PROOFS];
+}
+
+static void proof_keep(struct keeper *k, const struct connection *c, struct slice token)
+{
+    struct proof *proof = proof_place(k, token.bytes);
+    if (c->peer.kind != TLS_PEER_KEY && c->peer.kind != TLS_PEER_ATTESTED)
+        return;
+    memcpy(proof->token, token.bytes, sizeof proof->token);
+    memcpy(proof->key_hash, c->peer.key_hash, sizeof proof->key_hash);
+    proof->proved_ms = c->proved_ms;
+}
+
+/* Who comes back has the time of the proof that it comes back by; it shows no evidence, so it is a key
+ * and no more, and its certificate has not been seen. Without a proof it is nobody, and told to begin
+ * anew. */
+static void resume_take(struct keeper *k, uint32_t id, struct slice token)
+{
+    static const uint8_t none[TLS_TOKEN_SIZE];
+    const struct proof *proof = proof_place(k, token.bytes);
+    struct connection *c = connection_new(k, id);
+    if (!c)
+        return;
+    c->resumed = true;
+    if (slice_equals(token, slice_of(none, sizeof none)) ||
+        !slice_equals(token, slice_of(proof->token, sizeof proof->token)))
+        return;
+    c->peer.kind = TLS_PEER_KEY;
+    memcpy(c->peer.key_hash, proof->key_hash, sizeof proof->key_hash);
+    c->proved_ms = proof->proved_ms;
+}
+
+/* The handshake as the network process has seen it, which proves itself or is refused. */
+static void peer_take(struct keeper *k, uint32_t id, struct slice body)
+{
+    const struct slice token = slice_of(body.bytes, TLS_TOKEN_SIZE);
+    const struct slice messages = slice_of(body.bytes + TLS_TOKEN_SIZE, body.size - TLS_TOKEN_SIZE);
     struct connection *c = k->connections[id];
     struct transcript_peer shown = {0};
     const struct collateral *collateral = k->kbs->collateral;
@@ -183,6 +229,7 @@ static void peer_take(struct keeper *k, uint32_t id, struct slice messages)
     }
     tls_peer_judge(shown.certificate, shown.server_random,
                    collateral ? collateral_verifier(k->kbs->collateral) : NULL, &c->peer);
+    proof_keep(k, c, token);
 }
 
 /* ---- calls ---- */
@@ -325,6 +372,23 @@ static void call_too_late(struct kbs_call *call)
     kbs_call_finish(call, call_refuse(call, REFUSAL_CONNECTION_OLD, "connection", NULL, NULL));
 }
 
+/* What the owner of a volume says as long as it has it, which no key and no secret is in. For all else a
+ * client signs a handshake. */
+static bool is_for_resumed(const char *path)
+{
+    static const char *const paths[] = {"/v1/info", "/v1/volume/report", "/v1/volume/close"};
+    for (size_t i = 0; i < ARRAY_COUNT(paths); i++)
+        if (strcmp(path, paths[i]) == 0)
+            return true;
+    return false;
+}
+
+static bool is_too_late(const struct connection *c, const char *path, uint64_t age_ms)
+{
+    return age_ms >= KEEPER_PROOF_MS ||
+           (c && c->resumed && (c->peer.kind == TLS_PEER_NONE || !is_for_resumed(path)));
+}
+
 static void call_run(struct keeper *k, uint32_t id, struct connection *c,
                      const struct message_call *message)
 {
@@ -342,12 +406,15 @@ static void call_run(struct keeper *k, uint32_t id, struct connection *c,
     /* Outside of any transaction: what came before in this turn has its own commit and answers. */
     if (is_of_peer(message->path) && store_busy(k->kbs->store))
         commit_now(k);
-    if (age_ms < KEEPER_PROOF_MS)
-        kbs_call_run(&call);
-    else
+    bool too_late = is_too_late(c, message->path, age_ms);
+    if (too_late)
         call_too_late(&call);
-    *p = (struct pending){
-        .id = id, .status = call.status, .closes = age_ms >= KEEPER_CLOSE_MS, .out = call.out};
+    else
+        kbs_call_run(&call);
+    *p = (struct pending){.id = id,
+                          .status = call.status,
+                          .closes = too_late || age_ms >= KEEPER_CLOSE_MS,
+                          .out = call.out};
     *k->last = p;
     k->last = &p->next;
     loop_defer(k->loop, &k->commit, turn_commit, k);
@@ -399,7 +466,8 @@ static void message_take(void *arg, const struct message *m)
 {
     struct keeper *k = arg;
     bool of_connection = m->kind == MESSAGE_HELLO || m->kind == MESSAGE_SIGN ||
-                         m->kind == MESSAGE_PEER || m->kind == MESSAGE_CLOSED;
+                         m->kind == MESSAGE_PEER || m->kind == MESSAGE_RESUME ||
+                         m->kind == MESSAGE_CLOSED;
     if (k->result < 0)
         return;
     if (of_connection && m->id >= TLS_CONNECTIONS_MAX) {
@@ -415,6 +483,9 @@ static void message_take(void *arg, const struct message *m)
         return;
     case MESSAGE_PEER:
         peer_take(k, m->id, m->body);
+        return;
+    case MESSAGE_RESUME:
+        resume_take(k, m->id, m->body);
         return;
     case MESSAGE_CLOSED:
         connection_forget(k, m->id);

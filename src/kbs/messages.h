@@ -25,16 +25,17 @@
 #define VALUE_KEY_SIZE_MAX 255
 
 /* id: a connection (C), a call (c), or nothing. Columns: name, smallest and largest body. */
-#define MESSAGES_TO_KEEPER(M)                                                                 \
-    M(HELLO, 32, 32)                  /* C: ClientHello.random; answered by CERTIFICATE */    \
-    M(SIGN, 32, 48)                   /* C: hash of a transcript; answered by SIGNATURE */    \
-    M(PEER, 1, 256u << 10)            /* C: messages of its handshake, server/transcript.h */ \
-    M(CLOSED, 0, 0)                   /* C */                                                 \
-    M(CALL, 6, MESSAGE_CALL_SIZE_MAX) /* c: struct message_call; answered by ANSWER */        \
-    M(PEER_CALL, 6, MESSAGE_PEER_CALL_SIZE_MAX) /* c: the same, for a path of a peer's */     \
-    M(METRICS, 16, 16)                          /* c: two counters; answered by ANSWER */     \
-    M(DRAINED, 0, 0)                            /* nothing more will be asked */              \
-    M(ALIVE, 0, 0)                              /* c: answered by ANSWER */
+#define MESSAGES_TO_KEEPER(M)                                                                  \
+    M(HELLO, 32, 32)                  /* C: ClientHello.random; answered by CERTIFICATE */     \
+    M(SIGN, 32, 48)                   /* C: hash of a transcript; answered by SIGNATURE */     \
+    M(PEER, 17, 257u << 10)           /* C: token, messages of its handshake (transcript.h) */ \
+    M(CLOSED, 0, 0)                   /* C */                                                  \
+    M(CALL, 6, MESSAGE_CALL_SIZE_MAX) /* c: struct message_call; answered by ANSWER */         \
+    M(PEER_CALL, 6, MESSAGE_PEER_CALL_SIZE_MAX) /* c: the same, for a path of a peer's */      \
+    M(METRICS, 16, 16)                          /* c: two counters; answered by ANSWER */      \
+    M(DRAINED, 0, 0)                            /* nothing more will be asked */               \
+    M(ALIVE, 0, 0)                              /* c: answered by ANSWER */                    \
+    M(RESUME, 16, 16)                           /* C: it has no handshake, but the token of one */
 #define MESSAGES_TO_NETWORK(M)                                                                \
     M(READY, 2, 4096) /* accept connections; 1: PEER_CALL too, there is another key broker, \
                          or 0; then the certificate (DER), without evidence */ \

@@ -12,6 +12,8 @@
 #include <sys/epoll.h>
 #include <unistd.h>
 
+enum { TICKET_CERTIFICATE_SIZE_MAX = 16 << 10 };
+
 struct tls_server {
     SSL_CTX *ctx;
     struct p256_key *key;
@@ -36,7 +38,9 @@ struct tls_transport {
     bool established;
     struct tls_peer peer;
     uint32_t connection;
-    bool asked;            /* the keeper knows the connection */
+    bool asked; /* the keeper knows the connection */
+    bool resumed;
+    uint8_t token[TLS_TOKEN_SIZE];
     struct buf transcript; /* for the keeper; until it has been given away */
 };
 
@@ -92,18 +96,52 @@ static int kept_certificate(struct tls_server *server, struct tls_transport *t, 
                : -EIO;
 }
 
-/* Every handshake message as it is sent or has come, but for the client's Finished, which ends it. */
+/* Every handshake message as it is sent or has come, but for the client's Finished, which ends it, and
+ * for tickets. */
 static void message_seen(int sent, int version, int type, const void *bytes, size_t size, SSL *ssl,
                          void *arg)
 {
     struct tls_transport *t = arg;
     (void)ssl;
     (void)version;
-    static const uint8_t finished = 20;
+    static const uint8_t ticket = 4, finished = 20;
     if (type != SSL3_RT_HANDSHAKE || t->established || size == 0 ||
-        (!sent && *(const uint8_t *)bytes == finished))
+        *(const uint8_t *)bytes == (sent ? ticket : finished))
         return;
     buf_append(&t->transcript, bytes, size); /* over its limit it is of no use: kept_sign() fails */
+}
+
+/* Not for a connection that is resumed. As hello_answer(). */
+static int certificate_choose(SSL *ssl, void *arg)
+{
+    struct tls_server *server = arg;
+    uint8_t random[RATLS_NONCE_SIZE];
+    return SSL_get_client_random(ssl, random, sizeof random) == sizeof random && server->now &&
+           kept_certificate(server, server->now, ssl, random) == 0;
+}
+
+static int ticket_make(SSL *ssl, void *arg)
+{
+    struct tls_server *server = arg;
+    struct tls_transport *t = server->now;
+    return t && crypto_random(t->token, sizeof t->token) == 0 &&
+           SSL_SESSION_set1_ticket_appdata(SSL_get_session(ssl), t->token, sizeof t->token) == 1;
+}
+
+static SSL_TICKET_RETURN ticket_take(SSL *ssl, SSL_SESSION *session, const unsigned char *name,
+                                     size_t name_size, SSL_TICKET_STATUS status, void *arg)
+{
+    struct tls_server *server = arg;
+    void *token = NULL;
+    size_t size = 0;
+    (void)ssl;
+    (void)name;
+    (void)name_size;
+    if ((status != SSL_TICKET_SUCCESS && status != SSL_TICKET_SUCCESS_RENEW) || !server->now ||
+        SSL_SESSION_get0_ticket_appdata(session, &token, &size) != 1 || size != TLS_TOKEN_SIZE)
+        return SSL_TICKET_RETURN_IGNORE_RENEW;
+    memcpy(server->now->token, token, size);
+    return SSL_TICKET_RETURN_USE;
 }
 
 /* The client's random is here, no certificate chosen yet: make one that answers it. OpenSSL writes it
@@ -116,10 +154,6 @@ static int hello_answer(SSL *ssl, int *alert, void *arg)
     *alert = SSL_AD_INTERNAL_ERROR;
     if (SSL_client_hello_get0_random(ssl, &random) != RATLS_NONCE_SIZE)
         return SSL_CLIENT_HELLO_ERROR;
-    if (server->kept)
-        return server->now && kept_certificate(server, server->now, ssl, random) == 0
-                   ? SSL_CLIENT_HELLO_SUCCESS
-                   : SSL_CLIENT_HELLO_ERROR;
     int r = ratls_certificate(server->key, random, server->evidence, server->evidence_ctx,
                               &server->certificate, &e);
     int ok = r == 0 && SSL_use_certificate(ssl, server->certificate) == 1 &&
@@ -128,11 +162,16 @@ static int hello_answer(SSL *ssl, int *alert, void *arg)
 }
 
 /* Whoever the peer is, the handshake goes on: a refusal is then said in words over the connection,
- * not as an alert. OpenSSL has still to verify that the peer holds the certificate's key. */
+ * not as an alert. OpenSSL has still to verify that the peer holds the certificate's key.
+ * Only who shows a certificate has something to come back with; the ticket holds it, so it is small. */
 static int peer_accept(X509_STORE_CTX *store, void *arg)
 {
-    (void)arg;
+    const struct tls_server *server = arg;
+    X509 *certificate = X509_STORE_CTX_get0_cert(store);
+    int size = certificate ? i2d_X509(certificate, NULL) : 0;
     X509_STORE_CTX_set_error(store, X509_V_OK);
+    if (server->kept && server->now && size > 0 && size <= TICKET_CERTIFICATE_SIZE_MAX)
+        (void)SSL_set_num_tickets(server->now->ssl, 1);
     return 1;
 }
 
@@ -157,8 +196,7 @@ static int server_new(struct tls_server **ret_server)
                                       SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER |
                                       SSL_MODE_RELEASE_BUFFERS);
     SSL_CTX_set_verify(server->ctx, SSL_VERIFY_PEER, NULL);
-    SSL_CTX_set_cert_verify_callback(server->ctx, peer_accept, NULL);
-    SSL_CTX_set_client_hello_cb(server->ctx, hello_answer, server);
+    SSL_CTX_set_cert_verify_callback(server->ctx, peer_accept, server);
     *ret_server = server;
     return 0;
 }
@@ -171,6 +209,7 @@ int tls_server_new(ratls_evidence_fn *evidence, void *evidence_ctx, struct tls_s
         return r;
     server->evidence = evidence;
     server->evidence_ctx = evidence_ctx;
+    SSL_CTX_set_client_hello_cb(server->ctx, hello_answer, server);
     if (p256_generate(&server->key) < 0) {
         tls_server_free(server);
         return -EIO;
@@ -187,6 +226,14 @@ int tls_server_new_kept(const struct tls_keeper *keeper, struct tls_server **ret
         return r;
     server->keeper = *keeper;
     server->kept = true;
+    SSL_CTX_set_cert_cb(server->ctx, certificate_choose, server);
+    SSL_CTX_clear_options(server->ctx, SSL_OP_NO_TICKET);
+    SSL_CTX_set_timeout(server->ctx, TLS_TICKET_S);
+    if (SSL_CTX_set_session_id_context(server->ctx, (const uint8_t *)"kbs", 3) != 1 ||
+        SSL_CTX_set_session_ticket_cb(server->ctx, ticket_make, ticket_take, server) != 1) {
+        tls_server_free(server);
+        return -EIO;
+    }
     *ret_server = server;
     return 0;
 }
@@ -329,6 +376,8 @@ static ssize_t handshake(struct tls_transport *t, uint32_t *ret_waits)
     t->server->now = NULL;
     if (n == 1) {
         t->established = true;
+        t->resumed = SSL_session_reused(t->ssl) == 1;
+        t->asked |= t->resumed; /* it will be told */
         t->server->stats.handshakes++;
         peer_judge(t);
         return 1;
@@ -401,6 +450,13 @@ uint32_t tls_transport_connection(const struct http_transport *http)
 {
     const struct tls_transport *t = container_of(http, struct tls_transport, http);
     return t->connection;
+}
+
+bool tls_transport_token(const struct http_transport *http, uint8_t ret_token[TLS_TOKEN_SIZE])
+{
+    const struct tls_transport *t = container_of(http, struct tls_transport, http);
+    memcpy(ret_token, t->token, sizeof t->token);
+    return t->resumed;
 }
 
 void tls_transport_transcript(struct http_transport *http, struct buf *ret_messages)

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* server/tls.h: TLS 1.3 under server/http.h, for a service that proves itself by evidence (RA-TLS)
  * and asks its clients for a certificate. Says who the peer is; what that peer may do is the
- * service's question. No resumption: a resumed session would carry no fresh evidence. Everything on
- * the loop's thread. */
+ * service's question. A server that holds its key itself resumes nothing: a resumed session carries no
+ * fresh evidence. One whose key another process holds gives tickets, and that one decides what a
+ * connection that comes back may do (docs/decisions/024). Everything on the loop's thread. */
 #ifndef COFFER_SERVER_TLS_H
 #define COFFER_SERVER_TLS_H
 
@@ -76,6 +77,11 @@ const struct tls_peer *tls_transport_peer(const struct http_transport *transport
  * handshake, which are given once. */
 uint32_t tls_transport_connection(const struct http_transport *transport);
 void tls_transport_transcript(struct http_transport *transport, struct buf *ret_messages);
+/* What the connection's ticket has in it: random bytes of a full handshake, which come back with each
+ * connection that resumes it. Is this one resumed? */
+#define TLS_TOKEN_SIZE 16
+#define TLS_TICKET_S 540 /* how long a ticket is good for at most; the keeper may say less */
+bool tls_transport_token(const struct http_transport *transport, uint8_t ret_token[TLS_TOKEN_SIZE]);
 
 /* What a proved certificate and its evidence say about who the peer is, in a handshake in which the
  * peer had to answer `nonce` (NULL: it could not be had). Fills all of *ret_peer and takes

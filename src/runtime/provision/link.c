@@ -44,6 +44,7 @@ static struct {
     char witness
         [WITNESS_SIZE_MAX]; /* the newest head of its state that it told us (JSON), or empty */
     int64_t witness_ns;
+    struct channel_session session; /* to come back with, without another handshake's signatures */
 } g_link = {.fd = -1};
 
 static lock_word g_lock; /* protects: channel, fd, and what follows them */
@@ -118,6 +119,7 @@ static void after_fork_in_child(void)
         fd_hidden_close(g_link.fd);
     g_link.fd = -1;
     g_link.channel = NULL;
+    g_link.session = (struct channel_session){0}; /* the parent's, too */
     atomic_store(&g_lock, 0);
 }
 
@@ -188,10 +190,18 @@ static int socket_connect(struct error *e)
                  : 0;
 }
 
-static int link_connect(bool attest, struct error *e)
+/* What may be said over a connection that shows no new evidence of either side: what the key broker has
+ * given already is only kept. */
+static bool is_for_resumed(const char *path)
+{
+    return strcmp(path, "/v1/volume/report") == 0 || strcmp(path, "/v1/volume/close") == 0;
+}
+
+static int link_connect(const char *path, bool attest, struct error *e)
 {
     const struct channel_io io = {socket_read, socket_write, NULL};
-    struct channel_options options = {.pin = &g_link.pin};
+    struct channel_options options = {
+        .pin = &g_link.pin, .session = &g_link.session, .resume = !attest && is_for_resumed(path)};
     if (attest) {
         options.evidence_key = g_link.key;
         options.evidence = platform_evidence;
@@ -275,6 +285,13 @@ static int request_text(const json_t *request, struct buf *ret_text)
     return to ? 0 : -ENOMEM;
 }
 
+/* What we came back with is too old. */
+static bool wants_handshake(unsigned status, const json_t *answer)
+{
+    const char *code = json_string_value(json_object_get(answer, "code"));
+    return is_later(status) && code && strcmp(code, "CONNECTION_OLD") == 0;
+}
+
 static int exchange(const char *path, const json_t *request, unsigned *ret_status,
                     json_t **ret_answer, struct error *e)
 {
@@ -293,6 +310,10 @@ static int exchange(const char *path, const json_t *request, unsigned *ret_statu
     }
     if (answer && *ret_status == ANSWER_STATUS_OK)
         witness_keep(answer);
+    if (answer && channel_is_resumed(g_link.channel) && wants_handshake(*ret_status, answer)) {
+        json_decref(answer);
+        return -ESTALE;
+    }
     *ret_answer = answer;
     return answer ? 0 : error_set(e, -EBADMSG, "the key broker's answer is no JSON");
 }
@@ -302,16 +323,22 @@ static int exchange(const char *path, const json_t *request, unsigned *ret_statu
 static int exchange_fresh(const char *path, const json_t *request, bool attest,
                           unsigned *ret_status, json_t **ret_answer, struct error *e)
 {
-    bool kept = g_link.channel && (!attest || g_link.attested);
+    bool kept = g_link.channel && (!attest || g_link.attested) &&
+                (!channel_is_resumed(g_link.channel) || is_for_resumed(path));
     if (kept) {
         int r = exchange(path, request, ret_status, ret_answer, NULL);
         if (r == 0)
             return 0;
     }
-    disconnect();
-    int r = link_connect(attest, e);
-    if (r == 0)
-        r = exchange(path, request, ret_status, ret_answer, e);
+    int r = -ESTALE;
+    for (int i = 0; r == -ESTALE && i < 2; i++) {
+        disconnect();
+        r = link_connect(path, attest, e);
+        if (r == 0)
+            r = exchange(path, request, ret_status, ret_answer, e);
+        if (r == -ESTALE)
+            channel_session_done(&g_link.session);
+    }
     if (r < 0)
         disconnect();
     return r;

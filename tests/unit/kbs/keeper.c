@@ -12,7 +12,7 @@ TEST(who_signed_the_handshake_is_who_asks)
     CHECK_EQ(heard().kind, MESSAGE_READY);
     struct buf messages = handshake(5, &w_operator, w_operator.key);
     CHECK_EQ(status_of_call(5, NULL), 403); /* not shown yet */
-    say(MESSAGE_PEER, 5, buf_slice(&messages));
+    show(5, &messages);
     CHECK_EQ(status_of_call(5, NULL), 200);
     CHECK_EQ(status_of_call(6, NULL), 403);
     say(MESSAGE_CLOSED, 5, (struct slice){0});
@@ -26,7 +26,7 @@ TEST(a_certificate_without_its_keys_signature_is_nobodys)
     start();
     (void)heard();
     struct buf messages = handshake(1, &w_operator, w_owner.key);
-    say(MESSAGE_PEER, 1, buf_slice(&messages));
+    show(1, &messages);
     CHECK_EQ(status_of_call(1, NULL), 403);
     buf_done(&messages);
     stop();
@@ -40,17 +40,17 @@ TEST(a_handshake_proves_one_connection_once)
     uint8_t hash[48] = {0}, signature[80];
     /* On a connection of another handshake, and on one that had this number and has begun again. */
     (void)signed_by_keeper(2, slice_of(hash, sizeof hash), signature);
-    say(MESSAGE_PEER, 2, buf_slice(&messages));
+    show(2, &messages);
     CHECK_EQ(status_of_call(2, NULL), 403);
     (void)signed_by_keeper(1, slice_of(hash, sizeof hash), signature);
-    say(MESSAGE_PEER, 1, buf_slice(&messages));
+    show(1, &messages);
     CHECK_EQ(status_of_call(1, NULL), 403);
     buf_done(&messages);
     messages = handshake(3, &w_operator, w_operator.key);
-    say(MESSAGE_PEER, 3, buf_slice(&messages));
+    show(3, &messages);
     CHECK_EQ(status_of_call(3, NULL), 200);
     say(MESSAGE_CLOSED, 3, (struct slice){0});
-    say(MESSAGE_PEER, 3, buf_slice(&messages));
+    show(3, &messages);
     CHECK_EQ(status_of_call(3, NULL), 403);
     buf_done(&messages);
     stop();
@@ -112,7 +112,7 @@ TEST(handshakes_go_on_during_a_commit_and_calls_wait_as_whose_they_were)
     start();
     (void)heard();
     struct buf messages = handshake(5, &w_operator, w_operator.key);
-    say(MESSAGE_PEER, 5, buf_slice(&messages));
+    show(5, &messages);
     REQUIRE(sem_init(&g_begun, 0, 0) == 0 && sem_init(&g_let, 0, 0) == 0);
     store_ship_to(w_kbs->store, commit_holds, NULL);
     ask(5, 1, "/v1/tenant/add", json_pack("{s:s, s:s}", "tenant", "slow", "owner", w_owner.hash));
@@ -155,7 +155,7 @@ TEST(a_commit_that_fails_is_not_acknowledged)
     start();
     (void)heard();
     struct buf messages = handshake(1, &w_operator, w_operator.key);
-    say(MESSAGE_PEER, 1, buf_slice(&messages));
+    show(1, &messages);
     store_ship_to(w_kbs->store, commit_fails, NULL);
     CHECK_EQ(tenant_add_status(1, "lost", NULL), 500);
     /* Nor if another call has had it committed before the end of the turn. */
@@ -185,7 +185,7 @@ TEST(a_proof_has_its_time_and_after_it_nothing_is_done)
     start();
     (void)heard();
     struct buf messages = handshake(1, &w_operator, w_operator.key);
-    say(MESSAGE_PEER, 1, buf_slice(&messages));
+    show(1, &messages);
     w_now_ms += KEEPER_CLOSE_MS - 1;
     CHECK_EQ(tenant_add_status(1, "early", &closes), 200);
     CHECK(!closes);
@@ -199,6 +199,59 @@ TEST(a_proof_has_its_time_and_after_it_nothing_is_done)
     CHECK_TEXT(g_code, "CONNECTION_OLD");
     CHECK(tenant_is_there("early") && tenant_is_there("later"));
     CHECK(!tenant_is_there("too-late"));
+    buf_done(&messages);
+    stop();
+}
+
+TEST(who_comes_back_is_a_key_and_has_the_time_of_its_proof)
+{
+    static const uint8_t zeros[TLS_TOKEN_SIZE];
+    bool closes = true;
+    start();
+    (void)heard();
+    struct buf messages = handshake(1, &w_operator, w_operator.key);
+    show(1, &messages);
+    say(MESSAGE_CLOSED, 1, (struct slice){0});
+    resume(2, 1);
+    CHECK_EQ(status_of(2, "/v1/info", &closes), 200);
+    CHECK(!closes);
+    /* The key is known, and that it has attested nothing. */
+    CHECK_EQ(status_of(2, "/v1/volume/report", &closes), 403);
+    CHECK_TEXT(g_code, "SESSION_INVALID");
+    /* Nobody's deed, key or secret comes of it. */
+    static const char *const others[] = {
+        "/v1/tenant/list",      "/v1/tenant/add", "/v1/provision", "/v1/volume/open",
+        "/v1/volume/erase/key", "/v1/policy/put", "/v1/unlock",    "/v1/peer/status"};
+    for (size_t i = 0; i < ARRAY_COUNT(others); i++) {
+        CHECK_EQ(status_of(2, others[i], &closes), 503);
+        CHECK(closes);
+        CHECK_TEXT(g_code, "CONNECTION_OLD");
+    }
+    /* What no handshake has said is nothing to come back by. */
+    resume(3, 7);
+    CHECK_EQ(status_of(3, "/v1/info", NULL), 503);
+    say(MESSAGE_RESUME, 3, slice_of(zeros, sizeof zeros));
+    CHECK_EQ(status_of(3, "/v1/info", NULL), 503);
+    w_now_ms += KEEPER_PROOF_MS - 1;
+    resume(4, 1);
+    CHECK_EQ(status_of(4, "/v1/info", &closes), 200);
+    CHECK(closes);
+    w_now_ms += 1;
+    CHECK_EQ(status_of(4, "/v1/info", NULL), 503);
+    resume(5, 1);
+    CHECK_EQ(status_of(5, "/v1/info", NULL), 503);
+    buf_done(&messages);
+    stop();
+}
+
+TEST(who_was_refused_does_not_come_back)
+{
+    start();
+    (void)heard();
+    struct buf messages = handshake(1, &w_operator, w_owner.key);
+    show(1, &messages);
+    resume(2, 1);
+    CHECK_EQ(status_of(2, "/v1/info", NULL), 503);
     buf_done(&messages);
     stop();
 }
@@ -226,12 +279,12 @@ TEST(evidence_is_judged_by_the_handshake_it_came_in)
     struct buf messages = handshake(1, &fresh, fresh.key);
     CHECK_EQ(status_of(1, "/v1/provision", NULL), 403);
     CHECK_TEXT(g_code, "EVIDENCE_ABSENT");
-    say(MESSAGE_PEER, 1, buf_slice(&messages));
+    show(1, &messages);
     CHECK_EQ(status_of(1, "/v1/provision", NULL), 400);
     CHECK_TEXT(g_code, "REQUEST_INVALID"); /* so it is past the evidence */
     buf_done(&messages);
     messages = handshake(2, &stale, stale.key);
-    say(MESSAGE_PEER, 2, buf_slice(&messages));
+    show(2, &messages);
     CHECK_EQ(status_of(2, "/v1/provision", NULL), 403);
     CHECK_TEXT(g_code, "EVIDENCE_STALE");
     /* What proves itself needs no young connection; all else does. */

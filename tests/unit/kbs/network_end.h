@@ -163,6 +163,26 @@ static struct buf handshake(uint32_t id, const struct person *who, EVP_PKEY *sig
     return out;
 }
 
+/* The handshake, with a token by the number of its connection. */
+static inline void show(uint32_t id, const struct buf *messages)
+{
+    struct buf body = {0};
+    char token[40];
+    snprintf(token, sizeof token, "%02u of a handshake", id);
+    buf_append(&body, token, TLS_TOKEN_SIZE);
+    buf_append_slice(&body, buf_slice(messages));
+    say(MESSAGE_PEER, id, buf_slice(&body));
+    buf_done(&body);
+}
+
+/* A connection that is resumed from the one that had the number `of`. */
+static inline void resume(uint32_t id, uint32_t of)
+{
+    char token[40];
+    snprintf(token, sizeof token, "%02u of a handshake", of);
+    say(MESSAGE_RESUME, id, slice_of(token, TLS_TOKEN_SIZE));
+}
+
 static char g_code[64], g_message[200], g_remedy[200]; /* of the last refusal */
 
 static void member_keep(const json_t *out, const char *name, char *to, size_t size)

@@ -408,7 +408,7 @@ TEST(a_connection_that_was_proved_long_ago)
     start();
     (void)heard();
     struct buf messages = handshake(1, &w_operator, w_operator.key);
-    say(MESSAGE_PEER, 1, buf_slice(&messages));
+    show(1, &messages);
     w_now_ms += KEEPER_PROOF_MS;
     CHECK_EQ(status_of(1, "/v1/tenant/list", NULL), 503);
     CHECK_TEXT(g_code, "CONNECTION_OLD");
