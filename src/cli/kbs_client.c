@@ -72,13 +72,14 @@ static const char *text_of(json_t *object, const char *name)
 static int refusal_tell(json_t *answer, unsigned status, char *ret_code, struct error *e)
 {
     const char *detail = text_of(answer, "detail"), *clause = text_of(answer, "clause");
-    const char *expected = text_of(answer, "expected");
+    const char *expected = text_of(answer, "expected"), *seen = text_of(answer, "seen");
     if (ret_code)
         snprintf(ret_code, CODE_SIZE, "%s", text_of(answer, "code"));
-    return error_set(e, -EACCES, "the key broker refuses (%u %s): %s%s%s%s%s%s%s; %s", status,
+    return error_set(e, -EACCES, "the key broker refuses (%u %s): %s%s%s%s%s%s%s%s%s; %s", status,
                      text_of(answer, "code"), text_of(answer, "message"), *detail ? ": " : "",
                      detail, *expected ? "; '" : "", *expected ? clause : "",
-                     *expected ? "' must be " : "", expected, text_of(answer, "remedy"));
+                     *expected ? "' must be " : "", expected, *seen ? "; seen: " : "", seen,
+                     text_of(answer, "remedy"));
 }
 
 static int exchange(const struct kbs_client *client, const char *path, struct slice body,
@@ -151,6 +152,12 @@ int kbs_client_tenant_add(const struct kbs_client *client, const char *tenant,
                           struct slice owner_certificate, bool may_exist, struct error *e)
 {
     char code[CODE_SIZE] = "";
+    static const char private[] = "PRIVATE KEY-----";
+    if (owner_certificate.size > 0 &&
+        memmem(owner_certificate.bytes, owner_certificate.size, private, sizeof private - 1))
+        return error_set(e, -EINVAL,
+                         "that is a private key, which its owner keeps: give the certificate "
+                         "beside it, certificate.pem; nothing was sent");
     json_t *in = json_pack("{s:s, s:s%}", "tenant", tenant, "owner_certificate",
                            (const char *)owner_certificate.bytes, owner_certificate.size);
     if (!in)

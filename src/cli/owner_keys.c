@@ -139,7 +139,9 @@ int owner_keys_new(const char *dir, const char *name, struct error *e)
     if (mkdir(dir, 0700) < 0 && errno != EEXIST)
         return error_set(e, -errno, "cannot make '%s' (%s)", dir, strerror(errno));
     if (access(key_path, F_OK) == 0)
-        return error_set(e, -EEXIST, "there is a key in '%s' already", dir);
+        return error_set(
+            e, -EEXIST, "there is a key in '%s' already: use that one, or choose another directory",
+            dir);
     r = keys_make(name, &key, &certificate);
     if (r < 0)
         return error_set(e, r, "cannot make a key");

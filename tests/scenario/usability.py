@@ -102,6 +102,10 @@ def mistake_3_somebody_elses_keys(s):
             says=("NOT_OWNER", "with which the name was reserved"))
     refused(s, "tenant", "add", "shop", "--owner", "you/certificate.pem",
             says=("TENANT_TAKEN", "choose another name"))
+    refused(s, "tenant", "add", "shoes", "--owner", "you/key.pem",
+            says=("private key", "certificate.pem", "nothing was sent"))
+    refused(s, "owner", "new", "you", says=("already", "another directory"))
+    refused(s, "kbs", "promote", "--keys", "you", says=("this key broker has no peer",))
 
 
 @tap.test
