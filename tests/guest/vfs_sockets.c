@@ -2,9 +2,12 @@
 /* Unix sockets whose names lie on a volume: what they are called, and messages to and from them. */
 #include "oracle.h"
 
+#include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
+#include <pthread.h>
 #include <stddef.h>
+#include <sys/epoll.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
@@ -314,6 +317,45 @@ static void datagrams(void)
     T(unlink("first"));
 }
 
+static void *wait_on(void *arg)
+{
+    struct epoll_event event = {0};
+    int n = epoll_wait(*(int *)arg, &event, 1, -1);
+    return (void *)(n == 1 ? event.data.u64 : 0);
+}
+
+/* A thread waits already when the socket is added: it gets what the program said of it. */
+static void epolls(void)
+{
+    struct sockaddr_un mine = named("mine");
+    int fd = datagrams_at(&mine), good = 0;
+    for (int round = 0; round < 30; round++) {
+        struct epoll_event event = {.events = EPOLLIN, .data.u64 = 0x1234567890};
+        int epoll = epoll_create1(0);
+        pthread_t t;
+        void *got = NULL;
+        pthread_create(&t, NULL, wait_on, &epoll);
+        for (int i = 0; i < round; i++)
+            sched_yield();
+        if (epoll_ctl(epoll, EPOLL_CTL_ADD, fd, &event) != 0 ||
+            sendto(fd, "x", 1, 0, SIZED(&mine)) != 1)
+            exit(1);
+        pthread_join(t, &got);
+        good += (uint64_t)got == event.data.u64;
+        event.data.u64 = 5;
+        good += epoll_ctl(epoll, EPOLL_CTL_MOD, fd, &event) == 0;
+        good += epoll_wait(epoll, &event, 1, 0) == 1 && event.data.u64 == 5;
+        good += epoll_ctl(epoll, EPOLL_CTL_ADD, fd, &event) == -1 && errno == EEXIST;
+        good += epoll_ctl(epoll, EPOLL_CTL_DEL, fd, NULL) == 0;
+        good += epoll_ctl(epoll, EPOLL_CTL_DEL, fd, NULL) == -1 && errno == ENOENT;
+        (void)!read(fd, (char[2]){0}, 2);
+        close(epoll);
+    }
+    T(good);
+    close(fd);
+    T(unlink("mine"));
+}
+
 int main(int argc, char **argv)
 {
     if (argc < 2 || chdir(argv[1]) != 0)
@@ -322,5 +364,6 @@ int main(int argc, char **argv)
     streams(SOCK_STREAM);
     streams(SOCK_SEQPACKET);
     datagrams();
+    epolls();
     return 0;
 }

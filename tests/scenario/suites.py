@@ -70,18 +70,9 @@ STRESS_OPS = 20
 PYTHON_DIFFERS = {
     "test_socket:test.test_socket.GeneralModuleTests.test_sethostname": "the host's name is not the program's to set",
 }
-SOCKET_NAMES = "names of Unix sockets on volumes are those of their stand-ins; sendto does not find them"
 GO_DIFFERS = {
     "syscall:TestPassFD": "descriptors of files on volumes do not travel in messages",
     "net/http:TestLinuxSendfile": "it looks with strace, and nobody traces a shielded program",
-    **{"net:" + name: SOCKET_NAMES for name in (
-        "TestReadUnixgramWithUnnamedSocket", "TestUnixConnLocalAndRemoteNames",
-        "TestUnixConnSpecificMethods", "TestUnixUnlink", "TestUnixUnlink/FileListener",
-        "TestUnixUnlink/FileListener/SetUnlinkOnClose(false)",
-        "TestUnixUnlink/FileListener/SetUnlinkOnClose(true)", "TestUnixUnlink/Listen",
-        "TestUnixUnlink/Listen/SetUnlinkOnClose(false)",
-        "TestUnixUnlink/Listen/SetUnlinkOnClose(true)", "TestUnixUnlink/SecondClose",
-        "TestUnixgramConnLocalAndRemoteNames", "TestUnixgramWrite")},
 }
 STRESS_DIFFERS = {
     "dnotify:dnotify": "F_NOTIFY is not offered on volumes; inotify is",

@@ -5,6 +5,7 @@
 #include "runtime/fd_table.h"
 #include "runtime/guest.h"
 #include "runtime/net/calls.h"
+#include "runtime/net/sock.h"
 #include "runtime/net/watch.h"
 #include "runtime/syscall/call.h"
 
@@ -157,6 +158,15 @@ static void inner_added(int fd)
     epoll_watched(ep);
 }
 
+/* It will never be TLS: the host knows all there is to know, and a thread that waits there already, on an
+ * instance that no shielded socket was in, must find the guest's own data. */
+static bool is_datagram(const struct net_socket *s, int fd)
+{
+    int type;
+    return s->kind == NET_RAW && sock_option(fd, SOL_SOCKET, SO_TYPE, &type) == 0 &&
+           type == SOCK_DGRAM;
+}
+
 int64_t sys_epoll_ctl(struct syscall_call *c)
 {
     int epoll_fd = (int)c->args[0], operation = (int)c->args[1], fd = (int)c->args[2];
@@ -166,7 +176,8 @@ int64_t sys_epoll_ctl(struct syscall_call *c)
     if (operation == EPOLL_CTL_ADD)
         inner_added(fd);
     SCOPED(socket_putp) struct net_socket *s = socket_get(fd);
-    if (!s || s->kind == NET_LISTENER || operation < EPOLL_CTL_ADD || operation > EPOLL_CTL_MOD)
+    if (!s || s->kind == NET_LISTENER || is_datagram(s, fd) || operation < EPOLL_CTL_ADD ||
+        operation > EPOLL_CTL_MOD)
         return sys_pass(c);
     if (operation != EPOLL_CTL_DEL && guest_get(&event, c->args[3]) < 0)
         return -EFAULT;
