@@ -7,6 +7,7 @@
 #define COFFER_RUNTIME_THREAD_H
 
 #include "base/macros.h"
+#include "runtime/confine/confined.h"
 #include "runtime/creds.h"
 
 #include <signal.h>
@@ -116,6 +117,9 @@ struct thread {
     siginfo_t held_info[THREAD_HELD_COUNT]; /* of them: see signal_held_info() */
     struct thread *next, *previous;         /* under the threads lock */
     struct creds creds;                     /* see fs_creds() */
+    struct confined confined;
+    bool foreign_call;    /* int 0x80, for the thread's filters to judge: */
+    uint64_t foreign_ecx; /* its second argument, which the way to there takes */
 };
 
 /* The calling thread. Only on guest threads (or after thread_adopt()). */

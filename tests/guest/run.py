@@ -53,6 +53,7 @@ CASES = [
     ("terminals and jobs", guest("jobs"), ""),
     ("limits", guest("limits"), ""),
     ("the kernel's small objects", guest("objects"), ""),
+    ("filters of system calls", guest("seccomp"), ""),
     ("locks of the dead", guest("robust"), ""),
     ("exec", guest("exec"), ""),
     ("system call sites", guest("sites"), ""),

@@ -38,9 +38,11 @@
 lock_word g_threads_lock;
 struct thread *g_threads;
 
-void thread_list_add(struct thread *t)
+void thread_list_add(struct thread *t, const struct thread *creator)
 {
     lock_acquire(&g_threads_lock);
+    if (creator)
+        confined_inherit(&t->confined, &creator->confined);
     t->previous = NULL;
     t->next = g_threads;
     if (g_threads)
@@ -145,6 +147,7 @@ static void *thread_main(void *arg)
     if (atomic_load(&process->thread_count_awaited))
         futex_wake(&process->thread_count, 1);
     libc_thread_ends();
+    confined_leave(&t->confined);
     free(start);
     return NULL;
 }
@@ -224,7 +227,7 @@ static int64_t thread_create(struct thread *parent, const struct clone_request *
         start->thread.tid = tid;
         tell_tid(request, tid);
         atomic_fetch_add(&parent->process->thread_count, 1);
-        thread_list_add(&start->thread);
+        thread_list_add(&start->thread, parent);
     }
     start_release(start, tid > 0 ? START_GO : START_CANCELLED);
     return tid;

@@ -30,6 +30,7 @@
 
 static struct program *_Atomic g_pending; /* of who has claimed ENDING_EXEC */
 static uint64_t g_pending_mask;           /* of the thread that calls execve(): the new program's */
+static struct confined g_pending_confined;
 
 static int read_long_string(unsigned long address, struct strings *ret)
 {
@@ -117,6 +118,7 @@ static int64_t exec_in_place(struct thread *t, struct program *program)
         process_kicked(t);
     }
     g_pending_mask = t->signal_mask;
+    confined_inherit(&g_pending_confined, &t->confined);
     atomic_store(&g_pending, program);
     signal_block_all();
     kick_others(t, thread_leader());
@@ -223,6 +225,9 @@ struct program *exec_take(struct thread *t)
     atomic_store(&process->thread_count, 1);
     atomic_store(&t->work, 0);
     t->signal_mask = g_pending_mask;
+    confined_leave(&t->confined);
+    confined_inherit(&t->confined, &g_pending_confined);
+    confined_leave(&g_pending_confined);
     t->clear_tid = 0;
     robust_list_walk(t);
     robust_list_forget();

@@ -201,6 +201,10 @@ int exec_host(const struct program *program)
     put_slice(&o, buf_slice(&shield));
     buf_clear(&shield);
     if (o.r == 0)
+        o.r = confined_save(&thread_self()->confined, &shield);
+    put_slice(&o, buf_slice(&shield));
+    buf_clear(&shield);
+    if (o.r == 0)
         o.r = net_exec_save(&shield);
     put_slice(&o, buf_slice(&shield));
     buf_done(&shield);
@@ -340,7 +344,7 @@ struct state {
     int hidden_base;
     uint64_t mask;
     struct limit_view limits[LIMIT_KINDS];
-    struct slice shield, sockets;
+    struct slice shield, confined, sockets;
 };
 
 static int state_read(struct slice bytes, struct runtime_config *ret_config,
@@ -358,6 +362,7 @@ static int state_read(struct slice bytes, struct runtime_config *ret_config,
     ret_config->envp = get_strings(&in);
     get_config(&in, ret_config);
     ret_state->shield = get_slice(&in);
+    ret_state->confined = get_slice(&in);
     ret_state->sockets = get_slice(&in);
     return in.rd.failed || reader_left(&in.rd) > 0 ? -EBADMSG : 0;
 }
@@ -394,6 +399,10 @@ int exec_continue(int fd, struct runtime_config *ret_config, struct error *e)
     r = state.shield.size > 0 ? vfs_exec_restore(state.shield) : 0;
     if (r < 0)
         return error_set(e, r, "cannot restore the file shield after exec");
+    struct reader confined = reader_over(state.confined);
+    r = confined_restore(process_start_confined(), &confined);
+    if (r < 0 || reader_left(&confined) > 0)
+        return error_set(e, -EBADMSG, "cannot restore what confines the program after exec");
     r = net_exec_restore(state.sockets);
     return r < 0 ? error_set(e, r, "cannot restore the network shield after exec") : 0;
 }

@@ -319,7 +319,10 @@ static int vfork_prepare(struct thread *t, const struct clone_request *request,
     child->regs.rax = 0;
     if (request->stack != 0)
         child->regs.rsp = request->stack;
-    return fd_table_copy(t->process->fds, &child->process.fds);
+    int r = fd_table_copy(t->process->fds, &child->process.fds);
+    if (r == 0)
+        confined_inherit(&child->thread.confined, &t->confined);
+    return r;
 }
 
 /* The last child's, with its pages. */
@@ -364,6 +367,7 @@ int64_t process_vfork(struct thread *t, const struct clone_request *request)
         vfs_vfork_parent(&child->process, r);
         signal_open_on_exit(t);
     }
+    confined_leave(&child->thread.confined);
     fd_table_free(child->process.fds);
     vfork_stack_give(stack);
     pidfd_give(request, r);

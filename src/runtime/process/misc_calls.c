@@ -2,6 +2,7 @@
 /* Calls about the process that the runtime answers itself. */
 #include "platform/host.h"
 #include "platform/ops.h"
+#include "runtime/confine/seccomp.h"
 #include "runtime/guest.h"
 #include "runtime/process/exposure.h"
 #include "runtime/process/process.h"
@@ -42,6 +43,9 @@ int64_t sys_prctl(struct syscall_call *c)
 {
     switch ((int)c->args[0]) {
     case PR_SET_SECCOMP:
+        return seccomp_prctl(c->thread, c->args[1], c->args[2]);
+    case PR_GET_SECCOMP:
+        return atomic_load(&c->thread->confined.mode);
     case PR_SET_SYSCALL_USER_DISPATCH:
     case PR_SET_MM:
     case PR_SET_TSC:

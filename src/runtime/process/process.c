@@ -32,6 +32,7 @@ LARGE_TABLE static _Alignas(4096) char g_leader_signal_stack[SIGNAL_STACK_SIZE];
 static _Atomic int g_exit_status; /* of the last thread that ended */
 static int g_stderr = 2;
 static uint64_t g_start_mask;
+static struct confined g_start_confined;
 static int g_first_pid; /* prints the counters; its children do not */
 
 int process_stderr(void)
@@ -124,18 +125,24 @@ void process_start_mask(uint64_t mask)
     g_start_mask = mask;
 }
 
+struct confined *process_start_confined(void)
+{
+    return &g_start_confined;
+}
+
 void process_run(struct program *program)
 {
     struct thread *t = thread_self();
     uint64_t mask = 0;
     (void)host_call(SYS_rt_sigprocmask, SIG_BLOCK, 0, &mask, 8);
     t->signal_mask = mask | (g_start_mask & SIGNALS_OURS);
+    confined_inherit(&t->confined, &g_start_confined);
     g_first_pid = process_self()->pid;
     signal_block_all();
     signal_start();
     if (thread_begin(t, g_leader_signal_stack) < 0)
         signal_die(SIGKILL);
-    thread_list_add(t);
+    thread_list_add(t, NULL);
     process_lead(t, load_and_enter(t, program));
 }
 

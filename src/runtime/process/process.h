@@ -19,6 +19,9 @@ void process_run(struct program *program) __attribute__((noreturn));
  * blocks. For a runtime that continues another. */
 void process_start_mask(uint64_t mask);
 
+/* What confines the first program, likewise. */
+struct confined *process_start_confined(void);
+
 /* Orderly exit: shields flush, counters are printed. */
 void process_exit(int status) __attribute__((noreturn));
 
@@ -39,7 +42,8 @@ uint64_t thread_xsave_size(void);
 /* The list of guest threads. */
 extern lock_word g_threads_lock;
 extern struct thread *g_threads;
-void thread_list_add(struct thread *t);
+/* With what confines its creator, if that is another thread of the process. */
+void thread_list_add(struct thread *t, const struct thread *creator);
 void thread_list_remove(struct thread *t);
 
 /* The host's first thread, on which the program was started and every exec continues. */

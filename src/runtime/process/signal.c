@@ -160,6 +160,20 @@ void signal_die(int signal)
     }
 }
 
+bool signal_force_sigsys(struct thread *t, const siginfo_t *info)
+{
+    struct signal_actions *actions = t->process->actions;
+    lock_acquire(&actions->lock);
+    uint64_t handler = actions->of[SIGSYS].handler;
+    lock_release(&actions->lock);
+    if (handler <= (uint64_t)SIG_IGN || (t->signal_mask & SIGNAL_BIT(SIGSYS)))
+        return false;
+    *signal_held_info(t, SIGSYS) = *info;
+    t->held_signals |= SIGNAL_BIT(SIGSYS);
+    signal_open_on_exit(t);
+    return true;
+}
+
 void signal_kick(struct thread *t)
 {
     atomic_fetch_or(&t->work, THREAD_WORK_KICK);

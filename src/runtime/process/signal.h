@@ -104,6 +104,10 @@ void signal_block_all(void);
 /* On the way out: the mask of the guest must be opened again (set after signal_block_all()). */
 void signal_open_on_exit(struct thread *t);
 
+/* The SIGSYS of a filter, which comes on the way out. False if the guest blocks or does not handle it:
+ * then it is deadly. */
+must_check bool signal_force_sigsys(struct thread *t, const siginfo_t *info);
+
 /* What the host is told for a guest's action. */
 void signal_host_action(int signal, const struct signal_action *guest);
 

@@ -460,6 +460,9 @@ static enum place settle_place(struct thread *t, int signal, struct ucontext *uc
         if (g[IP] >= (uint64_t)rt_full_switched)
             g[SP] = t->guest_rsp;
         g[IP] = g[CX] - 2;
+        if (t->foreign_call)
+            g[CX] = t->foreign_ecx;
+        t->foreign_call = false;
         t->in_runtime = 0;
         return PLACE_GUEST;
     }
@@ -593,7 +596,14 @@ static void on_carrier(struct thread *t, int signal, const siginfo_t *info, stru
 static void on_dispatch(struct thread *t, uint64_t *g, const siginfo_t *info)
 {
     if (info->si_arch != AUDIT_ARCH_X86_64) {
-        g[AX] = (uint64_t)-ENOSYS; /* int 0x80 */
+        if (atomic_load(&t->confined.mode) == 0 || t->in_runtime) {
+            g[AX] = (uint64_t)-ENOSYS; /* int 0x80 */
+            return;
+        }
+        t->foreign_call = true;
+        t->foreign_ecx = g[CX];
+        g[CX] = g[IP];
+        g[IP] = (uint64_t)rt_full;
         return;
     }
     if (t->in_runtime) { /* we ourselves in the vDSO, which had to ask the kernel */

@@ -6,6 +6,7 @@
 #include "platform/linux/vdso.h"
 #include "platform/ops.h"
 #include "runtime/block.h"
+#include "runtime/confine/seccomp.h"
 #include "runtime/explain/explain.h"
 #include "runtime/process/process.h"
 #include "runtime/process/signal.h"
@@ -17,6 +18,7 @@
 
 #include <elf.h>
 #include <errno.h>
+#include <linux/audit.h>
 #include <linux/prctl.h>
 #include <stdatomic.h>
 #include <string.h>
@@ -141,6 +143,33 @@ static int64_t dispatch_call(struct syscall_call *c)
     return row->handler(c);
 }
 
+/* int 0x80 of a thread with filters: they see it as Linux shows it, and then there is no such call. */
+static int64_t dispatch_foreign(struct syscall_call *c, const struct regs *r)
+{
+    const struct syscall_call foreign = {
+        .nr = (int)r->nr,
+        .args = {(uint32_t)r->rbx, (uint32_t)c->thread->foreign_ecx, (uint32_t)r->rdx,
+                 (uint32_t)r->rsi, (uint32_t)r->rdi, (uint32_t)r->rbp},
+        .thread = c->thread,
+    };
+    int64_t result;
+    *c = foreign;
+    c->thread->foreign_call = false;
+    return seccomp_judge(c, r, AUDIT_ARCH_I386, &result) ? -ENOSYS : result;
+}
+
+static int64_t dispatch_filtered(struct syscall_call *c, const struct regs *r)
+{
+    struct thread *t = c->thread;
+    int64_t result;
+    if (t->foreign_call)
+        return dispatch_foreign(c, r);
+    if (!seccomp_judge(c, r, AUDIT_ARCH_X86_64, &result))
+        return result;
+    bool ends = (t->held_signals != 0 || signal_shared_any()) && signal_ends_wait(c);
+    return ends ? -EINTR : dispatch_call(c);
+}
+
 void dispatch_slow(struct regs *r)
 {
     struct thread *t = thread_self();
@@ -158,8 +187,7 @@ void dispatch_slow(struct regs *r)
     t->slow_calls++;
     if (g_dispatch_trace)
         trace_before(r, c.args);
-    bool ends = (t->held_signals != 0 || signal_shared_any()) && signal_ends_wait(&c);
-    int64_t result = ends ? -EINTR : dispatch_call(&c);
+    int64_t result = dispatch_filtered(&c, r);
     if (g_dispatch_trace)
         trace_call(r, c.args, result);
     r->rax = (uint64_t)result;
