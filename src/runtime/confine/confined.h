@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* runtime/confine/confined.h: what a thread of the guest has taken from itself, for good: seccomp(2)
- * filters. Threads and children begin with their creator's, a program with what executed
+ * filters and
+ * landlock(7) rules. Threads and children begin with their creator's, a program with what executed
  * it had. Built for the program's own view: the guest's calls are judged before anything else is done for
  * them; see docs/decisions/020. */
 #ifndef COFFER_RUNTIME_CONFINE_CONFINED_H
@@ -13,6 +14,7 @@
 #include <stdint.h>
 
 struct buf;
+struct landlock_layer;
 struct reader;
 struct seccomp_filter;
 struct thread;
@@ -21,6 +23,7 @@ struct confined {
     struct seccomp_filter
         *_Atomic filter;           /* the newest, which holds the earlier ones; NULL: none */
     _Atomic uint8_t mode;          /* SECCOMP_MODE_* */
+    struct landlock_layer *domain; /* the innermost; the thread's own to change */
     _Atomic bool no_new_privs_due; /* another thread said so: see seccomp_judge() */
 };
 

@@ -7,6 +7,7 @@
 #include "base/reader.h"
 #include "platform/host.h"
 #include "runtime/confine/bpf.h"
+#include "runtime/confine/landlock.h"
 #include "runtime/guest.h"
 #include "runtime/process/process.h"
 #include "runtime/process/signal.h"
@@ -86,12 +87,15 @@ void confined_inherit(struct confined *to, const struct confined *from)
 {
     atomic_store(&to->filter, filter_hold(atomic_load(&from->filter)));
     atomic_store(&to->mode, atomic_load(&from->mode));
+    to->domain = landlock_hold(from->domain);
     atomic_store(&to->no_new_privs_due, atomic_load(&from->no_new_privs_due));
 }
 
 void confined_leave(struct confined *c)
 {
     filter_put(atomic_exchange(&c->filter, NULL));
+    landlock_put(c->domain);
+    c->domain = NULL;
 }
 
 static bool may_filter(struct thread *t)
@@ -398,7 +402,7 @@ int confined_save(const struct confined *c, struct buf *to)
         if (r == 0)
             r = buf_append(to, chain[count]->code, insns * sizeof(struct sock_filter));
     }
-    return r;
+    return r < 0 ? r : landlock_save(c->domain, to);
 }
 
 static int restore_filter(struct confined *c, struct reader *from)
@@ -436,5 +440,5 @@ int confined_restore(struct confined *ret, struct reader *from)
     atomic_store(&ret->mode, mode);
     if (mode != SECCOMP_MODE_DISABLED)
         g_dispatch_slow = true;
-    return 0;
+    return landlock_restore(&ret->domain, from);
 }

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "runtime/process/exec.h"
 #include "platform/host.h"
+#include "runtime/confine/landlock_calls.h"
 #include "runtime/fd_table.h"
 #include "runtime/guest.h"
 #include "runtime/memory/memory.h"
@@ -31,6 +32,7 @@
 static struct program *_Atomic g_pending; /* of who has claimed ENDING_EXEC */
 static uint64_t g_pending_mask;           /* of the thread that calls execve(): the new program's */
 static struct confined g_pending_confined;
+static bool g_pending_no_new_privs;
 
 static int read_long_string(unsigned long address, struct strings *ret)
 {
@@ -119,6 +121,7 @@ static int64_t exec_in_place(struct thread *t, struct program *program)
     }
     g_pending_mask = t->signal_mask;
     confined_inherit(&g_pending_confined, &t->confined);
+    g_pending_no_new_privs = host_call(SYS_prctl, PR_GET_NO_NEW_PRIVS, 0, 0, 0, 0) == 1;
     atomic_store(&g_pending, program);
     signal_block_all();
     kick_others(t, thread_leader());
@@ -225,6 +228,10 @@ struct program *exec_take(struct thread *t)
     atomic_store(&process->thread_count, 1);
     atomic_store(&t->work, 0);
     t->signal_mask = g_pending_mask;
+    if (g_pending_no_new_privs)
+        (void)host_call(SYS_prctl, PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
+    if (landlock_enter_host(g_pending_confined.domain, t->confined.domain) < 0)
+        signal_die(SIGKILL);
     confined_leave(&t->confined);
     confined_inherit(&t->confined, &g_pending_confined);
     confined_leave(&g_pending_confined);

@@ -136,7 +136,6 @@ void process_run(struct program *program)
     uint64_t mask = 0;
     (void)host_call(SYS_rt_sigprocmask, SIG_BLOCK, 0, &mask, 8);
     t->signal_mask = mask | (g_start_mask & SIGNALS_OURS);
-    confined_inherit(&t->confined, &g_start_confined);
     g_first_pid = process_self()->pid;
     signal_block_all();
     signal_start();
@@ -151,6 +150,7 @@ int process_start(void)
 {
     int r = thread_adopt(&g_first_thread);
     g_process.actions = &g_actions;
+    confined_inherit(&g_first_thread.confined, &g_start_confined);
     return r;
 }
 

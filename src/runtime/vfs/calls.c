@@ -2,6 +2,7 @@
 #include "runtime/vfs/calls.h"
 
 #include "platform/host.h"
+#include "runtime/confine/landlock.h"
 #include "runtime/fd_table.h"
 #include "runtime/guest.h"
 #include "runtime/vfs/host_directory.h"
@@ -68,12 +69,30 @@ bool path_may_lead_to_us(const struct path_job *job, const char *path)
     return r == -ELOOP;
 }
 
+/* What the host lets through for the runtime's sake is judged here. */
+static int check_lent(const char *path, int flags)
+{
+    struct statx stat = {0};
+    char target[PATH_MAX];
+    long n = host_call(SYS_readlink, path, target, sizeof target - 1);
+    if (n > 0 && n < (long)sizeof target) { /* of /proc, to an open file: the host judges that */
+        target[n] = '\0';
+        path = target;
+    }
+    if (!landlock_is_lent(path) || host_call(SYS_statx, AT_FDCWD, path, 0, STATX_TYPE, &stat) < 0)
+        return 0;
+    return landlock_check_host(path, landlock_open_rights(stat.stx_mode, flags));
+}
+
 static int64_t act(struct path_job *job, struct place *place, place_fn *ours)
 {
     if (job->writes && place->mount && place->mount->read_only)
         return fs_refuse_write(place->kind == PLACE_HOST ? place->path : place->mount->prefix,
                                place->mount);
-    return place->kind == PLACE_HOST ? path_pass(job, place->path) : ours(job, place);
+    if (place->kind != PLACE_HOST)
+        return ours(job, place);
+    int r = job->opens && landlock_is_on() ? check_lent(place->path, (int)job->a) : 0;
+    return r < 0 ? r : path_pass(job, place->path);
 }
 
 int64_t path_run(struct path_job *job, place_fn *ours)
@@ -88,7 +107,7 @@ int64_t path_run(struct path_job *job, place_fn *ours)
     if (r < 0)
         return r;
     job->names_descriptors = names_descriptors(path);
-    r = path_find(job, path, false, &place);
+    r = path_find(job, path, job->opens && landlock_is_on(), &place);
     if (r < 0)
         return r;
     if (place.kind == PLACE_HOST && place.as_given) {

@@ -21,6 +21,7 @@ struct path_job {
     /* whatever the acting function needs */
     uint64_t a, b;
     const void *more;
+    bool opens;             /* what landlock(7) rules are about: `a` are the flags */
     bool names_descriptors; /* out of path_run(): the path may be /proc/self/fd or the like */
     struct open_how *how; /* of openat2(2), our copy; what confined the walk goes when it is done */
 };

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Calls that change what a file's inode says: mode, owner, times, size. */
 #include "platform/host.h"
+#include "runtime/confine/landlock.h"
 #include "runtime/fd_table.h"
 #include "runtime/guest.h"
 #include "runtime/vfs/calls.h"
@@ -343,6 +344,14 @@ static int64_t truncate_ref(const struct inode_ref *ref, const void *arg)
     if (!S_ISREG(ref->attr.mode))
         return S_ISDIR(ref->attr.mode) ? -EISDIR : -EINVAL;
     int r = permission_check(&ref->attr, fs_creds(), PERMISSION_WRITE);
+    struct place place = {.kind = PLACE_VOLUME,
+                          .mount = ref->mount,
+                          .volume = ref->volume,
+                          .dir = ref->dir,
+                          .ino = ref->ino,
+                          .attr = ref->attr};
+    if (r == 0)
+        r = landlock_check(&place, LANDLOCK_ACCESS_FS_TRUNCATE);
     if (r < 0)
         return r;
     struct volume_attr attr = ref->attr;

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Calls that make, remove and move names. */
 #include "platform/host.h"
+#include "runtime/confine/landlock.h"
 #include "runtime/guest.h"
 #include "runtime/vfs/calls.h"
 #include "runtime/vfs/handlers.h"
@@ -34,6 +35,9 @@ static int64_t make(struct place *p, uint32_t mode, uint64_t rdev, struct slice 
         return r;
     if (p->trailing_slash && !S_ISDIR(mode))
         return -ENOENT;
+    r = landlock_check_parent(p, landlock_make_right(mode));
+    if (r < 0)
+        return r;
     struct request rq = {.op = REQUEST_MAKE,
                          .volume = p->volume,
                          .dir = p->dir,
@@ -178,6 +182,8 @@ static int64_t unlink_place(struct path_job *job, struct place *p)
     if (p->trailing_slash)
         return -ENOTDIR;
     int r = may_remove(p);
+    if (r == 0)
+        r = landlock_check_parent(p, LANDLOCK_ACCESS_FS_REMOVE_FILE);
     if (r < 0)
         return r;
     struct request rq = {
@@ -201,6 +207,8 @@ static int64_t rmdir_place(struct path_job *job, struct place *p)
     if (!S_ISDIR(p->attr.mode))
         return -ENOTDIR;
     int r = may_remove(p);
+    if (r == 0)
+        r = landlock_check_parent(p, LANDLOCK_ACCESS_FS_REMOVE_DIR);
     if (r < 0)
         return r;
     struct request rq = {
@@ -388,6 +396,11 @@ static void tell_watchers(const struct place *from, const struct place *to, uint
     }
 }
 
+static struct landlock_name name_of(const struct place *p)
+{
+    return (struct landlock_name){p->mount, p->volume, p->attr.mode, p->dir, p->ino};
+}
+
 static int64_t rename_places(struct two_paths *t, uint64_t flags)
 {
     const struct place *from = &t->from, *to = &t->to;
@@ -398,6 +411,9 @@ static int64_t rename_places(struct two_paths *t, uint64_t flags)
     int r = check_renamed(from, to, flags);
     if (r == 0)
         r = from->ino == to->ino ? 1 : check_rename_permission(from, to);
+    struct landlock_name old = name_of(from), new = name_of(to);
+    if (r == 0)
+        r = landlock_check_move(&old, &new, false, flags & RENAME_EXCHANGE);
     if (r != 0)
         return r < 0 ? r : 0; /* two names of one file both stay */
     struct request rq = {.op = REQUEST_RENAME,
@@ -473,6 +489,10 @@ static int64_t link_places(struct two_paths *t, uint64_t flags)
     struct volume_attr dir;
     if (r == 0)
         r = may_make(&t->to, &dir);
+    struct landlock_name old = {ref.mount, ref.volume, ref.attr.mode, ref.dir, ref.ino};
+    struct landlock_name new = name_of(&t->to);
+    if (r == 0)
+        r = landlock_check_move(&old, &new, true, false);
     if (r < 0)
         return r;
     struct request rq = {.op = REQUEST_LINK,

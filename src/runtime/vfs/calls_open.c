@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* open(2) and its kin. */
+#include "runtime/confine/landlock.h"
 #include "runtime/fd_table.h"
 #include "runtime/guest.h"
 #include "runtime/vfs/calls.h"
@@ -73,6 +74,18 @@ static int check_permission(const struct mount *mount, const struct volume_attr 
     return r == 0 && (flags & O_NOATIME) ? permission_own(attr, fs_creds()) : r;
 }
 
+/* Whether ftruncate() on it will be refused, which is settled when it is opened. */
+static bool landlock_denies_cut(const struct inode_ref *ref, struct volume_file *vf)
+{
+    struct place place = {.kind = PLACE_VOLUME,
+                          .mount = ref->mount,
+                          .volume = ref->volume,
+                          .dir = vf->dir,
+                          .ino = ref->ino,
+                          .attr = ref->attr};
+    return landlock_check(&place, LANDLOCK_ACCESS_FS_TRUNCATE) < 0;
+}
+
 static int64_t finish(const struct mount *mount, const struct inode_ref *ref, int flags,
                       uint64_t dir, struct slice name)
 {
@@ -103,17 +116,21 @@ static int64_t finish(const struct mount *mount, const struct inode_ref *ref, in
     char named[VOLUME_NAME_MAX + 1]; /* another thread may close the file at once */
     memcpy(named, vf->name, (size_t)vf->name_size + 1);
     what.name = named;
+    vf->uncut = landlock_is_on() && landlock_denies_cut(ref, vf);
     int64_t fd = install(&vf->file, flags);
     if (fd >= 0)
         watch_opened(&what, (int)fd, flags);
     return fd;
 }
 
-static int64_t open_inode(struct inode_ref *ref, int flags, uint64_t dir, struct slice name)
+static int64_t open_inode(struct place *p, struct inode_ref *ref, int flags, uint64_t dir,
+                          struct slice name)
 {
     int r = check_kind(ref->attr.mode, flags);
     if (r == 0)
         r = check_permission(ref->mount, &ref->attr, flags);
+    if (r == 0)
+        r = landlock_check(p, landlock_open_rights(ref->attr.mode, flags));
     if (r == 0 && S_ISFIFO(ref->attr.mode) && !(flags & O_PATH))
         return fifo_open(ref, flags);
     return r < 0 ? r : finish(ref->mount, ref, flags, dir, name);
@@ -128,6 +145,8 @@ static int64_t open_unnamed(struct place *p, int flags, uint32_t mode)
     int r = p->mount->read_only
                 ? -EROFS
                 : permission_check(&p->attr, fs_creds(), PERMISSION_WRITE | PERMISSION_EXECUTE);
+    if (r == 0) /* the file is in no directory, but is judged as if it were */
+        r = landlock_check(p, landlock_open_rights(S_IFREG, flags));
     if (r < 0)
         return r;
     if (fd_is_full())
@@ -154,6 +173,8 @@ static int64_t create(struct place *p, int flags, uint32_t mode)
     if (p->trailing_slash)
         return -EISDIR;
     int r = fd_is_full() ? -EMFILE : place_may_create(p, &dir);
+    if (r == 0)
+        r = landlock_check_parent(p, LANDLOCK_ACCESS_FS_MAKE_REG);
     if (r < 0)
         return r;
     struct request rq = {.op = REQUEST_MAKE,
@@ -168,6 +189,11 @@ static int64_t create(struct place *p, int flags, uint32_t mode)
     ref.attr.size = 0;
     struct watch_name what = {p->volume, p->dir, rq.ino, p->name, false};
     watch_made(&what);
+    p->ino = rq.ino; /* a file that its maker may not open stays, as on Linux */
+    p->attr = rq.attr;
+    r = landlock_check(p, landlock_open_rights(S_IFREG, flags & ~O_TRUNC));
+    if (r < 0)
+        return r;
     /* The creator may open it as asked, whatever the mode says. */
     return finish(p->mount, &ref, flags & ~O_TRUNC, p->dir, place_name(p));
 }
@@ -181,13 +207,18 @@ static int64_t open_on_volume(struct place *p, int flags, uint32_t mode)
     if ((flags & O_CREAT) && (flags & O_EXCL) && !(flags & O_PATH))
         return -EEXIST;
     struct inode_ref ref = {p->mount, p->volume, p->ino, p->attr, p->dir, p->name};
-    return open_inode(&ref, flags, p->dir, place_name(p));
+    return open_inode(p, &ref, flags, p->dir, place_name(p));
 }
 
 static int64_t open_file_again(struct place *p, int flags)
 {
     struct inode_ref ref;
     const struct mount *mount = static_file_mount(p->file);
+    if (mount || special_kind_of(p->file) >= 0) {
+        int refused = landlock_check(p, landlock_open_rights(S_IFREG, flags));
+        if (refused < 0)
+            return refused;
+    }
     if (mount) {
         struct file *f;
         int r = static_file_open(mount, flags, &f);
@@ -203,7 +234,7 @@ static int64_t open_file_again(struct place *p, int flags)
     if (r < 0)
         return r == -EROFS ? -EACCES : r;
     struct volume_file *vf = volume_file_of(p->file);
-    return open_inode(&ref, flags, vf->dir, slice_of(vf->name, vf->name_size));
+    return open_inode(p, &ref, flags, vf->dir, slice_of(vf->name, vf->name_size));
 }
 
 static int64_t open_shielded(const struct path_job *job, struct place *p)
@@ -211,6 +242,15 @@ static int64_t open_shielded(const struct path_job *job, struct place *p)
     int flags = (int)job->a;
     struct file *f;
     int r;
+    switch (p->kind) {
+    case PLACE_VOLUME:
+    case PLACE_FILE:
+        break;
+    default: /* a file in memory; what is a directory of those is asked for as one */
+        r = landlock_check(p, landlock_open_rights(flags & O_DIRECTORY ? S_IFDIR : S_IFREG, flags));
+        if (r < 0)
+            return r;
+    }
     switch (p->kind) {
     case PLACE_VOLUME:
         return open_on_volume(p, flags, (uint32_t)job->b);
@@ -251,6 +291,7 @@ static int check_flags(uint64_t flags)
 static int64_t run_open(struct path_job *job)
 {
     uint64_t flags = job->a;
+    job->opens = true;
     bool exclusive = (flags & O_CREAT) && (flags & O_EXCL);
     if (!(flags & O_NOFOLLOW) && !exclusive)
         job->flags |= PLACE_FOLLOW;

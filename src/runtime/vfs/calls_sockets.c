@@ -3,6 +3,7 @@
  * it is a stand-in of the host's, so that connecting, waiting and polling are the kernel's. An address
  * that goes to the host becomes the stand-in's, one that comes from it what the program called it. */
 #include "platform/host.h"
+#include "runtime/confine/landlock.h"
 #include "runtime/explain/explain.h"
 #include "runtime/fd_table.h"
 #include "runtime/guest.h"
@@ -119,6 +120,8 @@ static int64_t bind_at(struct syscall_call *c, const struct place *p,
     if (p->ino != 0 || p->last != WALK_LAST_NAME)
         return -EADDRINUSE;
     int r = place_may_create(p, &dir);
+    if (r == 0)
+        r = landlock_check_parent(p, LANDLOCK_ACCESS_FS_MAKE_SOCK);
     if (r < 0)
         return r;
     struct request rq = {.op = REQUEST_MAKE,

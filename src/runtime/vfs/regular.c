@@ -287,6 +287,8 @@ static int64_t may_grow(struct volume_file *vf, uint64_t size)
 
 static int64_t regular_truncate(struct file *f, uint64_t size)
 {
+    if (((struct volume_file *)f)->uncut)
+        return -EACCES;
     struct volume_file *vf = volume_file_of(f);
     if (!file_is_writable(f))
         return -EINVAL;

@@ -3,6 +3,7 @@
 
 #include "base/log.h"
 #include "platform/host.h"
+#include "runtime/confine/landlock.h"
 #include "runtime/fd_table.h"
 #include "runtime/guest.h"
 #include "runtime/vfs/calls.h"
@@ -398,6 +399,16 @@ static int program_on_volume(struct place *p, struct file **ret_file)
     return r;
 }
 
+static void program_forget(int *fd, struct file **file)
+{
+    if (*fd >= 0)
+        host_close(*fd);
+    if (*file)
+        file_put(*file);
+    *fd = -1;
+    *file = NULL;
+}
+
 int vfs_program_open_at(int dir_fd, const char *path, bool no_follow, int *ret_fd,
                         struct file **ret_file)
 {
@@ -429,6 +440,12 @@ int vfs_program_open_at(int dir_fd, const char *path, bool no_follow, int *ret_f
     default:
         r = -EACCES;
     }
+    const uint64_t rights = LANDLOCK_ACCESS_FS_EXECUTE | LANDLOCK_ACCESS_FS_READ_FILE;
+    if (r >= 0)
+        r = place.kind == PLACE_HOST ? landlock_check_host_fd(*ret_fd, rights)
+                                     : landlock_check(&place, rights);
+    if (r < 0)
+        program_forget(ret_fd, ret_file);
     place_done(&place);
     return r < 0 ? r : 0;
 }

@@ -102,6 +102,7 @@ int volume_file_adopt(const struct mount *mount, const struct request *opened, u
     vf->linkable = vf->dir == 0;
     vf->shared = true;
     vf->locked = false;
+    vf->uncut = false;
     vf->own_position = (struct file_position){0};
     vf->position = fs_position(vf->handle, &vf->own_position);
     set_name(vf, name);

@@ -20,6 +20,7 @@ struct volume_file {
     uint64_t ino;
     uint64_t dir;  /* where it was opened; 0: unnamed */
     bool linkable; /* unnamed, and may be given a name: O_TMPFILE without O_EXCL */
+    bool uncut;    /* landlock(7) rules of who opened it forbid ftruncate() */
     bool shared;   /* another process may have the same open file */
     bool locked;   /* it was asked to lock something */
     uint32_t type; /* S_IFMT bits */
