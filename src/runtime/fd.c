@@ -126,6 +126,12 @@ static int host_fd_after(const struct fd_table *table, const struct file *f, int
     return other < 0 && atomic_load(&f->references) == 1 ? fd : other;
 }
 
+/* A child of vfork() closes its own copies: its parent still has them, and the file is one for both. */
+static bool is_parents(const struct fd_table *table, const struct file *f)
+{
+    return table != g_process.fds && table_find(g_process.fds, f) >= 0;
+}
+
 static struct file *table_exchange(int fd, struct file *f)
 {
     struct fd_table *table = table_self();
@@ -133,7 +139,7 @@ static struct file *table_exchange(int fd, struct file *f)
     struct file *old = atomic_exchange(&table->files[fd], f);
     if (f && atomic_load(&f->host_fd) < 0)
         atomic_store(&f->host_fd, fd);
-    if (old && old != f && atomic_load(&old->host_fd) == fd)
+    if (old && old != f && atomic_load(&old->host_fd) == fd && !is_parents(table, old))
         atomic_store(&old->host_fd, host_fd_after(table, old, fd));
     atomic_fetch_add(&table->count, (f != NULL) - (old != NULL));
     if (f && fd >= atomic_load(&table->limit))

@@ -66,6 +66,25 @@ TEST(a_file_is_released_with_its_last_reference_only)
     close(fd);
 }
 
+TEST(what_a_child_of_vfork_closes_stays_the_parents)
+{
+    prepare();
+    struct file f;
+    struct process child = {.vfork_child = true};
+    file_init(&f, &counting_ops, 0);
+    int fd = fd_install(&f, 0);
+    REQUIRE(fd >= 0 && fd_table_copy(g_process.fds, &child.fds) == 0);
+    g_thread.process = &child;
+    file_put(fd_detach(fd));
+    CHECK(!fd_is_shielded(fd));
+    g_thread.process = &g_process;
+    CHECK(fd_is_shielded(fd));
+    CHECK_EQ(atomic_load(&f.host_fd), fd);
+    fd_table_free(child.fds);
+    file_put(fd_detach(fd));
+    close(fd);
+}
+
 TEST(a_hidden_descriptor_lies_above_what_the_guest_may_have)
 {
     prepare();
