@@ -27,6 +27,7 @@ struct net_port_attr {
 #define SCOPE_SIGNAL (1ULL << 1)
 
 #define FS_READ (LANDLOCK_ACCESS_FS_READ_FILE | LANDLOCK_ACCESS_FS_READ_DIR)
+#define FS_EXECUTE (LANDLOCK_ACCESS_FS_READ_FILE | LANDLOCK_ACCESS_FS_EXECUTE)
 #define FS_READ_EXECUTE (FS_READ | LANDLOCK_ACCESS_FS_EXECUTE)
 
 static uint64_t fs_all(int abi)
@@ -55,6 +56,18 @@ static const struct {
     {"/dev/random", LANDLOCK_ACCESS_FS_READ_FILE},
     {"/dev/urandom", LANDLOCK_ACCESS_FS_READ_FILE},
     {"/proc/self", FS_READ}, /* of this very process, not of its siblings */
+    /* A child that executes a program is this very program again. */
+    {"/proc/self/exe", FS_EXECUTE},
+    /* The document server's tools (src/dms/derive.c), and what they read; each narrows this further. */
+    {"/usr/bin/pdftotext", FS_EXECUTE},
+    {"/usr/bin/pdftoppm", FS_EXECUTE},
+    {"/usr/bin/vipsthumbnail", FS_EXECUTE},
+    {"/etc/fonts", FS_READ},
+    {"/usr/share/fontconfig", FS_READ},
+    {"/usr/share/fonts", FS_READ},
+    {"/usr/share/poppler", FS_READ},
+    {"/usr/share/ghostscript", FS_READ}, /* fonts of other packages */
+    {"/var/cache/fontconfig", FS_READ},
 };
 
 int sandbox_abi(void)

@@ -55,6 +55,18 @@ def a_thousand_wrong_passwords_do_not_lock_out_a_session(server):
 
 
 @tap.test
+def a_pdf_has_words_and_a_thumbnail_here_too(server):
+    if not all(os.access("/usr/bin/" + name, os.X_OK) for name in ("pdftotext", "pdftoppm")):
+        raise tap.Skip("poppler-utils is needed")
+    made = server.ask("/api/files/words.pdf", "-X", "PUT", "--data-binary", "@-", "-H",
+                      "Content-Type: application/pdf", stdin=dms_server.pdf("walrus oysters"))
+    ways = [f"/api/documents/{made.json['id']}/{what}" for what in ("text", "thumbnail")]
+    tap.until(lambda: [server.ask(way).status for way in ways] == [200, 200], "both are made")
+    tap.equal(server.ask(ways[0]).body.split(), [b"walrus", b"oysters"])
+    tap.equal(server.ask(f"{ways[0][:-5]}", "-X", "DELETE").status, 204)
+
+
+@tap.test
 def an_upload_cut_in_the_middle_leaves_nothing(server):
     with subprocess.Popen(server.command("/api/files/cut/doc", "-T", "-"), stdin=subprocess.PIPE,
                           stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as upload:

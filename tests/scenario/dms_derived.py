@@ -1,6 +1,6 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: Apache-2.0
-"""Texts and thumbnails that programs make of contents: dms_derived.py COFFER_DMS DERIVE_TOOL
+"""Texts and thumbnails that programs make of contents: dms_derived.py COFFER_DMS DERIVE_TOOL COFFER
 
 With poppler-utils and libvips-tools where they are; what hostile contents could have such a program do
 with DERIVE_TOOL in its place.
@@ -17,9 +17,25 @@ import dms_server
 import tap
 from dms_server import pdf, png
 
-PROGRAM, TOOL = sys.argv[1:3]
+PROGRAM, TOOL, COFFER = (os.path.abspath(path) for path in sys.argv[1:4])
 KINDS = ("pdftotext", "pdftoppm", "vipsthumbnail")
 REAL = all(os.access("/usr/bin/" + name, os.X_OK) for name in KINDS)
+
+
+@contextlib.contextmanager
+def shielded_server(*options):
+    """Under the runtime, its data on an encrypted volume."""
+    # A volume's server may still be writing when what it served has been killed.
+    with tempfile.TemporaryDirectory(prefix="coffer-dms-", ignore_cleanup_errors=True) as place:
+        prefix = [COFFER, "run", "--volume", place + "/volume:/data", "--"]
+        server = dms_server.Server(PROGRAM, place + "/data", *options, prefix=prefix)
+        server.directory = "/data/documents"
+        server.environment["COFFER_STATE"] = place + "/state"
+        try:
+            yield server.start()
+            server.stop()
+        finally:
+            server.close()
 
 
 def put(server, name, content, kind):
@@ -82,6 +98,28 @@ def a_pdf_is_found_by_its_words_and_has_a_thumbnail():
         for wanted in ("cmis:thumbnail", "image/*", "image/jpeg"):
             some = server.ask(f"{base}&cmisselector=renditions&renditionFilter={wanted}").json
             tap.equal(some, page[1:], wanted)
+
+
+@tap.test
+def under_the_runtime_too():
+    if not REAL:
+        raise tap.Skip("poppler-utils and libvips-tools are needed")
+    with shielded_server() as server:
+        if "cannot be confined" in server.logs():
+            raise tap.Skip("this kernel has no Landlock")
+        key = put(server, "a.pdf", pdf("walrus oysters"), "application/pdf")
+        picture = put(server, "b.png", png(400, 300), "image/png")
+        until_made(server, 3)
+        tap.equal(found(server, "oysters"), ["a.pdf"])
+        tap.equal(text(server, key).body.split(), [b"walrus", b"oysters"])
+        for made_of in (key, picture):
+            answer = server.ask(f"/api/documents/{made_of}/thumbnail")
+            tap.equal((answer.status, answer.body[:3]), (200, b"\xff\xd8\xff"))
+        # A content that is a file on the volume, not a row of the database.
+        large = put(server, "large.pdf", pdf("cabbages") + b"%" * (64 << 10) + b"\n%%EOF\n",
+                    "application/pdf")
+        until_made(server, 5)
+        tap.equal(text(server, large).body.split(), [b"cabbages"])
 
 
 @tap.test
@@ -198,25 +236,36 @@ class Tools(tempfile.TemporaryDirectory):
         return place
 
 
+def take_over(server):
+    """Natively and under the runtime: what the program is told to try is refused."""
+    if "cannot be confined" in server.logs():
+        raise tap.Skip("this kernel has no Landlock")
+    server.environment["COFFER_TEST_SECRET"] = "x"
+    server.stop()
+    server.start()
+    key = put(server, "peek.pdf", b"%PDF-peek " + server.directory.encode() + b"\n", "application/pdf")
+    until_made(server, 1, 1)
+    told = dict(line.rsplit(" ", 1) for line in text(server, key).body.decode().splitlines())
+    tap.equal(told.pop("descriptors 0 environment"), "clean")
+    tap.equal(sorted(told), sorted((
+        "database", "new-file", "truncate", "times", "attribute", "owner", "owner-ex", "passwd",
+        "memory", "listing", "socket", "unix", "signal", "limit", "trace", "process", "shell",
+        "write", "memory-limit")))
+    tap.equal({name: how for name, how in told.items() if how != "refused"}, {})
+
+
 @tap.test
 def a_program_that_a_content_took_over_can_do_nothing():
     with Tools() as tools, dms_server.own_server(PROGRAM, "--tools", tools) as server:
-        if "cannot be confined" in server.logs():
-            raise tap.Skip("this kernel has no Landlock")
-        server.environment["COFFER_TEST_SECRET"] = "x"
-        server.stop()
-        server.start()
-        key = put(server, "peek.pdf", b"%PDF-peek " + server.directory.encode() + b"\n", "application/pdf")
-        until_made(server, 1, 1)
-        told = dict(line.rsplit(" ", 1) for line in text(server, key).body.decode().splitlines())
-        tap.equal(told.pop("descriptors 0 environment"), "clean")
-        tap.equal(sorted(told), sorted((
-            "database", "new-file", "truncate", "times", "attribute", "owner", "owner-ex", "passwd",
-            "memory", "listing", "socket", "unix", "signal", "limit", "trace", "process", "shell",
-            "write", "memory-limit")))
-        tap.equal({name: how for name, how in told.items() if how != "refused"}, {})
+        take_over(server)
         # What it says goes nowhere but into this document's text.
         tap.equal(os.listdir(server.directory + "/incoming"), [])
+
+
+@tap.test
+def nor_can_it_under_the_runtime():
+    with Tools() as tools, shielded_server("--tools", tools) as server:
+        take_over(server)
 
 
 @tap.test
