@@ -20,6 +20,7 @@
 #define OF_FILES                                                                                 \
     (LANDLOCK_ACCESS_FS_EXECUTE | LANDLOCK_ACCESS_FS_WRITE_FILE | LANDLOCK_ACCESS_FS_READ_FILE | \
      LANDLOCK_ACCESS_FS_TRUNCATE)
+#define FS_FIRST ((LANDLOCK_ACCESS_FS_MAKE_SYM << 1) - 1)
 #define DEPTH_MAX 4096 /* directories above each other on a volume */
 #define RULES_MAX (1u << 20)
 
@@ -293,6 +294,36 @@ bool landlock_is_lent(const char *path)
     long n = host_call(SYS_readlink, "/proc/self/exe", own, sizeof own - 1);
     own[n > 0 && n < (long)sizeof own ? n : 0] = '\0';
     return strcmp(path, own) == 0;
+}
+
+bool landlock_refuses_file(const char *path)
+{
+    struct place place = {.kind = PLACE_STATIC, .mount = fs_mount_at(path, strlen(path))};
+    return place.mount && landlock_check(&place, LANDLOCK_ACCESS_FS_READ_FILE) < 0;
+}
+
+/* Everything that the first version of the interface knows is handled, and nothing of it allowed. */
+static bool refuses(const struct mount *mount)
+{
+    struct look look = look_begin(~0ull);
+    unsigned i = 0;
+    for (const struct landlock_layer *l = domain(); l && i < look.layers; l = l->outer, i++)
+        for (unsigned n = 0; n < l->count; n++)
+            if (l->rules[n].at.ground == GROUND_VOLUME && l->rules[n].at.a == mount->volume)
+                look.denied[i] &= ~l->rules[n].allowed;
+    visit_above(&look, mount);
+    for (i = 0; i < look.layers; i++)
+        if ((look.denied[i] & FS_FIRST) == FS_FIRST)
+            return true;
+    return false;
+}
+
+bool landlock_refuses_volumes(void)
+{
+    bool refused = landlock_is_on();
+    for (unsigned i = 0; refused && i < g_fs.mount_count; i++)
+        refused = g_fs.mounts[i].kind != MOUNT_VOLUME || refuses(&g_fs.mounts[i]);
+    return refused;
 }
 
 uint64_t landlock_open_rights(uint32_t mode, int flags)

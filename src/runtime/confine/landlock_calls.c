@@ -268,6 +268,7 @@ static int64_t restrict_by(struct thread *t, int fd, struct ruleset *set)
         return r;
     }
     t->confined.domain = l; /* which has the hold on what was there */
+    vfs_leave();
     return 0;
 }
 

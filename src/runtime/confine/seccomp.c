@@ -361,6 +361,17 @@ static bool filters_allow(struct thread *t, const struct seccomp_data *data, con
     }
 }
 
+bool seccomp_refuses(const struct thread *t, int nr)
+{
+    for (const struct seccomp_filter *f = atomic_load(&t->confined.filter); f; f = f->earlier) {
+        uint32_t action;
+        if (bpf_constant(f->code, AUDIT_ARCH_X86_64, nr, &action) &&
+            (int32_t)(action & SECCOMP_RET_ACTION_FULL) < (int32_t)SECCOMP_RET_LOG)
+            return true;
+    }
+    return false;
+}
+
 bool seccomp_judge(struct syscall_call *c, const struct regs *r, uint32_t arch, int64_t *ret_result)
 {
     struct thread *t = c->thread;

@@ -13,6 +13,9 @@ struct regs;
 bool seccomp_judge(struct syscall_call *c, const struct regs *r, uint32_t arch,
                    int64_t *ret_result);
 
+/* Do the thread's filters refuse call `nr` whatever its arguments? */
+bool seccomp_refuses(const struct thread *t, int nr);
+
 /* prctl(PR_SET_SECCOMP, ...). */
 int64_t seccomp_prctl(struct thread *t, unsigned long mode, unsigned long filter);
 

@@ -48,6 +48,19 @@ static int socket_save(struct buf *state, int fd, struct file *f)
     return (int)host_call(SYS_fcntl, fd, F_SETFD, flags | FD_CLOEXEC);
 }
 
+bool net_exec_has_sockets(void)
+{
+    int limit = fd_limit();
+    bool found = false;
+    for (int fd = 0; fd < limit && !found; fd++) {
+        struct file *f = fd_get(fd);
+        long flags = f && f->ops == &net_socket_ops ? host_call(SYS_fcntl, fd, F_GETFD) : -EBADF;
+        found = flags >= 0 && !(flags & FD_CLOEXEC);
+        file_put(f);
+    }
+    return found;
+}
+
 int net_exec_save(struct buf *state)
 {
     int r = 0, limit = fd_limit();

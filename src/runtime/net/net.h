@@ -19,6 +19,8 @@ void net_see_names(bool may);
  * to `state`; the others are marked to be closed by the host. And back again, before net_init(),
  * after which `state` is no longer needed. 0, -ENOMEM or -EBADMSG. */
 must_check int net_exec_save(struct buf *state);
+/* Does any shielded socket stay open across it? */
+bool net_exec_has_sockets(void);
 must_check int net_exec_restore(struct slice state);
 
 /* Right before the process ends: says close_notify on what is open and waits, for at most two

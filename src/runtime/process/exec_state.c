@@ -6,6 +6,8 @@
 #include "base/reader.h"
 #include "platform/host.h"
 #include "runtime/config.h"
+#include "runtime/confine/landlock.h"
+#include "runtime/confine/seccomp.h"
 #include "runtime/explain/explain.h"
 #include "runtime/fd_table.h"
 #include "runtime/net/net.h"
@@ -80,8 +82,16 @@ static void put_tls(struct out *o, const struct runtime_tls *tls)
     put_text(o, tls->key_file);
 }
 
+/* What the program to come can never use is not given to it: its rules refuse a secret's file, its filter
+ * all sockets, and it has none. */
+static bool has_use_for_tls(void)
+{
+    return !seccomp_refuses(thread_self(), SYS_socket) || net_exec_has_sockets();
+}
+
 static void put_config(struct out *o, const struct runtime_config *c)
 {
+    const bool tls = has_use_for_tls();
     put_number(o, c->has_policy);
     put_number(o, c->insecure_debug);
     put_number(o, c->trace);
@@ -105,18 +115,20 @@ static void put_config(struct out *o, const struct runtime_config *c)
         const struct runtime_net_rule *rule = &c->net_rules[i];
         put_number(o, rule->listen);
         /* The hand-over socket stays with the program it was made for. */
-        put_number(o, rule->class == NET_CLASS_HANDOVER ? NET_CLASS_DENIED : rule->class);
+        bool gone = rule->class == NET_CLASS_HANDOVER || (rule->tls && !tls);
+        put_number(o, gone ? NET_CLASS_DENIED : rule->class);
         put_number(o, rule->protocol);
         put_text(o, rule->address);
         put_number(o, rule->port);
-        put_tls(o, rule->tls);
+        put_tls(o, tls ? rule->tls : NULL);
         put_slice(o, rule->trust_pem);
         put_text(o, rule->server_name);
     }
     put_number(o, c->secret_file_count);
     for (unsigned i = 0; i < c->secret_file_count; i++) {
         put_text(o, c->secret_files[i].path);
-        put_slice(o, c->secret_files[i].bytes);
+        put_slice(o, landlock_refuses_file(c->secret_files[i].path) ? (struct slice){0}
+                                                                    : c->secret_files[i].bytes);
         put_number(o, c->secret_files[i].mode);
     }
 }

@@ -4,6 +4,7 @@
  * content. Read back as any other input: bounded and checked. */
 #include "base/reader.h"
 #include "platform/host.h"
+#include "runtime/confine/landlock.h"
 #include "runtime/fd_table.h"
 #include "runtime/thread.h"
 #include "runtime/vfs/restore.h"
@@ -70,7 +71,7 @@ static void describe(struct file *f, int fd, struct saved_file *ret)
     memcpy(ret->name, vf->name, vf->name_size);
 }
 
-static int save_files(struct buf *state, uint32_t *ret_count)
+static int save_files(struct buf *state, uint32_t *ret_count, bool *ret_names_volume)
 {
     struct saved_file saved;
     int r = 0;
@@ -79,6 +80,7 @@ static int save_files(struct buf *state, uint32_t *ret_count)
         describe(&cwd->file, AT_FDCWD, &saved);
         r = buf_append(state, &saved, sizeof saved);
         (*ret_count)++;
+        *ret_names_volume = true;
         file_put(&cwd->file);
     }
     int limit = fd_limit();
@@ -92,6 +94,7 @@ static int save_files(struct buf *state, uint32_t *ret_count)
         if (saved.kind == 0 || flags < 0 || (flags & FD_CLOEXEC))
             continue;
         r = buf_append(state, &saved, sizeof saved);
+        *ret_names_volume |= saved.kind == SAVED_VOLUME;
         (*ret_count)++;
     }
     return r;
@@ -113,11 +116,14 @@ int vfs_exec_save(struct buf *state)
                               .stand_in_fd = stand_in_fd()};
     memcpy(head.device_minors, g_fs.device_minors, sizeof head.device_minors);
     size_t at = state->size;
+    bool names_volume = false;
     int r = buf_append(state, &head, sizeof head);
     if (r == 0)
-        r = save_files(state, &head.file_count);
+        r = save_files(state, &head.file_count, &names_volume);
     if (r < 0)
         return r;
+    if (landlock_refuses_volumes() && !names_volume) /* as vfs_leave(): it gets no way to them */
+        head.ring_fd = head.arena_fd = head.stand_in_fd = -1;
     memcpy(state->bytes + at, &head, sizeof head);
     keep_open(head.ring_fd, true);
     keep_open(head.arena_fd, true);
@@ -220,6 +226,7 @@ int restore_apply(struct error *e)
         r = client_connect(head.ring_fd, head.arena_fd);
         g_fs.client = head.client;
     }
+    g_fs.left = head.ring_fd < 0;
     if (r == 0 && g_fs.remote) {
         struct request rq = {.op = REQUEST_CLIENT_PID,
                              .handle = head.client,

@@ -2,6 +2,7 @@
 /* No write key lives in two processes: before the first fork of a process with volumes, these move
  * to a volume server, and the process keeps nothing of them but the way there. */
 #include "platform/host.h"
+#include "runtime/confine/landlock.h"
 #include "runtime/fd_table.h"
 #include "runtime/thread.h"
 #include "runtime/vfs/file_ops.h"
@@ -200,6 +201,34 @@ void vfs_fork_child(void)
 void vfs_set_cwd(struct volume_file *cwd)
 {
     fs_set_cwd(cwd);
+}
+
+static void count_file(struct volume_file *vf, void *ctx)
+{
+    (void)vf;
+    ++*(unsigned *)ctx;
+}
+
+void vfs_leave(void)
+{
+    const struct process *process = process_self();
+    unsigned files = 0;
+    struct volume_file *cwd = fs_cwd();
+    if (cwd)
+        file_put(&cwd->file);
+    if (!g_fs.remote || cwd || process->vfork_child || atomic_load(&process->thread_count) != 1 ||
+        vfs_any_mapping() || !landlock_refuses_volumes())
+        return;
+    volume_file_each(count_file, &files);
+    if (files > 0)
+        return;
+    volume_kept_forget();
+    volume_client_goodbye(g_fs.remote);
+    if (g_fs.remote->arena_fd >= 0)
+        fd_hidden_close(g_fs.remote->arena_fd);
+    drop_ring(g_fs.remote);
+    g_fs.remote = NULL;
+    g_fs.left = true;
 }
 
 int vfs_vfork_prepare(struct process *child)

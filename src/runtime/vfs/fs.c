@@ -63,7 +63,7 @@ int64_t fs_request_ungated(struct request *rq)
         write_behind_note(g_fs.owner);
         return r;
     }
-    return g_fs.remote ? volume_client_call(g_fs.remote, rq) : -ENODEV;
+    return g_fs.remote ? volume_client_call(g_fs.remote, rq) : g_fs.left ? -EACCES : -ENODEV;
 }
 
 int64_t fs_request(struct request *rq)

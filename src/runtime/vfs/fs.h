@@ -54,6 +54,7 @@ struct fs {
     bool shadowing; /* some mount covers what the host has there: host paths must be walked */
     struct owner *owner;          /* NULL: there is none, or it is in the volume server */
     struct volume_client *remote; /* the way to the volume server */
+    bool left;                    /* there is neither: see vfs_leave() */
     uint32_t client;
     _Atomic int gate;        /* requests under way; FS_GATE_CLOSED while a fork goes on */
     lock_word cwd_lock;      /* protects: cwd, and vfs_cwd of struct process */

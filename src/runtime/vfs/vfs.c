@@ -356,6 +356,8 @@ void vfs_exit(void)
         volume_client_goodbye(g_fs.remote);
         return;
     }
+    if (g_fs.left)
+        return;
     write_behind_end();
     int r = owner_close(TAKE(g_fs.owner));
     stand_in_remove_all();

@@ -67,6 +67,11 @@ must_check int vfs_start_in(const char *directory, struct error *e);
 struct volume_file;
 void vfs_set_cwd(struct volume_file *cwd);
 
+/* The calling thread's landlock(7) rules have changed. If they leave nothing of any volume, and the
+ * process has no other thread, file or mapping of one, it gives up its way to the volume server: what
+ * can be refused by not being there is refused also to machine code that goes around the runtime. */
+void vfs_leave(void);
+
 /* Before a limit on the size of files: volumes are another process's to write. */
 must_check int vfs_file_size_prepare(void);
 
