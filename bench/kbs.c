@@ -344,7 +344,7 @@ static pid_t serve(uint16_t *ret_port)
     }
     struct loop *loop = NULL;
     struct keeper *keeper = NULL;
-    REQUIRE(front_start(fd, false, &g_shared->network, &fd, &e) == 0);
+    REQUIRE(front_start(fd, &g_shared->network, &fd, &e) == 0);
     broker_open();
     REQUIRE(loop_new(&loop) == 0 && keeper_new(loop, g_kbs, fd, evidence, NULL, &keeper, &e) == 0);
     _exit(loop_run(loop) < 0);

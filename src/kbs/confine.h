@@ -8,10 +8,7 @@
 #include "base/error.h"
 #include "base/macros.h"
 
-#include <stdbool.h>
-
-/* Irreversible, also where it fails: the process must then exit. With one thread only. `shielded`: under
- * our runtime, which has no system call filter for a program: then all the rest. 0 or -errno. */
-must_check int confine_enter(bool shielded, struct error *e);
+/* Irreversible, also where it fails: the process must then exit. With one thread only. 0 or -errno. */
+must_check int confine_enter(struct error *e);
 
 #endif

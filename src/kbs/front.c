@@ -324,7 +324,7 @@ static void signals_leave(void)
     signal(SIGPIPE, SIG_IGN);
 }
 
-static _Noreturn void front_run(int listen_fd, int link_fd, bool shielded)
+static _Noreturn void front_run(int listen_fd, int link_fd)
 {
     static struct front front;
     struct error e = {0};
@@ -337,7 +337,7 @@ static _Noreturn void front_run(int listen_fd, int link_fd, bool shielded)
     if (r == 0 && RAND_bytes(first, sizeof first) != 1)
         r = -EIO;
     if (r == 0)
-        r = confine_enter(shielded, &e);
+        r = confine_enter(&e);
     if (r == 0)
         r = loop_run(front.loop);
     if (r == 0)
@@ -347,7 +347,7 @@ static _Noreturn void front_run(int listen_fd, int link_fd, bool shielded)
     _exit(r < 0);
 }
 
-int front_start(int listen_fd, bool shielded, pid_t *ret_pid, int *ret_fd, struct error *e)
+int front_start(int listen_fd, pid_t *ret_pid, int *ret_fd, struct error *e)
 {
     int pair[2];
     if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair) < 0) {
@@ -358,7 +358,7 @@ int front_start(int listen_fd, bool shielded, pid_t *ret_pid, int *ret_fd, struc
     pid_t pid = fork();
     if (pid == 0) {
         close(pair[0]);
-        front_run(listen_fd, pair[1], shielded);
+        front_run(listen_fd, pair[1]);
     }
     int r = pid < 0 ? -errno : 0;
     close(listen_fd);

@@ -14,10 +14,8 @@
 
 /* Forks the process, which serves on `listen_fd` when the keeper says so, and ends when the line does.
  * Before any key is in memory, and with one thread only. Closes `listen_fd` here, also on failure.
- * *ret_fd, the keeper's end of the line, is the caller's. `shielded`: under our runtime, where a
- * program cannot have a system call filter of its own. 0 or -errno. */
-must_check int front_start(int listen_fd, bool shielded, pid_t *ret_pid, int *ret_fd,
-                           struct error *e);
+ * *ret_fd, the keeper's end of the line, is the caller's. 0 or -errno. */
+must_check int front_start(int listen_fd, pid_t *ret_pid, int *ret_fd, struct error *e);
 
 /* Closes the keeper's end of the line, `fd` (-1: it is closed), and waits until the process has ended,
  * which it does of itself; one that does not, because it hangs or is somebody's by now, is killed after

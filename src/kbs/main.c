@@ -211,7 +211,7 @@ static int listen_on(const char *address, uint16_t *ret_port, struct error *e)
 static int network_start(const struct settings *s, struct network *ret, struct error *e)
 {
     int fd = listen_on(s->listen, &ret->port, e);
-    return fd < 0 ? fd : front_start(fd, s->native == NULL, &ret->pid, &ret->fd, e);
+    return fd < 0 ? fd : front_start(fd, &ret->pid, &ret->fd, e);
 }
 
 static int serve(const struct settings *s, struct kbs *kbs, struct identity *identity,
