@@ -92,11 +92,6 @@ bool seccomp_refuses(const struct thread *t, int nr)
     (void)nr;
     return false;
 }
-bool landlock_refuses_file(const char *path)
-{
-    (void)path;
-    return false;
-}
 bool net_exec_has_sockets(void)
 {
     return false;

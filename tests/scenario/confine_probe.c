@@ -6,6 +6,8 @@
  * runtime, to a system call instruction in the runtime's own text. Prints what came of each. */
 #include "kbs/confine.h"
 
+#include "own_memory.h"
+
 #include <errno.h>
 #include <fcntl.h>
 #include <netinet/in.h>
@@ -16,9 +18,6 @@
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
-
-#define PAGE 4096ul
-#define SPAN (64ul << 20) /* more than the runtime's program takes */
 
 static int g_pipe[2];
 
@@ -32,59 +31,12 @@ static long done(long result)
     return result < 0 ? -errno : result;
 }
 
-/* Whether there is memory to read. */
-static int is_there(uintptr_t address)
-{
-    char bytes[8];
-    return write(g_pipe[1], (const void *)address, sizeof bytes) == sizeof bytes &&
-           read(g_pipe[0], bytes, sizeof bytes) == sizeof bytes;
-}
-
-/* "syscall; ret" in the text of the program that this thread's GS points into; 0: not found. */
-static uintptr_t find_gate(void)
-{
-    uintptr_t gs, page, end = 0;
-    __asm__("rdgsbase %0" : "=r"(gs));
-    page = gs & ~(PAGE - 1);
-    if (gs == 0)
-        return 0;
-    for (uintptr_t at = page; at > page - SPAN && end == 0; at -= PAGE)
-        if (is_there(at) && memcmp((const void *)at, "\177ELF", 4) == 0) {
-            end = page;
-            page = at;
-        }
-    for (uintptr_t at = page; at < end; at += PAGE)
-        if (is_there(at))
-            for (const unsigned char *p = (const unsigned char *)at;
-                 p < (const unsigned char *)at + PAGE - 3; p++)
-                if (p[0] == 0x0f && p[1] == 0x05 && p[2] == 0xc3)
-                    return (uintptr_t)p;
-    return 0;
-}
-
-static long raw(uintptr_t gate, long nr, long a, long b, long c, long d)
-{
-    long result;
-    register long r10 __asm__("r10") = d;
-    __asm__ volatile("call *%[gate]"
-                     : "=a"(result)
-                     : "a"(nr), "D"(a), "S"(b), "d"(c), "r"(r10), [gate] "r"(gate)
-                     : "rcx", "r11", "memory");
-    return result;
-}
-
 /* Whether the memory shared with the volumes' server is still mapped; the guest's own view hides it. */
 static long ring(uintptr_t gate)
 {
     static char text[1 << 20];
-    long fd = raw(gate, SYS_openat, AT_FDCWD, (long)"/proc/self/maps", O_RDONLY, 0), n;
-    size_t size = 0;
-    if (fd < 0)
+    if (own_maps(gate, text, sizeof text) < 0)
         return 0;
-    while (size < sizeof text - 1 && (n = raw(gate, SYS_read, fd, (long)text + (long)size,
-                                              (long)(sizeof text - 1 - size), 0)) > 0)
-        size += (size_t)n;
-    raw(gate, SYS_close, fd, 0, 0, 0);
     return strstr(text, "coffer-ring") || strstr(text, "coffer-shared") ? 0 : -EACCES;
 }
 
@@ -106,7 +58,7 @@ int main(int argc, char **argv)
         return 2;
     (void)setvbuf(stdout, NULL, _IOLBF, 0);
     int stream = socket(AF_INET, SOCK_STREAM, 0);
-    uintptr_t gate = find_gate();
+    uintptr_t gate = own_gate(g_pipe);
     pid_t child = fork(); /* from now on there is a server of the volumes */
     if (child == 0)
         _exit(0);
@@ -116,7 +68,7 @@ int main(int argc, char **argv)
     (void)close(state);
     tell("before, seal key", done(open("/dev/coffer/seal-key", O_RDWR)));
     tell("before, host",
-         gate ? raw(gate, SYS_openat, AT_FDCWD, (long)argv[2], O_RDONLY, 0) : -ENOEXEC);
+         gate ? own_call(gate, SYS_openat, AT_FDCWD, (long)argv[2], O_RDONLY, 0) : -ENOEXEC);
     tell("before, volumes' server", gate ? ring(gate) : -ENOEXEC);
     if (confine_enter(&e) < 0) {
         printf("not confined: %s\n", e.text);
@@ -132,9 +84,9 @@ int main(int argc, char **argv)
     tell("socket", done(socket(AF_INET, SOCK_STREAM, 0)));
     tell("connect", done(connect(stream, (struct sockaddr *)&nobody, sizeof nobody)));
     tell("process", done(fork()));
-    tell("around, host", raw(gate, SYS_openat, AT_FDCWD, (long)argv[2], O_RDONLY, 0));
-    tell("around, host, written", raw(gate, SYS_openat, AT_FDCWD, (long)argv[2], O_WRONLY, 0));
-    tell("around, connect", raw(gate, SYS_connect, stream, (long)&nobody, sizeof nobody, 0));
+    tell("around, host", own_call(gate, SYS_openat, AT_FDCWD, (long)argv[2], O_RDONLY, 0));
+    tell("around, host, written", own_call(gate, SYS_openat, AT_FDCWD, (long)argv[2], O_WRONLY, 0));
+    tell("around, connect", own_call(gate, SYS_connect, stream, (long)&nobody, sizeof nobody, 0));
     tell("around, volumes' server", ring(gate));
     (void)fflush(stdout);
     (void)by_int80(5, argv[1]); /* ends the process */

@@ -296,12 +296,6 @@ bool landlock_is_lent(const char *path)
     return strcmp(path, own) == 0;
 }
 
-bool landlock_refuses_file(const char *path)
-{
-    struct place place = {.kind = PLACE_STATIC, .mount = fs_mount_at(path, strlen(path))};
-    return place.mount && landlock_check(&place, LANDLOCK_ACCESS_FS_READ_FILE) < 0;
-}
-
 /* Everything that the first version of the interface knows is handled, and nothing of it allowed. */
 static bool refuses(const struct mount *mount)
 {

@@ -65,9 +65,6 @@ must_check int landlock_check_host_fd(int fd, uint64_t rights);
 /* Does the host let through what the guest's rules may not, because the runtime needs it? */
 bool landlock_is_lent(const char *path);
 
-/* Do they refuse to read the file in memory that a rule of the policy puts at `path`? */
-bool landlock_refuses_file(const char *path);
-
 /* Do the calling thread's rules refuse everything on all volumes? */
 bool landlock_refuses_volumes(void);
 

@@ -6,7 +6,6 @@
 #include "base/reader.h"
 #include "platform/host.h"
 #include "runtime/config.h"
-#include "runtime/confine/landlock.h"
 #include "runtime/confine/seccomp.h"
 #include "runtime/explain/explain.h"
 #include "runtime/fd_table.h"
@@ -82,8 +81,8 @@ static void put_tls(struct out *o, const struct runtime_tls *tls)
     put_text(o, tls->key_file);
 }
 
-/* What the program to come can never use is not given to it: its rules refuse a secret's file, its filter
- * all sockets, and it has none. */
+/* What the program to come can never use is not given to it: its filter refuses all sockets, and it has
+ * none. */
 static bool has_use_for_tls(void)
 {
     return !seccomp_refuses(thread_self(), SYS_socket) || net_exec_has_sockets();
@@ -127,8 +126,7 @@ static void put_config(struct out *o, const struct runtime_config *c)
     put_number(o, c->secret_file_count);
     for (unsigned i = 0; i < c->secret_file_count; i++) {
         put_text(o, c->secret_files[i].path);
-        put_slice(o, landlock_refuses_file(c->secret_files[i].path) ? (struct slice){0}
-                                                                    : c->secret_files[i].bytes);
+        put_slice(o, c->secret_files[i].bytes);
         put_number(o, c->secret_files[i].mode);
     }
 }
