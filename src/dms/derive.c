@@ -11,12 +11,14 @@
 #include <fcntl.h>
 #include <stdlib.h>
 #include <sys/mman.h>
+#include <sys/sendfile.h>
 #include <unistd.h>
 
 #define S ((uint64_t)1000000000)
 #define TEXT_SIZE_MAX EXTRACT_SIZE_MAX
 #define PICTURE_SIZE_MAX ((size_t)128 << 10)
 #define INPUT_SIZE_MAX ((int64_t)256 << 20)
+#define COPY_SIZE_MAX ((int64_t)8 << 20)
 #define MEMORY_MAX ((size_t)1 << 30) /* of addresses; pdftotext holds its input */
 enum { LOOKED_AT_ONCE = 100, CPU_S = 15, TIME_S = 30 };
 
@@ -155,6 +157,29 @@ static int memory_file(struct slice bytes)
     return -ENOMEM; /* not the content's fault: it is tried again */
 }
 
+/* The same of a file. Under the runtime a program that has a file on the volume open has a way to the
+ * volume, whatever its rules say; one that has a copy has none. */
+static int memory_copy(int fd, int64_t size)
+{
+    int copy = memfd_create("content", MFD_CLOEXEC);
+    off_t at = 0;
+    while (copy >= 0 && at < size && sendfile(copy, fd, &at, (size_t)(size - at)) > 0)
+        ;
+    if (copy < 0 || at == size)
+        return copy < 0 ? -errno : copy;
+    (void)close(copy);
+    return -EIO;
+}
+
+/* Larger ones are given as they are: a copy would cost more memory than the program. */
+static int file_open(int fd, int64_t size)
+{
+    int copy = size <= COPY_SIZE_MAX ? memory_copy(fd, size) : fd;
+    if (copy != fd)
+        (void)close(fd);
+    return copy;
+}
+
 static int input_open(struct derive *derive)
 {
     SCOPED(buf_done) struct buf bytes = {0};
@@ -164,7 +189,7 @@ static int input_open(struct derive *derive)
     if (r < 0)
         return r;
     if (size <= INPUT_SIZE_MAX)
-        return fd >= 0 ? fd : memory_file(buf_slice(&bytes));
+        return fd >= 0 ? file_open(fd, size) : memory_file(buf_slice(&bytes));
     if (fd >= 0)
         (void)close(fd);
     return -EFBIG;

@@ -243,13 +243,15 @@ def take_over(server):
     server.environment["COFFER_TEST_SECRET"] = "x"
     server.stop()
     server.start()
-    key = put(server, "peek.pdf", b"%PDF-peek " + server.directory.encode() + b"\n", "application/pdf")
+    content = b"%PDF-peek " + server.directory.encode() + b"\n"
+    content += b"%" * (64 << 10)  # it is a file on the volume
+    key = put(server, "peek.pdf", content, "application/pdf")
     until_made(server, 1, 1)
     told = dict(line.rsplit(" ", 1) for line in text(server, key).body.decode().splitlines())
     tap.equal(told.pop("descriptors 0 environment"), "clean")
     tap.equal(sorted(told), sorted((
         "database", "new-file", "truncate", "times", "attribute", "owner", "owner-ex", "passwd",
-        "memory", "listing", "socket", "unix", "signal", "limit", "trace", "process", "shell",
+        "memory", "listing", "socket", "unix", "signal", "limit", "trace", "volume-server", "process", "shell",
         "write", "memory-limit")))
     tap.equal({name: how for name, how in told.items() if how != "refused"}, {})
 

@@ -5,6 +5,7 @@
 #define COFFER_TESTS_SCENARIO_OWN_MEMORY_H
 
 #include <fcntl.h>
+#include <stdbool.h>
 #include <stdint.h>
 #include <string.h>
 #include <sys/syscall.h>
@@ -36,7 +37,8 @@ static inline uintptr_t own_gate(const int pipe[2])
         }
     for (uintptr_t at = page; at < end; at += OWN_PAGE) {
         const unsigned char *bytes = (const unsigned char *)at;
-        for (unsigned i = 0; own_is_there(pipe, at) && i < OWN_PAGE - 3; i++)
+        bool there = own_is_there(pipe, at);
+        for (unsigned i = 0; there && i < OWN_PAGE - 3; i++)
             if (bytes[i] == 0x0f && bytes[i + 1] == 0x05 && bytes[i + 2] == 0xc3)
                 return at + i;
     }
