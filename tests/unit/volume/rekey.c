@@ -537,11 +537,19 @@ static void mentions_check(struct volume *v, const uint64_t *inos, size_t count,
 static unsigned erasings_cost(unsigned files, unsigned *ret_first)
 {
     static uint64_t inos[FILES_MAX_EACH];
+    static uint8_t bytes[30000];
+    struct random rn = {7};
     struct volume *v = fresh();
     char name[16];
     for (unsigned i = 0; i < files; i++) {
         (void)snprintf(name, sizeof name, "f%u", i);
-        inos[i] = file_put(v, name, (uint8_t)i, 30000);
+        inos[i] = file_put(v, name, 0, 1);
+        for (size_t at = 0; at < sizeof bytes;
+             at += sizeof(uint64_t)) { /* as large if compressed */
+            uint64_t word = random_next(&rn);
+            memcpy(bytes + at, &word, sizeof word);
+        }
+        REQUIRE(volume_write(v, inos[i], 0, bytes, sizeof bytes) == sizeof bytes);
         REQUIRE(volume_sync(v, 0, false) == 0);
     }
     g_uncounted = g_fault->ops;
