@@ -163,7 +163,7 @@ static int verb_put(struct call *call, const char *path, struct error *e)
         r = present_hash(call, policy->tenant, policy->name, hash, e);
     if (r == 0)
         r = owner_keys_sign(&call->keys, buf_slice(&text), &signature);
-    if (r < 0)
+    if (r != 0)
         return r;
     json_t *in = json_pack("{s:s, s:s, s:s%, s:s%, s:s}", "tenant", policy->tenant, "policy",
                            policy->name, "yaml", (const char *)text.bytes, text.size, "signature",
@@ -245,7 +245,7 @@ static int verb_approve(struct call *call, const char *path, struct error *e)
         r = present_hash(call, policy->tenant, policy->name, present, e);
     if (r == 0)
         r = sha256(buf_slice(&text), digest);
-    if (r < 0)
+    if (r != 0)
         return r;
     hex_encode(slice_of(digest, sizeof digest), hash);
     r = buf_printf(

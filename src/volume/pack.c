@@ -196,7 +196,7 @@ static int unit_move(struct volume *v, const struct extent *part, struct extent 
                       part->packed);
     if (r == 0)
         r = batch_append(v, UNIT_DATA, p->packed, part->packed, &offset);
-    if (r < 0)
+    if (r != 0)
         return r;
     *ret_extent = *part;
     ret_extent->segment = v->batch.segment;

@@ -257,8 +257,8 @@ static int sibling_insert(struct tree *tree, struct path *path, unsigned depth,
         if (!root)
             return -ENOMEM;
         root->children[0] = (struct child){.node = tree->root};
-        root->children[1] = child;
-        root->count = 2;
+        root->count = 1;
+        inner_insert(root, 1, &child);
         tree->root = root;
         tree->level = root->level;
         return 0;

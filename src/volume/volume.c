@@ -130,7 +130,7 @@ static int root_make(struct volume *v, uint32_t uid, uint32_t gid)
     v->next_ino = VOLUME_ROOT_INO;
     if (r == 0)
         r = inode_new(v, &attr, &root);
-    if (r < 0)
+    if (r != 0)
         return r;
     root->value.attr.nlink = 2;
     root->value.parent = VOLUME_ROOT_INO;
@@ -332,12 +332,12 @@ static int setattr(struct volume *v, uint64_t ino, unsigned mask, const struct v
 {
     struct inode *inode;
     bool shrinks = mask & VOLUME_ATTR_SIZE;
-    int r = log_prepare(v, 2 * UNIT_SIZE, shrinks ? ROOM_FREEING : ROOM_DATA);
+    int r = log_prepare(v, 2 * (size_t)UNIT_SIZE, shrinks ? ROOM_FREEING : ROOM_DATA);
     if (r == 0 && (mask & VOLUME_ATTR_SIZE))
         r = file_setsize(v, ino, attr->size);
     if (r == 0)
         r = inode_get(v, ino, &inode);
-    if (r < 0)
+    if (r != 0)
         return r;
     struct volume_attr *a = &inode->value.attr;
     if (mask & VOLUME_ATTR_MODE)

@@ -223,7 +223,7 @@ static int64_t do_open(struct owner *owner, struct request *rq)
 {
     struct volume *volume;
     int r = owner_volume(owner, rq->volume, &volume);
-    if (r < 0)
+    if (r != 0)
         return r;
     r = volume_hold(volume, rq->ino);
     return r < 0 ? r : open_inode(owner, volume, rq);
@@ -233,7 +233,7 @@ static int64_t do_open_unnamed(struct owner *owner, struct request *rq)
 {
     struct volume *volume;
     int r = owner_volume(owner, rq->volume, &volume);
-    if (r < 0)
+    if (r != 0)
         return r;
     r = volume_make_unnamed(volume, &rq->attr, &rq->ino);
     return r < 0 ? r : open_inode(owner, volume, rq);
@@ -253,8 +253,9 @@ static void close_for(struct owner *owner, uint32_t handle, struct owner_open *o
     if (--open->client_count > 0)
         return;
     struct owner_inode *inode = TAKE(open->inode);
-    if (lock_drop(&inode->locks, LOCK_KIND_OFD, handle) |
-        lock_drop(&inode->locks, LOCK_KIND_FLOCK, handle))
+    bool of_description = lock_drop(&inode->locks, LOCK_KIND_OFD, handle);
+    bool of_file = lock_drop(&inode->locks, LOCK_KIND_FLOCK, handle);
+    if (of_description || of_file)
         owner_wake_lockers(owner);
     open->next_free = owner->free_open;
     owner->free_open = handle;
@@ -620,7 +621,7 @@ int64_t owner_execute(struct owner *owner, struct request *rq)
         return executors[rq->op](owner, rq);
     struct volume *volume;
     int r = owner_volume(owner, rq->volume, &volume);
-    if (r < 0)
+    if (r != 0)
         return r;
     uint64_t losing = losing_its_name(owner, volume, rq);
     r = purge(owner, volume, rq);
