@@ -45,6 +45,13 @@ bool lookups_forget(struct lookup_table *table, uint64_t ino, uint64_t count);
  * that the hold goes with the last of its lookups. */
 bool lookups_keep(struct lookup_table *table, uint64_t ino);
 
+/* --- wire.c: what libfuse does not know of the protocol. --- */
+
+/* For a session that is mounted and has not greeted yet. 0 or -errno. */
+must_check int wire_attach(struct fuse_session *session);
+/* Does the request that this thread serves take set-id bits from the file? */
+bool wire_kills_set_id(void);
+
 /* --- session.c --- */
 
 /* The kernel has greeted: whoever waits is told, and from here on the log goes to syslog. */

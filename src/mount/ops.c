@@ -151,6 +151,50 @@ static int64_t now_ns(void)
     return time_ns(ts);
 }
 
+/* A mode without what a change of contents or owner takes: the set-user-id bit, and set-group-id where
+ * the group may execute (elsewhere it is no such bit). */
+static uint32_t mode_without_set_id(uint32_t mode)
+{
+    mode &= ~(uint32_t)S_ISUID;
+    return mode & S_IXGRP ? mode & ~(uint32_t)S_ISGID : mode;
+}
+
+/* The kernel keeps attributes, and does not expect the mode to change with this request. */
+static void mode_changed(struct mount *m, uint64_t ino)
+{
+    (void)fuse_lowlevel_notify_inval_inode(m->session, ino, -1, 0);
+}
+
+static int set_id_remove(struct mount *m, uint64_t ino)
+{
+    struct volume_attr a;
+    int r = volume_getattr(m->volume, ino, &a);
+    if (r < 0 || mode_without_set_id(a.mode) == a.mode)
+        return r;
+    a.mode = mode_without_set_id(a.mode);
+    r = volume_setattr(m->volume, ino, VOLUME_ATTR_MODE, &a);
+    if (r == 0)
+        mode_changed(m, ino);
+    return r;
+}
+
+/* The bits that go with a chown() or truncate(), in the same change. */
+static int set_id_join(struct mount *m, uint64_t ino, unsigned *mask, struct volume_attr *attr)
+{
+    struct volume_attr a;
+    if (!(*mask & VOLUME_ATTR_MODE)) {
+        int r = volume_getattr(m->volume, ino, &a);
+        if (r < 0)
+            return r;
+        if (S_ISDIR(a.mode) || mode_without_set_id(a.mode) == a.mode)
+            return 0;
+        attr->mode = a.mode;
+    }
+    attr->mode = mode_without_set_id(attr->mode);
+    *mask |= VOLUME_ATTR_MODE;
+    return 0;
+}
+
 static void op_setattr(fuse_req_t req, fuse_ino_t ino, struct stat *st, int what,
                        struct fuse_file_info *fi)
 {
@@ -178,7 +222,9 @@ static void op_setattr(fuse_req_t req, fuse_ino_t ino, struct stat *st, int what
         a.atime_ns = now_ns();
     if (what & FUSE_SET_ATTR_MTIME_NOW)
         a.mtime_ns = now_ns();
-    int r = mask ? volume_setattr(m->volume, ino, mask, &a) : 0;
+    int r = wire_kills_set_id() ? set_id_join(m, ino, &mask, &a) : 0;
+    if (r == 0 && mask)
+        r = volume_setattr(m->volume, ino, mask, &a);
     changed(m);
     if (r < 0)
         reply(req, r);
@@ -466,14 +512,25 @@ static void op_fsync(fuse_req_t req, fuse_ino_t ino, int data_only, struct fuse_
 
 /* --- files --- */
 
+/* open(2) with O_TRUNC. */
+static int file_empty(struct mount *m, uint64_t ino)
+{
+    struct volume_attr a = {.size = 0, .mtime_ns = now_ns()};
+    unsigned mask = VOLUME_ATTR_SIZE | VOLUME_ATTR_MTIME;
+    int r = wire_kills_set_id() ? set_id_join(m, ino, &mask, &a) : 0;
+    if (r == 0)
+        r = volume_setattr(m->volume, ino, mask, &a);
+    if (mask & VOLUME_ATTR_MODE)
+        mode_changed(m, ino);
+    changed(m);
+    return r;
+}
+
 static int open_prepare(struct mount *m, uint64_t ino, struct fuse_file_info *fi)
 {
-    static const struct volume_attr empty = {.size = 0};
     int r = volume_hold(m->volume, ino);
     if (r == 0 && (fi->flags & O_TRUNC)) {
-        r = volume_setattr(m->volume, ino, VOLUME_ATTR_SIZE | VOLUME_ATTR_MTIME,
-                           &(struct volume_attr){.size = empty.size, .mtime_ns = now_ns()});
-        changed(m);
+        r = file_empty(m, ino);
         if (r < 0)
             volume_release(m->volume, ino);
     }
@@ -536,7 +593,9 @@ static void op_write(fuse_req_t req, fuse_ino_t ino, const char *bytes, size_t s
 {
     struct mount *m = mount_of(req);
     (void)fi;
-    ssize_t n = volume_write(m->volume, ino, (uint64_t)offset, bytes, size);
+    ssize_t n = wire_kills_set_id() ? set_id_remove(m, ino) : 0;
+    if (n == 0)
+        n = volume_write(m->volume, ino, (uint64_t)offset, bytes, size);
     changed(m);
     if (n < 0)
         reply(req, (int)n);
@@ -549,7 +608,10 @@ static void op_fallocate(fuse_req_t req, fuse_ino_t ino, int mode, off_t offset,
 {
     struct mount *m = mount_of(req);
     (void)fi;
-    int r = volume_allocate(m->volume, ino, mode, (uint64_t)offset, (uint64_t)size);
+    /* This request has no flag; who may keep the bits cannot be asked, so only root does. */
+    int r = fuse_req_ctx(req)->uid != 0 ? set_id_remove(m, ino) : 0;
+    if (r == 0)
+        r = volume_allocate(m->volume, ino, mode, (uint64_t)offset, (uint64_t)size);
     changed(m);
     reply(req, r);
 }
@@ -652,6 +714,7 @@ static void op_init(void *userdata, struct fuse_conn_info *conn)
     want(conn, FUSE_CAP_CACHE_SYMLINKS, true);
     want(conn, FUSE_CAP_PARALLEL_DIROPS, true);
     want(conn, FUSE_CAP_READDIRPLUS_AUTO, true);
+    want(conn, FUSE_CAP_HANDLE_KILLPRIV, false); /* its second version, see wire.c */
     /* Requests come in one piece of memory; moving pages about costs more than copying them. */
     want(conn, FUSE_CAP_SPLICE_READ | FUSE_CAP_SPLICE_WRITE | FUSE_CAP_SPLICE_MOVE, false);
     conn->max_write = REPLY_SIZE_MAX;

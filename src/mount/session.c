@@ -162,6 +162,8 @@ int mount_serve(struct mount *m, struct fuse_args *args, unsigned threads)
         fprintf(stderr, "coffer volume: cannot mount at '%s'\n", m->point);
         r = -EIO;
     }
+    if (r == 0)
+        r = wire_attach(m->session);
     bool kept = r == 0 && pthread_create(&thread, NULL, keeper, m) == 0;
     if (r == 0)
         r = kept ? loop(m, threads) : -EAGAIN;

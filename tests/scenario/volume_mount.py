@@ -6,7 +6,9 @@ system, nothing acknowledged is lost when the mount is killed, and it ends clean
     volume_mount.py COFFER RANDOM_FILE [long]
 """
 import contextlib
+import ctypes
 import filecmp
+import mmap
 import os
 import random
 import shutil
@@ -175,6 +177,113 @@ def random_operations_agree_with_memory(host):
                 print(f"# seed {seed} {' '.join(flags)}", flush=True)
                 run(RANDOM_FILE, os.path.join(host.point, "random"), str(seed),
                     "20000" if LONG else "2500")
+
+
+def opened(path, flags, use):
+    fd = os.open(path, flags)
+    use(fd)
+    os.close(fd)
+
+
+def map_write(fd):
+    with mmap.mmap(fd, 3) as memory:
+        memory[0] = 121
+        memory.flush()
+
+
+CHANGES = {
+    "written": lambda p: opened(p, os.O_WRONLY, lambda fd: os.pwrite(fd, b"y", 0)),
+    "truncated": lambda p: os.truncate(p, 1),
+    "opened to be empty": lambda p: opened(p, os.O_WRONLY | os.O_TRUNC, lambda fd: None),
+    "given room": lambda p: opened(p, os.O_WRONLY, lambda fd: os.posix_fallocate(fd, 0, 5000)),
+    "given to its group": lambda p: os.chown(p, -1, 65534),
+    "mapped": lambda p: opened(p, os.O_RDWR, map_write),
+}
+
+
+def mode_known(path):
+    """What the kernel holds for the mode, without asking for more."""
+    record = bytearray(256)
+    memory = (ctypes.c_char * len(record)).from_buffer(record)
+    at_fdcwd, statx_mode = -100, 2
+    tap.equal(ctypes.CDLL(None).statx(at_fdcwd, path.encode(), 0, statx_mode, memory), 0, "statx")
+    return int.from_bytes(record[28:30], "little")
+
+
+def as_user(who, what, path):
+    """Does CHANGES[what] to path as that user."""
+    pid = os.fork()
+    if pid == 0:
+        with contextlib.suppress(BaseException):
+            if who != 0:
+                os.setgroups([])
+                os.setresgid(who, who, who)
+                os.setresuid(who, who, who)
+            CHANGES[what](path)
+            os._exit(0)
+        os._exit(1)
+    tap.equal(os.waitpid(pid, 0)[1], 0, f"status of a file being {what}")
+
+
+@tap.test
+def what_gives_rights_goes_as_on_a_local_file_system(host):
+    """The kernel leaves this to whoever serves, and does not look before each write."""
+    plain = host.path("plain")
+    os.mkdir(plain)
+    os.chmod(host.root, 0o755)
+    cases = [(who, what, mode) for who in (0, 65534) for what in CHANGES
+             for mode in (0o4755, 0o6755, 0o2745, 0o755)]
+    for flags in ((), ("--no-writeback",)):
+        with host.mounted("--allow-other", *flags):
+            for who, what, mode in cases:
+                modes = []
+                for place in (plain, host.point):
+                    path = os.path.join(place, "file")
+                    with open(path, "wb") as file:
+                        file.write(b"abc")
+                    os.chown(path, 65534, 65534)
+                    os.chmod(path, mode)
+                    as_user(who, what, path)
+                    modes.append((oct(mode_known(path)), oct(os.stat(path).st_mode)))
+                    os.unlink(path)
+                tap.equal(modes[1], modes[0], f"{mode:o} after user {who} has it {what} {flags}")
+
+
+CAPABILITY = bytes.fromhex("0100000200040000000000000000000000000000")
+
+
+@tap.test
+def a_capability_goes_with_the_first_change(host):
+    with host.mounted():
+        path = os.path.join(host.point, "file")
+        for how in CHANGES:
+            if how in ("given to its group", "mapped"):
+                continue
+            for _ in range(2):  # also one that the kernel has looked at before
+                with open(path, "ab") as file:
+                    file.write(b"abc")
+                os.setxattr(path, "security.capability", CAPABILITY)
+                as_user(0, how, path)
+                tap.equal(os.listxattr(path), [], f"attributes of a file that was {how}")
+
+
+@tap.test
+def a_write_asks_for_nothing_first(host):
+    with host.mounted():
+        child = subprocess.run(["pgrep", "-f", f"mount .*{host.path('v')}"], capture_output=True,
+                               text=True, check=True).stdout.split()[0]
+
+        def reads():
+            with open(f"/proc/{child}/io", encoding="ascii") as file:
+                return int(file.read().split("syscr:")[1].split()[0])
+
+        fd = os.open(os.path.join(host.point, "file"), os.O_RDWR | os.O_CREAT)
+        os.pwrite(fd, bytes(1 << 20), 0)
+        before = reads()
+        for i in range(1000):
+            os.pwrite(fd, b"x", i * 997)
+        os.close(fd)
+        tap.true(reads() - before < 200, "1000 writes take few requests")
 
 
 @tap.test
