@@ -671,7 +671,7 @@ static void garbage_remove(struct recovery *rc)
             continue;
         if (s)
             segment_forget(v, s);
-        segment_give_back(v, c->file);
+        garbage_keep(v, c->file);
     }
     gone_drain(v);
 }

@@ -245,6 +245,8 @@ int segment_rotate(struct volume *v, uint64_t wanted)
     /* A crashed owner's space is what this one begins with, or nothing could be deleted. */
     if (r == -ENOSPC && v->active == 0 && is_present_owner(v)) {
         segments_cut(v, true);
+        garbage_release(v);
+        gone_drain(v);
         r = segment_file_make(v, &h, round_up(wanted / 2, BLOCK_SIZE), size_want);
     }
     if (r < 0) {
@@ -307,6 +309,7 @@ void segments_release(struct volume *v, uint64_t sequence)
         segment_forget(v, &v->segments[i]);
         segment_give_back(v, file);
     }
+    garbage_release(v);
 }
 
 /* --- superblock --- */

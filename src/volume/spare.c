@@ -6,6 +6,7 @@
 #include "volume/store.h"
 
 #include <errno.h>
+#include <stdlib.h>
 
 enum { GONE_STEP = 1 << 20 };
 
@@ -60,6 +61,39 @@ void segment_give_back(struct volume *v, uint64_t file)
         gone_add(v, &small);
     }
     v->spares[v->spare_count++] = given;
+}
+
+/* Which way the log goes where owners that were fenced have forked it, an opening decides by what it finds,
+ * and writes nothing down. An owner that opened before it, and found otherwise, may still write one more
+ * segment behind a file that is useless here. Were that file gone, whoever comes next would find a
+ * segment behind nothing, which is what a lost part of the log looks like. Behind a checkpoint of this
+ * owner such a segment is of an earlier epoch, and nothing. */
+void garbage_keep(struct volume *v, uint64_t file)
+{
+    uint64_t size = 0;
+    if (!v->has_authority || v->mode == VOLUME_MODE_NONE) {
+        segment_give_back(v, file);
+        return;
+    }
+    struct spare *grown = realloc(v->garbage, (v->garbage_count + 1) * sizeof *grown);
+    if (!grown)
+        return; /* the next opening finds it */
+    if (v->backend->ops->size(v->backend, file, &size) < 0 || size > SEGMENT_SIZE_MAX)
+        size = 0;
+    v->garbage = grown;
+    v->garbage[v->garbage_count++] = (struct spare){.file = file, .size = size};
+    v->host_size += size;
+}
+
+void garbage_release(struct volume *v)
+{
+    for (unsigned i = 0; i < v->garbage_count; i++) {
+        v->host_size -= v->garbage[i].size;
+        segment_give_back(v, v->garbage[i].file);
+    }
+    free(v->garbage);
+    v->garbage = NULL;
+    v->garbage_count = 0;
 }
 
 int spare_take(struct volume *v, uint64_t id, uint64_t *ret_size)

@@ -155,6 +155,8 @@ struct volume {
     unsigned spare_count;
     struct spare gone[GONE_MAX]; /* to be removed, a piece at a time */
     unsigned gone_count;
+    struct spare *garbage; /* files that were of no use to the opening; see spare.c */
+    unsigned garbage_count;
     uint64_t names_changed, names_synced; /* counts of changes: made, and known to be on the disk */
     uint64_t clock;
 
@@ -266,6 +268,11 @@ must_check int superblock_read(struct volume *v, bool older);
 void segment_give_back(struct volume *v, uint64_t file);
 /* Renames a kept one to `id`; *ret_size is its size. -ENOENT: there is none. */
 must_check int spare_take(struct volume *v, uint64_t id, uint64_t *ret_size);
+/* A file that the opening found to hold nothing. Where there may be other owners, it stays until a
+ * checkpoint of this one is on the superblock. */
+void garbage_keep(struct volume *v, uint64_t file);
+/* Gives all of that back. */
+void garbage_release(struct volume *v);
 /* Removes a piece of what is to be removed; without v->lock. */
 void gone_step(struct volume *v);
 /* All of it, with the lock. */

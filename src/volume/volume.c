@@ -34,6 +34,7 @@ static void volume_free(struct volume *v)
     for (unsigned i = 0; i < v->segment_count; i++)
         mentions_forget(v, &v->segments[i]);
     free(v->segments);
+    free(v->garbage);
     if (v->has_backend_lock)
         v->backend->ops->unlock(v->backend);
     (void)pthread_mutex_destroy(&v->lock);
