@@ -323,6 +323,7 @@ static void batch_finish(struct volume *v)
     v->sequence++;
     memcpy(v->tag, b->tag, sizeof v->tag);
     s->state.used = b->offset + (uint32_t)b->size;
+    s->written = MAX(s->written, s->state.used);
     s->state.last_sequence = v->sequence;
     if (s->state.used > s->state.size) {
         v->host_size += s->state.used - s->state.size;
@@ -370,6 +371,10 @@ int batch_store(struct volume *v)
         if (r < 0)
             return r;
     }
+    bool small = b->size < BULK_BATCH_MIN;
+    if (small && b->after_small)
+        segment_fill(v, b->offset + b->size);
+    b->after_small = small;
     /* A repeated write brings the same bytes to the same place. */
     int r = v->backend->ops->write(v->backend, b->segment, b->offset, b->bytes, b->size);
     if (r == -ENOSPC || r == -EDQUOT)

@@ -254,6 +254,7 @@ int segment_rotate(struct volume *v, uint64_t wanted)
         return r;
     }
     struct segment *segment = segment_find(v, h.segment);
+    segment->written = segment->state.size;
     segments_aead_drop(v, AEADS_MAX - 1);
     segment->aead = aead;
     segment->aead_used = ++v->clock;
@@ -266,12 +267,13 @@ int segment_grow(struct volume *v, uint64_t size, bool bulk)
 {
     struct segment *s = segment_find(v, v->active);
     uint64_t have = s->state.size, want = have;
+    uint64_t step_max = bulk ? SEGMENT_STEP_MAX : SEGMENT_ZEROS_MAX;
     if (size <= have)
         return 0;
     if (size > SEGMENT_SIZE_MAX)
         return -ENOSPC;
     while (want < size)
-        want += MIN(MAX(want, (uint64_t)SEGMENT_STEP_MIN), (uint64_t)SEGMENT_STEP_MAX);
+        want += MIN(MAX(want, (uint64_t)SEGMENT_STEP_MIN), step_max);
     if (v->size_max && v->host_size + (want - have) > v->size_max) {
         space_recall(v);
         want = round_up(size, SEGMENT_STEP_MIN);
@@ -279,21 +281,38 @@ int segment_grow(struct volume *v, uint64_t size, bool bulk)
             return -ENOSPC;
     }
     int r = -EOPNOTSUPP;
+    bool zeros = false;
     /* Zeros make the next syncs cheap, for no metadata changes; a stream of large batches has no
      * use for that. */
     if (bulk)
         r = v->backend->ops->reserve(v->backend, s->state.id, want);
-    if (r == -EOPNOTSUPP)
+    if (r == -EOPNOTSUPP) {
+        zeros = true;
         r = zeros_write(v, s->state.id, have, want);
+    }
     if (r == -ENOSPC && want > round_up(size, BLOCK_SIZE)) {
         want = round_up(size, BLOCK_SIZE); /* not the whole step, then */
+        zeros = true;
         r = zeros_write(v, s->state.id, have, want);
     }
     if (r < 0)
         return r == -EDQUOT ? -ENOSPC : r;
+    if (zeros && s->written >= have)
+        s->written = (uint32_t)want;
     s->state.size = (uint32_t)want;
     v->host_size += want - have;
     return 0;
+}
+
+void segment_fill(struct volume *v, uint64_t end)
+{
+    struct segment *s = segment_find(v, v->active);
+    uint64_t to = MIN(round_up(end, BLOCK_SIZE) + SEGMENT_FILL_STEP, (uint64_t)s->state.size);
+    uint64_t from = MAX(s->written, s->state.used);
+    if (end <= s->written || from >= to)
+        return;
+    if (zeros_write(v, s->state.id, from, to) == 0) /* without it all is slower, no more */
+        s->written = (uint32_t)to;
 }
 
 /* --- giving back --- */

@@ -23,7 +23,9 @@ enum {
     BATCH_SIZE_SOFT = 1 << 20,   /* an open batch is written when it reaches this */
     SEGMENT_SOFT_MAX = 64 << 20, /* a segment is left at this size in a large volume */
     SEGMENT_STEP_MIN = 64 << 10, /* space is made ready in these steps */
-    SEGMENT_STEP_MAX = 4 << 20,
+    SEGMENT_STEP_MAX = 4 << 20,  /* ... of reserving; of writing zeros ... */
+    SEGMENT_ZEROS_MAX = 1 << 20,
+    SEGMENT_FILL_STEP = 256 << 10,
     RESERVE_MIN = 24 << 10, /* kept for deleting and for checkpoints */
     DIRTY_NODES_MAX = 96,
     RESERVE_MAX = 256 << 10,
@@ -53,6 +55,7 @@ struct segment {
     struct segment_state state;
     struct aead *aead;  /* NULL: its key is not in memory */
     uint64_t aead_used; /* when, by v->clock */
+    uint32_t written;   /* up to here all its blocks are, and none is only reserved; if active */
     uint64_t doomed_by; /* the checkpoint that does without it; given back once that is published */
     bool seen;          /* its file was there at the opening */
     bool unclean;       /* could not be cleaned */
@@ -91,6 +94,7 @@ struct batch {
     uint64_t segment; /* 0: not begun */
     uint32_t offset;  /* where it will lie */
     bool sealed;      /* complete; only the host's write is missing, and may be repeated */
+    bool after_small; /* the one before was no bulk */
     uint8_t tag[VOLUME_TAG_SIZE];
 };
 
@@ -249,6 +253,9 @@ must_check int segment_aead(struct volume *v, uint64_t id, struct aead **ret_aea
 must_check int segment_rotate(struct volume *v, uint64_t size);
 /* Makes the active segment's space ready up to `size`. -ENOSPC. */
 must_check int segment_grow(struct volume *v, uint64_t size, bool bulk);
+/* Before a small batch that ends at `end` is written: zeros where space was only reserved, some more than
+ * it needs, so that the syncs that follow need not change the host's metadata. */
+void segment_fill(struct volume *v, uint64_t end);
 void segments_aead_drop(struct volume *v, unsigned keep);
 /* May another node, that does not know yet that it is fenced, have appended to that file what a
  * successor takes over? Then it is not cut. */
