@@ -277,7 +277,7 @@ def an_attested_runtime_gets_all_it_needs(s):
     tap.equal(len(s.password), 20)
     tap.true(any(re.match(r"secret-file /run/key.pem 400 \d+", line) for line in lines), lines)
     pem = "\n".join(lines)
-    pem = pem[pem.index("-----BEGIN CERTIFICATE"):pem.index("end") if "\nend" in pem else None]
+    pem = pem[pem.index("-----BEGIN CERTIFICATE"):pem.index("\nend") if "\nend" in pem else None]
     with open(s.directory + "/ca.pem", "w", encoding="utf-8") as f:
         f.write(json.loads(s.get("/v1/info"))["ca"])
     shown = subprocess.run(["openssl", "verify", "-CAfile", s.directory + "/ca.pem",
