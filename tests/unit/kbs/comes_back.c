@@ -47,7 +47,7 @@ static void serve(void)
         struct keeper *keeper = NULL;
         pid_t network;
         int line = -1;
-        _exit(front_start(fd, false, &network, &line, &e) < 0 || loop_new(&loop) < 0 ||
+        _exit(front_start(fd, &network, &line, &e) < 0 || loop_new(&loop) < 0 ||
               keeper_new(loop, w_kbs, line, evidence, NULL, &keeper, &e) < 0 || loop_run(loop) < 0);
     }
     close(fd);
