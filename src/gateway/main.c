@@ -221,15 +221,16 @@ static int gateway_run(const struct options *o, struct error *e)
     gateway.tenants_dir = tenants;
     gateway.uid_base = o->uid_base;
 
-    int listen_fd = listen_or_inherit(o->listen, o->listen_fd, "--listen", e);
-    if (listen_fd < 0)
-        return listen_fd;
-    int page_fd = listen_or_inherit(o->page, o->operator_fd, "--operator", e);
-    if (page_fd < 0)
-        return page_fd;
+    /* Who is answered on one may use those before it. */
     int local_fd = address_listen_unix(local, SOCK_STREAM, e);
     if (local_fd < 0)
         return local_fd;
+    int page_fd = listen_or_inherit(o->page, o->operator_fd, "--operator", e);
+    if (page_fd < 0)
+        return page_fd;
+    int listen_fd = listen_or_inherit(o->listen, o->listen_fd, "--listen", e);
+    if (listen_fd < 0)
+        return listen_fd;
     int r = loop_new(&gateway.loop);
     if (r >= 0)
         r = loop_on_stop_signal(gateway.loop, on_stop_signal, &gateway);

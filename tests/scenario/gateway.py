@@ -137,9 +137,9 @@ def read_all(s):
 def system():
     s = System("--hello-ms", "1500", "--start-s", "2", "--drain-s", "3",
                "--half-open-per-address-max", "50", "--half-open-max", "60")
-    for name in ("demo", "acme", "broken", "unready"):
-        s.add(name)
     try:
+        for name in ("demo", "acme", "broken", "unready"):
+            s.add(name)
         yield s
     finally:
         s.stop()

@@ -40,6 +40,7 @@ int __wrap_channel_exchange(struct channel *channel, const char *method, const c
                             struct slice body, unsigned *ret_status, struct buf *ret_body,
                             struct error *e);
 void __wrap_channel_close(struct channel *channel);
+bool __wrap_channel_is_resumed(const struct channel *channel);
 void __wrap_link_sleep_ms(int64_t ms);
 
 int __wrap_channel_open(const struct channel_options *options, const struct channel_io *io,
@@ -73,6 +74,12 @@ int __wrap_channel_exchange(struct channel *channel, const char *method, const c
 void __wrap_channel_close(struct channel *channel)
 {
     (void)channel;
+}
+
+bool __wrap_channel_is_resumed(const struct channel *channel)
+{
+    (void)channel;
+    return false;
 }
 
 void __wrap_link_sleep_ms(int64_t ms)
