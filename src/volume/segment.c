@@ -267,13 +267,12 @@ int segment_grow(struct volume *v, uint64_t size, bool bulk)
 {
     struct segment *s = segment_find(v, v->active);
     uint64_t have = s->state.size, want = have;
-    uint64_t step_max = bulk ? SEGMENT_STEP_MAX : SEGMENT_ZEROS_MAX;
     if (size <= have)
         return 0;
     if (size > SEGMENT_SIZE_MAX)
         return -ENOSPC;
     while (want < size)
-        want += MIN(MAX(want, (uint64_t)SEGMENT_STEP_MIN), step_max);
+        want += MIN(MAX(want, (uint64_t)SEGMENT_STEP_MIN), (uint64_t)SEGMENT_STEP_MAX);
     if (v->size_max && v->host_size + (want - have) > v->size_max) {
         space_recall(v);
         want = round_up(size, SEGMENT_STEP_MIN);

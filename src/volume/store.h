@@ -23,8 +23,7 @@ enum {
     BATCH_SIZE_SOFT = 1 << 20,   /* an open batch is written when it reaches this */
     SEGMENT_SOFT_MAX = 64 << 20, /* a segment is left at this size in a large volume */
     SEGMENT_STEP_MIN = 64 << 10, /* space is made ready in these steps */
-    SEGMENT_STEP_MAX = 4 << 20,  /* ... of reserving; of writing zeros ... */
-    SEGMENT_ZEROS_MAX = 1 << 20,
+    SEGMENT_STEP_MAX = 4 << 20,
     SEGMENT_FILL_STEP = 256 << 10,
     RESERVE_MIN = 24 << 10, /* kept for deleting and for checkpoints */
     DIRTY_NODES_MAX = 96,
