@@ -6,8 +6,11 @@
 
 #include <errno.h>
 #include <jansson.h>
+#include <limits.h>
+#include <signal.h>
 #include <stdio.h>
 #include <string.h>
+#include <time.h>
 
 #define USAGE "add NAME --owner CERT | list [--json] | stop NAME"
 
@@ -15,6 +18,8 @@ struct tenant_options {
     const char *state, *owner;
     bool json;
 };
+
+enum { STOP_S_MAX = 300, STOP_ASK_MS = 20 };
 
 #define ROW(name, kind, member, value, help)                                                  \
     {                                                                                         \
@@ -119,6 +124,64 @@ static int tenant_add(const char *state, const char *name, const char *owner, st
     return r;
 }
 
+/* What the gateway calls the state of client `name` now, and its server's process if it has one
+ * (else *pid stays). */
+static int state_ask(const char *state, const char *name, char ret_text[16], json_int_t *pid,
+                     struct error *e)
+{
+    SCOPED(buf_done) struct buf answer = {0};
+    struct slice body = {0};
+    int r = gateway_ask(state, "GET", "/tenants", &answer, &body, e);
+    if (r < 0)
+        return r;
+    json_error_t why;
+    json_t *tenants = json_loadb((const char *)body.bytes, body.size, 0, &why);
+    r = error_set(e, -EBADMSG, "the gateway's answer makes no sense");
+    for (size_t i = 0; i < json_array_size(tenants); i++) {
+        json_t *t = json_array_get(tenants, i);
+        if (strcmp(text_of(t, "name"), name) != 0)
+            continue;
+        (void)snprintf(ret_text, 16, "%s", text_of(t, "state"));
+        if (json_integer_value(json_object_get(t, "pid")) > 0)
+            *pid = json_integer_value(json_object_get(t, "pid"));
+        r = 0;
+    }
+    json_decref(tenants);
+    return r;
+}
+
+static bool is_there(json_int_t pid)
+{
+    return pid > 0 && pid <= INT_MAX && (kill((pid_t)pid, 0) == 0 || errno != ESRCH);
+}
+
+/* Until the server's process is gone, for who copies its volume next: until then it may write, also
+ * when it has nothing to do with the gateway any more. */
+static int tenant_stop(const char *state, const char *name, struct error *e)
+{
+    char now[16] = "";
+    json_int_t pid = 0, other = 0;
+    int r = state_ask(state, name, now, &pid, e);
+    if (r == 0)
+        r = tenant_post(state, name, "/stop", e);
+    for (int i = 0; r == 0 && i < STOP_S_MAX * 1000 / STOP_ASK_MS; i++) {
+        r = state_ask(state, name, now, &other, e);
+        bool ended = strcmp(now, "absent") == 0 || strcmp(now, "failed") == 0;
+        if (r < 0 || (ended && !is_there(pid)))
+            return r;
+        if (!ended && strcmp(now, "draining") != 0)
+            return error_set(
+                e, -EAGAIN,
+                "%s's server has stopped, but a client's request starts it again (%s); "
+                "call this again when its clients are quiet",
+                name, now);
+        (void)nanosleep(&(struct timespec){.tv_nsec = STOP_ASK_MS * 1000000L}, NULL);
+    }
+    return r < 0 ? r
+                 : error_set(e, -ETIMEDOUT,
+                             "%s's server has been told to stop, and is still at work", name);
+}
+
 static int tenant_run(const struct tenant_options *o, int count, char **argv, struct error *e)
 {
     char state[4096];
@@ -132,7 +195,7 @@ static int tenant_run(const struct tenant_options *o, int count, char **argv, st
     if (count == 1 && strcmp(argv[0], "list") == 0)
         return tenant_list(state, o, e);
     if (count == 2 && strcmp(argv[0], "stop") == 0)
-        return tenant_post(state, argv[1], "/stop", e);
+        return tenant_stop(state, argv[1], e);
     return error_set(e, -EINVAL, "usage: coffer tenant " USAGE);
 }
 

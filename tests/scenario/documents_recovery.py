@@ -54,10 +54,10 @@ class Bank:
         return self.path(name)
 
     def stop_server(self):
-        """And waits until its process, which has the volume open, is gone."""
-        tenant = self.system.tenant()
+        """Which waits until its process, which has the volume open, is gone."""
+        pid = self.system.tenant()["pid"]
         good(self.system.coffer("tenant", "stop", "demo"))
-        tap.until(lambda: not os.path.exists(f"/proc/{tenant['pid']}"), "the server has ended")
+        tap.true(not os.path.exists(f"/proc/{pid}"), "nothing can write to the volume any more")
 
     def coffer(self, *args):
         return subprocess.run([self.system.program, *args], capture_output=True, text=True,
