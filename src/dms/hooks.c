@@ -275,7 +275,14 @@ static int send_now(struct hooks *hooks, const struct hook *hook, const char *bo
                             delivery_ended, flight, &flight->job)
             : -ENOMEM;
     json_decref(job);
-    return r;
+    if (r == 0 || r == -EBUSY || r == -ENOMEM)
+        return r;
+    /* Not there, not named by the policy: a try that failed, and its reason is to be seen. */
+    char why[100];
+    (void)snprintf(why, sizeof why, "coffer-dms-out cannot be started (%s)", strerror(-r));
+    LOG_WARNING("a web hook cannot deliver", LOG_INT("hook", hook->key), LOG_TEXT("reason", why));
+    delivery_ended(flight, r, NULL, why);
+    return 0;
 }
 
 static void note(struct hooks *hooks, const struct hook *hook)

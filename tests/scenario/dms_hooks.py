@@ -6,6 +6,7 @@ import hashlib
 import hmac
 import http.server
 import json
+import os
 import ssl
 import subprocess
 import sys
@@ -317,6 +318,24 @@ def a_test_is_sent_at_once_even_while_it_is_paused():
         tap.equal(json.loads(receiver.wait(1)[0][2]), {"hook": one["id"], "events": []})
         now = until(server, one, lambda now: now["last_ms"])
         tap.equal((now["last"], now["paused"], now["delivered"]), ("test: HTTP 200", True, 0))
+
+
+@tap.test
+def a_program_that_cannot_be_started_is_a_failed_try_with_its_reason():
+    with tempfile.TemporaryDirectory() as place:
+        closed = os.path.join(place, "closed")
+        with open(closed, "wb"):
+            os.chmod(closed, 0o600)
+        for program, said in ((place + "/none", "No such file"), (closed, "Permission denied")):
+            url = "http://127.0.0.1:9/"
+            with dms_server.own_server(PROGRAM, "--hook-destinations", url, "--outgoing", program,
+                                       "--hook-retry-ms", "3600000") as server:
+                one = send(server, "POST", "/api/hooks", {"name": "h", "url": url + "x"})
+                now = until(server, one, lambda now: now["last_ms"])
+                tap.equal((now["paused"], now["failures"]), (False, 1), now)
+                tap.true("coffer-dms-out cannot be started" in now["last"] and said in now["last"], now)
+                now = send(server, "POST", f"/api/hooks/{one['id']}/test", status=202)
+                tap.true(now["last"].startswith("test: coffer-dms-out cannot"), now)
 
 
 tap.main()
