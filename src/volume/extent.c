@@ -245,13 +245,21 @@ ssize_t extent_write(struct volume *v, struct inode *inode, uint64_t first, cons
     return (ssize_t)done;
 }
 
+static int move_room(struct volume *v, size_t size)
+{
+    return batch_room(v, size + size / 64 + 256, ROOM_FREEING);
+}
+
 ssize_t extent_move(struct volume *v, struct inode *inode, uint64_t first,
                     const struct extent *extent, uint64_t skip, uint64_t count)
 {
     struct extent part = extent_part(extent, skip, count), moved = {0};
-    int r = batch_room(v, extent_size(&part) + extent_size(&part) / 64 + 256, ROOM_FREEING);
+    size_t plain_size = part.len + (size_t)extent_blocks(&part) * TAG_SIZE;
+    int r = move_room(v, extent_size(&part));
     if (r == 0 && part.packed)
         r = pack_move(v, &part, &moved);
+    if (r == 0 && plain_size > extent_size(&part))
+        r = move_room(v, plain_size);
     if (r < 0)
         return r;
     if (r == 1) {

@@ -12,7 +12,7 @@
 #include <stdlib.h>
 #include <zstd.h>
 
-enum { LEVEL = 1, SAVES_PART = 8 };
+enum { LEVEL = 1, SAVES_PART = 8, GROWS_PART = 64 };
 
 /* What one thread needs to unpack. */
 struct unpacker {
@@ -179,7 +179,7 @@ int pack_load(struct volume *v, const struct extent *extent, const uint8_t **ret
                          : r;
 }
 
-/* The unit as it is. */
+/* The unit as it is, of which the extent shows all. */
 static int unit_move(struct volume *v, const struct extent *part, struct extent *ret_extent)
 {
     struct packer *p = packer_get(v);
@@ -210,12 +210,14 @@ int pack_move(struct volume *v, const struct extent *part, struct extent *ret_ex
     int r = pack_load(v, part, &plain);
     if (r < 0 || part->len == part->whole)
         return r < 0 ? r : unit_move(v, part, ret_extent);
-    size_t packed_max = MIN(part->len - part->len / SAVES_PART, (size_t)part->packed);
-    r = append(v, plain + (size_t)part->skip * BLOCK_SIZE, part->len, packed_max, ret_extent);
-    if (r != 0)
-        return r;
-    return extent_size(part) < part->packed + (uint32_t)TAG_SIZE ? 0
-                                                                 : unit_move(v, part, ret_extent);
+    /* What the part does not show may have been erased, so the unit does not go along, not even where the
+     * part alone takes a little more than the unit did. */
+    size_t packed_max = part->packed;
+    if (extent_size(part) < part->packed + (uint32_t)TAG_SIZE)
+        packed_max = MIN(packed_max, (size_t)part->len - part->len / SAVES_PART);
+    else
+        packed_max = MIN(packed_max + packed_max / GROWS_PART, (size_t)part->len - 1);
+    return append(v, plain + (size_t)part->skip * BLOCK_SIZE, part->len, packed_max, ret_extent);
 }
 
 static size_t part_copy(const struct extent *part, const uint8_t *plain, uint8_t *bytes,

@@ -487,8 +487,8 @@ must_check int pack_append(struct volume *v, const uint8_t *bytes, size_t size,
 uint8_t *pack_buffer(struct volume *v);
 /* The contents of the unit that a compressed extent is part of, until the next call. */
 must_check int pack_load(struct volume *v, const struct extent *extent, const uint8_t **ret_plain);
-/* Writes what a compressed extent shows anew, in no more than extent_size(): 1, and *ret_extent is where it
- * lies now. 0: plain it takes least, which is for the caller. */
+/* Writes what a compressed extent shows anew, and nothing else of its unit, in no more than extent_size() and
+ * a 64th of it: 1, and *ret_extent is where it lies now. 0: plain it has to be, which is for the caller. */
 must_check int pack_move(struct volume *v, const struct extent *part, struct extent *ret_extent);
 /* The extent's bytes, fewer where `copy` ends, -EFAULT if that is at once. The second gives v->lock back
  * meanwhile; -EBADMSG there may also mean that the unit has moved. */
