@@ -69,6 +69,7 @@ static int blocks_move(struct volume *v, uint64_t ino, uint64_t first, uint64_t 
         uint64_t stop = MIN(start + extent_blocks(&extent), end);
         uint64_t count = MIN(stop - first, (uint64_t)MOVE_BLOCKS);
         r = inode_get(v, ino, &inode);
+        v->moves++;
         ssize_t n = r == 0 ? extent_move(v, inode, first, &extent, first - start, count) : r;
         if (n < 0)
             return (int)n;

@@ -210,6 +210,18 @@ static int erase_room(struct volume *v)
     return log_prepare(v, 4096, ROOM_BULK);
 }
 
+/* What is written from now on lies in none of the segments of the files' contents, which are *ret_ids. */
+static int victims_leave(struct volume *v, const uint64_t *inos, size_t count, uint64_t **ret_ids,
+                         size_t *ret_id_count)
+{
+    int r = active_renew(v);
+    free(*ret_ids);
+    *ret_ids = NULL;
+    if (r == 0)
+        r = segments_before(v, ret_ids, ret_id_count);
+    return r < 0 ? r : victims_find(v, *ret_ids, ret_id_count, inos, count);
+}
+
 static int erase_locked(struct volume *v, const uint64_t *inos, size_t count, uint64_t offset,
                         uint64_t size)
 {
@@ -219,15 +231,15 @@ static int erase_locked(struct volume *v, const uint64_t *inos, size_t count, ui
         return -EOPNOTSUPP;
     int r = erase_room(v);
     if (r == 0)
-        r = active_renew(v);
-    if (r == 0)
-        r = segments_before(v, &ids, &id_count);
-    if (r == 0)
-        r = victims_find(v, ids, &id_count, inos, count);
+        r = victims_leave(v, inos, count, &ids, &id_count);
+    uint64_t moves = v->moves;
     for (size_t i = 0; r == 0 && i < count; i++)
         r = contents_drop(v, inos[i], offset, size);
     if (r == 0)
         r = log_write(v);
+    /* For want of room it has been cleaned meanwhile, which may have moved what was to be dropped next. */
+    if (r == 0 && v->moves != moves)
+        r = victims_leave(v, inos, count, &ids, &id_count);
     if (r == 0)
         r = segments_empty(v, ids, id_count);
     free(ids);

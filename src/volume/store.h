@@ -212,6 +212,7 @@ struct volume {
     uint64_t cut_size;
     bool closing;    /* the checkpoint that comes is the last of this opening */
     uint64_t victim; /* segment being cleaned; 0: none */
+    uint64_t moves;  /* of contents by the cleaner, so far */
     uint32_t victim_offset;
 };
 

@@ -580,4 +580,93 @@ TEST(erasing_file_after_file_does_not_read_all_records_each_time)
     CHECK(many < 2 * few);
 }
 
+/* --- erasing where there is hardly room --- */
+
+enum { TIGHT_FILES = 120, TIGHT_SIZE = 5000, TIGHT_FROM = 100, TIGHT_TO = 4900 };
+
+static const char TIGHT_SECRET[] = "what nobody reads any more";
+
+/* As large if compressed. */
+static uint64_t tight_file(struct volume *v, const char *name, uint64_t seed)
+{
+    static uint8_t bytes[TIGHT_SIZE];
+    struct random rn = {seed};
+    uint64_t ino = file_put(v, name, 0, 1);
+    for (size_t at = 0; at < sizeof bytes; at += sizeof(uint64_t)) {
+        uint64_t word = random_next(&rn);
+        memcpy(bytes + at, &word, sizeof word);
+    }
+    memcpy(bytes + TIGHT_FROM, TIGHT_SECRET, sizeof TIGHT_SECRET);
+    REQUIRE(volume_write(v, ino, 0, bytes, sizeof bytes) == sizeof bytes);
+    return ino;
+}
+
+/* How often segments whose keys there are hold the first block of one of the files, of now or of before, with
+ * what was erased. */
+static unsigned erased_shown(struct volume *v, const uint64_t *inos, size_t count)
+{
+    unsigned shown = 0;
+    struct buf record = {0};
+    volume_lock(v);
+    for (unsigned i = 0; i < v->segment_count; i++) {
+        uint64_t id = v->segments[i].state.id, at = SEGMENT_HEADER_SIZE;
+        while (at < v->segments[i].state.used) {
+            struct batch_header header;
+            uint8_t tag[VOLUME_TAG_SIZE], bytes[2 * BLOCK_SIZE];
+            struct op op;
+            REQUIRE(batch_read(v, id, (uint32_t)at, &header, &record, tag) == 0);
+            struct reader rd = reader_over(buf_slice(&record));
+            while (op_next(&rd, &op) == 0) {
+                struct extent e;
+                bool is_one = false;
+                for (size_t k = 0; k < count; k++)
+                    is_one = is_one || op.key.ino == inos[k];
+                if (op.kind != OP_PUT || op.key.type != ITEM_EXTENT || !is_one)
+                    continue;
+                REQUIRE(extent_decode(op.value, &e) == 0);
+                if (e.segment != id || op.key.sub != 0)
+                    continue;
+                REQUIRE(e.len <= sizeof bytes);
+                REQUIRE(extent_read(v, &e, 0, bytes, sizeof bytes, NULL) == sizeof bytes);
+                shown += memcmp(bytes + TIGHT_FROM, TIGHT_SECRET, sizeof TIGHT_SECRET) == 0;
+            }
+            at += batch_size(&header);
+        }
+    }
+    volume_unlock(v);
+    buf_done(&record);
+    return shown;
+}
+
+/* With little room there may be cleaning while contents are dropped, and that must not keep any of them. */
+TEST(erasing_with_hardly_any_room_leaves_nothing_behind)
+{
+    unsigned done = 0, refused = 0;
+    for (unsigned k = 0; k < 24; k++) {
+        char name[16];
+        uint64_t inos[TIGHT_FILES];
+        struct volume *v = fresh();
+        for (unsigned i = 0; i < TIGHT_FILES; i++) {
+            (void)snprintf(name, sizeof name, "secret%u", i);
+            inos[i] = tight_file(v, name, i);
+            (void)tight_file(v, "other", i);
+            REQUIRE(volume_sync(v, 0, false) == 0);
+        }
+        CHECK(erased_shown(v, inos, TIGHT_FILES) >= TIGHT_FILES);
+        volume_fault_space(g_fault, v->host_size + k * 32768);
+        int r = volume_erase(v, inos, TIGHT_FILES, TIGHT_FROM, TIGHT_TO - TIGHT_FROM);
+        volume_fault_space(g_fault, UINT64_MAX);
+        CHECK(r == 0 || r == -ENOSPC);
+        done += r == 0;
+        refused += r != 0;
+        if (r == 0)
+            CHECK_EQ(erased_shown(v, inos, TIGHT_FILES), 0);
+        CHECK_EQ(volume_check(v, print_damage, NULL), 0);
+        CHECK_EQ(volume_close(v), 0);
+        volume_fault_free(g_fault);
+    }
+    printf("# %u erased, %u refused\n", done, refused);
+    CHECK(done > 3 && refused > 0);
+}
+
 TAP_MAIN()
