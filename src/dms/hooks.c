@@ -7,6 +7,7 @@
 #include "dms/outside.h"
 #include "dms/store_audit.h"
 
+#include <assert.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -44,6 +45,7 @@ struct hooks {
     size_t destination_count;
     struct flight flights[HOOKS_MAX];
     struct loop_timer timer;
+    struct loop_task task;
     bool none; /* there are no hooks */
 };
 
@@ -389,6 +391,7 @@ static int deliver(struct hooks *hooks, const struct hook *hook, struct flight *
     SCOPED(buf_done) struct buf body = {0};
     struct gathering g = {.hooks = hooks, .hook = hook, .user = user};
     bool more = false;
+    assert(!store_in_transaction(hooks->dms->store)); /* what is told has happened */
     g.seen = MAX(flight->seen, hook->place);
     int r = body_begin(&g, &body);
     if (r == 0)
@@ -417,7 +420,7 @@ static int deliver(struct hooks *hooks, const struct hook *hook, struct flight *
 
 /* Looking */
 
-static void run(void *arg);
+static void run_later(void *arg);
 
 static void look_at(struct hooks *hooks, int64_t at_ms)
 {
@@ -425,7 +428,7 @@ static void look_at(struct hooks *hooks, int64_t at_ms)
     uint64_t deadline = loop_now_ns(hooks->dms->loop) + (uint64_t)MIN(delay, PAUSE_MAX_MS) * MS;
     if (hooks->timer.place != 0 && hooks->timer.deadline_ns <= deadline)
         return;
-    int r = loop_timer_set(hooks->dms->loop, &hooks->timer, deadline, run, hooks);
+    int r = loop_timer_set(hooks->dms->loop, &hooks->timer, deadline, run_later, hooks);
     if (r < 0)
         LOG_WARNING("web hooks wait for the next change", LOG_TEXT("reason", strerror(-r)));
 }
@@ -449,6 +452,10 @@ static int hook_look(void *arg, const struct hook *hook)
     struct user user;
     if (!flight || flight->job || hook->paused)
         return 0;
+    if (store_in_transaction(hooks->dms->store)) { /* what is not committed may still be undone */
+        look_at(hooks, now_ms());
+        return 0;
+    }
     if (hook->next_ms > now_ms()) {
         look_at(hooks, hook->next_ms);
         return 0;
@@ -494,7 +501,14 @@ static void run(void *arg)
         look_at(hooks, now_ms() + 1000);
 }
 
-/* A timer, not a task: what one turn found is on its way before the next looks. */
+/* What this turn wrote is committed first: its task was there before. */
+static void run_later(void *arg)
+{
+    struct hooks *hooks = arg;
+    loop_defer(hooks->dms->loop, &hooks->task, run, hooks);
+}
+
+/* A timer, not a task alone: what one turn found is on its way before the next looks. */
 void hooks_kick(struct hooks *hooks)
 {
     if (hooks && !hooks->none)
@@ -553,6 +567,7 @@ void hooks_free(struct hooks *hooks)
     if (!hooks)
         return;
     loop_timer_stop(hooks->dms->loop, &hooks->timer);
+    loop_defer_stop(hooks->dms->loop, &hooks->task);
     for (size_t i = 0; i < HOOKS_MAX; i++)
         outside_stop(hooks->flights[i].job);
     for (size_t i = 0; i < hooks->destination_count; i++) {

@@ -1,6 +1,7 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: Apache-2.0
 """Web hooks, with a real receiver that fails, stalls, redirects and dies: dms_hooks.py COFFER_DMS"""
+import concurrent.futures
 import contextlib
 import hashlib
 import hmac
@@ -155,6 +156,23 @@ def a_failure_is_tried_again_and_nothing_overtakes_it():
         told = [events([one_seen])[0]["id"] for one_seen in receiver.seen]
         tap.equal(told[:5], [first] * 5)
         tap.true(second in [event["id"] for event in events(receiver.seen[4:])], "and then that")
+
+
+@tap.test
+def what_is_told_is_on_the_disk_whoever_writes_meanwhile():
+    """The server ends itself if a hook would be told of what is not committed."""
+    with scene("--hook-retry-ms", "1") as (server, receiver):
+        receiver.answers = [500] * 4
+        hooks = [hook(server, receiver, name=name, kinds=["create"]) for name in "xy"]
+
+        def writer(name):
+            for number in range(12):
+                folder(server, f"{name} {number}")
+
+        with concurrent.futures.ThreadPoolExecutor(3) as pool:
+            list(pool.map(writer, "abc"))
+        for one in hooks:
+            until(server, one, lambda now: now["delivered"] == 36)
 
 
 @tap.test
