@@ -8,6 +8,7 @@
 #include "dms/store_audit.h"
 
 #include <assert.h>
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -19,6 +20,7 @@ enum {
     SCAN_MAX = 500,      /* entries that are looked at in one turn */
     PLACE_LAG_MAX = 500, /* entries that are none of a hook's, before its place is written down */
     DELIVERY_TIME_MS = 10000,
+    JOBS_MAX = OUTSIDE_JOBS_MAX / 2, /* the others are for people who sign in */
     ANSWER_SIZE_MAX = 64 << 10
 };
 #define PAUSE_MAX_MS ((int64_t)3600 * 1000)
@@ -265,11 +267,21 @@ static json_t *job_make(const struct hooks *hooks, const struct hook *hook, cons
     return job;
 }
 
+static bool is_full(const struct hooks *hooks)
+{
+    int count = 0;
+    for (size_t i = 0; i < HOOKS_MAX; i++)
+        count += hooks->flights[i].job != NULL;
+    return count >= JOBS_MAX;
+}
+
 static int send_now(struct hooks *hooks, const struct hook *hook, const char *body,
                     struct flight *flight)
 {
     const char *origin = NULL;
     int r = hooks_may_go(hooks, hook->url, &origin);
+    if (r == 0 && is_full(hooks))
+        r = -EBUSY;
     if (r < 0)
         return r;
     json_t *job = job_make(hooks, hook, origin, body, flight);
@@ -415,7 +427,10 @@ static int deliver(struct hooks *hooks, const struct hook *hook, struct flight *
     flight->count = g.count;
     flight->is_test = false;
     const char *text = body_end(&g, &body);
-    return text ? send_now(hooks, hook, text, flight) : -ENOMEM;
+    r = text ? send_now(hooks, hook, text, flight) : -ENOMEM;
+    if (r < 0)
+        flight->seen = hook->place; /* it was not told of them */
+    return r;
 }
 
 /* Looking */

@@ -176,6 +176,23 @@ def what_is_told_is_on_the_disk_whoever_writes_meanwhile():
 
 
 @tap.test
+def more_hooks_than_are_sent_at_once_lose_nothing():
+    with scene() as (server, receiver):
+        hooks = [hook(server, receiver, name=f"h{number}", kinds=["create"]) for number in range(20)]
+        receiver.usual = "stall"
+        made = [folder(server, "first")]
+        receiver.wait(8)
+        made.append(folder(server, "second"))
+        receiver.usual = 200
+        receiver.go.set()
+        for one in hooks:
+            until(server, one, lambda now: now["delivered"] == 2)
+        for one in hooks:
+            told = events([seen for seen in receiver.seen if seen[1]["Coffer-Hook"] == one["id"]])
+            tap.equal(list(dict.fromkeys(event["id"] for event in told)), made)
+
+
+@tap.test
 def what_cannot_be_delivered_is_noted_passed_over_and_can_be_told_again():
     with scene() as (server, receiver):
         receiver.usual = 500
