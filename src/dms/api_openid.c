@@ -685,6 +685,29 @@ void openid_callback(struct call *call)
 
 /* The second factor of who has come back */
 
+struct identity_search {
+    int64_t key;
+    bool found;
+};
+
+static int identity_match(void *arg, const struct identity *identity)
+{
+    struct identity_search *search = arg;
+    search->found = search->found || identity->key == search->key;
+    return 0;
+}
+
+/* Who the ticket says has come back, if that is still linked. 0, -ENOENT, -errno. */
+static int back_find(struct call *call, const struct ticket *ticket)
+{
+    struct store *store = call->dms->store;
+    struct identity_search search = {ticket->identity, false};
+    int r = user_by_key(store, &call->req->arena, ticket->user, &call->user);
+    if (r == 0)
+        r = identity_list(store, ticket->user, identity_match, &search);
+    return r < 0 ? r : search.found ? 0 : -ENOENT;
+}
+
 static void code_json(struct call *call)
 {
     static const char *const members[] = {"code", NULL};
@@ -699,8 +722,9 @@ static void code_json(struct call *call)
     }
     int r = ticket_of(call, &ticket) == 0 && ticket.kind == TICKET_CODE ? 0 : -ENOENT;
     if (r == 0)
-        r = user_by_key(call->dms->store, &call->req->arena, ticket.user, &call->user);
+        r = back_find(call, &ticket);
     if (r < 0) {
+        call->user = (struct user){0};
         call_problem(call, 401, "not-signed-in", "This took too long. Begin again.");
         return;
     }

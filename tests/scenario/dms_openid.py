@@ -386,7 +386,7 @@ def groups_follow_the_provider_where_the_settings_name_them():
 def a_second_factor_of_ours_is_asked_for_if_the_settings_say_so():
     for setting, asked in (("provider", False), ("ours", True)):
         with system(second_factor=setting) as s:
-            link(s, "ada", "ada-1")
+            linked = link(s, "ada", "ada-1")
             secret = s.server.post("/api/me/second-factor", {}, auth="ada:another-password").json["secret"]
             step = now_step()
             s.server.ask("/api/me/second-factor", "-X", "PUT", "-d",
@@ -413,6 +413,12 @@ def a_second_factor_of_ours_is_asked_for_if_the_settings_say_so():
             forged.cookies["__Host-coffer-openid"] = ticket
             tap.equal(forged.come_back(openid_provider.CALLBACK + "?code=x&state=x"),
                       "/app/sign-in?openid=state")
+            # Who is unlinked in between does not come in.
+            late = s.browser()
+            tap.equal(late.sign_in(), "/app/sign-in?openid=code")
+            tap.equal(s.admin("DELETE", f"/api/users/ada/identities/{linked['id']}").status, 204)
+            refused = late.ask("POST", "/api/sign-in/openid/code", {"code": code(secret, step)})
+            tap.equal((refused.status, refused.json["type"]), (401, "urn:coffer:problem:not-signed-in"))
 
 
 @tap.test
