@@ -27,6 +27,7 @@ struct openid_call {
     struct ticket ticket;
     call_fn *then;    /* when the provider is known */
     const char *code; /* from the provider, for coffer-dms-out */
+    bool exchanged;   /* it was asked who it is */
 };
 
 static struct openid_call *state_of(struct call *call)
@@ -60,7 +61,8 @@ static void redirect(struct call *call, const char *path)
 }
 
 /* Limits failures by where they come from: the codes are the provider's to check, but each costs us a
- * process and the provider a request. */
+ * process and the provider a request. What never gets so far is not counted: any page can make a browser
+ * come back here, and must not lock anybody out by it. */
 static char *limit_name(struct call *call)
 {
     return arena_printf(&call->req->arena, "openid:%s", call_from(call));
@@ -73,7 +75,7 @@ static void refuse(struct call *call, const char *word, const char *why)
     bool linking = state && state->ticket.kind == TICKET_LINK;
     char *path =
         arena_printf(&call->req->arena, "/app/%s?openid=%s", linking ? "profile" : "sign-in", word);
-    char *limit = limit_name(call);
+    char *limit = state && state->exchanged ? limit_name(call) : NULL;
     metric_add(&call->dms->metrics[DMS_SIGN_INS_REFUSED], 1);
     if (limit)
         passwords_charge(call->dms->passwords, limit, loop_now_ns(call->dms->loop));
@@ -594,6 +596,7 @@ static void exchanged(void *arg, int result, const json_t *answer, const char *w
     struct call *call = arg;
     const json_t *claims = json_object_get(answer, "claims");
     call->outside_job = NULL;
+    state_of(call)->exchanged = true;
     if (result == 0)
         provider_learn(call->dms, answer);
     if (result < 0 || !json_is_string(json_object_get(claims, "sub")))

@@ -89,6 +89,11 @@ void call_sign_in(struct call *call, const char *user, struct slice password, ca
 {
     struct dms *dms = call->dms;
     uint64_t now_ns = loop_now_ns(dms->loop);
+    if (!is_user_name(user)) { /* "code:1" and its like are what other failures are counted under */
+        metric_add(&dms->metrics[DMS_SIGN_INS_REFUSED], 1);
+        unauthorized(call, "The user name or the password is wrong.");
+        return;
+    }
     int64_t key = passwords_remembered(dms->passwords, user, password, now_ns);
     if (key && user_by_key(dms->store, &call->req->arena, key, &call->user) == 0) {
         password_right(call, then);

@@ -78,7 +78,7 @@ class System:
 
 
 @contextlib.contextmanager
-def system(**settings):
+def system(options=(), **settings):
     with tempfile.TemporaryDirectory() as place, openid_provider.running(place) as provider:
         path = os.path.join(place, "sign-in.json")
         value = {**provider.settings, **settings}
@@ -86,7 +86,7 @@ def system(**settings):
             json.dump({"openid": {k: v for k, v in value.items() if v is not None}}, file)
         one = System()
         one.provider, one.path = provider, path
-        with dms_server.own_server(PROGRAM, "--sign-in", path) as one.server:
+        with dms_server.own_server(PROGRAM, "--sign-in", path, *options) as one.server:
             yield one
             tap.true(provider.secret not in one.server.logs(), "the log does not have the secret")
 
@@ -327,9 +327,34 @@ def failures_are_limited_by_where_they_come_from():
         link(s, "ada", "ada-1")
         browser = s.browser(same_place=True)
         words = [browser.come_back(openid_provider.CALLBACK + "?state=x&code=x") for _ in range(12)]
-        tap.equal((words[0], words[-1]), ("/app/sign-in?openid=state", "/app/sign-in?openid=limited"))
+        tap.equal(set(words), {"/app/sign-in?openid=state"}, "any page can make a browser do that")
+        for _ in range(12):
+            answer = browser.ask("POST", "/api/sessions", {"user": f"openid:{browser.place}", "password": "x"})
+            tap.equal(answer.status, 401, "no user has the name that they are counted under")
+        tap.equal(browser.sign_in(), "/app/files")
+        s.provider.wrong = {"back": {"code": "another"}}
+        words = [browser.sign_in() for _ in range(12)]
+        tap.equal((words[0], words[-1]), ("/app/sign-in?openid=refused", "/app/sign-in?openid=limited"))
+        s.provider.ask_right()
         tap.equal(browser.sign_in(), "/app/sign-in?openid=limited")
         tap.equal(s.browser().sign_in(), "/app/files", "others are not")
+
+
+@tap.test
+def web_hooks_that_hang_leave_room_to_sign_in():
+    with socket.create_server(("127.0.0.1", 0), backlog=32) as hanging:
+        hanging.settimeout(30)
+        url = f"http://127.0.0.1:{hanging.getsockname()[1]}/"
+        with system(options=("--hook-destinations", url)) as s:
+            link(s, "ada", "ada-1")
+            for number in range(20):
+                answer = s.admin("POST", "/api/hooks", {"name": f"h{number}", "url": url, "kinds": ["create"]})
+                tap.equal(answer.status, 201, answer)
+            tap.equal(s.admin("POST", "/api/folders", {"name": "new", "parent": "root"}).status, 201)
+            with contextlib.ExitStack() as stack:
+                for _ in range(8):
+                    stack.enter_context(hanging.accept()[0])
+                tap.equal(s.browser().sign_in(), "/app/files")
 
 
 @tap.test
@@ -525,7 +550,9 @@ def the_same_under_a_recorded_policy():
     if len(sys.argv) < 3:
         raise tap.Skip("without the runtime")
     # Not below /tmp, which a recorded policy makes private.
-    with tempfile.TemporaryDirectory(dir=os.environ.get("COFFER_STATE", "/var/tmp")) as place, \
+    state = os.environ.get("COFFER_STATE", "/var/tmp")
+    os.makedirs(state, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=state) as place, \
             tempfile.TemporaryDirectory() as elsewhere, \
             openid_provider.running(place) as provider, openid_provider.running(elsewhere) as other:
         path, policy = os.path.join(place, "sign-in.json"), os.path.join(place, "policy.yaml")
