@@ -625,7 +625,7 @@ static void timers(void)
 }
 
 /* A handler that repairs and goes on. */
-static volatile char *g_page;
+static volatile char *volatile g_page; /* set before the store that faults */
 static void repair(int signal, siginfo_t *info, void *context)
 {
     (void)context;
