@@ -380,6 +380,8 @@ static void address_space(void)
     SAY_TRUE(sbrk(40 * MIB) == (void *)-1);
     SAY_MAPPED(mremap(first, 40 * MIB, 80 * MIB, MREMAP_MAYMOVE));
     SAY(errno);
+    SAY_MAPPED(mremap(first, 40 * MIB, 40 * MIB, MREMAP_MAYMOVE | MREMAP_DONTUNMAP));
+    SAY(errno);
     SAY_MAPPED(mremap(first, 40 * MIB, 20 * MIB, 0));
     SAY_MAPPED(mremap(first, 20 * MIB, 40 * MIB, MREMAP_MAYMOVE));
     SAY_TRUE(sbrk(MIB) != (void *)-1);
@@ -412,6 +414,7 @@ static void data(void)
     SAY_MAPPED(map(20 * MIB, RW, ANON));
     SAY_TRUE(sbrk(20 * MIB) == (void *)-1);
     SAY_MAPPED(mremap(read_only, 20 * MIB, 40 * MIB, MREMAP_MAYMOVE));
+    SAY_MAPPED(mremap(read_only, 20 * MIB, 20 * MIB, MREMAP_MAYMOVE | MREMAP_DONTUNMAP));
     SAY(mprotect(read_only, 20 * MIB, PROT_READ));
     SAY(mprotect(read_only + 20 * MIB, 20 * MIB, RW));
     SAY_MAPPED(map(20 * MIB, RW, ANON));

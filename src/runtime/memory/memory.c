@@ -394,7 +394,7 @@ int64_t sys_mremap(struct syscall_call *c)
     if (!range_valid(old, MAX(old_size, PAGE)) ||
         !ranges_contain(&g_guest, old, old + MAX(old_size, PAGE)))
         return -EFAULT;
-    uint64_t more = size > old_size ? size - old_size : 0;
+    uint64_t more = flags & MREMAP_DONTUNMAP ? size : size > old_size ? size - old_size : 0;
     if (!account_allows(&g_guest, g_stack_room.size, more) ||
         (account_has_data(old) && !account_allows_new_data(more)))
         return -ENOMEM;
