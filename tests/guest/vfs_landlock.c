@@ -399,6 +399,29 @@ static void heirs(void)
     execl("/proc/self/exe", "x", ".", "heir", NULL);
 }
 
+/* What a descriptor may not do it may not do in the next program either. */
+enum { CUT_BEFORE = 100, CUT_NEVER };
+static void cuts(void)
+{
+    dup2(open("in/file", O_RDWR), CUT_BEFORE);
+    int set = ruleset(TRUNCATE, 0);
+    SAY(enter(set));
+    dup2(open("in/file", O_RDWR), CUT_NEVER);
+    pid_t pid;
+    char *const args[] = {"x", ".", "cuts", NULL};
+    int r = posix_spawn(&pid, "/proc/self/exe", NULL, NULL, args, NULL); /* shielded: a host exec */
+    ended(pid);
+    SAY(r);
+    execv("/proc/self/exe", args);
+}
+
+static void cuts_after_exec(void)
+{
+    SAY(ftruncate(CUT_BEFORE, 4));
+    SAY(ftruncate(CUT_NEVER, 2));
+    SAY(lseek(CUT_NEVER, 0, SEEK_END));
+}
+
 static void executes(void)
 {
     int set = ruleset(EXECUTE | READ, 0);
@@ -504,7 +527,10 @@ int main(int argc, char **argv)
         return 0;
     }
     if (argc > 2) {
-        reads_in_thread(NULL);
+        if (strcmp(argv[2], "cuts") == 0)
+            cuts_after_exec();
+        else
+            reads_in_thread(NULL);
         return 0;
     }
     umask(022);
@@ -523,6 +549,7 @@ int main(int argc, char **argv)
     APART("a thread", in_thread(confines, NULL); reads_in_thread(NULL));
     APART("exec from a thread", in_thread(confines, (void *)1));
     APART("heirs", heirs());
+    APART("cuts after exec", cuts());
     APART("executes", executes());
     APART("does not execute", unexecutable());
     APART("ports", ports());

@@ -159,11 +159,11 @@ static int find_stranger(const struct thread *self)
     return 0;
 }
 
-/* The thread's own chain grows only by itself or under the threads lock, where this is called. */
-static int chain_fits(const struct thread *t, const struct seccomp_filter *f)
+/* A thread's own chain grows only by itself or under the threads lock, where this is called. */
+static int chain_fits(const struct seccomp_filter *newest, const struct seccomp_filter *f)
 {
     uint64_t sum = f->count;
-    for (const struct seccomp_filter *e = atomic_load(&t->confined.filter); e; e = e->earlier)
+    for (const struct seccomp_filter *e = newest; e; e = e->earlier)
         sum += e->count + FILTER_PENALTY;
     return sum > PATH_INSNS_MAX ? -ENOMEM : 0;
 }
@@ -185,7 +185,7 @@ static void sync_others(struct thread *self, struct seccomp_filter *f)
 /* Takes `f` if it succeeds: 0. With TSYNC: the number of the thread in the way, or -ESRCH. */
 static int64_t attach_locked(struct thread *t, struct seccomp_filter *f, unsigned long flags)
 {
-    int r = chain_fits(t, f);
+    int r = chain_fits(atomic_load(&t->confined.filter), f);
     int stranger = r == 0 && (flags & SECCOMP_FILTER_FLAG_TSYNC) ? find_stranger(t) : 0;
     if (r < 0)
         return r;
@@ -426,7 +426,7 @@ static int restore_filter(struct confined *c, struct reader *from)
     if (!f)
         return -EBADMSG;
     reader_copy(from, f->code, count * sizeof(f->code[0]));
-    if (bpf_check(f->code, count) < 0) {
+    if (bpf_check(f->code, count) < 0 || chain_fits(atomic_load(&c->filter), f) < 0) {
         free(f);
         return -EBADMSG;
     }

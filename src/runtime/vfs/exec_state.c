@@ -28,7 +28,8 @@ enum saved_kind { SAVED_VOLUME = 1, SAVED_STATIC = 2, SAVED_SPECIAL = 3 };
 /* One open file; what a kind does not use is 0. */
 struct saved_file {
     int32_t fd; /* AT_FDCWD: the working directory */
-    uint32_t kind, mount, volume, handle, type, flags, name_size;
+    uint32_t kind, mount, volume, handle, type, flags;
+    uint16_t name_size, uncut;
     uint64_t ino, dir;
     int64_t offset;
     char name[VOLUME_NAME_MAX + 1];
@@ -67,6 +68,7 @@ static void describe(struct file *f, int fd, struct saved_file *ret)
     ret->type = vf->type;
     ret->ino = vf->ino;
     ret->dir = vf->dir;
+    ret->uncut = vf->uncut;
     ret->name_size = vf->name_size;
     memcpy(ret->name, vf->name, vf->name_size);
 }
@@ -161,6 +163,7 @@ static int restore_volume_file(const struct saved_file *saved)
                               slice_of(saved->name, saved->name_size), &vf);
     if (r < 0)
         return r;
+    vf->uncut = saved->uncut != 0;
     if (saved->fd == AT_FDCWD) {
         g_fs.cwd = vf;
         return 0;
