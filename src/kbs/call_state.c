@@ -160,8 +160,11 @@ int call_unlock(struct kbs_call *call)
     }
     if (r == 0)
         r = kbs_audit(call->kbs, accepts ? "older state accepted" : "unlocked", NULL, NULL, NULL);
+    if (r == 0)
+        r = call_put_state(call, "state");
     if (r < 0)
         return r;
+    call->kbs->unlocking |= call->kbs->locked;
     call->kbs->locked = false;
-    return call_put_state(call, "state");
+    return 0;
 }

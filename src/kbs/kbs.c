@@ -416,6 +416,9 @@ int kbs_commit(struct kbs *kbs)
 
 void kbs_commit_told(struct kbs *kbs, int r)
 {
+    /* Nothing was released meanwhile: that would have been in the same commit. */
+    kbs->locked |= r < 0 && kbs->unlocking;
+    kbs->unlocking = false;
     if (r == 0)
         metric_add(&kbs->metrics[KBS_METRIC_COMMITS], 1);
     else if (r != -EHOSTDOWN) /* that has been said */

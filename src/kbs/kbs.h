@@ -42,6 +42,7 @@ struct kbs {
     struct buf incoming, outgoing;     /* a state on its way from, or to, the other */
     struct key256 incoming_root;
     bool locked;                   /* until the head has been confirmed: nothing is released */
+    bool unlocking;                /* what confirmed it is in the commit to come */
     struct collateral *collateral; /* of vendors; owned, may be NULL: then only `sim` is known */
     int64_t (*now_s)(void);        /* Unix time: dates of certificates and of the audit log */
     uint64_t (*now_ms)(void);      /* monotonic: leases */

@@ -545,6 +545,34 @@ TEST(a_locked_key_broker_releases_nothing_until_its_head_is_confirmed)
     json_decref(known);
 }
 
+static int commit_fails(void *ctx, uint64_t commits_before, struct slice record)
+{
+    (void)ctx;
+    (void)commits_before;
+    (void)record;
+    return -EIO;
+}
+
+TEST(a_key_broker_is_locked_again_if_what_unlocked_it_is_not_on_the_disk)
+{
+    kbs_free(TAKE(g_kbs));
+    kbs_start_owner();
+    json_t *in = json_pack("{s:o}", "head", state_of());
+    struct kbs_call c = {.kbs = g_kbs, .peer = &g_operator, .path = "/v1/unlock", .in = in};
+    store_ship_to(g_kbs->store, commit_fails, NULL);
+    kbs_call_run(&c);
+    CHECK_EQ(c.status, 200); /* which nobody hears */
+    CHECK(kbs_commit(g_kbs) < 0);
+    CHECK(g_kbs->locked);
+    store_ship_to(g_kbs->store, NULL, NULL);
+    check_refused(&g_owner, "/v1/policy/get",
+                  json_pack("{s:s, s:s}", "tenant", "demo", "policy", "session"), 503, "LOCKED");
+    check_ok(&g_operator, "/v1/unlock", json_incref(in));
+    CHECK(!g_kbs->locked);
+    json_decref(c.out);
+    json_decref(in);
+}
+
 static void copy(const char *from, const char *to)
 {
     char command[400];
