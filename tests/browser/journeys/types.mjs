@@ -92,6 +92,7 @@ for (const [size, options] of Object.entries(SIZES))
     await button(page, "Save").click();
     await message(page, `${name} changed`).waitFor();
     const card = page.locator("section.card", { has: page.getByRole("heading", { name }) });
+    await card.getByText("Worth").waitFor();
     equal(await card.locator("strong").allTextContents(), ["Other side", "State", "Worth"], "names and what is new");
 
     await page.goto(`${base}/app/files`);
