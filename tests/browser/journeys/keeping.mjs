@@ -51,10 +51,16 @@ journey("a web hook is made, tried, paused and removed", async (page) => {
   await page.getByText("The server's settings do not allow this destination.").waitFor();
   await dialog(page).getByLabel("Address").fill("http://127.0.0.1:9/in"); // where nobody listens
   await dialog(page).getByLabel("Only these actions").fill("purge");
+  await ask(page, "POST", "/api/folders", { name: "hooked", parent: "root" });
+  await button(page, "Choose a folder").click();
+  await dialog(page).last().getByRole("button", { name: "hooked" }).click();
+  await button(page, "Choose this folder").click();
+  await dialog(page).getByText("hooked").waitFor();
   await dialog(page).getByRole("button", { name: "Create" }).click();
   equal((await dialog(page).locator("code").textContent()).length, 64, "the secret's digits");
   await dialog(page).locator("footer").getByRole("button", { name: "Close" }).click();
   await page.getByRole("heading", { name: "archive" }).waitFor();
+  await page.getByRole("listitem").filter({ hasText: "Only from the folder" }).getByRole("link", { name: "hooked" }).waitFor();
   await button(page, "Test").click();
   await page.getByText("last: test: ").waitFor();
   await button(page, "Pause").click();

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// The name of a folder, as a link; asked for once.
+// The name of a folder; asked for once.
 import { useEffect, useState } from "preact/hooks";
 import { get, type Node } from "../api";
 import { t } from "../i18n";
@@ -19,7 +19,8 @@ function nameOf(id: string): Promise<string> {
   return name;
 }
 
-export function Place({ id }: { id: string | null }) {
+/** Without `as` a link for rows, where the keyboard has its own way. */
+export function Place({ id, as }: { id: string | null; as?: "link" | "text" }) {
   const [name, setName] = useState<string | null>(id === "root" ? "" : null);
   useEffect(() => {
     let current = true;
@@ -29,5 +30,6 @@ export function Place({ id }: { id: string | null }) {
     };
   }, [id]);
   if (!id || name === null) return null;
-  return <a href={folderHref(id)} tabIndex={-1}>{name || t("nav.files")}</a>;
+  const text = name || t("nav.files");
+  return as === "text" ? <>{text}</> : <a href={folderHref(id)} tabIndex={as ? undefined : -1}>{text}</a>;
 }

@@ -4,7 +4,9 @@ import { useEffect, useState } from "preact/hooks";
 import { all, get, patch, post, remove } from "../api";
 import { dateTime, t } from "../i18n";
 import { Empty, Failed, FormError, Icon, Loading, useLoaded } from "../parts/basic";
+import { FolderDialog } from "../parts/folders";
 import { askSure, Dialog, show } from "../parts/overlay";
+import { Place } from "../parts/place";
 import { changed, changes, session } from "../state";
 
 interface DeadLetter {
@@ -21,6 +23,8 @@ interface Hook {
   created_by: string;
   created_ms: number;
   kinds: string[];
+  /** Only what is about something in it; null: all. */
+  folder: string | null;
   paused: boolean;
   failures: number;
   next_ms: number | null;
@@ -52,7 +56,7 @@ export function Hooks() {
         </button>
       </div>
       <p class="muted">{t("hooks.help")}</p>
-      {list.value.length === 0 ? <Empty icon="link" title={t("hooks.none")} /> : (
+      {list.value.length === 0 ? <Empty icon="globe" title={t("hooks.none")} /> : (
         <ul class="form">
           {list.value.map((hook) => <HookCard key={hook.id} hook={hook} />)}
         </ul>
@@ -84,7 +88,9 @@ function HookCard({ hook }: { hook: Hook }) {
       </div>
       <p>{hook.url}</p>
       <p class="muted">
-        {hook.kinds.length > 0 ? hook.kinds.join(", ") : t("hooks.everything")} · {t("by.when", { name: hook.created_by, when: dateTime(hook.created_ms) })}
+        {hook.kinds.length > 0 ? hook.kinds.join(", ") : t("hooks.everything")} ·{" "}
+        {hook.folder && <>{t("hooks.folder")} <Place id={hook.folder} as="link" /> · </>}
+        {t("by.when", { name: hook.created_by, when: dateTime(hook.created_ms) })}
       </p>
       <p>
         {t("hooks.delivered", { count: hook.delivered })}
@@ -132,10 +138,15 @@ async function tested(path: string, before: number | null) {
 
 function Dead({ path, name, close }: { path: string; name: string; close: () => void }) {
   const hook = useLoaded(() => get<Hook>(path), [path]);
+  const [error, setError] = useState<unknown>(null);
   const again = async (letter: DeadLetter) => {
-    await patch(path, { after: letter.first - 1 });
-    changed();
-    close();
+    try {
+      await patch(path, { after: letter.first - 1 });
+      changed();
+      close();
+    } catch (problem) {
+      setError(problem);
+    }
   };
   return (
     <Dialog title={t("hooks.dead.title", { name })} onClose={close}>
@@ -149,6 +160,7 @@ function Dead({ path, name, close }: { path: string; name: string; close: () => 
           ))}
         </ul>
       )}
+      <FormError error={error} />
     </Dialog>
   );
 }
@@ -157,19 +169,26 @@ function HookDialog({ close }: { close: () => void }) {
   const [name, setName] = useState("");
   const [url, setUrl] = useState("https://");
   const [kinds, setKinds] = useState("");
+  const [folder, setFolder] = useState<string | null>(null);
   const [secret, setSecret] = useState("");
   const [error, setError] = useState<unknown>(null);
   const submit = async (event: Event) => {
     event.preventDefault();
     try {
       const words = kinds.split(/[\s,]+/).filter(Boolean);
-      const hook = await post<Hook>("/api/hooks", { name: name.trim(), url: url.trim(), ...(words.length > 0 ? { kinds: words } : {}) });
+      const hook = await post<Hook>("/api/hooks", {
+        name: name.trim(), url: url.trim(), ...(words.length > 0 ? { kinds: words } : {}), ...(folder ? { folder } : {}),
+      });
       changed();
       setSecret(hook?.secret ?? "");
     } catch (problem) {
       setError(problem);
     }
   };
+  const folderAsk = () => show((done) => (
+    <FolderDialog title={t("hooks.folder")} action={t("hooks.folder.here")} start={folder ?? "root"} forbidden={[]} close={done}
+      done={async (id) => setFolder(id)} />
+  ));
   if (secret)
     return (
       <Dialog title={t("hooks.secret")} onClose={close}>
@@ -195,6 +214,14 @@ function HookDialog({ close }: { close: () => void }) {
           <span>{t("hooks.kinds")}</span>
           <input class="input" maxLength={1000} placeholder="create version purge" value={kinds} onInput={(event) => setKinds(event.currentTarget.value)} />
         </label>
+        <fieldset class="field">
+          <legend>{t("hooks.folder")}</legend>
+          <p>{folder ? <Place id={folder} as="text" /> : t("hooks.folder.all")}</p>
+          <div class="row wrap">
+            <button type="button" class="button" onClick={folderAsk}>{t("hooks.folder.choose")}</button>
+            {folder && <button type="button" class="button" onClick={() => setFolder(null)}>{t("hooks.folder.all")}</button>}
+          </div>
+        </fieldset>
         <FormError error={error} />
         <footer>
           <button type="button" class="button" onClick={close}>{t("cancel")}</button>
