@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // One's own account: sessions, tokens, second factor, language.
 import { createHmac } from "node:crypto";
-import { ask, base, equal, journey, open, signIn, truth, user } from "../harness.mjs";
+import { ask, base, equal, journey, open, signIn, SIZES, truth, user } from "../harness.mjs";
 import { become, button, dialog, message } from "../steps.mjs";
 
 journey("sessions are listed, and another one is ended", async (page) => {
@@ -102,3 +102,18 @@ journey("language and appearance are switched and kept", async (page) => {
   await page.getByRole("heading", { name: "Aussehen" }).waitFor();
   equal(await page.evaluate(() => document.documentElement.dataset.theme), "dark", "the theme");
 });
+
+journey("the longest words of the account and of users fit a phone", async (page) => {
+  const ways = { openid: "Example", certificate: { key: "ab".repeat(32), subject: "CN=admin" } };
+  await page.route("**/api/sign-in", (route) => route.fulfill({ json: ways })); // as where TLS asks for certificates
+  await ask(page, "POST", "/api/users", { name: "longer-than-most", password: "one-time-password" });
+  await ask(page, "PATCH", "/api/users/longer-than-most", { quota: { bytes: 1e9, documents: 1000 } });
+  await page.evaluate(() => localStorage.setItem("coffer.language", JSON.stringify("de")));
+  const over = (what) => page.locator(what).evaluateAll((all) => all.map((one) => one.scrollWidth - one.clientWidth));
+  await page.goto(base + "/app/profile");
+  await button(page, "Das Zertifikat verknüpfen, das Ihr Browser zeigt").waitFor();
+  equal((await over(".page-view, .card")).filter((by) => by > 0), [], "what is too wide in the profile");
+  await page.goto(base + "/app/users");
+  await page.getByText("1.000 Dokumenten").first().waitFor();
+  equal((await over(".table-scroll")).filter((by) => by > 0), [], "tables that are too wide");
+}, SIZES.phone);

@@ -107,7 +107,6 @@ function Elsewhere({ name }: { name: string }) {
   };
   return (
     <div class="form">
-      <p class="muted">{t("sign.or")}</p>
       <FormError error={error} />
       <button type="button" class="button wide" disabled={busy} onClick={() => void leave()}>{t("sign.with", { name })}</button>
     </div>
@@ -132,7 +131,6 @@ function ByCertificate({ of }: { of: string }) {
   const unknown = error instanceof Problem && error.type === "not-linked";
   return (
     <div class="form">
-      <p class="muted">{t("sign.or")}</p>
       {unknown ? <p class="note bad" role="alert">{t("certificate.not-linked", { key: of })}</p> : <FormError error={error} />}
       <button type="button" class="button wide" disabled={busy} onClick={() => void sign()}>{t("certificate.sign")}</button>
     </div>
@@ -208,6 +206,7 @@ export function SignIn({ ended, elsewhere }: { ended?: boolean; elsewhere?: stri
         <FormError error={error} />
         <button class="button primary wide" disabled={busy}>{t("sign.in")}</button>
       </form>
+      {(ways.value?.certificate || ways.value?.openid) && <p class="muted">{t("sign.or")}</p>}
       {ways.value?.certificate && <ByCertificate of={ways.value.certificate.key} />}
       {ways.value?.openid && <Elsewhere name={ways.value.openid} />}
     </Frame>

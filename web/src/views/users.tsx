@@ -40,7 +40,7 @@ export function Users() {
           <thead>
             <tr>
               <th scope="col">{t("user")}</th>
-              <th scope="col">{t("role")}</th>
+              <th scope="col" class="minor">{t("role")}</th>
               <th scope="col">{t("quota.used")}</th>
               <th scope="col" class="minor">{t("created")}</th>
               <th scope="col"><span class="hidden">{t("actions")}</span></th>
@@ -53,11 +53,9 @@ export function Users() {
                   <strong>{user.name}</strong>
                   {user.name === who.name && <> <span class="badge">{t("users.you")}</span></>}
                   {user.password_change_required && <> <span class="badge">{t("users.one-time")}</span></>}
+                  <p class="muted small narrow-only"><Role user={user} /></p>
                 </td>
-                <td>
-                  {t(user.role === "admin" ? "role.admin" : "role.user")}
-                  {user.groups.map((group) => <> <span class="badge">{group}</span></>)}
-                </td>
+                <td class="minor"><Role user={user} /></td>
                 <td>{usageText(user.quota)}</td>
                 <td class="muted minor">{dateTime(user.created_ms)}</td>
                 <td class="actions">
@@ -71,6 +69,15 @@ export function Users() {
       </section>
       <Groups />
     </div>
+  );
+}
+
+function Role({ user }: { user: User }) {
+  return (
+    <>
+      {t(user.role === "admin" ? "role.admin" : "role.user")}
+      {user.groups.map((group) => <> <span class="badge">{group}</span></>)}
+    </>
   );
 }
 
