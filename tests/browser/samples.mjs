@@ -31,7 +31,11 @@ export function docx(text) {
 
 /** A PDF of one page that says `text`. */
 export function pdf(text) {
-  const content = `BT /F1 24 Tf 72 720 Td (${text}) Tj ET`;
+  return page(`BT /F1 24 Tf 72 720 Td (${text}) Tj ET`);
+}
+
+/** A PDF of one page that draws `content`, with the font /F1. */
+export function page(content) {
   const objects = ["<</Type/Catalog/Pages 2 0 R>>", "<</Type/Pages/Kids[3 0 R]/Count 1>>",
     "<</Type/Page/Parent 2 0 R/MediaBox[0 0 612 792]/Contents 4 0 R/Resources" +
       "<</Font<</F1<</Type/Font/Subtype/Type1/BaseFont/Helvetica>>>>>>>>",

@@ -3,6 +3,7 @@
 """Journeys through the web interface in Debian's Chromium: browser.py COFFER_DMS WORK
 
 `browser.py COFFER_DMS WORK openid`: journeys through a real provider (npm: oidc-provider).
+`browser.py COFFER_DMS WORK pictures` makes those of docs/images again.
 
 WORK is a folder for the npm packages of tests/browser. Without npm or Chromium it is skipped, and
 says why. `browser.py BUILD WORK confidential`: one journey through the whole system, as `coffer up`
@@ -117,6 +118,9 @@ def main():
         sys.exit(confidential(chromium))
     if sys.argv[3:] == ["openid"]:
         sys.exit(openid(chromium))
+    if sys.argv[3:] == ["pictures"]:
+        with dms_server.own_server(PROGRAM) as server:
+            sys.exit(walk("pictures.mjs", server.url.replace("127.0.0.1", "localhost"), chromium))
     with dms_server.own_server(PROGRAM, "--hook-destinations", "http://127.0.0.1:9/",
                                password="first-one-time-password", keep=False) as server:
         if b"/assets/" not in server.ask("/", auth="").body:
