@@ -193,7 +193,8 @@ static int mbox_piece(void *arg, struct slice bytes)
 
 static int mbox_file_take(struct import *import, int fd, int64_t parent)
 {
-    struct mbox_taking taking = {.import = import, .parent = parent};
+    struct mbox_taking taking = {
+        .import = import, .parent = parent, .message = {.draft = {.fd = -1}}};
     taking.mbox = (struct mbox){.fn = message_piece, .arg = &taking, .after_blank = true};
     int r = bytes_read(fd, mbox_piece, &taking);
     if (r == 0)
