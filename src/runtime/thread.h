@@ -140,6 +140,11 @@ static inline struct regs *thread_regs(struct thread *t)
  * fields above. For the first thread, and for unit tests of the code that needs thread_self(). */
 must_check int thread_adopt(struct thread *t);
 
+/* For a thread of the runtime's own that lives as long as it likes: it would have the GS, and so the
+ * struct thread, of the guest's thread that made it, which may end first. Is no guest thread by that.
+ * `t` must last as long as the thread. */
+must_check int thread_serve(struct thread *t);
+
 /* The guest process of the calling thread. */
 static inline struct process *process_self(void)
 {

@@ -39,3 +39,11 @@ int thread_adopt(struct thread *t)
     atomic_fetch_add(&g_process.thread_count, 1);
     return 0;
 }
+
+int thread_serve(struct thread *t)
+{
+    *t = (struct thread){.self = t, .process = &g_process, .in_runtime = 1};
+    t->tid = (int)host_call(SYS_gettid);
+    t->signal_stack.ss_flags = SS_DISABLE;
+    return (int)host_call(SYS_arch_prctl, ARCH_SET_GS, t);
+}

@@ -3,6 +3,7 @@
 
 #include "base/log.h"
 #include "platform/host.h"
+#include "runtime/thread.h"
 #include "runtime/vfs/fs.h"
 
 #include <limits.h>
@@ -40,9 +41,14 @@ static void pause_turn(void)
 /* Ends when nothing has changed for a while, unless something just has. */
 static void *thread_main(void *arg)
 {
+    struct thread self;
     unsigned idle = 0;
     int state;
     (void)arg;
+    if (thread_serve(&self) < 0) {
+        atomic_store(&g_state, STATE_NO_THREAD);
+        return NULL;
+    }
     atomic_store(&g_tid, (int)host_call(SYS_gettid));
     futex_wake(&g_tid, INT_MAX);
     for (;;) {
