@@ -112,17 +112,6 @@ void blocks_forget(struct volume *v, uint64_t ino, uint64_t first, uint64_t end)
     }
 }
 
-/* A full cache that misses again and again is too small for what goes on. */
-static void cache_grow(struct volume *v)
-{
-    size_t blocks = v->cache_size / BLOCK_SIZE;
-    if (v->cache_size >= v->cache_busy_size || v->block_count < blocks ||
-        ++v->cache_misses < blocks)
-        return;
-    v->cache_misses = 0;
-    v->cache_size = MIN(2 * v->cache_size, v->cache_busy_size);
-}
-
 static int block_read(struct volume *v, struct block *block)
 {
     struct extent extent;
@@ -189,7 +178,6 @@ int block_get(struct volume *v, uint64_t ino, uint64_t index, bool fresh, struct
 {
     struct block *block = block_find(v, ino, index);
     if (!block && !fresh) {
-        cache_grow(v);
         if (ahead_wanted(v))
             blocks_read_ahead(v, ino, index);
         block = block_find(v, ino, index);

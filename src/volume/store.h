@@ -120,10 +120,7 @@ struct volume {
     uint64_t size_max; /* the smaller of the volume's own and the caller's */
     uint64_t size_max_option;
     struct volume_limits limits;
-    size_t cache_size;      /* now */
-    size_t cache_rest_size; /* ... and at rest, and at most */
-    size_t cache_busy_size;
-    unsigned cache_misses; /* since it last grew, of blocks that were read from the host */
+    size_t cache_size;
     unsigned ahead_tried, ahead_used; /* blocks read beside another one lately; see block.c */
     unsigned ahead_pause;             /* so many reads yet without */
     struct volume_tuning tuning;

@@ -68,8 +68,6 @@ static int volume_new(const struct volume_options *o, struct volume **ret_volume
     v->found = o->found;
     v->found_ctx = o->found_ctx;
     v->cache_size = o->cache_size ? o->cache_size : CACHE_SIZE_DEFAULT;
-    v->cache_rest_size = v->cache_size;
-    v->cache_busy_size = MAX(o->cache_busy_size, v->cache_size);
     v->now_ns = o->now_ns ? o->now_ns : host_realtime_ns;
     v->copy = o->copy;
     v->tuning = o->tuning ? *o->tuning : TUNING_DEFAULT;
@@ -409,8 +407,6 @@ int volume_inode_next(struct volume *v, uint64_t after, uint64_t *ret_ino)
 void volume_rest(struct volume *v)
 {
     volume_lock(v);
-    v->cache_size = v->cache_rest_size;
-    v->cache_misses = 0;
     upkeep_memory(v);
     inodes_trim(v, 0);
     tree_trim(&v->tree, v->tree.dirty);

@@ -86,11 +86,10 @@ struct volume_options {
     uint8_t id[VOLUME_ID_SIZE];               /* checked against the superblock */
     const struct volume_authority *authority; /* NULL only with VOLUME_MODE_NONE */
     enum volume_mode mode;
-    uint64_t size_max;       /* bytes on the host; 0: only what the volume itself says */
-    bool compress;           /* volume_create(): contents, before they are encrypted */
-    size_t cache_size;       /* plaintext cache in bytes; 0: the default, small */
-    size_t cache_busy_size;  /* what it may grow to while it is short; see volume_rest() */
-    int64_t (*now_ns)(void); /* Unix time; NULL: the platform's clock */
+    uint64_t size_max;                  /* bytes on the host; 0: only what the volume itself says */
+    bool compress;                      /* volume_create(): contents, before they are encrypted */
+    size_t cache_size;                  /* plaintext cache in bytes; 0: the default, small */
+    int64_t (*now_ns)(void);            /* Unix time; NULL: the platform's clock */
     const struct volume_tuning *tuning; /* copied; NULL: the defaults */
     volume_copy_fn *copy; /* for callers whose memory may vanish meanwhile; NULL: it stays */
     /* Show, read-only, what still verifies of a damaged or old volume, and ask no authority which
