@@ -90,16 +90,20 @@ static int hook_of(struct call *call, struct hook *ret)
     return r;
 }
 
+static void hook_wipe(struct hook *hook)
+{
+    secret_wipe(hook->secret, sizeof hook->secret);
+}
+
 /* `secret`: shown this once; NULL otherwise. */
 static void hook_reply(struct call *call, int status, int64_t key, const char *secret)
 {
-    struct hook hook;
+    SCOPED(hook_wipe) struct hook hook = {0};
     struct buf body = {0};
     struct json json = json_into(&body);
     int r = hook_get(call->dms->store, &call->req->arena, key, &hook);
     if (r == 0) {
         hook_json(&json, &hook);
-        secret_wipe(hook.secret, sizeof hook.secret);
         if (secret)
             json_put_text(&json, "secret", secret);
         json_open_array(&json, "dead_letters");
@@ -135,7 +139,7 @@ void hooks_get(struct call *call)
 
 void hook_one_get(struct call *call)
 {
-    struct hook hook;
+    SCOPED(hook_wipe) struct hook hook = {0};
     if (hook_of(call, &hook) == 0)
         hook_reply(call, 200, hook.key, NULL);
 }
@@ -256,7 +260,7 @@ static void hook_patch_json(struct call *call)
     const json_t *paused = json_object_get(call->json, "paused");
     const json_t *after = json_object_get(call->json, "after");
     struct audit_head head;
-    struct hook hook;
+    SCOPED(hook_wipe) struct hook hook = {0};
     if (call_json_only(call, members) < 0 || hook_of(call, &hook) < 0)
         return;
     audit_head_get(call->dms->store, &head);
@@ -285,7 +289,7 @@ void hook_patch(struct call *call)
 
 void hook_delete(struct call *call)
 {
-    struct hook hook;
+    SCOPED(hook_wipe) struct hook hook = {0};
     if (hook_of(call, &hook) < 0)
         return;
     int r = hook_remove(call->dms->store, &call->actor, &hook);
@@ -298,11 +302,10 @@ void hook_delete(struct call *call)
 
 void hook_test_post(struct call *call)
 {
-    struct hook hook;
+    SCOPED(hook_wipe) struct hook hook = {0};
     if (hook_of(call, &hook) < 0)
         return;
     int r = hooks_test(call->dms->hooks, &hook);
-    secret_wipe(hook.secret, sizeof hook.secret);
     if (r == -EBUSY)
         call_problem(call, 409, "busy", "A delivery is on its way; its end is `last`.");
     else if (r == -EACCES)

@@ -347,10 +347,11 @@ static void delivery_judge(struct hooks *hooks, struct flight *flight, int statu
         flight->key = 0; /* removed meanwhile */
         return;
     }
-    (void)snprintf(text, sizeof text, "%s%s%.200s", flight->is_test ? "test: " : "",
-                   status ? "HTTP " : "", why ? why : "");
+    const char *test = flight->is_test ? "test: " : "";
     if (status)
-        (void)snprintf(text, sizeof text, "%sHTTP %d", flight->is_test ? "test: " : "", status);
+        (void)snprintf(text, sizeof text, "%sHTTP %d", test, status);
+    else
+        (void)snprintf(text, sizeof text, "%s%.200s", test, why ? why : "");
     hook.last = text;
     hook.last_ms = now_ms();
     if (ok) {
@@ -495,10 +496,11 @@ static void flights_trim(struct hooks *hooks)
     SCOPED(arena_done) struct arena arena = {0};
     for (size_t i = 0; i < HOOKS_MAX; i++) {
         struct flight *flight = &hooks->flights[i];
-        struct hook hook;
+        struct hook hook = {0};
         if (flight->key && !flight->job &&
             hook_get(hooks->dms->store, &arena, flight->key, &hook) == -ENOENT)
             flight->key = 0;
+        secret_wipe(hook.secret, sizeof hook.secret);
     }
 }
 

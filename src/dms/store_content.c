@@ -185,7 +185,7 @@ int content_add_result(struct store *store, struct content_draft *draft, int64_t
             digest_end(&draft->digest, bytes);
         else
             digest_sha256(data, bytes);
-        r = store_run(store, STMT_CONTENT_ADD, "isbib", draft->size, NULL, data,
+        r = store_run(store, STMT_CONTENT_ADD, "isbib", draft->size, (char *)NULL, data,
                       store->content_next, digest);
     }
     if (r == 0)
