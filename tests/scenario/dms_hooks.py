@@ -329,6 +329,18 @@ def certificate(directory, name):
 
 
 @tap.test
+def a_destination_ends_where_it_is_written_to_end():
+    for destination, allowed, others in (
+            ("http://127.0.0.1:1/in", ("", "/x", "?x"), ("side", ".x", "%41")),
+            ("http://127.0.0.1:1", ("", "/x", "?x"), ("0/x", ".x", ":1/x"))):
+        with dms_server.own_server(PROGRAM, "--hook-destinations", destination, *FAST) as server:
+            for ending in allowed + others:
+                answer = server.ask("/api/hooks", "-X", "POST", "-d",
+                                    json.dumps({"name": f"to {ending}", "url": destination + ending}))
+                tap.equal(answer.status, 201 if ending in allowed else 422, destination + ending)
+
+
+@tap.test
 def the_receivers_certificate_is_judged():
     with tempfile.TemporaryDirectory() as place:
         right, wrong = certificate(place, "right"), certificate(place, "wrong")
